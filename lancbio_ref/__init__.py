@@ -1,0 +1,60 @@
+"""Hyper-gradients you can trust: the reference implementation of LancBiO and SubBiO.
+
+    min_x f(x, y*(x)),   y*(x) = argmin_y g(x, y),   ∇φ = ∇_x f − ∇²_xy g [∇²_yy g]⁻¹ ∇_y f
+
+Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its certificate, or :func:`minimize` it.
+"""
+
+from . import methods, problems
+from .certificate import Bound, Certificate
+from .errors import ArgumentError, CallableError, DivergenceError, LancbioError, RepresentationError
+from .hypergradient import HyperGradient, hypergradient
+from .inverse import InverseReport, LowerSolution, lower_solution
+from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve
+from .linearization import Linearization
+from .methods import LancBiO, SubBiO, SubspaceSchedule
+from .minimize import BilevelResult, minimize
+from .operators.proofs import certify_mu
+from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
+from .rounding import Proven
+from .status import CertificateStatus, SolveStatus, StepStatus
+from .trace import Trace
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "BilevelProblem",
+    "BilevelResult",
+    "Bound",
+    "CallableError",
+    "Certificate",
+    "CertificateStatus",
+    "DivergenceError",
+    "HyperGradient",
+    "InverseReport",
+    "LancBiO",
+    "LancbioError",
+    "LanczosDecomposition",
+    "LanczosProcess",
+    "Linearization",
+    "LipschitzConstants",
+    "LowerLevel",
+    "LowerSolution",
+    "Proven",
+    "RepresentationError",
+    "SolveStatus",
+    "StepStatus",
+    "SubBiO",
+    "SubspaceSchedule",
+    "Trace",
+    "UpperLevel",
+    "certify_mu",
+    "hypergradient",
+    "lanczos",
+    "lanczos_solve",
+    "lower_solution",
+    "methods",
+    "minimize",
+    "problems",
+]

@@ -1,0 +1,96 @@
+"""Checks of arguments, shared by every public entry point: convert, or raise :class:`ArgumentError`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError
+
+REAL, COMPLEX = "fd", "fdFD"
+
+
+def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = REAL) -> np.ndarray:
+    """A finite 1-D array of a floating-point type; integers become float64."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # ragged nested lists
+        raise ArgumentError(name, f"an object that is no array ({error})", "a 1-D array of numbers") from None
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    if array.dtype.char not in kinds:
+        raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")
+    if array.ndim != 1:
+        raise ArgumentError(name, f"shape {array.shape}", "a 1-D array (flatten a matrix in C order)")
+    if array.size == 0:
+        raise ArgumentError(name, "an empty array", "at least one entry")
+    if size is not None and array.size != size:
+        raise ArgumentError(name, f"shape {array.shape}", f"shape ({size},)")
+    if not np.isfinite(array).all():
+        index = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ArgumentError(name, f"{array[index]} at index {index}", "finite numbers")
+    return array
+
+
+def as_number(
+    name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None
+) -> float:
+    """A finite real number, larger than `above`, at least `least`, at most `most`; a float subclass passes unchanged."""
+    try:
+        number = value if isinstance(value, float) else float(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(name, repr(value), "a real number") from None
+    wanted = "a finite number"
+    if above is not None:
+        wanted += f" > {above:g}"
+    if least is not None:
+        wanted += f" >= {least:g}"
+    if most is not None:
+        wanted += f" <= {most:g}"
+    fails = (
+        not np.isfinite(number)
+        or (above is not None and number <= above)
+        or (least is not None and number < least)
+        or (most is not None and number > most)
+    )
+    if fails:
+        raise ArgumentError(name, repr(value), wanted)
+    return number
+
+
+def as_integer(name: str, value: Any, *, least: int = 0) -> int:
+    """An integer of at least `least`; booleans and fractions are refused."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise ArgumentError(name, repr(value), f"an integer >= {least}")
+    if value < least:
+        raise ArgumentError(name, repr(value), f"an integer >= {least}")
+    return int(value)
+
+
+def as_choice(name: str, value: Any, options: Iterable[str]) -> str:
+    """One of the strings in `options`."""
+    options = tuple(options)
+    if not isinstance(value, str) or value not in options:
+        raise ArgumentError(name, repr(value), "one of " + ", ".join(map(repr, options)))
+    return value
+
+
+def as_callable(name: str, value: Any, *, optional: bool = False) -> Any:
+    """A callable, or None where `optional`."""
+    if not (callable(value) or (optional and value is None)):
+        raise ArgumentError(name, f"{type(value).__name__}", "a callable of (x, y)" + (" or None" if optional else ""))
+    return value
+
+
+def as_generator(rng: Any) -> np.random.Generator:
+    """`rng` as a Generator: None, a seed, or a Generator, as in SciPy."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise ArgumentError("rng", repr(rng), "None, a non-negative integer seed or a numpy.random.Generator") from None
+
+
+def type_names(kinds: str) -> str:
+    return ", ".join(np.dtype(kind).name for kind in kinds)

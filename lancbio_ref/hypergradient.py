@@ -1,0 +1,363 @@
+"""One point (x, y) → the hyper-gradient h = c − J v, A v = b, with a proof of how wrong it may be."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_integer, as_number, as_vector
+from .certificate import (
+    ESTIMATED,
+    NONE,
+    NORM_SAFETY,
+    Bound,
+    Certificate,
+    error_bound,
+    lower_level_bound,
+    product_bound,
+    residual_bound,
+)
+from .errors import ArgumentError, CallableError, RepresentationError
+from .inverse import STRATEGIES, InverseReport, LanczosInverse, LowerSolution, lower_solution
+from .krylov import lanczos
+from .krylov.bounds import gauss_radau_upper
+from .krylov.tridiagonal import extreme_ritz_values
+from .operators.proofs import largest_certified_mu, rayleigh_quotient
+from .rounding import norm2, unit_roundoff
+from .status import SolveStatus
+
+
+@dataclass(frozen=True)
+class HyperGradient:
+    """h = c − J v and what is known of its error; absent numbers are inf.
+
+    Attributes
+    ----------
+    value : ndarray, shape (n_x,)
+        h.
+    v : ndarray, shape (n_y,)
+        v ≈ A⁻¹b.
+    residual_norm : float
+        ‖b − A v‖₂, evaluated.
+    error_bound : float
+        ≥ ‖h − (c − J A⁻¹b)‖₂ for the A, J, b, c in hand, the rounding of b − A v and of c − J v included.
+    lower_level_bound : float
+        ≥ ‖(c − J A⁻¹b) − ∇φ(x)‖₂: what an inexact y costs.
+    error_estimate : float
+        A sharper guess at ‖h − (c − J A⁻¹b)‖₂ from Gauss–Radau quadrature, ‖J‖‖v − A⁻¹b‖_A/√μ; not a bound; inf once the
+        residual is at its rounding floor, where the recurrence knows nothing.
+    certificate : Certificate
+        How far each bound can be trusted, and what it rests on.
+    n_hvp : int
+        Hessian products, those of the lower level and of the certificate included.
+    status : SolveStatus
+    condition_estimate : float
+        θ_max/θ_min of the Ritz values, a lower bound of the condition number of A.
+    direction : ndarray or None
+        With INDEFINITE: a unit vector z for which zᵀA z < 0, verified; with MU_REFUTED: one with zᵀA z < μ.
+    lower : LowerSolution or None
+        The lower-level solve, where y was not given.
+    """
+
+    value: np.ndarray
+    v: np.ndarray
+    residual_norm: float
+    error_bound: float
+    lower_level_bound: float
+    error_estimate: float
+    certificate: Certificate
+    n_hvp: int
+    status: SolveStatus
+    condition_estimate: float = math.inf
+    direction: np.ndarray | None = field(default=None, repr=False)
+    lower: LowerSolution | None = field(default=None, repr=False)
+
+    @property
+    def success(self) -> bool:
+        """Whether the system was solved as asked, or as far as rounding allows."""
+        return self.status.success
+
+    def __str__(self) -> str:
+        lines = [
+            f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.10g}",
+            f"status            {self.status}" + (f": {self.status.remedy}" if self.status.remedy else ""),
+            f"residual norm     {self.residual_norm:.3g}",
+            f"error bound       {self.error_bound:.3g} ({self.certificate.error})",
+            f"lower-level bound {self.lower_level_bound:.3g} ({self.certificate.lower_level})",
+            f"error estimate    {self.error_estimate:.3g}",
+            f"condition number  >= {self.condition_estimate:.3g}",
+            f"Hessian products  {self.n_hvp}",
+            str(self.certificate),
+        ]
+        return "\n".join(lines)
+
+
+def hypergradient(
+    problem: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    inverse: Any = "lanczos",
+    rtol: float = 1e-10,
+    maxiter: int | None = None,
+    mu: float | str | None = None,
+    v0: Any = None,
+    reorthogonalization: str | None = None,
+    lower_tol: float | None = None,
+) -> HyperGradient:
+    """The hyper-gradient ∇φ(x) = ∇_x f − ∇²_xy g [∇²_yy g]⁻¹ ∇_y f at (x, y), certified.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    x : array_like, shape (n_x,)
+    y : array_like, shape (n_y,), optional
+        y ≈ y*(x). Without it the lower level is solved first (:func:`lower_solution`).
+    inverse : {"lanczos", "exact", "cg", "neumann"} or callable
+        How A v = b is solved; a callable takes ``(linearization, v0, *, rtol, maxiter)`` and returns ``(v, status)``.
+    rtol : float
+        Asked of ‖b − A v‖₂/‖b‖₂, evaluated. 0 goes to the attainable floor and says FLOOR, which is a success.
+    maxiter : int, optional
+        10 n_y by default.
+    mu : float, "certify" or "estimate", optional
+        A modulus to use instead of the problem's: a number (of strong convexity over all y); ``"certify"``, Rump's test
+        on the dense Hessian at this point; ``"estimate"``, half of the smallest Ritz value. A number is doubted: a Rayleigh
+        quotient below it refutes it.
+    v0 : array_like, shape (n_y,), optional
+        Warm start; zero by default.
+    reorthogonalization : str, optional
+        For ``inverse="lanczos"``: ``"selective"`` (the default), ``"full"``, ``"partial"``, ``"local"`` or ``"none"``.
+    lower_tol : float, optional
+        ‖∇_y g‖ asked of the lower level where y is not given; 1e-10 max(1, ‖∇_y g(x, 0)‖) by default.
+
+    Returns
+    -------
+    HyperGradient
+
+    Raises
+    ------
+    ArgumentError
+        Arguments that cannot be used, with the name, the value found and the one expected.
+    CallableError
+        A callable or product that returned NaN, infinity or a wrong shape, with the number of the call.
+    RepresentationError
+        A solution outside of the floating-point range.
+
+    References
+    ----------
+    S. Ghadimi and M. Wang, "Approximation methods for bilevel programming" (2018), for the formula.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import hypergradient, problems
+    >>> problem = problems.quadratic(2, 5, rng=0)
+    >>> x = np.array([1.0, -1.0])
+    >>> found = hypergradient(problem, x, problem.solution(x))
+    >>> bool(np.linalg.norm(found.value - problem.hypergradient(x)) <= found.error_bound + found.lower_level_bound)
+    True
+    """
+    x = as_vector("x", x)
+    lower = None
+    if y is None:
+        if lower_tol is None:
+            start = np.zeros(problem.n_y, x.dtype) if getattr(problem, "n_y", None) else None
+            size = 1.0 if start is None else max(1.0, norm2(problem.lower_grad_y(x, start)))
+            lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * size
+        lower = lower_solution(problem, x, tol=lower_tol)
+        y = lower.y
+    y = as_vector("y", y)
+    return hypergradient_of(
+        problem.linearize(x, y),
+        inverse=inverse,
+        rtol=rtol,
+        maxiter=maxiter,
+        mu=mu,
+        v0=v0,
+        reorthogonalization=reorthogonalization,
+        lipschitz=getattr(problem, "lipschitz", None),
+        y_norm=norm2(y),
+        lower=lower,
+    )
+
+
+def hypergradient_of(
+    linearization: Any,
+    *,
+    inverse: Any = "lanczos",
+    rtol: float = 1e-10,
+    maxiter: int | None = None,
+    mu: float | str | None = None,
+    v0: Any = None,
+    reorthogonalization: str | None = None,
+    lipschitz: Any = None,
+    y_norm: float = 0.0,
+    lower: LowerSolution | None = None,
+) -> HyperGradient:
+    """`hypergradient` for a linearization; `lipschitz` and ‖y‖ (for the rounding inside ∇_y g) come from the problem."""
+    rtol = as_number("rtol", rtol, least=0.0)
+    b, c, A, J = linearization.b, linearization.c, linearization.A, linearization.J
+    maxiter = 10 * b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
+    strategy = _strategy(inverse, reorthogonalization)
+    linearization, modulus, pointwise = _modulus(linearization, mu)
+    v0 = None if v0 is None else as_vector("v0", v0, b.size).astype(b.dtype, copy=False)
+
+    before = A.products
+    report = _solve(strategy, linearization, v0, rtol, maxiter)
+    v, status, direction = report.v, report.status, report.direction
+    residual = report.residual if report.residual is not None else b - A.matvec(v)
+    norm_A = _norm_A(linearization, report)
+
+    if mu == "estimate":
+        low = _smallest_ritz_value(linearization, report)
+        modulus = Bound(low / NORM_SAFETY, ESTIMATED) if low > 0 else Bound(0.0, NONE)
+    if status == SolveStatus.INDEFINITE:
+        modulus = Bound(0.0, NONE)
+    elif modulus.status != NONE and (z := _refutation(linearization, report, modulus.value, norm_A.value)) is not None:
+        status, direction, modulus = SolveStatus.MU_REFUTED, z, Bound(0.0, NONE)
+
+    value = c - J.matvec(v)
+    if not np.isfinite(value).all():
+        raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
+    norm_J = _norm_J(linearization)
+    rho, rounding = residual_bound(A, v, residual, norm_A)
+    u = unit_roundoff(b.dtype)
+    error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
+    lower_level = Bound(math.inf, NONE)
+    if lipschitz is not None and linearization.grad_y is not None and modulus.status != NONE:
+        gradient_norm = norm2(linearization.grad_y)
+        gradient_norm += (b.size + 10) * u * (norm_A.value * y_norm + gradient_norm)
+        v_norm = norm2(v) + rho.value / modulus.value
+        lower_level = lower_level_bound(lipschitz, gradient_norm, v_norm, modulus, norm_J, pointwise=pointwise)
+    return HyperGradient(
+        value,
+        v,
+        norm2(residual),
+        error.value,
+        lower_level.value,
+        _estimate(linearization, report, residual, rounding, modulus, norm_J),
+        Certificate(error.status, lower_level.status, modulus, norm_J, rho, rounding),
+        A.products - before + (lower.n_hvp if lower else 0),
+        status,
+        report.condition_estimate,
+        direction,
+        lower,
+    )
+
+
+def _strategy(inverse: Any, reorthogonalization: str | None) -> Any:
+    """The strategy object behind a name; options that it has no use for are refused."""
+    if reorthogonalization is not None:
+        if inverse != "lanczos":
+            raise ArgumentError("reorthogonalization", repr(reorthogonalization), "None unless inverse='lanczos'")
+        return LanczosInverse(reorthogonalization)
+    if callable(inverse):
+        return inverse
+    if not isinstance(inverse, str) or inverse not in STRATEGIES:
+        raise ArgumentError("inverse", repr(inverse), "a callable or one of " + ", ".join(map(repr, STRATEGIES)))
+    return STRATEGIES[inverse]()
+
+
+def _modulus(linearization: Any, mu: float | str | None) -> tuple[Any, Bound, bool]:
+    """The linearization with the μ to use, that μ with its status, and whether it holds at this y alone."""
+    if mu is None:
+        return linearization, Bound.of(linearization.mu, absent=0.0), False
+    linearization = copy.copy(linearization)
+    if isinstance(mu, str):
+        if mu not in ("certify", "estimate"):
+            raise ArgumentError("mu", repr(mu), "a positive number, 'certify' or 'estimate'")
+        proven = largest_certified_mu(linearization.A) if mu == "certify" else None
+        linearization.set_mu(None)
+        return linearization, Bound.of(proven, absent=0.0), True
+    mu = as_number("mu", mu, above=0.0)
+    linearization.set_mu(mu)
+    return linearization, Bound.of(mu), False
+
+
+def _solve(strategy: Any, linearization: Any, v0: np.ndarray | None, rtol: float, maxiter: int) -> InverseReport:
+    """Run a strategy; b = 0 has the answer 0 and needs none."""
+    b = linearization.b
+    if not b.any():
+        return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
+    report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
+    if isinstance(report, InverseReport):
+        return report
+    try:
+        v, status = report
+        status = SolveStatus(status)
+    except (TypeError, ValueError):
+        raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
+    v = np.asarray(v)
+    if v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
+        raise CallableError("inverse", 1, f"v of shape {v.shape}, dtype {v.dtype}", f"finite v of shape {b.shape}")
+    return InverseReport(v.astype(b.dtype), status)
+
+
+def _norm_A(linearization: Any, report: InverseReport) -> Bound:
+    """An upper bound of ‖A‖, or twice the largest ‖A q‖/‖q‖ that the solve saw."""
+    if linearization.smoothness is not None:
+        return Bound.of(linearization.smoothness)
+    if report.solve is not None and report.solve.norm_A > 0:
+        return Bound(NORM_SAFETY * report.solve.norm_A, ESTIMATED)
+    if not linearization.b.any():
+        return Bound(0.0, ESTIMATED)
+    run = lanczos(linearization.A, linearization.b, 20)
+    return Bound(NORM_SAFETY * extreme_ritz_values(run.alpha, run.beta)[1], ESTIMATED)
+
+
+def _norm_J(linearization: Any) -> Bound:
+    """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
+    if linearization.cross_norm is not None:
+        return Bound.of(linearization.cross_norm)
+    J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
+    try:
+        J.rmatvec(ones)
+    except NotImplementedError:
+        return Bound(math.inf, NONE)
+    from scipy.sparse.linalg import LinearOperator
+
+    gram = LinearOperator((J.shape[0],) * 2, matvec=lambda w: J.matvec(J.rmatvec(w)), dtype=J.dtype)
+    run = lanczos(gram, ones, 12)
+    return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
+
+
+def _smallest_ritz_value(linearization: Any, report: InverseReport) -> float:
+    if report.solve is not None and linearization.M is None and math.isfinite(report.solve.ritz_values[0]):
+        return report.solve.ritz_values[0]
+    start = linearization.b if linearization.b.any() else np.ones_like(linearization.b)
+    run = lanczos(linearization.A, start, 30)
+    return extreme_ritz_values(run.alpha, run.beta)[0]
+
+
+def _refutation(linearization: Any, report: InverseReport, mu: float, norm_A: float) -> np.ndarray | None:
+    """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
+    candidates = [] if report.suspect is None else [report.suspect]
+    if report.v.any() and report.residual is not None:
+        v = report.v / norm2(report.v)
+        if float(v @ ((linearization.b - report.residual) / norm2(report.v))) < mu:
+            candidates.append(v)
+    for z in candidates:
+        z = z / norm2(z)
+        quotient, error = rayleigh_quotient(linearization.A, z, norm_A)
+        if quotient + error < mu:
+            return z
+    return None
+
+
+def _estimate(
+    linearization: Any, report: InverseReport, residual: np.ndarray, rounding: float, modulus: Bound, norm_J: Bound
+) -> float:
+    """‖J‖‖e‖_A/√μ with the Gauss–Radau estimate of ‖e‖_A; inf where the recurrence and the evaluation have parted."""
+    found, size = report.solve, norm2(residual)
+    if found is None or linearization.M is not None or found.alpha.size == 0 or norm_J.status == NONE:
+        return math.inf
+    mu = modulus.value if modulus.status != NONE else found.ritz_values[0]
+    if not 0 < mu < math.inf or size <= 1000 * rounding:
+        return math.inf
+    upper = gauss_radau_upper(found.alpha, found.beta, found.start_norm, mu)[-1]
+    # ‖e‖_A lies between ‖r‖/√‖A‖ and ‖r‖/√μ for the residual in hand: outside of that, T speaks of another vector
+    return norm_J.value * upper / math.sqrt(mu) if upper <= 1.01 * size / math.sqrt(mu) else math.inf

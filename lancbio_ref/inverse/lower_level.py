@@ -1,0 +1,149 @@
+"""The lower level y*(x) = argmin_y g(x, y) by Newton–Krylov: Newton's method, each step a Lanczos solve.
+
+    A(x, y) d = −∇_y g(x, y)  to the relative residual min(0.1, √‖∇_y g‖/√‖∇_y g(x, y_0)‖),   y ← y + t d
+
+t is halved from 1 until ‖∇_y g‖ falls: d is a descent direction of ½‖∇_y g‖², for its derivative along d is −‖∇_y g‖²
+(inexact Newton: S. C. Eisenstat and H. F. Walker, SIAM J. Sci. Comput. 17, 1996). No value of g is needed. When g(x, ·)
+is μ-strongly convex the answer certifies itself: ‖y − y*‖ ≤ ‖∇_y g‖/μ.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arguments import as_integer, as_number, as_vector
+from ..errors import ArgumentError
+from ..krylov import solve
+from ..rounding import norm2, unit_roundoff
+from ..status import CertificateStatus, SolveStatus
+
+
+@dataclass(frozen=True)
+class LowerSolution:
+    """y ≈ y*(x).
+
+    Attributes
+    ----------
+    y : ndarray, shape (n_y,)
+    grad_norm : float
+        ‖∇_y g(x, y)‖₂.
+    error_bound : float
+        ‖∇_y g‖/μ ≥ ‖y − y*‖₂ for the gradient in hand; inf where μ is unknown.
+    certificate : CertificateStatus
+        ``given`` for a caller's or the structure's μ (the rounding inside ∇_y g is not proven), ``none`` without.
+    status : SolveStatus
+    message : str
+    n_iter, n_hvp, n_grad : int
+        Newton steps, Hessian products, gradients ∇_y g.
+    direction : ndarray or None
+        With INDEFINITE: a verified direction of negative curvature.
+    """
+
+    y: np.ndarray
+    grad_norm: float
+    error_bound: float
+    certificate: CertificateStatus
+    status: SolveStatus
+    message: str
+    n_iter: int
+    n_hvp: int
+    n_grad: int
+    direction: np.ndarray | None = None
+
+
+def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter: int = 100) -> LowerSolution:
+    """Solve the lower level at x to ‖∇_y g(x, y)‖₂ ≤ tol.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    x : array_like, shape (n_x,)
+    y0 : array_like, shape (n_y,), optional
+        Start; zero where the problem says its `n_y`.
+    tol : float
+        Asked of ‖∇_y g‖₂; 0 goes as far as rounding allows and says FLOOR.
+    maxiter : int
+        Newton steps.
+
+    Returns
+    -------
+    LowerSolution
+
+    Raises
+    ------
+    ArgumentError
+        No y0 and no n_y, shapes that do not fit, a negative tol.
+    CallableError
+        A callable of the problem that returns NaN or infinity at a point that was accepted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import lower_solution, problems
+    >>> problem = problems.quadratic(2, 3, rng=0)
+    >>> found = lower_solution(problem, [1.0, 2.0], tol=1e-10)
+    >>> bool(np.allclose(found.y, problem.solution(np.array([1.0, 2.0]))))
+    True
+    """
+    x = as_vector("x", x)
+    tol = as_number("tol", tol, least=0.0)
+    maxiter = as_integer("maxiter", maxiter, least=1)
+    if y0 is None:
+        if getattr(problem, "n_y", None) is None:
+            raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
+        y0 = np.zeros(problem.n_y, dtype=x.dtype)
+    y = as_vector("y0", y0)
+    gradient = problem.lower_grad_y(x, y)
+    norm = start = norm2(gradient)
+    n_grad, n_hvp, n_iter = 1, 0, 0
+    status, direction = SolveStatus.NOT_CONVERGED, None
+    while norm > tol and n_iter < maxiter:
+        A = problem.hessian(x, y)
+        forcing = min(0.1, math.sqrt(norm / start), max(0.1 * tol / norm, 4 * unit_roundoff(y.dtype)) * 1e3)
+        report = solve(A, -gradient, tolerance=forcing * norm, maxiter=10 * y.size)
+        n_hvp += report.n_products
+        n_iter += 1
+        if report.status == SolveStatus.INDEFINITE:
+            status, direction = report.status, report.direction
+            break
+        accepted, t = False, 1.0
+        while t > 1e-10 and not accepted:
+            trial = y + y.dtype.type(t) * report.x
+            trial_gradient = problem.lower_grad_y(x, trial)
+            trial_norm = norm2(trial_gradient)
+            n_grad += 1
+            accepted = trial_norm <= (1 - 1e-4 * t) * norm
+            if not accepted:
+                t /= 2
+                if norm <= _floor(y, report, start):
+                    break
+        if not accepted:
+            status = SolveStatus.FLOOR if norm <= _floor(y, report, start) else SolveStatus.NOT_CONVERGED
+            break
+        y, gradient, norm = trial, trial_gradient, trial_norm
+    if norm <= tol:
+        status = SolveStatus.CONVERGED
+    mu = getattr(problem.lower, "mu", None)
+    mu = mu(x, y) if callable(mu) else mu
+    reached = f"||grad_y g|| = {norm:.3g} after {n_iter} Newton steps, {n_hvp} Hessian products (tol = {tol:.3g})"
+    return LowerSolution(
+        y,
+        norm,
+        math.inf if mu is None else norm / float(mu),
+        CertificateStatus.NONE if mu is None else CertificateStatus.GIVEN,
+        status,
+        f"{status.name}: {reached}" + (f"; {status.remedy}" if status.remedy else ""),
+        n_iter,
+        n_hvp,
+        n_grad,
+        direction,
+    )
+
+
+def _floor(y: np.ndarray, report: Any, start: float) -> float:
+    """Where rounding inside ∇_y g may hide all progress: (n + 10) u (‖A‖‖y‖ + ‖∇_y g(x, y_0)‖)."""
+    return (y.size + 10) * unit_roundoff(y.dtype) * (report.norm_A * norm2(y) + start)

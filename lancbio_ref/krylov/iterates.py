@@ -1,0 +1,93 @@
+"""Two ways to hold the Galerkin iterate x_j = x_0 + Q_j T_j⁻¹(ρ e_1) of a running Lanczos process.
+
+:class:`StoredIterate` keeps T and asks ``?ptsv`` when x_j is wanted; :class:`ShortIterate` updates x_j at every step by
+the recurrence of conjugate gradients and needs no basis:
+
+    T = L D Lᵀ;   p_j = q_j − l_j p_{j−1};   x_j = x_{j−1} + (z_j/d_j) p_j;   p_iᵀA p_j = d_j δ_ij
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import kernels
+from .process import LanczosProcess, _real
+from .tridiagonal import Cholesky, solve_tridiagonal
+
+
+class StoredIterate:
+    """x_j from the stored basis and a tridiagonal solve.
+
+    Attributes
+    ----------
+    residual_norm : float
+        ‖w_j‖|e_jᵀ T_j⁻¹ ρ e_1|, the recurrence residual: it proposes when to stop, it certifies nothing.
+    definite : bool
+        Whether T_j is positive definite.
+    """
+
+    def __init__(self, process: LanczosProcess, x: np.ndarray) -> None:
+        self.process, self.start = process, x
+        self.factor = Cholesky(process.start_norm)
+        self.residual_norm = process.residual_norm
+        self.length = 0  # columns that the iterate uses
+
+    @property
+    def definite(self) -> bool:
+        return self.factor.definite
+
+    def advance(self) -> None:
+        """Take in the step that the process has just made; an indefinite T leaves the iterate where it was."""
+        process = self.process
+        self.factor.append(process.alpha[-1], process.beta[-2] if process.k > 1 else 0.0)
+        if self.definite:
+            self.length = process.k
+            self.residual_norm = abs(self.factor.last) * process.residual_norm
+
+    def coefficients(self) -> np.ndarray:
+        """T_j⁻¹(ρ e_1)."""
+        k = self.length
+        r = np.zeros(k)
+        r[0] = self.process.start_norm
+        y = solve_tridiagonal(self.process.alpha[:k], self.process.beta[: k - 1], r).y
+        return np.zeros(k) if y is None else y
+
+    def norm(self) -> float:
+        """‖x_j‖, to the accuracy that a stopping test needs."""
+        if self.process.M is None and not self.start.any():
+            return float(np.linalg.norm(self.coefficients())) if self.length else 0.0
+        return float(np.linalg.norm(self.x()))
+
+    def x(self) -> np.ndarray:
+        """x_j, a new array."""
+        return self.start + self.process.combine(self.coefficients()) if self.length else self.start.copy()
+
+    def direction(self) -> np.ndarray:
+        """The Ritz vector of the smallest Ritz value: where to look for negative curvature."""
+        return self.process.ritz_vectors(0, 0)[0][0]
+
+
+class ShortIterate(StoredIterate):
+    """x_j by the short recurrence: two vectors instead of a basis."""
+
+    def __init__(self, process: LanczosProcess, x: np.ndarray) -> None:
+        super().__init__(process, x)
+        self.current, self.p = x.astype(process.dtype), np.zeros(process.n, process.dtype)
+
+    def advance(self) -> None:
+        super().advance()
+        factor = self.factor
+        if self.p.dtype != self.process.dtype:  # the operator turned out to be of a wider type
+            self.current, self.p = self.current.astype(self.process.dtype), self.p.astype(self.process.dtype)
+        step = factor.last if self.definite else 0.0
+        kernels.descend(_real(self.p), factor.length, _real(self.process.q), _real(self.current), step)
+
+    def norm(self) -> float:
+        return float(np.linalg.norm(self.current))
+
+    def x(self) -> np.ndarray:
+        return self.current.copy()
+
+    def direction(self) -> np.ndarray:
+        """p_j, for p_jᵀAp_j = d_j."""
+        return self.p.copy()

@@ -1,0 +1,346 @@
+"""The Lanczos process: one step at a time, the operator an argument of each step.
+
+    u_j = A_j q_j − β_j q_{j−1};   α_j = q_jᵀu_j;   w_j = u_j − α_j q_j;   β_{j+1} = ‖w_j‖;   q_{j+1} = w_j/β_{j+1}
+
+With one fixed A this is the process of Lanczos (1950) in Paige's stable order, with the contract
+
+    A Q_j = Q_j T_j + β_{j+1} q_{j+1} e_jᵀ,     T_j = tridiag(β, α, β).
+
+With another A at each step it is DLanczos (Yang, Gao, Yuan 2025, Algorithm 4). Then T_j is not Q_jᵀAQ_j of any
+one A, and what holds is the same identity column by column:
+
+    [A_1q_1, …, A_jq_j] = Q_j T_j + β_{j+1} q_{j+1} e_jᵀ   (+ Q_j H where reorthogonalization took H away).
+
+With a preconditioner M ≈ A⁻¹ the vectors q are orthonormal in the inner product of M⁻¹, and their duals
+p_j = M⁻¹q_j are stored beside them: q_iᵀp_j = δ_ij, w_j = A q_j − α_j p_j − β_j p_{j−1}, q_{j+1} = M w_j/β_{j+1}.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+from scipy.sparse.linalg import LinearOperator
+
+from ..arguments import COMPLEX, as_choice, as_vector
+from ..errors import ArgumentError, LancbioError
+from ..operators import as_square
+from ..operators.base import check_returned
+from ..rounding import norm2, unit_roundoff
+from . import kernels
+from .reorthogonalization import MODES, Full
+
+_SAFE = 2.0**-900, 2.0**900  # sums of squares outside of this are formed again, scaled
+
+
+class LanczosProcess:
+    """A Lanczos process that has taken k steps.
+
+    Parameters
+    ----------
+    q1 : array_like, shape (n,), float32, float64, complex64 or complex128
+        The start; need not be normalized, must not be zero.
+    reorthogonalization : {"none", "local", "selective", "partial", "full"}
+        ``selective`` and ``partial`` presuppose that every step has the same operator.
+    M : LinearOperator, optional
+        A preconditioner, symmetric positive definite.
+    capacity : int, optional
+        Columns to make room for at once; the buffer doubles when it is full.
+    store : bool
+        Whether the basis is kept. Without it only the last two vectors are (``none`` and ``local`` alone).
+
+    Attributes
+    ----------
+    k : int
+        Steps taken.
+    Q : ndarray, shape (n, k)
+        Basis, a view.
+    alpha, beta : ndarray, shape (k,)
+        α_1 … α_k and β_2 … β_{k+1}, views; ``beta[-1]`` is the residual norm.
+    q_next : ndarray, shape (n,)
+        q_{k+1}; zeros at breakdown.
+    start_norm : float
+        ‖q1‖ (in the norm of M where there is one).
+    breakdown : bool
+        β_{k+1} is at rounding level: the space is invariant.
+    n_reorthogonalized : int
+        Vectors that were orthogonalized beyond the recurrence.
+    H : ndarray, shape (k, k)
+        Column j: what reorthogonalization took from w_j, as coefficients of Q (``local`` and ``full``).
+    scale : float
+        The largest norm of a column of T (with its β_{j+1}) so far: ‖A q_j‖, or its analogue for the preconditioned A.
+    norm_A : float
+        The largest ‖A q_j‖₂/‖q_j‖₂ so far, a lower bound of ‖A‖₂.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import LanczosProcess
+    >>> process = LanczosProcess([3.0, 4.0])
+    >>> process.step(np.diag([1.0, 2.0]))
+    >>> process.alpha, process.start_norm
+    (array([1.64]), 5.0)
+    """
+
+    def __init__(
+        self,
+        q1: Any,
+        *,
+        reorthogonalization: str = "none",
+        M: LinearOperator | None = None,
+        capacity: int | None = None,
+        store: bool = True,
+    ) -> None:
+        q1 = as_vector("q1", q1, kinds=COMPLEX)
+        self.reorthogonalization = as_choice("reorthogonalization", reorthogonalization, MODES)
+        self._rule = MODES[reorthogonalization]()
+        if self._rule.needs_basis and not store:
+            raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
+        self.M, self.store = M, store
+        self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
+        self.capacity = min(q1.size, 16) if capacity is None else max(1, capacity)
+        self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
+        self._h: list[np.ndarray] = []
+        self._allocate(q1.dtype, q1.size)
+        self._dual[0] = q1
+        if M is None:
+            self.start_norm = norm2(q1)
+        else:
+            self._rows[0] = M.matvec(q1)
+            self.start_norm = self._dual_norm(self._dual[0], self._rows[0])
+        if self.start_norm == 0:
+            raise ArgumentError("q1", "zeros", "a vector that is not zero")
+        self.residual_norm = self.start_norm if M is None else norm2(q1)
+        self._normalize(0, self.start_norm)
+
+    # -- what a reader of the process sees -------------------------------------------------
+
+    @property
+    def n(self) -> int:
+        return self._rows.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._rows.dtype
+
+    @property
+    def unit_roundoff(self) -> float:
+        return unit_roundoff(self.dtype)
+
+    @property
+    def Q(self) -> np.ndarray:
+        if not self.store:
+            raise LancbioError("this process keeps no basis: make it with store=True")
+        return self._rows[: self.k].T
+
+    @property
+    def alpha(self) -> np.ndarray:
+        return self._alpha[: self.k]
+
+    @property
+    def beta(self) -> np.ndarray:
+        return self._beta[: self.k]
+
+    @property
+    def q(self) -> np.ndarray:
+        """q_k, the vector of the last step."""
+        return self._rows[self._row(self.k - 1)]
+
+    @property
+    def q_next(self) -> np.ndarray:
+        return self._rows[self._row(self.k)]
+
+    @property
+    def T(self) -> np.ndarray:
+        """T_k as a dense k × k array."""
+        off = self.beta[:-1]
+        return np.diag(self.alpha) + np.diag(off, 1) + np.diag(off, -1)
+
+    @property
+    def H(self) -> np.ndarray:
+        H = np.zeros((self.k, self.k), dtype=np.result_type(self.dtype, np.float64))
+        for j, h in enumerate(self._h):
+            H[: h.size, j] = h
+        return H
+
+    # -- one step --------------------------------------------------------------------------
+
+    def step(self, A: Any) -> None:
+        """One step with the operator A (n × n, symmetric or Hermitian).
+
+        Raises
+        ------
+        ArgumentError
+            A of another shape, or of a wider type than the process.
+        CallableError
+            A product that is not finite.
+        LancbioError
+            After a breakdown: the space is invariant, and only a new start leads out of it.
+        """
+        if self.breakdown:
+            raise LancbioError(f"the Krylov space is invariant after {self.k} steps: start a new process")
+        if not isinstance(A, LinearOperator):
+            A = as_square("A", A)
+        self._check_operator(A)
+        j = self.k
+        self._reserve(j + 2)
+        row, here = self._row(j), self._row(j + 1)
+        q, p, w = self._rows[row], self._dual[row], self._dual[here]
+        product = np.asarray(A.matvec(q))
+        if product.shape != w.shape:
+            check_returned(product, "A @ q", j + 1, self.n)
+        if product.dtype.kind == "c" and self.dtype.kind != "c":
+            raise ArgumentError("A", f"a product of dtype {product.dtype}", f"a product of dtype {self.dtype}")
+        w[:] = product
+        if self.M is not None:
+            self.norm_A = max(self.norm_A, norm2(w) / norm2(q))
+
+        if j == 0:
+            alpha = kernels.dot(_real(q), _real(w))
+        else:
+            previous = self._dual[self._row(j - 1)]
+            alpha = kernels.subtract_and_dot(_real(w), self._beta[j - 1], _real(previous), _real(q))
+        square = kernels.subtract_and_square(_real(w), alpha, _real(p))
+        if not (math.isfinite(alpha) and math.isfinite(square)):
+            check_returned(product, "A @ q", j + 1, self.n)
+        self.residual_norm = self._norm(w, square)
+        self._alpha[j] = alpha
+        self.k = j + 1
+        self._close(w, here)
+
+    def _close(self, w: np.ndarray, here: int) -> None:
+        """Reorthogonalize w_j, and from it β_{j+1} and q_{j+1}."""
+        j = self.k - 1
+        coupling = self._beta[j - 1] if j else 0.0
+        self._beta[j] = beta = self._dual_size(w, here)
+        self.scale = max(self.scale, math.hypot(coupling, self._alpha[j], beta))
+        if self.M is None:
+            self.norm_A = self.scale
+        self._h.append(np.zeros(0))
+        changed = self._rule.apply(self, w, beta)
+        if self._rule.one_operator and beta <= 16 * math.sqrt(self.unit_roundoff) * self.scale:
+            self.orthogonalize_full(w)  # cancellation has magnified what semi-orthogonality leaves
+            changed = True
+        if changed:
+            self.n_reorthogonalized += 1
+            self.residual_norm = norm2(w)
+            self._beta[j] = beta = self._dual_size(w, here)
+        self.breakdown = beta <= (self.n + 10) * self.unit_roundoff * self.scale
+        if self.breakdown or beta == 0:
+            self._rows[here] = self._dual[here] = 0
+        else:
+            self._normalize(here, beta)
+
+    # -- what reorthogonalization asks of it -----------------------------------------------
+
+    def orthogonalize_full(self, w: np.ndarray) -> None:
+        """w ← w − P(Qᴴw), twice; the coefficients are added to column j of H.   Writes w."""
+        self._project(w, 0)
+        self._project(w, 0)
+
+    def orthogonalize_local(self, w: np.ndarray) -> None:
+        """w ← w − P(Qᴴw) for the last two basis vectors.   Writes w."""
+        if self.store:
+            self._project(w, max(self.k - 2, 0))
+        else:
+            for place in range(max(self.k - 2, 0), self.k):
+                row = slice(self._row(place), self._row(place) + 1)
+                self.subtract(w, self._rows[row], self._dual[row])
+
+    def _project(self, w: np.ndarray, first: int) -> None:
+        h = np.empty(self.k - first, dtype=np.result_type(self.dtype, np.float64))
+        kernels.coefficients(self._rows[first : self.k], h.size, w, h)
+        kernels.subtract_rows(self._dual[first : self.k], h.size, h, w)
+        total = np.zeros(self.k, dtype=h.dtype)
+        total[: self._h[-1].size] = self._h[-1]
+        total[first:] += h
+        self._h[-1] = total
+
+    def subtract(self, w: np.ndarray, vectors: np.ndarray, duals: np.ndarray) -> None:
+        """w ← w − Σ_i dual_i (vector_iᴴ w), one vector a row.   Writes w."""
+        h = np.empty(vectors.shape[0], dtype=np.result_type(self.dtype, np.float64))
+        kernels.coefficients(vectors, h.size, w, h)
+        kernels.subtract_rows(duals, h.size, h, w)
+
+    def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """The Ritz vectors Q_k s of the eigenvalues number first … last (ascending) of T_k, one a row, and duals P_k s."""
+        off = self.beta[:-1]
+        S = eigh_tridiagonal(self.alpha, off, select="i", select_range=(first, last))[1] if self.k > 1 else np.ones((1, 1))
+        vectors = np.stack([self.combine(s) for s in S.T])
+        return vectors, vectors if self.M is None else np.stack([self._combination(self._dual, s) for s in S.T])
+
+    def combine(self, s: np.ndarray) -> np.ndarray:
+        """Q_k s, shape (n,)."""
+        return self._combination(self._rows, s)
+
+    def _combination(self, rows: np.ndarray, s: np.ndarray) -> np.ndarray:
+        out = np.zeros(self.n, dtype=self.dtype)
+        kernels.subtract_rows(rows[: self.k], self.k, np.negative(s, dtype=np.float64), out)
+        return out
+
+    # -- memory ----------------------------------------------------------------------------
+
+    def _row(self, j: int) -> int:
+        """Where q_{j+1} is stored: its own row, or one of two in turn."""
+        return j if self.store else j % 3
+
+    def _allocate(self, dtype: np.dtype, n: int) -> None:
+        rows = self.capacity + 1 if self.store else 3
+        self._rows = np.zeros((rows, n), dtype)
+        self._dual = self._rows if self.M is None else np.zeros((rows, n), dtype)
+
+    def _reserve(self, rows: int) -> None:
+        """Room for `rows` vectors: geometric growth, so a basis of k vectors is copied fewer than 2k times in all."""
+        if rows > self._alpha.size:
+            self._alpha, self._beta = (np.concatenate([a, np.zeros(a.size)]) for a in (self._alpha, self._beta))
+        if self.store and rows > self._rows.shape[0]:
+            self.capacity = 2 * self.capacity + 1
+            grown = [_grow(self._rows, self.capacity + 1)]
+            grown.append(grown[0] if self.M is None else _grow(self._dual, self.capacity + 1))
+            self._rows, self._dual = grown
+
+    def _check_operator(self, A: LinearOperator) -> None:
+        if A.shape != (self.n, self.n):
+            raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
+        wider = np.result_type(self.dtype, A.dtype)
+        if self.k == 0 and wider != self.dtype:
+            if wider.char not in COMPLEX:
+                raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
+            start = self._rows[0], self._dual[0]
+            self._allocate(wider, self.n)
+            self._rows[0], self._dual[0] = start
+            self._normalize(0, 1.0 if self.M is not None else norm2(self._rows[0]))
+
+    def _normalize(self, row: int, beta: float) -> None:
+        kernels.divide(_real(self._dual[row]), beta, _real(self._dual[row]))
+        if self.M is not None:
+            kernels.divide(_real(self._rows[row]), beta, _real(self._rows[row]))
+
+    def _norm(self, w: np.ndarray, square: float) -> float:
+        return math.sqrt(square) if _SAFE[0] < square < _SAFE[1] or square == 0 else norm2(w)
+
+    def _dual_size(self, w: np.ndarray, here: int) -> float:
+        """‖w‖, or √(wᴴMw), with M w left in its row."""
+        if self.M is None:
+            return self.residual_norm
+        self._rows[here] = self.M.matvec(w)
+        return self._dual_norm(w, self._rows[here])
+
+    def _dual_norm(self, w: np.ndarray, z: np.ndarray) -> float:
+        square = kernels.dot(_real(w), _real(z))
+        if square < 0:
+            raise ArgumentError("M", f"wᴴMw = {square:.3g} for a Krylov vector w", "a positive definite preconditioner")
+        return math.sqrt(square)
+
+
+def _real(v: np.ndarray) -> np.ndarray:
+    """A complex vector as a real one of twice the length (a view); a real vector as it is."""
+    return v.view(v.real.dtype) if v.dtype.kind == "c" else v
+
+
+def _grow(rows: np.ndarray, size: int) -> np.ndarray:
+    grown = np.zeros((size, rows.shape[1]), rows.dtype)
+    grown[: rows.shape[0]] = rows
+    return grown

@@ -1,0 +1,189 @@
+"""How the basis of a Lanczos process is kept orthogonal: five answers, one interface.
+
+Rounding lets q_{j+1}ᵀq_k grow, and (Paige 1971) it grows exactly in the direction of Ritz vectors that have
+converged. Each class here is told of every step through ``apply`` and may subtract from the new vector w_j what
+should not be in it:
+
+========== =============================================================== ==================
+name       w_j is orthogonalized against                                   ‖I − QᵀQ‖₂
+========== =============================================================== ==================
+none       nothing more than the recurrence does                           may reach 1
+local      q_j and q_{j−1} once more                                       may reach 1
+selective  Ritz vectors that have converged to √u (Parlett, Scott 1979)    about √u
+partial    all of Q, when an estimate of the loss says so (Simon 1984)     about √u
+full       all of Q, twice                                                 about u
+========== =============================================================== ==================
+
+References: B. N. Parlett and D. S. Scott, Math. Comp. 33 (1979); H. D. Simon, Math. Comp. 42 (1984).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from . import kernels
+
+if TYPE_CHECKING:
+    from .process import LanczosProcess
+
+
+class NoReorthogonalization:
+    """To teach ghosts and the loss of orthogonality, and for moving operators."""
+
+    needs_basis = False
+    one_operator = False  # whether the reasoning presupposes that A does not change between steps
+
+    def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        """Orthogonalize w, of norm `beta`, in place; return whether w was changed."""
+        return False
+
+
+class Local(NoReorthogonalization):
+    """Against q_j and q_{j−1} once more."""
+
+    def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        process.orthogonalize_local(w)
+        return True
+
+
+class Full(NoReorthogonalization):
+    """Two passes of classical Gram–Schmidt: twice is enough (Giraud, Langou, Rozložník, van den Eshof 2005)."""
+
+    needs_basis = True
+
+    def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        process.orthogonalize_full(w)
+        return True
+
+
+class Partial(NoReorthogonalization):
+    """When the ω-recurrence says that orthogonality falls below √(u/k): this vector and the next, against all.
+
+    Two consecutive vectors must be cleaned, for the recurrence mixes them: the second is done at the next step.
+    """
+
+    needs_basis = True
+    one_operator = True
+
+    def __init__(self) -> None:
+        self.before, self.row, self.after = np.zeros(4), np.zeros(4), np.zeros(4)
+        self.again = False
+
+    def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        u, j = process.unit_roundoff, process.k - 1
+        if j + 2 > self.row.size:
+            self.before, self.row, self.after = (
+                np.concatenate([a, np.zeros(a.size)]) for a in (self.before, self.row, self.after)
+            )
+        if j == 0:
+            self.row[0] = 1.0
+        if beta == 0:
+            return False
+        # ϑ = 4u‖A‖: one product and two subtractions; with u‖A‖ one start in a hundred on nos5 loses 1e-7
+        largest = kernels.omega_recurrence(
+            process.alpha, process.beta, j, 4 * u * process.scale, self.before, self.row, self.after
+        )
+        self.after[j] = u * np.sqrt(w.size) * process.scale / beta
+        self.after[j + 1] = 1.0
+        act = self.again or largest > math.sqrt(u / process.capacity)
+        if act:
+            process.orthogonalize_full(w)
+            self.after[: j + 1] = u
+            self.again = not self.again
+        self.before, self.row, self.after = self.row, self.after, self.before
+        return act
+
+
+class Selective(NoReorthogonalization):
+    """Against the Ritz vectors Q_j s_i that are good: β_{j+1}|s_i[j]| ≤ √u ‖T_j‖.
+
+    A Ritz vector is formed when its pair becomes good, and again when its residual has fallen by another factor
+    `refresh`: it goes stale as the space grows, for what it lacks lies in later directions. Ritz values closer than
+    √u‖T_j‖ do not define their vectors one by one, only the space that they span: such a cluster is formed together.
+    """
+
+    needs_basis = True
+    one_operator = True
+    refresh = 1e-2
+
+    def __init__(self) -> None:
+        self.clusters: list[Cluster] = []
+        self.vectors: np.ndarray | None = None  # one good Ritz vector a row, and their duals
+        self.duals: np.ndarray | None = None
+        self.free: list[int] = []
+
+    def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        theta, off, last = process.alpha.copy(), process.beta.copy(), np.empty(process.k)
+        if not kernels.last_components(theta, off, last):
+            process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
+            return True
+        order = np.argsort(theta)
+        floor, tolerance = process.unit_roundoff * process.scale, math.sqrt(process.unit_roundoff) * process.scale
+        self._update(process, theta[order], np.maximum(beta * np.abs(last[order]), floor), tolerance)
+        if not self.clusters:
+            return False
+        process.subtract(w, self.vectors, self.duals)
+        return True
+
+    def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:
+        """Form what is newly good, or much better than when it was formed; theta ascends."""
+        good = np.flatnonzero(residual <= tolerance)
+        if not good.size:
+            return
+        lows, highs = np.array([c.low for c in self.clusters]), np.array([c.high for c in self.clusters])
+        replaced: set[int] = set()
+        fresh = []
+        for members in np.split(good, np.flatnonzero(np.diff(theta[good]) > tolerance) + 1):
+            low, high, worst = theta[members[0]], theta[members[-1]], residual[members].max()
+            known = np.arange(np.searchsorted(highs, low - tolerance), np.searchsorted(lows, high + tolerance, "right"))
+            old = [self.clusters[i] for i in known]
+            if sum(len(c.rows) for c in old) >= members.size and worst > self.refresh * max(c.residual for c in old):
+                continue
+            replaced.update(known)
+            for cluster in old:
+                self._discard(cluster)
+            fresh.append(Cluster(low, high, worst, self._form(process, members)))
+        if fresh:
+            kept = [c for i, c in enumerate(self.clusters) if i not in replaced]
+            self.clusters = sorted(kept + fresh, key=lambda c: c.low)
+
+    def _form(self, process: LanczosProcess, members: np.ndarray) -> list[int]:
+        """Compute the Ritz vectors with these indices (ascending values) into free rows, and return the rows."""
+        vectors, duals = process.ritz_vectors(members[0], members[-1])
+        rows = []
+        for i in members - members[0]:
+            if not self.free:
+                self._grow(process)
+            rows.append(self.free.pop())
+            self.vectors[rows[-1]], self.duals[rows[-1]] = vectors[i], duals[i]
+        return rows
+
+    def _discard(self, cluster: Cluster) -> None:
+        self.vectors[cluster.rows] = self.duals[cluster.rows] = 0
+        self.free += cluster.rows
+
+    def _grow(self, process: LanczosProcess) -> None:
+        size = 0 if self.vectors is None else self.vectors.shape[0]
+        empty = np.zeros((max(size, 4), process.n), process.dtype)
+        shared = self.duals is self.vectors
+        self.vectors = empty if self.vectors is None else np.concatenate([self.vectors, empty])
+        if process.M is None:
+            self.duals = self.vectors
+        else:
+            self.duals = empty.copy() if shared else np.concatenate([self.duals, empty])
+        self.free = list(range(size + empty.shape[0] - 1, size - 1, -1))
+
+
+class Cluster(NamedTuple):
+    """Good Ritz values within √u‖T‖ of each other, the largest residual they had, and where their vectors are."""
+
+    low: float
+    high: float
+    residual: float
+    rows: list[int]
+
+
+MODES = {"full": Full, "selective": Selective, "partial": Partial, "local": Local, "none": NoReorthogonalization}

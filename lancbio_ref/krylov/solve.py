@@ -1,0 +1,244 @@
+"""A x = b by Lanczos cycles: the recurrence proposes when to stop, the evaluated residual decides.
+
+One cycle runs a fresh Lanczos process on r = b − A x and adds its Galerkin correction. The residual is then
+evaluated; the correction is kept only if ‖r‖ fell, and the next cycle starts from what was evaluated. This one loop
+is three things that are usually told apart: the restart that bounds memory, the correction that cures what
+semi-orthogonality costs, and the defence against a recurrence residual that has parted from the true one.
+
+A cycle stops when its recurrence residual is below the tolerance asked for, or below what rounding allows,
+u‖A‖‖x_j‖; below that, more steps would only ruin T.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from ..operators.proofs import rayleigh_quotient
+from ..rounding import norm2, scale, unit_roundoff
+from ..status import SolveStatus
+from .iterates import ShortIterate, StoredIterate
+from .process import LanczosProcess
+from .scaling import ScaledOperator, exponent_of, restore
+from .tridiagonal import extreme_ritz_values
+
+BASIS_BYTES = 2**30  # the default bound of a stored basis
+SHORT = ("none", "local")  # short recurrences
+SEMI = ("selective", "partial")  # where semi-orthogonality has ruined T above the floor, a cycle of `full` follows
+
+
+@dataclass
+class SolveReport:
+    """What a solve found.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The best iterate.
+    status : SolveStatus
+    residual : ndarray, shape (n,)
+        b − A x, evaluated.
+    iterations, n_products : int
+        Lanczos steps, and products with A (steps and evaluations).
+    direction : ndarray or None
+        With INDEFINITE: z with zᵀAz + rounding < 0, normalized; `curvature` is zᵀAz.
+    alpha, beta : ndarray, shape (k,)
+        T of the last cycle, as :func:`lanczos` gives it.
+    start_norm : float
+        The norm that cycle started from.
+    ritz_values : (float, float)
+        Smallest and largest Ritz value seen; (inf, 0) if no step was made.
+    norm_A : float
+        The largest ‖A q‖/‖q‖ seen, a lower bound of ‖A‖₂.
+    lowest : ndarray or None
+        The Ritz vector of the smallest Ritz value, where that is below the `mu` under suspicion.
+    corrections : list of float
+        The evaluated residual norm before the first and after every cycle that was kept.
+    """
+
+    x: np.ndarray
+    status: SolveStatus
+    residual: np.ndarray
+    iterations: int = 0
+    n_products: int = 0
+    direction: np.ndarray | None = None
+    curvature: float = 0.0
+    alpha: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    beta: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    start_norm: float = 0.0
+    ritz_values: tuple[float, float] = (math.inf, 0.0)
+    norm_A: float = 0.0
+    lowest: np.ndarray | None = None
+    corrections: list[float] = field(default_factory=list)
+
+    @property
+    def condition_estimate(self) -> float:
+        """θ_max/θ_min, a lower bound of the condition number; inf where no step was made."""
+        low, high = self.ritz_values
+        return high / low if 0 < low < math.inf else math.inf
+
+
+def solve(
+    A: LinearOperator,
+    b: np.ndarray,
+    x0: np.ndarray | None = None,
+    *,
+    tolerance: float = 0.0,
+    maxiter: int,
+    M: LinearOperator | None = None,
+    callback: Callable[[np.ndarray], object] | None = None,
+    reorthogonalization: str = "selective",
+    restart: int | None = None,
+    norm_A: float | None = None,
+    mu: float | None = None,
+) -> SolveReport:
+    """Solve A x = b to ‖b − A x‖ ≤ `tolerance`, or as far as rounding allows.
+
+    Arguments are those of :func:`lanczos_solve`, already checked; besides, `norm_A` is an upper bound of ‖A‖₂ if one
+    is known, and `mu` a lower bound of the spectrum that is to be doubted. Data near the ends of the floating-point
+    range are scaled by exact powers of two, and the answer is scaled back.
+
+    Raises
+    ------
+    RepresentationError
+        The solution overflows or underflows.
+    """
+    b_exponent = exponent_of(norm2(b), b.dtype)
+    A_exponent = exponent_of(norm_A, b.dtype) if norm_A else None
+    loop = _Cycles(A, M, reorthogonalization, restart, maxiter, callback, mu)
+    if not b_exponent and not A_exponent:
+        try:
+            return loop.run(b, x0, tolerance, norm_A)
+        except _OutOfRange as found:
+            A_exponent = found.exponent
+    A_exponent = A_exponent or 0
+    loop.A = ScaledOperator(A, A_exponent)
+    shift = b_exponent - A_exponent  # x = 2^shift x'
+    loop.unscale = lambda x: restore(x, shift)
+    loop.mu = None if mu is None else math.ldexp(mu, -A_exponent)
+    report = loop.run(
+        scale(b, -b_exponent),
+        None if x0 is None else scale(x0, -shift),
+        math.ldexp(tolerance, -b_exponent) if math.isfinite(tolerance) else tolerance,
+        None if norm_A is None else math.ldexp(norm_A, -A_exponent),
+    )
+    report.x, report.residual = restore(report.x, shift), scale(report.residual, b_exponent)
+    low, high = report.ritz_values
+    report.ritz_values = math.ldexp(low, A_exponent), math.ldexp(high, A_exponent)
+    report.norm_A = math.ldexp(report.norm_A, A_exponent)
+    report.corrections = [math.ldexp(r, b_exponent) for r in report.corrections]
+    return report
+
+
+class _OutOfRange(Exception):
+    """The first product shows that A lies near an end of the floating-point range."""
+
+    def __init__(self, exponent: int) -> None:
+        self.exponent = exponent
+
+
+class _Cycles:
+    """The loop of cycles on data of moderate size."""
+
+    def __init__(self, A, M, reorthogonalization, restart, maxiter, callback, mu) -> None:
+        self.A, self.M, self.mode, self.maxiter, self.mu = A, M, reorthogonalization, maxiter, mu
+        self.callback, self.unscale = callback, lambda x: x
+        n, bases = A.shape[0], 1 if M is None else 2
+        fits = BASIS_BYTES // (np.dtype(A.dtype).itemsize * n * bases)
+        self.restart = max(2, fits) if restart is None else restart
+
+    def run(self, b: np.ndarray, x0: np.ndarray | None, tolerance: float, norm_A: float | None) -> SolveReport:
+        self.norm_A = norm_A
+        x = np.zeros_like(b) if x0 is None else x0
+        report = SolveReport(x, SolveStatus.NOT_CONVERGED, b.copy())
+        if x.any():
+            report.residual = self._evaluate(b, x, report)
+        norm = norm2(report.residual)
+        report.corrections.append(norm)
+        while norm > tolerance:
+            if report.iterations >= self.maxiter:
+                return report
+            x = self._cycle(report, tolerance)
+            if report.status == SolveStatus.INDEFINITE:
+                return report
+            residual = self._evaluate(b, x, report)
+            previous, new = norm, norm2(residual)
+            if new < norm:
+                report.x, report.residual, norm = x, residual, new
+                report.corrections.append(norm)
+            if norm > tolerance and not new < 0.5 * previous:  # another cycle of this kind would gain nothing
+                if norm <= self._floor(b, report):
+                    report.status = SolveStatus.FLOOR
+                    return report
+                if self.mode not in SEMI:
+                    return report
+                self.mode = "full"
+        report.status = SolveStatus.CONVERGED
+        return report
+
+    def _cycle(self, report: SolveReport, tolerance: float) -> np.ndarray:
+        """Steps of one process from report.residual; returns the corrected x."""
+        short = self.mode in SHORT
+        process = LanczosProcess(
+            report.residual,
+            reorthogonalization=self.mode,
+            M=self.M,
+            store=not short,
+            capacity=None if short else min(self.restart, self.A.shape[0], self.maxiter, 32),
+        )
+        iterate = (ShortIterate if short else StoredIterate)(process, report.x)
+        floor, floor_at = 0.0, math.inf
+        u = process.unit_roundoff
+        while True:
+            process.step(self.A)
+            report.n_products += 1
+            report.iterations += 1
+            if process.k == 1 and report.iterations == 1 and (exponent := exponent_of(process.scale, process.dtype)):
+                raise _OutOfRange(exponent)
+            iterate.advance()
+            if self.callback is not None:
+                self.callback(self.unscale(iterate.x()))
+            if not iterate.definite or process.breakdown or report.iterations >= self.maxiter:
+                break
+            proposed = iterate.residual_norm
+            if proposed <= tolerance or (not short and process.k >= self.restart):
+                break
+            if proposed <= 0.1 * floor_at and proposed <= math.sqrt(u) * report.corrections[0]:
+                floor, floor_at = u * max(self.norm_A or 0.0, process.norm_A) * iterate.norm(), proposed
+            if proposed <= floor:
+                break
+        self._record(report, process, iterate)
+        return iterate.x()
+
+    def _record(self, report: SolveReport, process: LanczosProcess, iterate: StoredIterate) -> None:
+        """Keep T, the Ritz values, and proof of negative curvature where T shows it."""
+        report.alpha, report.beta = process.alpha.copy(), process.beta.copy()
+        report.start_norm = process.start_norm
+        report.norm_A = max(report.norm_A, process.norm_A)
+        low, high = extreme_ritz_values(process.alpha, process.beta)
+        if not iterate.definite:
+            self._prove_negative(report, iterate.direction())
+        if self.mu is not None and low < self.mu and low < report.ritz_values[0] and process.store:
+            report.lowest = process.ritz_vectors(0, 0)[0][0]
+        report.ritz_values = min(report.ritz_values[0], low), max(report.ritz_values[1], high)
+
+    def _prove_negative(self, report: SolveReport, z: np.ndarray) -> None:
+        """INDEFINITE if zᵀAz stays negative with the rounding of its evaluation added."""
+        z = z / norm2(z)
+        curvature, error = rayleigh_quotient(self.A, z, self.norm_A)
+        report.n_products += 1
+        if curvature + error < 0:
+            report.status, report.direction, report.curvature = SolveStatus.INDEFINITE, z, curvature
+
+    def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> np.ndarray:
+        report.n_products += 1
+        return b - self.A.matvec(x)
+
+    def _floor(self, b: np.ndarray, report: SolveReport) -> float:
+        """(n + 10) u (‖A‖‖x‖ + ‖b‖): what rounding alone may leave in the evaluated residual."""
+        norm_A = max(self.norm_A or 0.0, report.norm_A)
+        return (b.size + 10) * unit_roundoff(b.dtype) * (norm_A * norm2(report.x) + norm2(b))

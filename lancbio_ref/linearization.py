@@ -1,0 +1,153 @@
+"""The linearization: all that a hyper-gradient at one point (x, y) is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .arguments import as_number, as_vector
+from .errors import ArgumentError
+from .hypergradient import hypergradient_of
+from .operators import CheckedOperator, as_operator, as_square, structure_of
+from .rounding import Proven
+
+if TYPE_CHECKING:
+    from .hypergradient import HyperGradient
+
+Number = float | Callable[[], float] | None
+
+
+class Linearization:
+    """Four objects at a point (x, y), enough for the hyper-gradient h = c − J v with A v = b.
+
+    Parameters
+    ----------
+    A : array_like, sparse matrix or LinearOperator, shape (n_y, n_y)
+        ∇²_yy g(x, y), symmetric positive definite.
+    J : array_like, sparse matrix or LinearOperator, shape (n_x, n_y)
+        ∇²_xy g(x, y): maps v to ∂/∂x (∇_y g · v).
+    b : array_like, shape (n_y,)
+        ∇_y f(x, y).
+    c : array_like, shape (n_x,)
+        ∇_x f(x, y).
+    grad_y : array_like, shape (n_y,), or callable () → array, optional
+        ∇_y g(x, y); what it differs from zero enters `lower_level_bound`.
+    mu : float or callable () → float, optional
+        A lower bound of the strong-convexity modulus of g(x, ·) over all y.
+    smoothness : float or callable () → float, optional
+        An upper bound of ‖A‖₂.
+    cross_norm : float or callable () → float, optional
+        An upper bound of ‖J‖₂; taken from the entries where J is an array and none is given.
+    M : array_like, sparse matrix or LinearOperator, shape (n_y, n_y), optional
+        A preconditioner, M ≈ A⁻¹, symmetric positive definite.
+
+    Notes
+    -----
+    What is given as a callable is evaluated when it is first needed, and once.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes that do not fit together, or values that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import Linearization
+    >>> point = Linearization([[2.0, 0], [0, 4]], [[1.0, 1]], b=[2.0, 4], c=[5.0], mu=2.0)
+    >>> point.hypergradient().value
+    array([3.])
+    """
+
+    def __init__(
+        self,
+        A: Any,
+        J: Any,
+        b: Any,
+        c: Any,
+        *,
+        grad_y: Any = None,
+        mu: Number = None,
+        smoothness: Number = None,
+        cross_norm: Number = None,
+        M: Any = None,
+    ) -> None:
+        self.b, self.c = as_vector("b", b), as_vector("c", c)
+        n_y, n_x = self.b.size, self.c.size
+        self.A = _checked(as_operator("A", as_square("A", A), (n_y, n_y)), "A")
+        self.J = _checked(as_operator("J", J, (n_x, n_y)), "J")
+        for name, operator in (("A", self.A), ("J", self.J)):
+            if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
+                raise ArgumentError(name, f"dtype {operator.dtype}", "a real operator")
+        dtype = np.result_type(self.b, self.c, self.A.dtype, self.J.dtype)
+        self.b, self.c = self.b.astype(dtype, copy=False), self.c.astype(dtype, copy=False)
+        self.M: LinearOperator | None = None if M is None else _checked(as_operator("M", M, (n_y, n_y)), "M")
+        self._lazy: dict[str, Any] = dict(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+        for name, value in self._lazy.items():
+            if not callable(value):
+                self._lazy[name] = self._validate(name, value)
+
+    @property
+    def n_x(self) -> int:
+        return self.c.size
+
+    @property
+    def n_y(self) -> int:
+        return self.b.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.b.dtype
+
+    @property
+    def grad_y(self) -> np.ndarray | None:
+        """∇_y g(x, y), or None where it was not given."""
+        return self._get("grad_y")
+
+    @property
+    def mu(self) -> float | None:
+        """The strong-convexity modulus, or None."""
+        return self._get("mu")
+
+    @property
+    def smoothness(self) -> float | None:
+        """An upper bound of ‖A‖₂; proven from the entries where A is structured and none was given."""
+        return self._norm("smoothness", self.A)
+
+    @property
+    def cross_norm(self) -> float | None:
+        """An upper bound of ‖J‖₂; proven from the entries where J is structured and none was given."""
+        return self._norm("cross_norm", self.J)
+
+    def set_mu(self, mu: float | None) -> None:
+        """Replace the modulus; on a copy (``copy.copy``) the original keeps its own."""
+        self._lazy = {**self._lazy, "mu": self._validate("mu", mu)}
+
+    def hypergradient(self, **options: Any) -> HyperGradient:
+        """h = c − J v with its certificate; options as in :func:`lancbio_ref.hypergradient`."""
+        return hypergradient_of(self, **options)
+
+    def _norm(self, name: str, operator: LinearOperator) -> float | None:
+        if self._get(name) is None and (structure := structure_of(operator)) is not None:
+            self._lazy[name] = Proven(structure.norm_bound())
+        return self._lazy[name]
+
+    def _get(self, name: str) -> Any:
+        value = self._lazy[name]
+        if callable(value):
+            value = self._lazy[name] = self._validate(name, value())
+        return value
+
+    def _validate(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if name == "grad_y":
+            return as_vector(name, value, self.n_y)
+        return as_number(name, value, above=0.0) if name == "mu" else as_number(name, value, least=0.0)
+
+
+def _checked(operator: LinearOperator, name: str) -> CheckedOperator:
+    return operator if isinstance(operator, CheckedOperator) else CheckedOperator(operator, name)

@@ -1,0 +1,234 @@
+"""LancBiO: one dynamic Lanczos step an outer iteration (Yang, Gao, Yuan, ICLR 2025, Algorithms 2 and 4).
+
+At iteration k: N inner steps y ← y − θ∇_y g(x_k, y), then A_k, J_k, b_k, c_k at (x_k, y_k). At a *restart*
+
+    v̄ = v_{k−1},  w = A_k v̄,  q_1 = (b_k − w)/‖b_k − w‖,  T and Q empty;
+
+then, at every iteration, with the current A_k and b_k but the w of the last restart,
+
+    u = A_k q_j − β_j q_{j−1};  α_j = q_jᵀu;  T grows by (β_j, α_j)
+    Δv = Q_j T_j⁻¹ Q_jᵀ(b_k − w);  v_k = v̄ + Δv
+    ω = u − α_j q_j;  β_{j+1} = ‖ω‖;  q_{j+1} = ω/β_{j+1}
+    x_{k+1} = x_k − λ(c_k − J_k v_k)
+
+m + 1 Hessian products in m iterations. Since A moves, T is not QᵀAQ of any one A and may be indefinite; then it is
+solved with pivoting and the step says so. Since b moves, the right-hand side is Qᵀ(b_k − w), not ‖r_0‖e_1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..arguments import as_choice, as_integer, as_number
+from ..errors import ArgumentError
+from ..krylov import LanczosProcess
+from ..krylov.tridiagonal import solve_tridiagonal
+from ..status import StepStatus
+from .base import State, gradient_steps
+
+
+@dataclass(frozen=True)
+class SubspaceSchedule:
+    """How the subspace dimension m grows: at each k with k mod f = f − 1, m ← min(⌈ρm⌉, m_max).
+
+    A restart happens when m = 1 or k mod m = 1, and when the basis has m_max vectors. A change of m does not itself
+    restart, so the basis may for a while have more than m vectors.
+
+    Parameters
+    ----------
+    initial : int
+        m_1.
+    growth : float
+        ρ ≥ 1.
+    every : int
+        f.
+    maximum : int
+        m_max.
+    """
+
+    initial: int
+    growth: float
+    every: int
+    maximum: int
+
+    def __post_init__(self) -> None:
+        as_integer("subspace.initial", self.initial, least=1)
+        as_number("subspace.growth", self.growth, least=1.0)
+        as_integer("subspace.every", self.every, least=1)
+        as_integer("subspace.maximum", self.maximum, least=self.initial)
+
+    def dimension(self, k: int, m: int) -> int:
+        """m for iteration k, from that of iteration k − 1."""
+        if k % self.every == self.every - 1:
+            return min(math.ceil(self.growth * m), self.maximum)
+        return m
+
+    def restarts(self, k: int, m: int, columns: int) -> bool:
+        """Whether iteration k starts a new subspace, `columns` being the size of the old one."""
+        return m == 1 or k % m == 1 or columns >= self.maximum
+
+
+@dataclass
+class LancBiOState(State):
+    """The state of LancBiO; Q, T, α, β and the latest q are those of `process`.
+
+    Attributes
+    ----------
+    m : int
+        Subspace dimension of the schedule.
+    process : LanczosProcess or None
+        The dynamic process since the last restart; None where b_k = w left nothing to do.
+    v_bar, w : ndarray, shape (n_y,)
+        v̄ and A v̄ of the last restart.
+    r : ndarray, shape (n_y,)
+        b_k − w.
+    projected : ndarray, shape (j,)
+        Q_jᵀ(b_k − w).
+    coefficients : ndarray, shape (j,)
+        T_j⁻¹Q_jᵀ(b_k − w).
+    dv : ndarray, shape (n_y,)
+        Δv.
+    restarted : bool
+        Whether this iteration began a new subspace.
+    restart_due : bool
+        Whether the next must.
+    """
+
+    m: int = 1
+    process: LanczosProcess | None = None
+    v_bar: np.ndarray | None = None
+    w: np.ndarray | None = None
+    r: np.ndarray | None = None
+    projected: np.ndarray | None = None
+    coefficients: np.ndarray | None = None
+    dv: np.ndarray | None = None
+    restarted: bool = False
+    restart_due: bool = True
+
+    @property
+    def T(self) -> np.ndarray:
+        """T_j, dense."""
+        return np.zeros((0, 0)) if self.process is None else self.process.T
+
+    @property
+    def Q(self) -> np.ndarray:
+        """Q_j, shape (n_y, j)."""
+        return np.zeros((self.y.size, 0)) if self.process is None else self.process.Q
+
+
+@dataclass(frozen=True)
+class LancBiO:
+    """LancBiO.
+
+    Parameters
+    ----------
+    step_x, step_y : float
+        λ and θ.
+    inner_steps : int
+        N.
+    subspace : int or SubspaceSchedule
+        A constant m, or a schedule.
+    reorthogonalization : {"none", "local", "full"}
+        Of the dynamic process. Anything but ``none`` changes the method: it is an experiment. ``selective`` and
+        ``partial`` reason about one fixed operator and are refused.
+
+    Examples
+    --------
+    >>> from lancbio_ref import LancBiO, SubspaceSchedule
+    >>> LancBiO(step_x=1.0, step_y=1e-3, inner_steps=5, subspace=SubspaceSchedule(1, 1.1, 20, 80)).subspace.maximum
+    80
+    """
+
+    step_x: float
+    step_y: float
+    inner_steps: int = 1
+    subspace: int | SubspaceSchedule = 10
+    reorthogonalization: str = "none"
+
+    def __post_init__(self) -> None:
+        as_number("step_x", self.step_x, above=0.0)
+        as_number("step_y", self.step_y, above=0.0)
+        as_integer("inner_steps", self.inner_steps, least=1)
+        if not isinstance(self.subspace, SubspaceSchedule):
+            as_integer("subspace", self.subspace, least=1)
+        if self.reorthogonalization in ("selective", "partial"):
+            raise ArgumentError(
+                "reorthogonalization",
+                repr(self.reorthogonalization),
+                "'none', 'local' or 'full': selective and partial presuppose one fixed operator, and here A moves",
+            )
+        as_choice("reorthogonalization", self.reorthogonalization, ("none", "local", "full"))
+
+    @property
+    def schedule(self) -> SubspaceSchedule:
+        """The schedule; a constant m is one that does not grow."""
+        m = self.subspace
+        return m if isinstance(m, SubspaceSchedule) else SubspaceSchedule(m, 1.0, 1, m)
+
+    def init(
+        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> LancBiOState:
+        """The state before the first iteration."""
+        return LancBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0, m=self.schedule.initial)
+
+    def step(self, problem: Any, state: LancBiOState) -> LancBiOState:
+        """One outer iteration."""
+        k, x, schedule = state.k + 1, state.x_next, self.schedule
+        y = gradient_steps(problem, x, state.y, self.step_y, self.inner_steps)
+        point = problem.linearize(x, y)
+        m = schedule.dimension(k, state.m)
+        columns = 0 if state.process is None else state.process.k
+        new = replace(
+            state,
+            k=k,
+            x=x,
+            y=y,
+            b=point.b,
+            c=point.c,
+            m=m,
+            restarted=state.restart_due or schedule.restarts(k, m, columns),
+            n_grad=state.n_grad + self.inner_steps,
+            n_grad_upper=state.n_grad_upper + 1,
+        )
+        self._advance(point, new)
+        new.h = point.c - point.J.matvec(new.v)
+        new.n_cross += 1
+        new.x_next = x - x.dtype.type(self.step_x) * new.h
+        return new
+
+    def _advance(self, point: Any, new: LancBiOState) -> None:
+        """DLanczos: v_{k−1} in ``new.v`` becomes v_k."""
+        new.status, new.restart_due = StepStatus.REGULAR, False
+        if new.restarted:
+            new.v_bar = new.v
+            new.w = point.A.matvec(new.v_bar)
+            new.n_hvp += 1
+            new.status = StepStatus.RESTARTED
+        new.r = r = point.b - new.w
+        if not r.any():  # b_k = w
+            new.v, new.dv = new.v_bar, np.zeros_like(r)
+            new.process = None if new.restarted else new.process
+            new.status, new.restart_due = StepStatus.EXACT, True
+            return
+        if new.restarted:
+            new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization)
+        process = new.process
+        process.step(point.A)
+        new.n_hvp += 1
+        new.projected = process.Q.T @ r
+        solution = solve_tridiagonal(process.alpha, process.beta[:-1], new.projected)
+        if solution.y is None:  # v stays v_{k−1}
+            new.dv, new.coefficients = new.v - new.v_bar, None
+            new.status, new.restart_due = StepStatus.SINGULAR, True
+            return
+        new.coefficients = solution.y
+        new.dv = process.Q @ solution.y.astype(r.dtype, copy=False)
+        new.v = new.v_bar + new.dv
+        if solution.status == StepStatus.INDEFINITE:
+            new.status = StepStatus.INDEFINITE
+        if process.breakdown:
+            new.status, new.restart_due = StepStatus.BREAKDOWN, True

@@ -1,0 +1,140 @@
+"""SubBiO: v from a two-dimensional subspace (Yang, Gao, Yuan, ICLR 2025, Algorithm 1).
+
+    S_k = span{b_k, (I − ηA_k)v_{k−1}};   v_k = argmin_{v ∈ S_k} ½vᵀA_k v − vᵀb_k
+
+With an orthonormal basis S of S_k that is the Galerkin system (SᵀA_kS) z = Sᵀb_k, v_k = S z: three Hessian products. Where
+the two directions are dependent, one of them spans the space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..arguments import as_integer, as_number
+from ..rounding import norm2, unit_roundoff
+from ..status import StepStatus
+from .base import State, gradient_steps
+
+
+@dataclass
+class SubBiOState(State):
+    """The state of SubBiO.
+
+    Attributes
+    ----------
+    S, AS : ndarray, shape (n_y, r)
+        Orthonormal basis of S_k, r ≤ 2, and A_kS.
+    projected : ndarray, shape (r, r)
+        SᵀA_kS, symmetrized.
+    coefficients : ndarray, shape (r,)
+        z.
+    """
+
+    S: np.ndarray | None = None
+    AS: np.ndarray | None = None
+    projected: np.ndarray | None = None
+    coefficients: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SubBiO:
+    """SubBiO.
+
+    Parameters
+    ----------
+    step_x, step_y, step_v : float
+        λ, θ and η.
+    inner_steps : int
+        N.
+
+    Examples
+    --------
+    >>> from lancbio_ref import minimize, problems
+    >>> problem = problems.quadratic(2, 3, rng=0)
+    >>> result = minimize(
+    ...     problem, [1.0, 1.0], [0.0, 0.0, 0.0], method="subbio", maxiter=3, step_x=0.1, step_y=0.1, step_v=0.1
+    ... )
+    >>> result.n_hvp
+    9
+    """
+
+    step_x: float
+    step_y: float
+    step_v: float
+    inner_steps: int = 1
+
+    def __post_init__(self) -> None:
+        as_number("step_x", self.step_x, above=0.0)
+        as_number("step_y", self.step_y, above=0.0)
+        as_number("step_v", self.step_v, above=0.0)
+        as_integer("inner_steps", self.inner_steps, least=1)
+
+    def init(
+        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> SubBiOState:
+        """The state before the first iteration."""
+        return SubBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0)
+
+    def step(self, problem: Any, state: SubBiOState) -> SubBiOState:
+        """One outer iteration."""
+        x = state.x_next
+        y = gradient_steps(problem, x, state.y, self.step_y, self.inner_steps)
+        point = problem.linearize(x, y)
+        new = replace(
+            state,
+            k=state.k + 1,
+            x=x,
+            y=y,
+            b=point.b,
+            c=point.c,
+            status=StepStatus.REGULAR,
+            n_grad=state.n_grad + self.inner_steps,
+            n_grad_upper=state.n_grad_upper + 1,
+            n_cross=state.n_cross + 1,
+        )
+        eta = point.dtype.type(self.step_v)
+        new.S = orthonormal_pair(point.b, state.v - eta * point.A.matvec(state.v))
+        new.AS = np.stack([point.A.matvec(s) for s in new.S.T], axis=1) if new.S.size else np.zeros_like(new.S)
+        new.n_hvp = state.n_hvp + 1 + new.S.shape[1]
+        G = new.S.T @ new.AS
+        new.projected = (G + G.T) / 2
+        self._galerkin(new)
+        new.h = point.c - point.J.matvec(new.v)
+        new.x_next = x - x.dtype.type(self.step_x) * new.h
+        return new
+
+    def _galerkin(self, new: SubBiOState) -> None:
+        """z with (SᵀAS) z = Sᵀb; v stays v_{k−1} where the matrix is singular."""
+        right = new.S.T @ new.b
+        try:
+            z = np.linalg.solve(new.projected, right)
+        except np.linalg.LinAlgError:
+            z = np.full(right.size, np.nan)
+        if not np.isfinite(z).all():
+            new.coefficients, new.status = None, StepStatus.SINGULAR
+            return
+        if right.size and np.linalg.eigvalsh(new.projected)[0] <= 0:
+            new.status = StepStatus.INDEFINITE
+        new.coefficients, new.v = z, new.S @ z
+
+
+def orthonormal_pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of span{first, second}, shape (n, r) with r = 0, 1 or 2.
+
+    Gram–Schmidt, twice; the second direction is dependent when what is left of it is rounding.
+    """
+    columns: list[np.ndarray] = []
+    for vector in (first, second):
+        size = norm2(vector)
+        if size == 0:
+            continue
+        rest = vector / size
+        for q in columns * 2:
+            rest = rest - q * (q @ rest)
+        left = norm2(rest)
+        if left > 10 * np.sqrt(vector.size) * unit_roundoff(vector.dtype):
+            columns.append(rest / left)
+    return np.stack(columns, axis=1) if columns else np.zeros((first.size, 0), first.dtype)

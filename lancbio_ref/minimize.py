@@ -1,0 +1,260 @@
+"""The driver of every method: iterations, stopping, trace, callbacks; nothing finished is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_callable, as_generator, as_integer, as_number, as_vector
+from .errors import ArgumentError, DivergenceError, LancbioError
+from .methods import State, build
+from .rounding import norm2
+from .status import SolveStatus
+from .trace import COLUMNS, Trace
+
+DIAGNOSTICS = ("k", "fun", "residual", "lower_grad_norm", "n_hvp", "n_grad")
+
+
+@dataclass
+class BilevelResult:
+    """The outcome of :func:`minimize`.
+
+    Attributes
+    ----------
+    x, y, v : ndarray
+        x_{K+1}, y_K and v_K; the start where no iteration was finished.
+    fun : float
+        f(x, y) at these.
+    hypergradient : ndarray, shape (n_x,), or None
+        h_K at (x_K, y_K); None where no iteration was finished.
+    nit : int
+        K, the iterations finished.
+    n_hvp, n_cross, n_grad, n_grad_upper : int
+        Hessian products, cross products, gradients ∇_y g and gradients of f; diagnostics not counted.
+    status : SolveStatus
+    message : str
+    success : bool
+    trace : Trace
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    v: np.ndarray
+    fun: float
+    hypergradient: np.ndarray | None
+    nit: int
+    n_hvp: int
+    n_cross: int
+    n_grad: int
+    n_grad_upper: int
+    status: SolveStatus
+    message: str
+    trace: Trace = field(repr=False)
+
+    @property
+    def success(self) -> bool:
+        return self.status.success
+
+    def __str__(self) -> str:
+        h = "none" if self.hypergradient is None else f"{norm2(self.hypergradient):.6g}"
+        return (
+            f"{self.message}\n"
+            f"f(x, y) = {self.fun:.10g}, hyper-gradient norm {h}\n"
+            f"{self.nit} iterations: {self.n_hvp} Hessian and {self.n_cross} cross products, "
+            f"{self.n_grad} lower and {self.n_grad_upper} upper gradients"
+        )
+
+
+def minimize(
+    problem: Any,
+    x0: Any,
+    y0: Any,
+    *,
+    v0: Any = None,
+    method: Any = "lancbio",
+    maxiter: int = 1000,
+    tol: float = 0.0,
+    rng: Any = None,
+    callback: Callable[[State], object] | None = None,
+    trace: Sequence[str] = (),
+    diagnostics_every: int = 0,
+    **options: Any,
+) -> BilevelResult:
+    """Run a method of bilevel optimization from (x0, y0).
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    x0, y0 : array_like, shape (n_x,), (n_y,)
+    v0 : array_like, shape (n_y,), optional
+        Zeros by default.
+    method : str or method object
+        A name (:func:`lancbio_ref.methods.names`), with `options` building it, or for example
+        ``LancBiO(step_x=1.0, step_y=0.1)``.
+    maxiter : int
+        Outer iterations.
+    tol : float
+        Stop when ‖h_k‖₂ ≤ tol. With 0, making `maxiter` iterations is a success; with more, it is not.
+    rng : None, int or numpy.random.Generator
+        For methods that draw.
+    callback : callable (state) → anything, optional
+        After each iteration; may raise StopIteration. What it keeps of the state it must copy.
+    trace : sequence of str
+        Quantities of the state to copy into the trace besides the standard ones, for example ``("x", "v")``.
+    diagnostics_every : int
+        Every so many iterations, f, ‖A_kv_k − b_k‖ and ‖∇_y g‖ go into ``result.trace.diagnostics``; they count apart and
+        change no iterate. 0 means never.
+    **options
+        Of the method, where `method` is a name.
+
+    Returns
+    -------
+    BilevelResult
+        On Ctrl-C, the last finished iteration, with status INTERRUPTED.
+
+    Raises
+    ------
+    ArgumentError
+        Arguments that cannot be used; an unknown option names the valid ones.
+    CallableError, DivergenceError
+        A callable that returned NaN or infinity, iterates that left the floating-point range: the exception carries
+        ``.result``, the last finite one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import minimize, problems
+    >>> problem = problems.quadratic(3, 4, rng=0)
+    >>> result = minimize(problem, np.zeros(3), np.zeros(4), maxiter=2000, tol=1e-8, step_x=0.2, step_y=0.1, inner_steps=5)
+    >>> result.success, bool(np.allclose(result.x, problem.stationary_point(), atol=1e-6))
+    (True, True)
+    """
+    x0, y0 = as_vector("x0", x0), as_vector("y0", y0)
+    v0 = np.zeros_like(y0) if v0 is None else as_vector("v0", v0, y0.size)
+    dtype = np.result_type(x0, y0, v0)
+    x0, y0, v0 = (a.astype(dtype) for a in (x0, y0, v0))
+    maxiter = as_integer("maxiter", maxiter, least=1)
+    tol = as_number("tol", tol, least=0.0)
+    as_callable("callback", callback, optional=True)
+    every = as_integer("diagnostics_every", diagnostics_every)
+    method = build(method, options)
+    state = method.init(problem, x0, y0, v0, as_generator(rng))
+    run = _Run(problem, state, _columns(trace, state), every)
+
+    status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
+    if tol > 0:
+        status = SolveStatus.NOT_CONVERGED
+        message = f"the hyper-gradient norm is still above tol = {tol:.3g} after {maxiter} iterations; raise maxiter"
+    try:
+        for _ in range(maxiter):
+            run.take(method)
+            if run.h_norm <= tol:
+                status = SolveStatus.CONVERGED
+                message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
+                break
+            if callback is not None:
+                callback(run.state)
+    except StopIteration:
+        status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.finished.k} iterations"
+    except KeyboardInterrupt:
+        status, message = SolveStatus.INTERRUPTED, f"interrupted after {run.finished.k} finished iterations"
+    except LancbioError as error:
+        error.result = run.result(SolveStatus.NOT_CONVERGED, f"iteration {run.finished.k + 1} failed: {error}")
+        raise
+    return run.result(status, message)
+
+
+@dataclass
+class _Finished:
+    """References to what the last finished iteration made; methods make these anew, so they stay."""
+
+    k: int
+    x: np.ndarray
+    y: np.ndarray
+    v: np.ndarray
+    h: np.ndarray | None
+    counts: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, s: State) -> _Finished:
+        return cls(s.k, s.x_next, s.y, s.v, s.h, (s.n_hvp, s.n_cross, s.n_grad, s.n_grad_upper))
+
+
+class _Run:
+    """One run: the state, the trace, and what is safe to return."""
+
+    def __init__(self, problem: Any, state: State, columns: tuple[str, ...], every: int) -> None:
+        self.problem, self.state, self.columns, self.every = problem, state, columns, every
+        self.trace = Trace(COLUMNS + columns, Trace(DIAGNOSTICS) if every else None)
+        self.finished, self.seconds, self.h_norm = _Finished.of(state), 0.0, np.inf
+
+    def take(self, method: Any) -> None:
+        """One iteration, and its row."""
+        start = time.perf_counter()
+        state = method.step(self.problem, self.state)
+        self.seconds += time.perf_counter() - start
+        self.h_norm = norm2(state.h)
+        for name in ("x_next", "y", "v"):
+            if not np.isfinite(getattr(state, name)).all():
+                raise DivergenceError(f"{name} is not finite at iteration {state.k}: found steps too long, expected smaller")
+        self.state, self.finished = state, _Finished.of(state)
+        extra = {name: _copy(getattr(state, name)) for name in self.columns}
+        self.trace.append(
+            k=state.k,
+            h_norm=self.h_norm,
+            n_hvp=state.n_hvp,
+            n_cross=state.n_cross,
+            n_grad=state.n_grad,
+            n_grad_upper=state.n_grad_upper,
+            seconds=self.seconds,
+            status=int(state.status),
+            **extra,
+        )
+        if self.every and state.k % self.every == 0:
+            self._diagnose(state)
+
+    def _diagnose(self, state: State) -> None:
+        point = self.problem.linearize(state.x, state.y)
+        count = len(self.trace.diagnostics["k"]) + 1
+        self.trace.diagnostics.append(
+            k=state.k,
+            fun=self.problem.value(state.x, state.y),
+            residual=norm2(point.A.matvec(state.v) - point.b),
+            lower_grad_norm=norm2(self.problem.lower_grad_y(state.x, state.y)),
+            n_hvp=count,
+            n_grad=count,
+        )
+
+    def result(self, status: SolveStatus, message: str) -> BilevelResult:
+        done = self.finished
+        return BilevelResult(
+            done.x,
+            done.y,
+            done.v,
+            self.problem.value(done.x, done.y),
+            done.h,
+            done.k,
+            *done.counts,
+            status,
+            f"{status.name}: {message}",
+            self.trace,
+        )
+
+
+def _columns(trace: Sequence[str], state: State) -> tuple[str, ...]:
+    """The extra columns of the trace; each must be a quantity of the state."""
+    if isinstance(trace, str):
+        raise ArgumentError("trace", repr(trace), "a sequence of names, such as ('x', 'v')")
+    names = [name for name in dir(state) if not name.startswith("_")]
+    for name in trace:
+        if name not in names:
+            raise ArgumentError("trace", repr(name), "quantities of the state: " + ", ".join(names))
+    return tuple(name for name in dict.fromkeys(trace) if name not in COLUMNS)
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,25 @@
+"""Linear operators made for Hessians: their products, and bounds of their rounding."""
+
+from .base import CheckedOperator, StructuredOperator, as_operator, as_square, structure_of
+from .dense import DenseOperator
+from .diagonal_low_rank import DiagonalLowRank
+from .generalized_linear import GeneralizedLinear
+from .multinomial import DesignMatrix, MultinomialCross, MultinomialHessian
+from .sparse import SparseOperator
+from .spectrum import PrescribedSpectrum
+
+__all__ = [
+    "CheckedOperator",
+    "DenseOperator",
+    "DesignMatrix",
+    "DiagonalLowRank",
+    "GeneralizedLinear",
+    "MultinomialCross",
+    "MultinomialHessian",
+    "PrescribedSpectrum",
+    "SparseOperator",
+    "StructuredOperator",
+    "as_operator",
+    "as_square",
+    "structure_of",
+]

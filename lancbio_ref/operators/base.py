@@ -1,0 +1,144 @@
+"""Linear operators that know how their own product rounds, and the conversion of everything else.
+
+A certificate needs more than ``A @ v``: it needs a bound of the error of that product. An operator
+with structure gives one (Higham 2002, section 3.5),
+
+    |fl(A v) − A v| ≤ γ_m |A||v|,   m = `terms`, the most additions that one entry goes through,
+
+as :meth:`StructuredOperator.abs_product`. A black-box ``LinearOperator`` cannot.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from ..errors import ArgumentError, CallableError
+
+
+class StructuredOperator(LinearOperator):
+    """A real or complex operator whose products come with an error bound.
+
+    Subclasses set `terms` and define ``_matvec``, ``_rmatvec``, `abs_product`, `norm_bound`, `toarray`.
+
+    Attributes
+    ----------
+    terms : int
+        m in |fl(A v) − A v| ≤ γ_m |A||v|.
+    has_bounds : bool
+        False in an instance one part of which is a black box; it is then treated as one itself.
+    """
+
+    terms: int
+    has_bounds: bool = True
+
+    def abs_product(self, v: np.ndarray) -> np.ndarray:
+        """fl(|A| v) for a non-negative v, entrywise (|A| may be any entrywise upper bound of |A|)."""
+        raise NotImplementedError
+
+    def norm_bound(self) -> float:
+        """A proven upper bound of ‖A‖₂, cheap rather than sharp."""
+        raise NotImplementedError
+
+    def toarray(self) -> np.ndarray:
+        """The dense matrix; the default multiplies by the identity column by column."""
+        return np.stack([self.matvec(e) for e in np.eye(self.shape[1], dtype=self.dtype)], axis=1)
+
+
+class CheckedOperator(LinearOperator):
+    """`inner` with every product counted and checked: right shape, no NaN, no infinity.
+
+    Attributes
+    ----------
+    inner : LinearOperator
+    name : str
+        What error messages call it.
+    calls : dict
+        Calls made, by name; several operators may share one.
+    products : int
+        Products A v made with this operator.
+    """
+
+    def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
+        self.inner, self.name = inner, name
+        self.calls: dict[str, int] = {} if calls is None else calls
+        self.products = 0
+        super().__init__(inner.dtype, inner.shape)
+
+    def matvec(self, v: np.ndarray) -> np.ndarray:
+        """A v for a 1-D v of length n; SciPy's conversions, which cost more than a small product, happen once."""
+        self.products += 1
+        return self._checked(self.inner.matvec, v, self.name + " @ v", self.shape[0])
+
+    def rmatvec(self, v: np.ndarray) -> np.ndarray:
+        """Aᴴ v for a 1-D v."""
+        return self._checked(self.inner.rmatvec, v, self.name + ".T @ v", self.shape[1])
+
+    _matvec, _rmatvec = matvec, rmatvec
+
+    def _checked(self, product, v: np.ndarray, what: str, size: int) -> np.ndarray:
+        call = self.calls[what] = self.calls.get(what, 0) + 1
+        return check_returned(product(v), what, call, size)
+
+
+def check_returned(value: Any, what: str, call: int, size: int | None) -> np.ndarray:
+    """`value` as a finite 1-D array of length `size`, or :class:`CallableError` naming `what` and `call`."""
+    array = np.asarray(value)
+    expected = "a 1-D array of finite numbers" if size is None else f"finite numbers of shape ({size},)"
+    if array.dtype.kind not in "biufc":
+        raise CallableError(what, call, f"dtype {array.dtype}", expected)
+    if array.ndim != 1 or (size is not None and array.size != size):
+        raise CallableError(what, call, f"shape {array.shape}", expected)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()  # one pass; only a suspicious sum pays for the exact test
+    if not np.isfinite(total) and not np.isfinite(array).all():
+        index = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise CallableError(what, call, f"{array[index]} at index {index}", expected)
+    return array
+
+
+def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None = None) -> LinearOperator:
+    """`A` as a LinearOperator: arrays and sparse matrices become structured ones.
+
+    Raises
+    ------
+    ArgumentError
+        Not an operator, the wrong shape, or NaN or infinity among the entries of an array.
+    """
+    from .dense import DenseOperator
+    from .sparse import SparseOperator
+
+    operator: LinearOperator
+    if isinstance(A, LinearOperator):
+        operator = A
+    elif sp.issparse(A):
+        operator = SparseOperator(A, name=name)
+    elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A):
+        operator = DenseOperator(A, name=name)
+    else:
+        try:
+            operator = aslinearoperator(A)
+        except TypeError:
+            raise ArgumentError(name, type(A).__name__, "an array, a sparse matrix or a LinearOperator") from None
+    if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
+        wanted = tuple("n" if s is None else s for s in shape)
+        raise ArgumentError(name, f"shape {operator.shape}", f"shape ({wanted[0]}, {wanted[1]})")
+    return operator
+
+
+def as_square(name: str, A: Any) -> LinearOperator:
+    """`as_operator` for a square one."""
+    operator = as_operator(name, A)
+    if operator.shape[0] != operator.shape[1]:
+        raise ArgumentError(name, f"shape {operator.shape}", "a square operator")
+    return operator
+
+
+def structure_of(A: LinearOperator) -> StructuredOperator | None:
+    """The structured operator behind `A` (through checks), or None for a black box."""
+    while isinstance(A, CheckedOperator):
+        A = A.inner
+    return A if isinstance(A, StructuredOperator) and A.has_bounds else None

@@ -1,0 +1,274 @@
+"""A bilevel problem as its users write it down: two levels, each a few callables of (x, y)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_callable, as_integer, as_number, as_vector
+from .errors import ArgumentError, CallableError
+from .linearization import Linearization
+from .operators import CheckedOperator, as_operator
+from .operators.base import check_returned
+from .problem_check import CheckReport, check_problem
+
+Field = Callable[[np.ndarray, np.ndarray], Any]
+
+
+@dataclass(frozen=True)
+class UpperLevel:
+    """f(x, y) and its partial gradients.
+
+    Parameters
+    ----------
+    value : callable (x, y) → float
+        f.
+    grad_x, grad_y : callable (x, y) → array of shape (n_x,), (n_y,)
+        ∇_x f and ∇_y f.
+    """
+
+    value: Field
+    grad_x: Field
+    grad_y: Field
+
+    def __post_init__(self) -> None:
+        for name in ("value", "grad_x", "grad_y"):
+            as_callable(f"UpperLevel.{name}", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class LowerLevel:
+    """g(x, y): its gradient, second derivatives and what is known of its shape.
+
+    Parameters
+    ----------
+    grad_y : callable (x, y) → array of shape (n_y,)
+        ∇_y g.
+    hessian : callable (x, y) → operator of shape (n_y, n_y)
+        A = ∇²_yy g.
+    cross : callable (x, y) → operator of shape (n_x, n_y)
+        J = ∇²_xy g; ``rmatvec`` is needed only where a method says so.
+    value : callable (x, y) → float, optional
+        g, for checks and diagnostics.
+    grad_x : callable (x, y) → array of shape (n_x,), optional
+        ∇_x g, for the methods that use no second derivatives.
+    mu : float or callable (x, y) → float, optional
+        A lower bound of the strong-convexity modulus of g(x, ·) over *all* y.
+    smoothness : float or callable (x, y) → float, optional
+        An upper bound of ‖A‖₂.
+    cross_norm : float or callable (x, y) → float, optional
+        An upper bound of ‖J‖₂.
+    preconditioner : callable (x, y) → operator of shape (n_y, n_y), optional
+        M ≈ A⁻¹, symmetric positive definite.
+    """
+
+    grad_y: Field
+    hessian: Field
+    cross: Field
+    value: Field | None = None
+    grad_x: Field | None = None
+    mu: float | Field | None = None
+    smoothness: float | Field | None = None
+    cross_norm: float | Field | None = None
+    preconditioner: Field | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("grad_y", "hessian", "cross"):
+            as_callable(f"LowerLevel.{name}", getattr(self, name))
+        for name in ("value", "grad_x", "preconditioner"):
+            as_callable(f"LowerLevel.{name}", getattr(self, name), optional=True)
+        for name in ("mu", "smoothness", "cross_norm"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                bounds = {"above": 0.0} if name == "mu" else {"least": 0.0}
+                object.__setattr__(self, name, as_number(f"LowerLevel.{name}", value, **bounds))
+
+
+@dataclass(frozen=True)
+class LipschitzConstants:
+    """Lipschitz constants in y, over all y, at any x that is used (see `lower_level_bound`).
+
+    Parameters
+    ----------
+    fx, fy : float
+        Of ∇_x f(x, ·) and ∇_y f(x, ·).
+    gxy, gyy : float
+        Of ∇²_xy g(x, ·) and ∇²_yy g(x, ·), in the 2-norm; both are 0 when g is quadratic in y and x enters linearly.
+    """
+
+    fx: float
+    fy: float
+    gxy: float
+    gyy: float
+
+    def __post_init__(self) -> None:
+        for name in ("fx", "fy", "gxy", "gyy"):
+            object.__setattr__(self, name, as_number(f"LipschitzConstants.{name}", getattr(self, name), least=0.0))
+
+
+class BilevelProblem:
+    """min_x f(x, y*(x)) subject to y*(x) = argmin_y g(x, y).
+
+    Parameters
+    ----------
+    upper : UpperLevel
+    lower : LowerLevel
+    lipschitz : LipschitzConstants, optional
+        With them, and `mu`, a hyper-gradient's `lower_level_bound` is finite.
+    n_y : int, optional
+        The length of y; lets the lower level start at zero where no y is given.
+
+    Attributes
+    ----------
+    calls : dict
+        How often each callable and each operator product was called, by name.
+
+    Notes
+    -----
+    Subclasses may override :meth:`linearize` to share work between derivatives; drivers call it once an iteration.
+
+    Examples
+    --------
+    f = ½(y − 1)², g = ½·2·y² − x y, so y*(x) = x/2 and dφ/dx = (x/2 − 1)/2:
+
+    >>> import numpy as np
+    >>> from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel, hypergradient
+    >>> upper = UpperLevel(
+    ...     value=lambda x, y: 0.5 * float((y - 1) @ (y - 1)), grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y - 1
+    ... )
+    >>> lower = LowerLevel(
+    ...     grad_y=lambda x, y: 2 * y - x, hessian=lambda x, y: [[2.0]], cross=lambda x, y: [[-1.0]], mu=2.0
+    ... )
+    >>> problem = BilevelProblem(upper, lower)
+    >>> hypergradient(problem, [4.0], [2.0]).value
+    array([0.5])
+    """
+
+    def __init__(
+        self,
+        upper: UpperLevel,
+        lower: LowerLevel,
+        *,
+        lipschitz: LipschitzConstants | None = None,
+        n_y: int | None = None,
+    ) -> None:
+        if not isinstance(upper, UpperLevel):
+            raise ArgumentError("upper", type(upper).__name__, "an UpperLevel")
+        if not isinstance(lower, LowerLevel):
+            raise ArgumentError("lower", type(lower).__name__, "a LowerLevel")
+        if lipschitz is not None and not isinstance(lipschitz, LipschitzConstants):
+            raise ArgumentError("lipschitz", type(lipschitz).__name__, "LipschitzConstants or None")
+        self.upper, self.lower, self.lipschitz = upper, lower, lipschitz
+        self.n_y = None if n_y is None else as_integer("n_y", n_y, least=1)
+        self.calls: dict[str, int] = {}
+
+    # -- the callables, counted and checked ------------------------------------------------
+
+    def value(self, x: np.ndarray, y: np.ndarray) -> float:
+        """f(x, y)."""
+        return self._number("upper.value", self.upper.value, x, y)
+
+    def upper_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """∇_x f(x, y), shape (n_x,)."""
+        return self._vector("upper.grad_x", self.upper.grad_x, x, y, x.size)
+
+    def upper_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """∇_y f(x, y), shape (n_y,)."""
+        return self._vector("upper.grad_y", self.upper.grad_y, x, y, y.size)
+
+    def lower_value(self, x: np.ndarray, y: np.ndarray) -> float:
+        """g(x, y); :class:`ArgumentError` where the lower level has no `value`."""
+        if self.lower.value is None:
+            raise ArgumentError("LowerLevel.value", None, "a callable: this needs g itself")
+        return self._number("lower.value", self.lower.value, x, y)
+
+    def lower_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """∇_x g(x, y), shape (n_x,); :class:`ArgumentError` where the lower level has no `grad_x`."""
+        if self.lower.grad_x is None:
+            raise ArgumentError("LowerLevel.grad_x", None, "a callable: this needs the gradient of g in x")
+        return self._vector("lower.grad_x", self.lower.grad_x, x, y, x.size)
+
+    def lower_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """∇_y g(x, y), shape (n_y,)."""
+        return self._vector("lower.grad_y", self.lower.grad_y, x, y, y.size)
+
+    def hessian(self, x: np.ndarray, y: np.ndarray) -> CheckedOperator:
+        """A = ∇²_yy g(x, y), its products counted and checked."""
+        return self._operator("lower.hessian", self.lower.hessian, x, y, (y.size, y.size))
+
+    def cross(self, x: np.ndarray, y: np.ndarray) -> CheckedOperator:
+        """J = ∇²_xy g(x, y), its products counted and checked."""
+        return self._operator("lower.cross", self.lower.cross, x, y, (x.size, y.size))
+
+    # -- one point -------------------------------------------------------------------------
+
+    def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
+        """(A, J, b, c) at (x, y); ∇_y g, μ, L and ‖J‖ are evaluated only when asked for."""
+        lower = self.lower
+        preconditioner = None
+        if lower.preconditioner is not None:
+            preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
+        return Linearization(
+            self.hessian(x, y),
+            self.cross(x, y),
+            self.upper_grad_y(x, y),
+            self.upper_grad_x(x, y),
+            grad_y=lambda: self.lower_grad_y(x, y),
+            mu=_at(lower.mu, x, y),
+            smoothness=_at(lower.smoothness, x, y),
+            cross_norm=_at(lower.cross_norm, x, y),
+            M=preconditioner,
+        )
+
+    def check(self, x: Any, y: Any, rng: Any = None) -> CheckReport:
+        """Probe symmetry, adjoint and every derivative at (x, y); one row each.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (n_x,), (n_y,)
+        rng : None, int or numpy.random.Generator
+            For the random directions.
+
+        Returns
+        -------
+        CheckReport
+            Truthy when every row passes; ``print`` shows the table.
+        """
+        return check_problem(self, as_vector("x", x), as_vector("y", y), rng)
+
+    # -- plumbing --------------------------------------------------------------------------
+
+    def _count(self, name: str) -> int:
+        self.calls[name] = self.calls.get(name, 0) + 1
+        return self.calls[name]
+
+    def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
+        return check_returned(function(x, y), name, self._count(name), size)
+
+    def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
+        call, value = self._count(name), function(x, y)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise CallableError(name, call, f"{type(value).__name__}", "a finite real number") from None
+        if not np.isfinite(number):
+            raise CallableError(name, call, repr(number), "a finite real number")
+        return number
+
+    def _operator(
+        self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
+    ) -> CheckedOperator:
+        call, value = self._count(name), function(x, y)
+        try:
+            operator = as_operator(name, value, shape)
+        except ArgumentError as error:
+            raise CallableError(name, call, error.found, error.expected) from None
+        return CheckedOperator(operator, f"{name}(x, y)", self.calls)
+
+
+def _at(value: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    """A number or None as it is; a callable of (x, y) as one of nothing, to be evaluated when needed."""
+    return (lambda: value(x, y)) if callable(value) else value

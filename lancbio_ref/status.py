@@ -1,0 +1,88 @@
+"""Outcomes as enumerations: every member knows what to do about it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """An integer with a remedy; base class of the package's statuses."""
+
+    remedy: str
+
+    def __new__(cls, value: int, remedy: str = ""):
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.remedy = remedy
+        return member
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SolveStatus(Outcome):
+    """How a solve, or a whole run, ended.
+
+    Attributes
+    ----------
+    remedy : str
+        What to do about it, in words; empty where nothing needs doing.
+    success : bool
+        Whether the answer is as good as was asked for, or as floating point allows; COMPLETED is a run that was asked for
+        a number of iterations (tol = 0) and made them.
+
+    Examples
+    --------
+    >>> from lancbio_ref import SolveStatus
+    >>> SolveStatus.FLOOR.success
+    True
+    >>> SolveStatus.NOT_CONVERGED.remedy[:22]
+    'raise maxiter or rtol;'
+    """
+
+    CONVERGED = 0, ""
+    FLOOR = 1, "as accurate as this floating-point type allows; a wider type or a smaller condition number gives more"
+    NOT_CONVERGED = 2, "raise maxiter or rtol; a preconditioner or a warm start saves products"
+    INDEFINITE = (
+        3,
+        "the Hessian has negative curvature along `direction`: the lower level is not strongly convex here; "
+        "add regularization or move (x, y)",
+    )
+    MU_REFUTED = 4, "mu exceeds a Rayleigh quotient of the Hessian: pass a smaller one, mu='certify' or mu='estimate'"
+    INTERRUPTED = 5, "stopped from outside: call again with x, y and v of this result to continue"
+    COMPLETED = 6, ""
+    STOPPED = 7, "the callback raised StopIteration: call again with x, y and v of this result to continue"
+
+    @property
+    def success(self) -> bool:
+        return self in (SolveStatus.CONVERGED, SolveStatus.FLOOR, SolveStatus.COMPLETED)
+
+
+class StepStatus(Outcome):
+    """What happened inside one outer iteration; none of them is a failure of the run."""
+
+    REGULAR = 0, ""
+    RESTARTED = 1, ""
+    INDEFINITE = (
+        2,
+        "the projected matrix T is not positive definite, as it may be when A moves; it was solved with pivoting. "
+        "A smaller subspace or step makes this rarer",
+    )
+    SINGULAR = 3, "the projected matrix is singular: v was kept, and the subspace restarts"
+    BREAKDOWN = 4, "the subspace is invariant (beta at rounding level): v was kept, and the subspace restarts"
+    EXACT = 5, "the right-hand side b - w is zero: v was kept, and the subspace restarts"
+
+
+class CertificateStatus(Outcome):
+    """How far a bound can be trusted; the weakest input decides, so they are ordered.
+
+    ``certified`` > ``given`` > ``estimated`` > ``none``.
+    """
+
+    NONE = 0, "no bound: supply mu and cross_norm, or mu='certify' for a dense Hessian"
+    ESTIMATED = 1, "rests on a model of a black box's rounding or on an estimated norm; arrays or package operators prove it"
+    GIVEN = 2, "holds if the caller's mu, cross_norm and Lipschitz constants do"
+    CERTIFIED = 3, ""
+
+    def __str__(self) -> str:
+        return self.name.lower()
