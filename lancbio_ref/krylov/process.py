@@ -266,8 +266,11 @@ class LanczosProcess:
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """The Ritz vectors Q_k s of the eigenvalues number first … last (ascending) of T_k, one a row, and duals P_k s."""
-        off = self.beta[:-1]
-        S = eigh_tridiagonal(self.alpha, off, select="i", select_range=(first, last))[1] if self.k > 1 else np.ones((1, 1))
+        try:
+            indices = {"select": "i", "select_range": (first, last)}
+            S = eigh_tridiagonal(self.alpha, self.beta[:-1], **indices)[1] if self.k > 1 else np.ones((1, 1))
+        except np.linalg.LinAlgError:  # LAPACK's fast driver gave up: the slow one does not
+            S = np.linalg.eigh(self.T)[1][:, first : last + 1]
         vectors = np.stack([self.combine(s) for s in S.T])
         return vectors, vectors if self.M is None else np.stack([self._combination(self._dual, s) for s in S.T])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal, lapack
+from scipy.linalg import eigvalsh_tridiagonal, lapack
 
 from ..errors import ArgumentError
 from ..status import StepStatus
@@ -117,11 +117,8 @@ def solve_expert(diagonal: np.ndarray, off: np.ndarray, r: np.ndarray) -> Expert
 
 def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest eigenvalue of T = tridiag(beta[:-1], alpha, beta[:-1])."""
-    if alpha.size == 1:
-        return float(alpha[0]), float(alpha[0])
-    off, last = beta[: alpha.size - 1], alpha.size - 1
-    low, high = (eigh_tridiagonal(alpha, off, True, "i", (i, i))[0] for i in (0, last))
-    return float(low), float(high)
+    values = eigvalsh_tridiagonal(alpha, beta[: alpha.size - 1]) if alpha.size > 1 else alpha
+    return float(values[0]), float(values[-1])
 
 
 class Cholesky:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import eigvalsh, lapack
+from scipy.linalg import lapack
 from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
@@ -62,7 +62,7 @@ def certify_mu(A: Any, mu: float) -> bool:
 def largest_certified_mu(A: Any) -> Proven | None:
     """The largest modulus that `certify_mu` proves among a few just below LAPACK's λ_min; None if none is positive."""
     B, slack = exact_matrix(A)
-    estimate = float(eigvalsh(B, subset_by_index=(0, 0))[0])
+    estimate = float(np.linalg.eigvalsh(B)[0])
     shift = _cholesky_slack(B, estimate) + slack
     for candidate in (
         *(estimate * (1 - 10.0**-digits) - 2 * shift for digits in (12, 9, 6, 4, 2)),
@@ -89,7 +89,7 @@ def spectral_norm_bound(A: np.ndarray) -> float:
     B = np.tril(B) + np.tril(B, -1).T  # BLAS need not return a symmetric product
     frobenius = float(np.square(A).sum())
     rounding = 2 * gamma(A.shape[0] + 4, U) * frobenius * (1 + 1e-9) + A.size * 2.0**-1000
-    tau = float(eigvalsh(B, subset_by_index=(B.shape[0] - 1,) * 2)[0]) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
+    tau = float(np.linalg.eigvalsh(B)[-1]) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
     if not _exceeds(-B, -tau):
         return math.inf
     return math.ldexp(math.sqrt(tau + rounding) * (1 + 8 * U), exponent)
