@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..rounding import gamma, unit_roundoff
+from ..rounding import gamma, scale_number, unit_roundoff
 from .base import StructuredOperator
 
 
@@ -75,8 +75,8 @@ def entrywise_norm_bound(absolute) -> float:
     largest = float(absolute.max())
     if largest == 0:
         return 0.0
-    exponent = math.frexp(largest)[1]
+    exponent = max(math.frexp(largest)[1], -1000)  # 2¹⁰⁷⁴ is no float64
     scaled = (absolute.astype(np.float64)) * math.ldexp(0.5, -exponent + 1)
     frobenius = math.sqrt(float((scaled.multiply(scaled) if hasattr(scaled, "multiply") else scaled * scaled).sum()))
     rows, columns = float(np.max(scaled.sum(axis=1))), float(np.max(scaled.sum(axis=0)))
-    return math.ldexp(min(frobenius, math.sqrt(rows * columns)) * slack, exponent)
+    return math.nextafter(scale_number(min(frobenius, math.sqrt(rows * columns)) * slack, exponent), math.inf)

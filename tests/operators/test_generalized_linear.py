@@ -1,0 +1,105 @@
+"""A = Xᵀ diag(d) X + diag(ridge): the product and the proof about its rounding, against exact rationals."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from lancbio_ref import ArgumentError
+from lancbio_ref.operators import GeneralizedLinear
+from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
+
+
+def rational(array):
+    return np.vectorize(Fraction, otypes=[object])(np.asarray(array, np.float64))
+
+
+def exact_matrix(A):
+    X = rational(A.X.toarray() if sp.issparse(A.X) else A.X)
+    return (X.T * rational(A.d)) @ X + np.diag(rational(A.ridge))
+
+
+def assert_rounding_is_bounded(A, v):
+    u, m = Fraction(unit_roundoff(A.dtype)), A.terms
+    gamma, matrix = m * u / (1 - m * u), exact_matrix(A)
+    error = np.abs(rational(A.matvec(v)) - matrix @ rational(v))
+    majorant = rational(A.abs_product(np.abs(v)))
+    assert (majorant >= (1 - gamma) * np.abs(matrix) @ np.abs(rational(v))).all()
+    bound = gamma * majorant + m * Fraction(smallest_subnormal(A.dtype))
+    assert (error <= bound).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_is_bounded(dtype, sparse, seed):
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(1, 10)), int(rng.integers(1, 8))
+    X = (rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-3, 3, (n, p))).astype(dtype)
+    if sparse:
+        X = sp.coo_array(X * (rng.random((n, p)) < 0.5))
+    A = GeneralizedLinear(X, rng.standard_normal(n).astype(dtype), rng.random(p).astype(dtype))
+    for _ in range(5):
+        assert_rounding_is_bounded(A, rng.standard_normal(p).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_is_bounded_where_x_v_cancels(dtype):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((5, 6))
+    v = np.linalg.svd(X)[2][-1]  # X v ≈ 0
+    assert_rounding_is_bounded(GeneralizedLinear(X.astype(dtype), np.full(5, 1e3, dtype)), v.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_underflow_inside_is_amplified_and_bounded(dtype):
+    small = np.sqrt(float(np.finfo(dtype).smallest_subnormal)) / 4
+    A = GeneralizedLinear(np.array([[small, 1.0]], dtype), np.array([float(np.finfo(dtype).max) ** 0.5], dtype))
+    v = np.array([small, 0.0], dtype)
+    assert A.matvec(v)[1] == 0 and (exact_matrix(A) @ rational(v))[1] > 0
+    assert_rounding_is_bounded(A, v)
+
+
+def test_terms_of_a_sparse_matrix_are_its_fullest_row_and_column():
+    X = sp.csr_array(np.array([[1.0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0]]))
+    assert GeneralizedLinear(X, np.ones(3)).terms == 2 + 3 + 4
+    assert GeneralizedLinear(X.toarray(), np.ones(3)).terms == 3 + 4 + 4
+
+
+def test_duplicates_are_summed_in_a_copy():
+    X = sp.csr_array((np.ones(3), np.array([0, 0, 1]), np.array([0, 3])), shape=(1, 2))
+    A = GeneralizedLinear(X, [1.0])
+    np.testing.assert_array_equal(A.toarray(), [[4, 2], [2, 1]])
+    assert X.nnz == 3
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_norm_bound_and_definiteness(seed):
+    rng = np.random.default_rng(seed)
+    X, d, ridge = rng.standard_normal((12, 5)), rng.random(12), 0.1 + rng.random(5)
+    A = GeneralizedLinear(X, d, ridge)
+    eigenvalues = np.linalg.eigvalsh(A.toarray())
+    assert eigenvalues[-1] <= A.norm_bound() <= 10 * eigenvalues[-1]
+    assert eigenvalues[0] >= ridge.min()
+    np.testing.assert_allclose(A.toarray(), X.T @ np.diag(d) @ X + np.diag(ridge), rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(A.rmatvec(ridge), A.matvec(ridge))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (([[1.0, np.nan]], [1.0]), "X"),
+        (([1.0], [1.0]), "X"),
+        (([[1j]], [1.0]), "X"),
+        (([[1.0]], [1.0, 2.0]), "d"),
+        (([[1.0]], [np.inf]), "d"),
+        (([[1.0]], [1.0], [1.0, 2.0]), "ridge"),
+        (([[1.0]], [1.0], np.nan), "ridge"),
+        ((sp.csr_array(np.array([[np.inf]])), [1.0]), "X"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, name):
+    with pytest.raises(ArgumentError) as raised:
+        GeneralizedLinear(*arguments)
+    assert raised.value.argument == name
