@@ -22,6 +22,7 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
         array = array.astype(np.float64)
     if array.dtype.char not in kinds:
         raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
     if array.ndim != 1:
         raise ArgumentError(name, f"shape {array.shape}", "a 1-D array (flatten a matrix in C order)")
     if array.size == 0:
@@ -39,8 +40,8 @@ def as_number(
 ) -> float:
     """A finite real number, larger than `above`, at least `least`, at most `most`; a float subclass passes unchanged."""
     try:
-        number = value if isinstance(value, float) else float(value)
-    except (TypeError, ValueError):
+        number = value if isinstance(value, float) else _as_float(value)
+    except (TypeError, ValueError, OverflowError):
         raise ArgumentError(name, repr(value), "a real number") from None
     wanted = "a finite number"
     if above is not None:
@@ -60,6 +61,24 @@ def as_number(
     return number
 
 
+def as_tolerance(name: str, value: Any) -> float:
+    """A number that is at least 0; infinity is one, NaN is not."""
+    try:
+        number = _as_float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(name, repr(value), "a number >= 0") from None
+    if not number >= 0:
+        raise ArgumentError(name, repr(value), "a number >= 0")
+    return number
+
+
+def _as_float(value: Any) -> float:
+    """`value` as a float; text and arrays, which Python's float would take, are no numbers here."""
+    if isinstance(value, (str, bytes)) or np.ndim(value):
+        raise TypeError
+    return float(value)
+
+
 def as_integer(name: str, value: Any, *, least: int = 0) -> int:
     """An integer of at least `least`; booleans and fractions are refused."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -77,10 +96,17 @@ def as_choice(name: str, value: Any, options: Iterable[str]) -> str:
     return value
 
 
-def as_callable(name: str, value: Any, *, optional: bool = False) -> Any:
-    """A callable, or None where `optional`."""
+def as_callable(name: str, value: Any, *, optional: bool = False, of: str = "(x, y)") -> Any:
+    """A callable, or None where `optional`; `of` are its arguments, for the message."""
     if not (callable(value) or (optional and value is None)):
-        raise ArgumentError(name, f"{type(value).__name__}", "a callable of (x, y)" + (" or None" if optional else ""))
+        raise ArgumentError(name, f"{type(value).__name__}", f"a callable of {of}" + (" or None" if optional else ""))
+    return value
+
+
+def as_problem(value: Any) -> Any:
+    """Something with the methods of a BilevelProblem."""
+    if isinstance(value, type) or not all(hasattr(value, name) for name in ("linearize", "value", "lower_grad_y")):
+        raise ArgumentError("problem", repr(value)[:80], "a BilevelProblem")
     return value
 
 

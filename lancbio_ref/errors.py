@@ -32,7 +32,7 @@ class ArgumentError(LancbioError, ValueError):
         super().__init__(f"{argument}: found {self.found}, expected {expected}")
 
     def __reduce__(self):
-        return type(self), (self.argument, self.found, self.expected)
+        return type(self), (self.argument, self.found, self.expected), self.__dict__
 
 
 class CallableError(LancbioError, ValueError):
@@ -51,7 +51,7 @@ class CallableError(LancbioError, ValueError):
         super().__init__(f"{callable_name}, call {call}: returned {found}, expected {expected}")
 
     def __reduce__(self):
-        return type(self), (self.callable_name, self.call, self.found, self.expected)
+        return type(self), (self.callable_name, self.call, self.found, self.expected), self.__dict__
 
 
 class RepresentationError(LancbioError, OverflowError):

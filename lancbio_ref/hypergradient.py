@@ -171,16 +171,16 @@ def hypergradient(
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
     y = as_vector("y", y)
+    linearization = problem.linearize(x, y)
+    linearization.lipschitz, linearization.y_norm = getattr(problem, "lipschitz", None), norm2(y)
     return hypergradient_of(
-        problem.linearize(x, y),
+        linearization,
         inverse=inverse,
         rtol=rtol,
         maxiter=maxiter,
         mu=mu,
         v0=v0,
         reorthogonalization=reorthogonalization,
-        lipschitz=getattr(problem, "lipschitz", None),
-        y_norm=norm2(y),
         lower=lower,
     )
 
@@ -194,11 +194,9 @@ def hypergradient_of(
     mu: float | str | None = None,
     v0: Any = None,
     reorthogonalization: str | None = None,
-    lipschitz: Any = None,
-    y_norm: float = 0.0,
     lower: LowerSolution | None = None,
 ) -> HyperGradient:
-    """`hypergradient` for a linearization; `lipschitz` and ‖y‖ (for the rounding inside ∇_y g) come from the problem."""
+    """`hypergradient` for a linearization; `lower` is the solve that gave its y, if there was one."""
     rtol = as_number("rtol", rtol, least=0.0)
     b, c, A, J = linearization.b, linearization.c, linearization.A, linearization.J
     maxiter = 10 * b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
@@ -228,11 +226,13 @@ def hypergradient_of(
     u = unit_roundoff(b.dtype)
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
     lower_level = Bound(math.inf, NONE)
-    if lipschitz is not None and linearization.grad_y is not None and modulus.status != NONE:
+    if linearization.lipschitz is not None and linearization.grad_y is not None and modulus.status != NONE:
         gradient_norm = norm2(linearization.grad_y)
-        gradient_norm += (b.size + 10) * u * (norm_A.value * y_norm + gradient_norm)
+        gradient_norm += (b.size + 10) * u * (norm_A.value * linearization.y_norm + gradient_norm)
         v_norm = norm2(v) + rho.value / modulus.value
-        lower_level = lower_level_bound(lipschitz, gradient_norm, v_norm, modulus, norm_J, pointwise=pointwise)
+        lower_level = lower_level_bound(
+            linearization.lipschitz, gradient_norm, v_norm, modulus, norm_J, pointwise=pointwise
+        )
     return HyperGradient(
         value,
         v,

@@ -44,6 +44,12 @@ class Linearization:
     M : array_like, sparse matrix or LinearOperator, shape (n_y, n_y), optional
         A preconditioner, M ≈ A⁻¹, symmetric positive definite.
 
+    Attributes
+    ----------
+    lipschitz : LipschitzConstants or None
+    y_norm : float
+        ‖y‖₂, for the rounding inside ∇_y g. A problem's ``linearize`` sets both, for `lower_level_bound`.
+
     Notes
     -----
     What is given as a callable is evaluated when it is first needed, and once.
@@ -85,6 +91,8 @@ class Linearization:
         dtype = np.result_type(self.b, self.c, self.A.dtype, self.J.dtype)
         self.b, self.c = self.b.astype(dtype, copy=False), self.c.astype(dtype, copy=False)
         self.M: LinearOperator | None = None if M is None else _checked(as_operator("M", M, (n_y, n_y)), "M")
+        self.lipschitz: Any = None
+        self.y_norm = 0.0
         self._lazy: dict[str, Any] = dict(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
         for name, value in self._lazy.items():
             if not callable(value):

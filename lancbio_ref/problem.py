@@ -14,6 +14,7 @@ from .linearization import Linearization
 from .operators import CheckedOperator, as_operator
 from .operators.base import check_returned
 from .problem_check import CheckReport, check_problem
+from .rounding import norm2
 
 Field = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -211,7 +212,7 @@ class BilevelProblem:
         preconditioner = None
         if lower.preconditioner is not None:
             preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
-        return Linearization(
+        point = Linearization(
             self.hessian(x, y),
             self.cross(x, y),
             self.upper_grad_y(x, y),
@@ -222,6 +223,8 @@ class BilevelProblem:
             cross_norm=_at(lower.cross_norm, x, y),
             M=preconditioner,
         )
+        point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
+        return point
 
     def check(self, x: Any, y: Any, rng: Any = None) -> CheckReport:
         """Probe symmetry, adjoint and every derivative at (x, y); one row each.

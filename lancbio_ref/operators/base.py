@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from ..errors import ArgumentError, CallableError
+from ..errors import ArgumentError, CallableError, DivergenceError
 
 
 class StructuredOperator(LinearOperator):
@@ -71,30 +71,56 @@ class CheckedOperator(LinearOperator):
     def matvec(self, v: np.ndarray) -> np.ndarray:
         """A v for a 1-D v of length n; SciPy's conversions, which cost more than a small product, happen once."""
         self.products += 1
-        return self._checked(self.inner.matvec, v, self.name + " @ v", self.shape[0])
+        return self._checked(self.inner._matvec, v, self.name + " @ v", self.shape[0])
 
     def rmatvec(self, v: np.ndarray) -> np.ndarray:
         """Aᴴ v for a 1-D v."""
-        return self._checked(self.inner.rmatvec, v, self.name + ".T @ v", self.shape[1])
+        return self._checked(self.inner._rmatvec, v, self.name + ".T @ v", self.shape[1])
 
     _matvec, _rmatvec = matvec, rmatvec
 
+    def _matmat(self, V: np.ndarray) -> np.ndarray:
+        return np.stack([self.matvec(v) for v in V.T], axis=1)
+
     def _checked(self, product, v: np.ndarray, what: str, size: int) -> np.ndarray:
         call = self.calls[what] = self.calls.get(what, 0) + 1
-        return check_returned(product(v), what, call, size)
+        v = v.ravel()
+        complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
+        return check_returned(product(v), what, call, size, at=(v,), kinds="biufc" if complex_allowed else "biuf")
 
 
-def check_returned(value: Any, what: str, call: int, size: int | None) -> np.ndarray:
-    """`value` as a finite 1-D array of length `size`, or :class:`CallableError` naming `what` and `call`."""
-    array = np.asarray(value)
-    expected = "a 1-D array of finite numbers" if size is None else f"finite numbers of shape ({size},)"
-    if array.dtype.kind not in "biufc":
+def check_returned(
+    value: Any, what: str, call: int, size: int, *, at: tuple[np.ndarray, ...] = (), kinds: str = "biuf"
+) -> np.ndarray:
+    """`value` as a new, finite, 1-D array of length `size`, or an exception that names `what` and `call`.
+
+    A copy, because a callable may hand out its own buffer, or its argument, and write there at the next call. A column of
+    shape (size, 1) is taken as a vector, as SciPy does. Of a value that is not finite, `what` is innocent where its
+    arguments `at` were not finite.
+
+    Raises
+    ------
+    CallableError
+        Another shape or kind of number, NaN or infinity.
+    DivergenceError
+        NaN or infinity, and `at` was no better.
+    """
+    expected = f"finite{'' if 'c' in kinds else ' real'} numbers of shape ({size},)"
+    try:
+        array = np.array(value)
+    except ValueError as error:  # ragged nested lists
+        raise CallableError(what, call, f"an object that is no array ({error})", expected) from None
+    if array.dtype.kind not in kinds or array.dtype.char in "gG":
         raise CallableError(what, call, f"dtype {array.dtype}", expected)
-    if array.ndim != 1 or (size is not None and array.size != size):
+    if array.shape == (size, 1):
+        array = array.ravel()
+    if array.shape != (size,):
         raise CallableError(what, call, f"shape {array.shape}", expected)
     with np.errstate(over="ignore", invalid="ignore"):
         total = array.sum()  # one pass; only a suspicious sum pays for the exact test
     if not np.isfinite(total) and not np.isfinite(array).all():
+        if not all(np.isfinite(a).all() for a in at):
+            raise DivergenceError(f"{what}, call {call}: evaluated where its argument is not finite")
         index = int(np.flatnonzero(~np.isfinite(array))[0])
         raise CallableError(what, call, f"{array[index]} at index {index}", expected)
     return array
@@ -115,6 +141,8 @@ def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None =
     if isinstance(A, LinearOperator):
         operator = A
     elif sp.issparse(A):
+        if A.ndim != 2:
+            raise ArgumentError(name, f"shape {A.shape}", "a 2-D sparse matrix")
         operator = SparseOperator(A, name=name)
     elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A):
         operator = DenseOperator(A, name=name)

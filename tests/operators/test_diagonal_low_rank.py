@@ -125,6 +125,19 @@ def test_norm_bound_at_the_ends_of_the_range(scale):
     assert A.norm_bound() >= 2 * Fraction(scale) ** 2 and np.isfinite(A.norm_bound())
 
 
+def test_norm_bound_is_sharp_where_the_low_rank_term_cancels_the_diagonal():
+    U = np.array([[1e3], [1e-3]])
+    A = DiagonalLowRank([1e6 + 1, 1.0], U=U, s=[-1.0])
+    assert np.linalg.norm(A.toarray(), 2) <= A.norm_bound() < 3
+
+
+@pytest.mark.parametrize("scale", [1e-200, 2.0**-1000, 1e100])
+def test_norm_bound_neither_underflows_nor_overflows(scale):
+    A = DiagonalLowRank([scale, 2 * scale], U=[[1.0], [2.0]], s=[scale])
+    exact = np.linalg.norm(A.toarray() / scale, 2)
+    assert exact * scale <= A.norm_bound() <= 3 * exact * scale
+
+
 def test_a_black_box_inside_is_not_a_structure():
     base = DenseOperator(np.diag([1.0, 2.0]))
     inside = DiagonalLowRank([1.0, 1.0], base=aslinearoperator(np.diag([1.0, 2.0])))

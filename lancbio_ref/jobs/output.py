@@ -1,0 +1,82 @@
+"""The three files of a run, each written beside its place and renamed, so that none is ever half there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+
+
+def prepare_folder(out: Path) -> Path:
+    """`out`, made where it is missing; asked before a long run, not after.
+
+    Raises
+    ------
+    ArgumentError
+        It cannot be made or written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            return out
+    except OSError as error:
+        raise ArgumentError("--out", f"{out} ({error.strerror})", "a folder that can be written to") from None
+
+
+def write_files(
+    out: Path, trace: Mapping[str, np.ndarray], summary: Mapping[str, Any], draw: Callable[[Mapping, Mapping], Any]
+) -> list[str]:
+    """Write ``trace.npz``, ``summary.json`` and ``figure.png``; one line of the report about each.
+
+    Parameters
+    ----------
+    out : Path
+    trace : mapping of str to ndarray
+    summary : mapping
+        Infinite numbers become null, since JSON has none.
+    draw : callable (trace, summary) → matplotlib Figure
+        Called only where matplotlib is installed.
+    """
+    write(out / "trace.npz", lambda file: np.savez_compressed(file, **trace))
+    text = json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n"
+    write(out / "summary.json", lambda file: file.write(text.encode()))
+    lines = [f"wrote {out / 'trace.npz'}", f"wrote {out / 'summary.json'}"]
+    if find_spec("matplotlib") is None:
+        return [*lines, f"skipped {out / 'figure.png'}: matplotlib is not installed (pip install 'lancbio_ref[cli]')"]
+    write(out / "figure.png", lambda file: draw(trace, summary).savefig(file, format="png", dpi=150))
+    return [*lines, f"wrote {out / 'figure.png'}"]
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
+    """Let `fill` write to a new file beside `path`, then rename it; on any exception `path` stays as it was."""
+    descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            fill(file)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)  # mkstemp's files are private
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _plain(value: Any) -> Any:
+    """`value` in the types that JSON knows."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

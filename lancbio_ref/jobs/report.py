@@ -1,0 +1,163 @@
+"""What a run says at the end: why it stopped, what it used, how far its last hyper-gradient can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..hypergradient import hypergradient
+from ..inverse import lower_solution
+from ..minimize import BilevelResult
+from ..rounding import norm2
+from .settings import Settings
+
+FITS = {
+    "before": "corrupted labels, equal weights (before)",
+    "validation_only": "validation data only",
+    "true_labels": "true labels, equal weights (ceiling)",
+    "after_cleaning": "corrupted labels, weights learned (after cleaning)",
+}
+
+
+def describe_run(settings: Settings, result: BilevelResult) -> dict[str, Any]:
+    """Settings, outcome and counts of a run, for the JSON file and the report."""
+    return dict(
+        version=__version__,
+        settings=settings.summary(),
+        status=result.status.name,
+        message=result.message,
+        remedy=result.status.remedy,
+        iterations=result.nit,
+        loss=result.fun,
+        h_norm=None if result.hypergradient is None else norm2(result.hypergradient),
+        counts={name: getattr(result, name) for name in ("n_hvp", "n_cross", "n_grad", "n_grad_upper")},
+        seconds=float(result.trace["seconds"][-1]) if result.nit else 0.0,
+    )
+
+
+def certify(problem: Any, x: np.ndarray, result: BilevelResult) -> dict[str, Any]:
+    """The run's last hyper-gradient h_K, formed at x = x_K, against a certified one at the same x.
+
+    ∇φ(x) is approximated by ĥ at a lower-level solution; ‖h_K − ∇φ(x)‖ ≤ ‖h_K − ĥ‖ + error bound + lower-level bound.
+    """
+    y = lower_solution(problem, x, result.y, tol=1e-10).y
+    found = hypergradient(problem, x, y, v0=result.v)
+    gap = norm2(result.hypergradient - found.value)
+    return dict(
+        norm=norm2(found.value),
+        error_bound=found.error_bound,
+        error_status=str(found.certificate.error),
+        lower_level_bound=found.lower_level_bound,
+        lower_level_status=str(found.certificate.lower_level),
+        last_step_gap=gap,
+        last_step_error=gap + found.error_bound + found.lower_level_bound,
+        condition_estimate=found.condition_estimate,
+        status=found.status.name,
+        certificate=str(found.certificate),
+    )
+
+
+def cleaning_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
+    """The report of a data-cleaning run; all four accuracies, whichever is the best."""
+    sizes, settings = summary["sizes"], summary["settings"]
+    lines = [
+        *_head(summary, "hyper-data cleaning"),
+        _row("data", summary["origin"]),
+        _row(
+            "",
+            f"{sizes['train']} training ({sizes['corrupted']} labels corrupted), {sizes['validation']} validation, "
+            f"{sizes['test']} test; {sizes['features']} features and a bias",
+        ),
+        *_settings(settings),
+        "",
+        *_outcome(summary),
+        "",
+    ]
+    if "fits" in summary:
+        lines.append(
+            "  test accuracy; each lower level solved to the ||grad_y g|| beside it; equal weights are sigma(0) = 1/2"
+        )
+        lines += [
+            f"    {title:<50} {fit['test_accuracy']:.4f}   {fit['lower_grad_norm']:.1e}"
+            for title, fit in ((FITS[name], fit) for name, fit in summary["fits"].items())
+        ]
+    else:
+        lines.append("  test accuracies and certificate: not computed, the run was interrupted")
+    lines.append(_row("AUC", f"{summary['auc']:.4f}  of sigma(x_i): clean above corrupted, ties half"))
+    return "\n".join([*lines, *_certificate(summary), "", *("  " + line for line in files)])
+
+
+def synthetic_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
+    """The report of a run on the synthetic problem."""
+    settings = summary["settings"]
+    head = _head(summary, "the synthetic problem")
+    data = _row(
+        "problem", f"n_x = n_y = {settings['n']}, condition of G {settings['condition']:g}, seed {settings['seed']}"
+    )
+    lines = [*head, data, *_settings(settings), "", *_outcome(summary), *_certificate(summary)]
+    return "\n".join([*lines, "", *("  " + line for line in files)])
+
+
+def _head(summary: Mapping[str, Any], what: str) -> list[str]:
+    return [
+        f"lancbio-ref {summary['version']}: {what}, {summary['settings']['job']}, {summary['settings']['method']}",
+        "",
+    ]
+
+
+def _settings(settings: Mapping[str, Any]) -> list[str]:
+    options = {
+        name: f"{value:g}" if isinstance(value, (int, float)) else value
+        for name, value in settings["method_options"].items()
+    }
+    if isinstance(schedule := options.get("subspace"), dict):
+        options["subspace"] = "{initial} to {maximum}, times {growth:g} every {every}".format(**schedule)
+    method = ", ".join(f"{name} {value}" for name, value in options.items())
+    run = {
+        name: settings[name] for name in ("maxiter", "tol", "seed", "corruption", "regularization") if name in settings
+    }
+    return [_row("settings", method), _row("", ", ".join(f"{name} {value:g}" for name, value in run.items()))]
+
+
+def _outcome(summary: Mapping[str, Any]) -> list[str]:
+    counts = summary["counts"]
+    norm = "none" if summary["h_norm"] is None else f"{summary['h_norm']:.4e}"
+    return [
+        _row("stopped", summary["message"]),
+        *([_row("", summary["remedy"])] if summary["remedy"] else []),
+        _row("last iterate", f"loss {summary['loss']:.6g}, ||h|| {norm}"),
+        _row(
+            "used",
+            f"{counts['n_hvp']} Hessian products, {counts['n_cross']} cross products, {counts['n_grad']} gradients of g, "
+            f"{counts['n_grad_upper']} of f, {summary['seconds']:.1f} s",
+        ),
+    ]
+
+
+def _certificate(summary: Mapping[str, Any]) -> list[str]:
+    if "hypergradient" not in summary:
+        return []
+    found = summary["hypergradient"]
+    lower = f"<= {found['lower_level_bound']:.2e} ({found['lower_level_status']}) from the lower level"
+    last = f"the run's own h_K is {found['last_step_gap']:.2e} away from it"
+    if math.isfinite(found["lower_level_bound"]):
+        last += f", {found['last_step_error']:.2e} at most from the true one"
+    else:
+        lower = "no bound from the lower level: the problem has no Lipschitz constants that hold for every x"
+    return [
+        "",
+        _row("hyper-gradient", f"at the last x: norm {found['norm']:.4e}, {found['status']}"),
+        _row("  its error", f"<= {found['error_bound']:.2e} ({found['error_status']}) in the linear algebra,"),
+        _row("", lower),
+        _row("  last step", last),
+        _row("condition", f"of the Hessian at least {found['condition_estimate']:.3g}"),
+        _row("certificate", found["certificate"]),
+    ]
+
+
+def _row(name: str, text: str) -> str:
+    return f"  {name:<15}{text}"

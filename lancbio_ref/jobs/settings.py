@@ -1,0 +1,154 @@
+"""The settings of each job: the paper's where it has some, and which options a job knows at all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..arguments import as_choice, as_integer, as_number
+from ..errors import ArgumentError
+from ..methods import LancBiO, SubBiO, SubspaceSchedule
+
+SHARED: dict[str, Any] = dict(method="lancbio", seed=1, step_v=0.05)
+PAPER_CLEANING: dict[str, Any] = SHARED | dict(
+    maxiter=3000, step_x=500.0, step_y=0.1, inner_steps=5, subspace=10, corruption=0.5, regularization=0.01, every=10
+)
+JOBS: dict[str, dict[str, Any]] = {
+    "digits": PAPER_CLEANING | dict(maxiter=500, step_y=0.3, inner_steps=10, regularization=0.001, every=2),
+    "mnist": PAPER_CLEANING,
+    "fashion-mnist": PAPER_CLEANING,
+    "kmnist": PAPER_CLEANING,
+    "synthetic": SHARED
+    | dict(
+        maxiter=2000, step_x=1.0, step_y=None, step_v=None, inner_steps=5, subspace=80, n=1000, condition=1e3, every=5
+    ),
+}
+SCHEDULES = {"synthetic": (1.1, 20)}  # growth ρ and how often f; elsewhere:
+SCHEDULE = (1.3, 50)
+ONLY = {
+    "n": "synthetic",
+    "condition": "synthetic",
+    "corruption": "the data-cleaning jobs",
+    "regularization": "the data-cleaning jobs",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A job with every number that it depends on.
+
+    Parameters
+    ----------
+    job : str
+        One of `JOBS`.
+    out : Path
+        Where the files go.
+    data_dir : Path or None
+        Where the idx files are; None for the jobs that need none.
+    method : LancBiO or SubBiO
+    method_name : str
+    maxiter, seed, every : int
+        Outer iterations; of data, start and noise; record loss and accuracy every so many iterations.
+    tol : float
+        Of ‖h‖₂.
+    quiet : bool
+        No progress.
+    corruption, regularization : float or None
+        Data cleaning: the fraction of wrong training labels, c in c‖y‖².
+    n : int or None
+        Synthetic: the length of x and of y.
+    condition : float or None
+        Synthetic: κ of G.
+    """
+
+    job: str
+    out: Path
+    data_dir: Path | None
+    method: LancBiO | SubBiO
+    method_name: str
+    maxiter: int
+    seed: int
+    every: int
+    tol: float
+    quiet: bool
+    corruption: float | None = None
+    regularization: float | None = None
+    n: int | None = None
+    condition: float | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """For the JSON file and the report: numbers and strings only."""
+        values = {
+            name: value for name, value in asdict(self).items() if value is not None and name not in ("out", "quiet")
+        }
+        values["data_dir"] = None if self.data_dir is None else str(self.data_dir)
+        values["method"], values["method_options"] = values.pop("method_name"), values["method"]
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def make_settings(job: str, given: dict[str, Any]) -> Settings:
+    """The settings of `job`, with those options of `given` that are not None in place of the defaults.
+
+    Raises
+    ------
+    ArgumentError
+        An option that means nothing to this job or method, or a number out of range.
+    """
+    defaults = JOBS[as_choice("job", job, JOBS)]
+    chosen = {name: value for name, value in given.items() if value is not None}
+    for name, where in ONLY.items():
+        if name in chosen and name not in defaults:
+            raise ArgumentError(_flag(name), f"given for {job}", f"this option with {where} only")
+    if job in ("digits", "synthetic") and "data_dir" in chosen:
+        raise ArgumentError("--data-dir", f"given for {job}", "no folder: this job's data travel with the package")
+    if job not in ("digits", "synthetic") and "data_dir" not in chosen:
+        raise ArgumentError(
+            "--data-dir", "nothing", f"the folder of the four idx files of {job} (see lancbio-ref run --help)"
+        )
+    values = defaults | chosen
+    method_name = as_choice("--method", values["method"], ("lancbio", "subbio"))
+    other = {"lancbio": "step_v", "subbio": "subspace"}[method_name]
+    if other in chosen:
+        raise ArgumentError(_flag(other), f"given for {method_name}", "this option with the other method only")
+    ranges: dict[str, dict[str, float]] = {
+        "corruption": dict(least=0.0, most=1.0),
+        "regularization": dict(above=0.0),
+        "condition": dict(least=1.0),
+    }
+    numbers = {
+        name: as_number(_flag(name), values[name], **limits) for name, limits in ranges.items() if name in values
+    }
+    if "n" in values:
+        numbers["n"] = as_integer("--n", values["n"], least=1)
+    return Settings(
+        job=job,
+        out=Path(values.get("out") or Path("lancbio-runs", job)),
+        data_dir=Path(values["data_dir"]) if "data_dir" in chosen else None,
+        method=_method(job, method_name, values),
+        method_name=method_name,
+        maxiter=as_integer("--maxiter", values["maxiter"], least=1),
+        seed=as_integer("--seed", values["seed"]),
+        every=values["every"],
+        tol=as_number("--tol", values.get("tol", 0.0), least=0.0),
+        quiet=bool(values.get("quiet")),
+        **numbers,
+    )
+
+
+def _method(job: str, name: str, values: dict[str, Any]) -> LancBiO | SubBiO:
+    """The method; on the synthetic problem θ and η are 1/κ unless given, as in the paper."""
+    steps = {}
+    for option in ("step_x", "step_y") + (("step_v",) if name == "subbio" else ()):
+        value = 1 / values["condition"] if values[option] is None else values[option]
+        steps[option] = as_number(_flag(option), value, above=0.0)
+    inner_steps = as_integer("--inner-steps", values["inner_steps"], least=1)
+    if name == "subbio":
+        return SubBiO(**steps, inner_steps=inner_steps)
+    growth, every = SCHEDULES.get(job, SCHEDULE)
+    maximum = as_integer("--subspace", values["subspace"], least=1)
+    return LancBiO(**steps, inner_steps=inner_steps, subspace=SubspaceSchedule(1, growth, every, maximum))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,67 @@
+"""The paper's synthetic problem as a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..minimize import minimize
+from ..plotting import synthetic_figure
+from ..problems import synthetic
+from ..rounding import norm2
+from ..status import SolveStatus
+from .output import prepare_folder, write_files
+from .progress import make_progress
+from .report import certify, describe_run, synthetic_report
+from .settings import Settings
+
+
+def run_synthetic(settings: Settings) -> tuple[int, str]:
+    """Run the job and write its files.
+
+    Returns
+    -------
+    exit_code : int
+        0, or 130 after Ctrl-C.
+    report : str
+    """
+    out = prepare_folder(settings.out)
+    rng = np.random.default_rng(settings.seed)
+    problem = synthetic(settings.n, settings.condition, rng=rng)
+    x0, y0, v0 = problem.initial_point(rng)
+    progress = make_progress(settings.maxiter, quiet=settings.quiet)
+    last_x = x0  # x_K, at which h_K was formed; result.x is x_{K+1}
+
+    def record(state: Any) -> None:
+        nonlocal last_x
+        last_x = state.x
+        if state.k % settings.every == 0 or state.k in (1, settings.maxiter):
+            progress.update(state.k, loss=problem.value(state.x, state.y), h_norm=norm2(state.h))
+
+    with progress:
+        result = minimize(
+            problem,
+            x0,
+            y0,
+            v0=v0,
+            method=settings.method,
+            maxiter=settings.maxiter,
+            tol=settings.tol,
+            callback=record,
+            diagnostics_every=settings.every,
+        )
+    summary = describe_run(settings, result)
+    interrupted = result.status == SolveStatus.INTERRUPTED
+    if not interrupted:
+        try:
+            summary["hypergradient"] = certify(problem, last_x, result)
+        except KeyboardInterrupt:
+            interrupted = True
+            summary |= dict(status="INTERRUPTED", message="INTERRUPTED: the run was finished, its evaluation was not")
+    diagnostics = result.trace.diagnostics
+    arrays = {name: result.trace[name] for name in result.trace} | dict(x=result.x, y=result.y, v=result.v)
+    arrays |= dict(recorded_k=diagnostics["k"], loss=diagnostics["fun"])
+    arrays |= {name: diagnostics[name] for name in ("residual", "lower_grad_norm")}
+    files = write_files(out, arrays, summary, synthetic_figure)
+    return (130 if interrupted else 0), synthetic_report(summary, files)

@@ -1,0 +1,20 @@
+"""Bilevel problems with derivatives, proven constants and, where there are any, closed forms."""
+
+from .data_cleaning import DataCleaning, data_cleaning
+from .quadratic import Quadratic, quadratic, quadratic_from_arrays
+from .ridge import Ridge, random_ridge, ridge
+from .synthetic import Synthetic, synthetic, synthetic_from_arrays
+
+__all__ = [
+    "DataCleaning",
+    "Quadratic",
+    "Ridge",
+    "Synthetic",
+    "data_cleaning",
+    "quadratic",
+    "quadratic_from_arrays",
+    "random_ridge",
+    "ridge",
+    "synthetic",
+    "synthetic_from_arrays",
+]

@@ -1,0 +1,75 @@
+"""Compiled kernels: loaded from the cache by a second process, and runnable as plain Python."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from lancbio_ref.krylov import kernels
+
+ROOT = Path(__file__).parents[2]
+NAMES = (
+    "dot subtract_and_dot subtract_and_square divide descend coefficients subtract_rows last_components omega_recurrence"
+).split()
+
+SCRIPT = """
+import numpy as np
+from lancbio_ref import Linearization, lanczos
+from lancbio_ref.krylov import kernels
+A = np.diag(np.linspace(1, 50, 40))
+for mode in ("full", "selective", "partial"):
+    lanczos(A, np.ones(40), 30, reorthogonalization=mode)
+for mode in ("selective", "none"):
+    print(repr(Linearization(A, np.ones((1, 40)), np.ones(40), [0.0]).hypergradient(reorthogonalization=mode).value))
+print("hits", sum(sum(getattr(kernels, n).stats.cache_hits.values()) for n in NAMES if hasattr(getattr(kernels, n), "stats")))
+print("misses", sum(sum(getattr(kernels, n).stats.cache_misses.values()) for n in NAMES if hasattr(getattr(kernels, n), "stats")))
+""".replace("NAMES", repr(NAMES))
+
+
+def run(**environment):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")
+
+
+def test_second_process_loads_from_the_cache(tmp_path):
+    first, second = (run(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert "hits 0" in first and "misses 0" not in first
+    assert "misses 0" in second and "hits 0" not in second
+    assert first[:2] == second[:2]
+
+
+def test_plain_python_gives_the_same_numbers():
+    plain, compiled = run(NUMBA_DISABLE_JIT="1"), run()
+    assert "hits 0" in plain
+    for a, b in zip(plain[:2], compiled[:2], strict=True):
+        values = [float(t.strip("array()[]")) for t in (a, b)]
+        assert abs(values[0] - values[1]) <= 1e-9 * abs(values[1])
+
+
+def test_sums_do_not_overflow_in_float32():
+    x = np.full(10, 1e25, dtype=np.float32)
+    assert np.isclose(kernels.dot(x, x), 1e51)
+    w = x.copy()
+    assert np.isclose(kernels.subtract_and_square(w, 0.0, x), 1e51)
+
+
+def test_last_components_are_those_of_the_eigenvectors():
+    rng = np.random.default_rng(0)
+    for k in (1, 2, 9, 40):
+        d, e = rng.standard_normal(k), rng.standard_normal(k)
+        T = np.diag(d) + np.diag(e[: k - 1], 1) + np.diag(e[: k - 1], -1)
+        values, vectors = np.linalg.eigh(T)
+        z = np.empty(k)
+        assert kernels.last_components(d, e.copy(), z)
+        order = np.argsort(d)
+        np.testing.assert_allclose(d[order], values, atol=1e-13)
+        np.testing.assert_allclose(np.abs(z[order]), np.abs(vectors[-1]), atol=1e-11)

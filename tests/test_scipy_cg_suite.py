@@ -1,0 +1,44 @@
+"""SciPy's own tests for ``cg``, unchanged, on ``lanczos_solve``: the file in SciPy's wheel, with the name rebound."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_scipys_tests_of_cg_pass_on_lanczos_solve(tmp_path):
+    (tmp_path / "rebind_cg.py").write_text(
+        textwrap.dedent(
+            """
+            import scipy.sparse.linalg._isolve as isolve
+            from lancbio_ref import lanczos_solve
+
+            isolve.cg = lanczos_solve
+            """
+        )
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "PYTEST_ADDOPTS": ""}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "rebind_cg", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+        + ["--pyargs", "scipy.sparse.linalg._isolve.tests.test_iterative", "-k", "lanczos_solve or poisson"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "rebind_cg", "-p", "no:cacheprovider"]
+        + ["--rootdir", str(tmp_path), "--pyargs", "scipy.sparse.linalg._isolve.tests.test_iterative", "-k", "lanczos_solve"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert len(re.findall("lanczos_solve", listed.stdout)) >= 30  # the rebinding took: the tests carry our name
