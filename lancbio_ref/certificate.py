@@ -86,10 +86,10 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     outer = 1 + gamma(n + 6, u)
     structure = structure_of(A)
     if structure is not None:
-        product = _product_error(structure, v, u)
+        error = _product_error(structure, v, u)
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
-        rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64) + product) + underflow
-        return Bound(rho, CERTIFIED), outer * norm2(product) + u * norm2(residual) + underflow
+        rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64) + error) + underflow
+        return Bound(rho, CERTIFIED), outer * norm2(error) + u * norm2(residual) + underflow
     product = n * u * norm_A.value * norm2(v) if v.any() else 0.0
     status = ESTIMATED if math.isfinite(product) else NONE
     return Bound(outer * ((1 + u) * norm2(residual) + product), status), product

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from . import __version__
 from .errors import LancbioError
-from .jobs import JOBS, make_settings, run_cleaning, run_synthetic
+from .jobs import JOBS, SyntheticSettings, make_settings, run_cleaning, run_synthetic
 
 DESCRIPTION = """\
 LancBiO and SubBiO for bilevel optimization (Yang, Gao, Yuan, ICLR 2025): hyper-gradients you can trust.
@@ -26,9 +26,9 @@ Jobs
                  from all training images, the test set; pixels (p/255 - 0.1307)/0.3081
   synthetic      the paper's synthetic problem with n_x = n_y = N
 
-Hyper-data cleaning corrupts a fraction of the training labels (each is shifted by a random 1..9 modulo 10) and learns a
-weight sigma(x_i) for every training sample, so that multinomial logistic regression on the weighted samples does well on
-the clean validation set. The report gives four test accuracies, each of a lower level solved to ||grad_y g|| <= 1e-8:
+Hyper-data cleaning corrupts a fraction of the training labels (each is shifted by a random 1..9 modulo 10) and learns
+a weight sigma(x_i) for every training sample, so that multinomial logistic regression on the weighted samples does well
+on the clean validation set. The report gives four test accuracies, each of a lower level solved to ||grad_y g|| <= 1e-8:
 corrupted labels with equal weights, validation data only, true labels, and the corrupted labels with the learned weights;
 the AUC of the weights against which labels were corrupted; why the run stopped; products and gradients used; the last
 hyper-gradient with its certified error; a condition estimate."""
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     del given["command"]
     try:
         settings = make_settings(given.pop("job"), given)
-        code, report = (run_synthetic if settings.job == "synthetic" else run_cleaning)(settings)
+        code, report = run_synthetic(settings) if isinstance(settings, SyntheticSettings) else run_cleaning(settings)
     except LancbioError as error:
         print(f"lancbio-ref run: {error}", file=sys.stderr)
         return 2

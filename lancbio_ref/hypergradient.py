@@ -24,7 +24,7 @@ from .certificate import (
 from .errors import ArgumentError, CallableError, RepresentationError
 from .inverse import STRATEGIES, InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .krylov import lanczos
-from .krylov.bounds import gauss_radau_upper
+from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .rounding import norm2, unit_roundoff
@@ -358,6 +358,7 @@ def _estimate(
     mu = modulus.value if modulus.status != NONE else found.ritz_values[0]
     if not 0 < mu < math.inf or size <= 1000 * rounding:
         return math.inf
-    upper = gauss_radau_upper(found.alpha, found.beta, found.start_norm, mu)[-1]
-    # ‖e‖_A lies between ‖r‖/√‖A‖ and ‖r‖/√μ for the residual in hand: outside of that, T speaks of another vector
-    return norm_J.value * upper / math.sqrt(mu) if upper <= 1.01 * size / math.sqrt(mu) else math.inf
+    recurrence = math.sqrt(cg_coefficients(found.alpha, found.beta, found.start_norm)[1][-1])
+    if abs(recurrence - size) > 0.1 * size:  # T speaks of another vector than the one in hand
+        return math.inf
+    return norm_J.value * float(gauss_radau_upper(found.alpha, found.beta, found.start_norm, mu)[-1]) / math.sqrt(mu)

@@ -129,7 +129,7 @@ def minimize(
     >>> import numpy as np
     >>> from lancbio_ref import minimize, problems
     >>> problem = problems.quadratic(3, 4, rng=0)
-    >>> result = minimize(problem, np.zeros(3), np.zeros(4), maxiter=2000, tol=1e-8, step_x=0.2, step_y=0.1, inner_steps=5)
+    >>> result = minimize(problem, np.zeros(3), np.zeros(4), maxiter=2000, tol=1e-8, step_x=1.0, step_y=0.1)
     >>> result.success, bool(np.allclose(result.x, problem.stationary_point(), atol=1e-6))
     (True, True)
     """
@@ -189,7 +189,8 @@ class _Run:
 
     def __init__(self, problem: Any, state: State, columns: tuple[str, ...], every: int) -> None:
         self.problem, self.state, self.columns, self.every = problem, state, columns, every
-        self.trace = Trace(COLUMNS + columns, Trace(DIAGNOSTICS) if every else None)
+        self.diagnostics = Trace(DIAGNOSTICS)
+        self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = _Finished.of(state), 0.0, np.inf
 
     def take(self, method: Any) -> None:
@@ -219,8 +220,8 @@ class _Run:
 
     def _diagnose(self, state: State) -> None:
         point = self.problem.linearize(state.x, state.y)
-        count = len(self.trace.diagnostics["k"]) + 1
-        self.trace.diagnostics.append(
+        count = len(self.diagnostics["k"]) + 1
+        self.diagnostics.append(
             k=state.k,
             fun=self.problem.value(state.x, state.y),
             residual=norm2(point.A.matvec(state.v) - point.b),

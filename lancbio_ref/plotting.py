@@ -44,7 +44,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def drawn(*arguments: Any) -> Figure:
         from matplotlib import rc_context
 
-        with rc_context(STYLE):
+        with rc_context(STYLE):  # type: ignore[arg-type]  # its stub lists every key
             return draw(*arguments)
 
     return drawn
@@ -128,9 +128,9 @@ def synthetic_figure(trace: Mapping[str, np.ndarray], summary: Mapping[str, Any]
 def _panels(summary: Mapping[str, Any], what: str) -> tuple[Figure, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(10, 7.2), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    figure = Figure(figsize=(10, 7.2), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2)
     settings = summary["settings"]

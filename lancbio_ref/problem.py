@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import as_callable, as_integer, as_number, as_vector
-from .errors import ArgumentError, CallableError
+from .errors import ArgumentError, CallableError, DivergenceError
 from .linearization import Linearization
 from .operators import CheckedOperator, as_operator
 from .operators.base import check_returned
@@ -204,6 +204,17 @@ class BilevelProblem:
         """J = ∇²_xy g(x, y), its products counted and checked."""
         return self._operator("lower.cross", self.lower.cross, x, y, (x.size, y.size))
 
+    def lower_bound(self, name: str, x: np.ndarray, y: np.ndarray) -> float | None:
+        """`mu`, `smoothness` or `cross_norm` of the lower level at (x, y); None where it is not given."""
+        bound = getattr(self.lower, name)
+        if not callable(bound):
+            return bound
+        number = self._number(f"lower.{name}", bound, x, y)
+        if number < 0 or (name == "mu" and number == 0):
+            expected = "a finite number > 0" if name == "mu" else "a finite number >= 0"
+            raise CallableError(f"lower.{name}", self.calls[f"lower.{name}"], repr(float(number)), expected)
+        return number
+
     # -- one point -------------------------------------------------------------------------
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
@@ -218,9 +229,9 @@ class BilevelProblem:
             self.upper_grad_y(x, y),
             self.upper_grad_x(x, y),
             grad_y=lambda: self.lower_grad_y(x, y),
-            mu=_at(lower.mu, x, y),
-            smoothness=_at(lower.smoothness, x, y),
-            cross_norm=_at(lower.cross_norm, x, y),
+            mu=lambda: self.lower_bound("mu", x, y),
+            smoothness=lambda: self.lower_bound("smoothness", x, y),
+            cross_norm=lambda: self.lower_bound("cross_norm", x, y),
             M=preconditioner,
         )
         point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
@@ -249,17 +260,17 @@ class BilevelProblem:
         return self.calls[name]
 
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-        return check_returned(function(x, y), name, self._count(name), size)
+        call = self._count(name)
+        return check_returned(function(x, y), name, call, size, at=(x, y))
 
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
         call, value = self._count(name), function(x, y)
         try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise CallableError(name, call, f"{type(value).__name__}", "a finite real number") from None
-        if not np.isfinite(number):
-            raise CallableError(name, call, repr(number), "a finite real number")
-        return number
+            return as_number(name, value)  # a Proven number stays one
+        except ArgumentError as error:
+            if not all(np.isfinite(a).all() for a in (x, y)):
+                raise DivergenceError(f"{name}, call {call}: evaluated where its argument is not finite") from None
+            raise CallableError(name, call, error.found, "a finite real number") from None
 
     def _operator(
         self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
@@ -270,8 +281,3 @@ class BilevelProblem:
         except ArgumentError as error:
             raise CallableError(name, call, error.found, error.expected) from None
         return CheckedOperator(operator, f"{name}(x, y)", self.calls)
-
-
-def _at(value: Any, x: np.ndarray, y: np.ndarray) -> Any:
-    """A number or None as it is; a callable of (x, y) as one of nothing, to be evaluated when needed."""
-    return (lambda: value(x, y)) if callable(value) else value

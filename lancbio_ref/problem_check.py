@@ -162,14 +162,27 @@ class _Probe:
     def _scaled_steps(self, z: np.ndarray) -> np.ndarray:
         return (self.steps * max(1.0, norm2(z) / z.size**0.5)).astype(z.dtype)
 
-    def disagreement(self, claimed: Any, differences: list[tuple[Any, Any, float]], size: float = 0.0) -> float:
-        """The least relative error over the steps; `size` is a natural magnitude of the claimed derivative."""
+    def noise(self, F: Callable) -> float:
+        """How far F moves when x and y do by a few units in the last place: about its own rounding error."""
+        here, moves = F(self.x, self.y), []
+        for _ in range(DIRECTIONS):
+            x, y = (z + 8 * self.u * z * self.direction(z) for z in (self.x, self.y))
+            moves.append(_size(F(x.astype(self.x.dtype), y.astype(self.y.dtype)) - here))
+        return max(moves)
+
+    def disagreement(
+        self, claimed: Any, differences: list[tuple[Any, Any, float]], *, noise: float, size: Callable = lambda *_: 0.0
+    ) -> float:
+        """The least relative error over the steps.
+
+        Below ``noise`` a difference proves nothing either way, so it counts as part of the derivative's magnitude, as
+        does ``size(above, below, h)``.
+        """
         errors = []
         for above, below, h in differences:
             quotient = (np.asarray(above, np.float64) - np.asarray(below, np.float64)) / (2 * h)
-            # below this the difference is the rounding of F alone, and proves nothing either way
-            noise = 32 * self.u * (_size(above) + _size(below)) / h / self.difference_tolerance
-            scale = max(_size(quotient), _size(claimed), size, noise)
+            unseen = (4 * noise + 32 * self.u * (_size(above) + _size(below))) / h / self.difference_tolerance
+            scale = max(_size(quotient), _size(claimed), size(above, below, h), unseen)
             errors.append(_size(quotient - claimed) / scale if scale else 0.0)
         return min(errors)
 
@@ -207,35 +220,40 @@ class _Probe:
         """∇F · w against differences of F, along random directions and along the claimed gradient itself."""
         if value is None or gradient is None:
             return _unavailable(name, "g itself is not given" if value is None else "not given")
-        claimed = gradient(self.x, self.y)
+        claimed, here, noise = gradient(self.x, self.y), value(self.x, self.y), self.noise(value)
         length = norm2(claimed)
         directions = [self.direction(claimed) for _ in range(DIRECTIONS)]
         if length:
             directions.append((claimed / length * claimed.size**0.5).astype(claimed.dtype))
-        errors = [
-            self.disagreement(float(claimed @ w), along(value, w), length * norm2(w) / claimed.size**0.5)
-            for w in directions
-        ]
+        errors = []
+        for w in directions:
+            typical = length * norm2(w) / claimed.size**0.5
+
+            def size(above: float, below: float, h: float, typical: float = typical) -> float:
+                # near a stationary point F moves by its curvature, and the gradient is what is left of that
+                return max(typical, (abs(above - here) + abs(below - here)) / (2 * h))
+
+            errors.append(self.disagreement(float(claimed @ w), along(value, w), noise=noise, size=size))
         return self.row(name, max(errors), self.difference_tolerance, "disagrees with differences of the value")
 
     def second_derivative(self, name: str, gradient: Callable, A: LinearOperator, along: Callable) -> CheckRow:
         """A v against differences of ∇_y g in y."""
-        errors = []
+        errors, noise = [], self.noise(gradient)
         for _ in range(DIRECTIONS):
             v = self.direction(self.y)
-            errors.append(self.disagreement(A.matvec(v), along(gradient, v)))
+            errors.append(self.disagreement(A.matvec(v), along(gradient, v), noise=noise))
         return self.row(name, max(errors), self.difference_tolerance, "disagrees with differences of grad_y g in y")
 
     def cross_derivative(self, name: str, gradient: Callable, J: LinearOperator) -> CheckRow:
         """wᵀ(J v) against vᵀ times the difference of ∇_y g in x along w: no transposed product is needed."""
-        errors = []
+        errors, noise = [], self.noise(gradient)
         for _ in range(DIRECTIONS):
             v, w = self.direction(self.y), self.direction(self.x)
             Jv = J.matvec(v)
             # a part along J v, so that wᵀ(J v) does not cancel, and a random part that sees where J v is wrongly zero
             w = (w + Jv / (norm2(Jv) or 1.0) * w.size**0.5).astype(w.dtype)
             differences = [(v @ above, v @ below, h) for above, below, h in self.along_x(gradient, w)]
-            errors.append(self.disagreement(w @ Jv, differences))
+            errors.append(self.disagreement(w @ Jv, differences, noise=noise * norm2(v) / v.size**0.5))
         return self.row(name, max(errors), self.difference_tolerance, "disagrees with differences of grad_y g in x")
 
     def spectrum(self, A: LinearOperator, mu: float | None, smoothness: float | None) -> list[CheckRow]:

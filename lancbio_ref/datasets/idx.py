@@ -1,7 +1,7 @@
 """The idx format of MNIST and the sets made after it, read with every check that the format allows.
 
-Two zero bytes, a type code, the number of dimensions d; d big-endian unsigned 32-bit lengths; the entries, big-endian, in
-C order (Y. LeCun, C. Cortes, C. Burges, *The MNIST database*). The whole may be gzipped.
+Two zero bytes, a type code, the number of dimensions d; d big-endian unsigned 32-bit lengths; the entries, big-endian,
+in C order (Y. LeCun, C. Cortes, C. Burges, *The MNIST database*). The whole may be gzipped.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def load_mnist_like(directory: str | os.PathLike, name: str | None = None) -> Mn
     Raises
     ------
     ArgumentError
-        A file is missing (all four names are listed) or unsound, counts or image sizes disagree, a label is not in 0..9.
+        A file is missing (all four names are listed) or unsound, counts or sizes disagree, a label is not in 0..9.
     """
     folders = [Path(directory)] + ([Path(directory, name)] if name else [])
     arrays = {}

@@ -14,8 +14,8 @@ from ..errors import ArgumentError
 def stratified_split(labels: Any, sizes: Sequence[int], rng: Any = 0) -> tuple[np.ndarray, ...]:
     """Disjoint index sets of the given sizes, each with nearly the class frequencies of the whole.
 
-    Every class is shuffled; its r-th member of n_c gets the place (r + ½)/n_c; all are sorted by place and cut. A block of
-    size s then holds s·n_c/n members of a class, to within about one, whatever the sizes are.
+    Every class is shuffled; its r-th member of n_c gets the place (r + ½)/n_c; all are sorted by place and cut. A block
+    of size s then holds s·n_c/n members of a class, to within about one, whatever the sizes are.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_number, as_vector
+from ..arguments import as_integer, as_number, as_problem, as_vector
 from ..errors import ArgumentError
 from ..krylov import solve
 from ..rounding import norm2, unit_roundoff
@@ -78,7 +78,7 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
     ArgumentError
         No y0 and no n_y, shapes that do not fit, a negative tol.
     CallableError
-        A callable of the problem that returns NaN or infinity at a point that was accepted.
+        A callable of the problem that returns NaN or infinity, at a trial point too; with the number of the call.
 
     Examples
     --------
@@ -89,14 +89,15 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
     >>> bool(np.allclose(found.y, problem.solution(np.array([1.0, 2.0]))))
     True
     """
-    x = as_vector("x", x)
+    as_problem(problem)
+    x = as_vector("x", x, getattr(problem, "n_x", None))
     tol = as_number("tol", tol, least=0.0)
     maxiter = as_integer("maxiter", maxiter, least=1)
     if y0 is None:
         if getattr(problem, "n_y", None) is None:
             raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
         y0 = np.zeros(problem.n_y, dtype=x.dtype)
-    y = as_vector("y0", y0)
+    y = as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
     gradient = problem.lower_grad_y(x, y)
     norm = start = norm2(gradient)
     n_grad, n_hvp, n_iter = 1, 0, 0
@@ -127,13 +128,12 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
         y, gradient, norm = trial, trial_gradient, trial_norm
     if norm <= tol:
         status = SolveStatus.CONVERGED
-    mu = getattr(problem.lower, "mu", None)
-    mu = mu(x, y) if callable(mu) else mu
+    mu = problem.lower_bound("mu", x, y)
     reached = f"||grad_y g|| = {norm:.3g} after {n_iter} Newton steps, {n_hvp} Hessian products (tol = {tol:.3g})"
     return LowerSolution(
         y,
         norm,
-        math.inf if mu is None else norm / float(mu),
+        math.inf if mu is None else norm / mu,
         CertificateStatus.NONE if mu is None else CertificateStatus.GIVEN,
         status,
         f"{status.name}: {reached}" + (f"; {status.remedy}" if status.remedy else ""),

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from scipy.sparse.linalg import cg
+from scipy.sparse.linalg import LinearOperator, cg
 
 from ..arguments import as_choice, as_integer, as_number
-from ..errors import ArgumentError
+from ..errors import ArgumentError, RepresentationError
 from ..krylov import lanczos, solve
 from ..krylov.reorthogonalization import MODES
 from ..krylov.tridiagonal import extreme_ritz_values
@@ -93,6 +93,7 @@ class ExactInverse:
             v = scipy.linalg.cho_solve(scipy.linalg.cho_factor(dense), b)
         except np.linalg.LinAlgError:
             return InverseReport(np.zeros_like(b), SolveStatus.NOT_CONVERGED)
+        _require_representable(v)
         condition = float(values[-1] / values[0]) if values[0] > 0 else math.inf
         residual = b - A.matvec(v)
         return InverseReport(
@@ -106,12 +107,37 @@ class ConjugateGradientInverse:
 
     def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
         A, b = linearization.A, linearization.b
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # cg divides by pᵀAp unseen
-            v, _ = cg(A, b, v0, rtol=max(rtol, unit_roundoff(b.dtype)), maxiter=maxiter, M=linearization.M)
-        if not np.isfinite(v).all():
-            v = np.zeros_like(b)
+
+        def product(p: np.ndarray) -> np.ndarray:
+            if not np.isfinite(p).all():
+                raise _Breakdown
+            return A.matvec(p)
+
+        def keep(x: np.ndarray) -> None:
+            if np.isfinite(x).all():
+                last[:] = x
+
+        last = np.zeros_like(b) if v0 is None else v0.copy()
+        try:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # cg divides by pᵀAp unseen
+                v, _ = cg(
+                    LinearOperator(A.shape, product, dtype=A.dtype),
+                    b,
+                    v0,
+                    rtol=max(rtol, unit_roundoff(b.dtype)),
+                    maxiter=maxiter,
+                    M=linearization.M,
+                    callback=keep,
+                )
+        except _Breakdown:
+            v = last
+        v = v if np.isfinite(v).all() else last
         residual = b - A.matvec(v)
         return InverseReport(v, _judge(residual, v, b, rtol, linearization.smoothness), residual)
+
+
+class _Breakdown(Exception):
+    """cg has divided by pᵀAp = 0, or overflowed; the iterate before is the last that is one."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +161,12 @@ class NeumannInverse:
         smoothness = linearization.smoothness
         if self.step is None and smoothness is None:
             run = lanczos(A, b, 20)
-            smoothness = 1.1 * extreme_ritz_values(run.alpha, run.beta)[1]
-        step = 1 / smoothness if self.step is None else self.step
-        v = np.zeros_like(b) if v0 is None else v0.copy()
+            smoothness = 1.1 * max(map(abs, extreme_ritz_values(run.alpha, run.beta)))
+        v = first = np.zeros_like(b) if v0 is None else v0.copy()
         residual = b - A.matvec(v) if v.any() else b.copy()
+        if self.step is None and smoothness == 0:  # A = 0
+            return InverseReport(v, _judge(residual, v, b, rtol, 0.0), residual)
+        step = 1 / smoothness if self.step is None else self.step
         start = norm2(residual)
         best = residual_norm = start
         tolerance = rtol * norm2(b)
@@ -146,10 +174,16 @@ class NeumannInverse:
         for _ in range(maxiter):
             if residual_norm <= tolerance or stalled > 20:
                 break
-            v = v + b.dtype.type(step) * residual
+            with np.errstate(over="ignore"):
+                v = v + b.dtype.type(step) * residual
+            _require_representable(v)
             residual = b - A.matvec(v)
             residual_norm = norm2(residual)
-            if residual_norm > 1e3 * start:
+            if residual_norm > 1e3 * start:  # the residual has turned to the eigenvector that grows fastest
+                z = residual / residual_norm
+                curvature, error = rayleigh_quotient(A, z, smoothness)
+                if curvature + error < 0:
+                    return InverseReport(first, SolveStatus.INDEFINITE, direction=z)
                 raise ArgumentError("step", f"{step:.4g}", "a step below 2/||A||: the Neumann series diverges")
             stalled = stalled + 1 if residual_norm >= best else 0
             best = min(best, residual_norm)
@@ -161,8 +195,14 @@ def _judge(residual: np.ndarray, v: np.ndarray, b: np.ndarray, rtol: float, norm
     size = norm2(residual)
     if size <= rtol * norm2(b):
         return SolveStatus.CONVERGED
-    floor = (b.size + 10) * unit_roundoff(b.dtype) * ((norm_A or 0.0) * norm2(v) + norm2(b))
+    norm_A = norm_A if norm_A is not None and math.isfinite(norm_A) else 0.0
+    floor = (b.size + 10) * unit_roundoff(b.dtype) * (norm_A * norm2(v) + norm2(b))
     return SolveStatus.FLOOR if size <= floor else SolveStatus.NOT_CONVERGED
+
+
+def _require_representable(v: np.ndarray) -> None:
+    if not np.isfinite(v).all():
+        raise RepresentationError(f"the solution overflows {v.dtype}: rescale b or A")
 
 
 STRATEGIES: dict[str, Callable] = {

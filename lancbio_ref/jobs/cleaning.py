@@ -19,7 +19,7 @@ from ..status import SolveStatus
 from .output import prepare_folder, write_files
 from .progress import make_progress
 from .report import certify, cleaning_report, describe_run
-from .settings import Settings
+from .settings import CleaningSettings
 
 LOWER_TOL = 1e-8
 
@@ -49,32 +49,32 @@ class Samples:
         )
 
 
-def load_samples(settings: Settings) -> Samples:
+def load_samples(settings: CleaningSettings) -> Samples:
     """The data of a job; the same for the same seed (the digits' split is the same for every seed)."""
     rng = np.random.default_rng(settings.seed)
-    if settings.job == "digits":
+    if settings.data_dir is None:
         images, labels = load_digits()
-        X = images / 16.0
         train, val, test = stratified_split(labels, (600, 600, 597))
-        parts = (X[train], labels[train], X[val], labels[val], X[test], labels[test])
+        X = images / 16.0
+        X_test, labels_test = X[test], labels[test]
         origin = "UCI optical digits, stratified split, pixels / 16"
     else:
         data = load_mnist_like(settings.data_dir, settings.job)
-        X, X_test = (
-            (images.reshape(len(images), -1) / 255 - 0.1307) / 0.3081
-            for images in (data.train_images, data.test_images)
-        )
+        X, X_test = (_standardized(images) for images in (data.train_images, data.test_images))
+        labels, labels_test = data.train_labels, data.test_labels
         train = np.arange(min(5000, len(X)))
         val = rng.choice(len(X), size=len(train), replace=False)  # as published: from all training images
-        parts = (X[train], data.train_labels[train], X[val], data.train_labels[val], X_test, data.test_labels)
         shared = np.isin(val, train).sum()
         origin = f"{settings.job}, (pixels / 255 - 0.1307) / 0.3081, {shared} images in both training and validation"
-    X_train, true, *rest = parts
-    noisy, corrupted = corrupt_labels(true, settings.corruption, rng)
-    return Samples(X_train, true, noisy, corrupted, *rest, origin)
+    noisy, corrupted = corrupt_labels(labels[train], settings.corruption, rng)
+    return Samples(X[train], labels[train], noisy, corrupted, X[val], labels[val], X_test, labels_test, origin)
 
 
-def run_cleaning(settings: Settings) -> tuple[int, str]:
+def _standardized(images: np.ndarray) -> np.ndarray:
+    return (images.reshape(len(images), -1) / 255 - 0.1307) / 0.3081
+
+
+def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:
     """Run the job and write its files.
 
     Returns
@@ -117,7 +117,7 @@ def run_cleaning(settings: Settings) -> tuple[int, str]:
 class Record:
     """The callback: loss and test accuracy of the iterates, every few iterations, on the screen and for the files."""
 
-    def __init__(self, problem: DataCleaning, samples: Samples, settings: Settings, x0: np.ndarray) -> None:
+    def __init__(self, problem: DataCleaning, samples: Samples, settings: CleaningSettings, x0: np.ndarray) -> None:
         self.problem, self.samples, self.every, self.last = problem, samples, settings.every, settings.maxiter
         self.progress = make_progress(settings.maxiter, quiet=settings.quiet)
         self.x = x0  # x_K, at which h_K was formed; result.x is x_{K+1}
@@ -138,7 +138,7 @@ class Record:
 
 
 def fit_all(
-    settings: Settings, samples: Samples, problem: DataCleaning, result: BilevelResult
+    settings: CleaningSettings, samples: Samples, problem: DataCleaning, result: BilevelResult
 ) -> dict[str, dict[str, float]]:
     """The four test accuracies, each of a lower-level solution.
 
@@ -164,7 +164,7 @@ def fit_all(
 def auc(scores: np.ndarray, positive: np.ndarray) -> float:
     """The probability that a positive sample has a higher score than a negative one, ties counting half.
 
-    (Σ of the ranks of the positive − n₊(n₊ + 1)/2)/(n₊ n₋), tied scores sharing their mean rank; NaN-free: 0.5 where one of the
+    (Σ of the ranks of the positive − n₊(n₊ + 1)/2)/(n₊ n₋), tied scores sharing their mean rank; 0.5 where one of the
     groups is empty and there is nothing to tell apart.
 
     Examples

@@ -46,7 +46,7 @@ def write_files(
     draw : callable (trace, summary) → matplotlib Figure
         Called only where matplotlib is installed.
     """
-    write(out / "trace.npz", lambda file: np.savez_compressed(file, **trace))
+    write(out / "trace.npz", lambda file: np.savez_compressed(file, **trace))  # type: ignore[arg-type]
     text = json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n"
     write(out / "summary.json", lambda file: file.write(text.encode()))
     lines = [f"wrote {out / 'trace.npz'}", f"wrote {out / 'summary.json'}"]

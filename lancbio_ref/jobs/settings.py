@@ -36,7 +36,7 @@ ONLY = {
 
 @dataclass(frozen=True)
 class Settings:
-    """A job with every number that it depends on.
+    """What every job depends on.
 
     Parameters
     ----------
@@ -44,8 +44,6 @@ class Settings:
         One of `JOBS`.
     out : Path
         Where the files go.
-    data_dir : Path or None
-        Where the idx files are; None for the jobs that need none.
     method : LancBiO or SubBiO
     method_name : str
     maxiter, seed, every : int
@@ -54,17 +52,10 @@ class Settings:
         Of ‖h‖₂.
     quiet : bool
         No progress.
-    corruption, regularization : float or None
-        Data cleaning: the fraction of wrong training labels, c in c‖y‖².
-    n : int or None
-        Synthetic: the length of x and of y.
-    condition : float or None
-        Synthetic: κ of G.
     """
 
     job: str
     out: Path
-    data_dir: Path | None
     method: LancBiO | SubBiO
     method_name: str
     maxiter: int
@@ -72,22 +63,49 @@ class Settings:
     every: int
     tol: float
     quiet: bool
-    corruption: float | None = None
-    regularization: float | None = None
-    n: int | None = None
-    condition: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """For the JSON file and the report: numbers and strings only."""
-        values = {
-            name: value for name, value in asdict(self).items() if value is not None and name not in ("out", "quiet")
-        }
-        values["data_dir"] = None if self.data_dir is None else str(self.data_dir)
+        values = asdict(self)
+        del values["out"], values["quiet"]
         values["method"], values["method_options"] = values.pop("method_name"), values["method"]
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def make_settings(job: str, given: dict[str, Any]) -> Settings:
+@dataclass(frozen=True)
+class CleaningSettings(Settings):
+    """Hyper-data cleaning.
+
+    Parameters
+    ----------
+    data_dir : Path or None
+        Where the idx files are; None for the digits.
+    corruption, regularization : float
+        The fraction of wrong training labels; c in c‖y‖².
+    """
+
+    data_dir: Path | None
+    corruption: float
+    regularization: float
+
+
+@dataclass(frozen=True)
+class SyntheticSettings(Settings):
+    """The synthetic problem.
+
+    Parameters
+    ----------
+    n : int
+        The length of x and of y.
+    condition : float
+        κ of G.
+    """
+
+    n: int
+    condition: float
+
+
+def make_settings(job: str, given: dict[str, Any]) -> CleaningSettings | SyntheticSettings:
     """The settings of `job`, with those options of `given` that are not None in place of the defaults.
 
     Raises
@@ -107,24 +125,15 @@ def make_settings(job: str, given: dict[str, Any]) -> Settings:
             "--data-dir", "nothing", f"the folder of the four idx files of {job} (see lancbio-ref run --help)"
         )
     values = defaults | chosen
+    if job == "synthetic":
+        values["condition"] = as_number("--condition", values["condition"], least=1.0)  # θ and η depend on it
     method_name = as_choice("--method", values["method"], ("lancbio", "subbio"))
     other = {"lancbio": "step_v", "subbio": "subspace"}[method_name]
     if other in chosen:
         raise ArgumentError(_flag(other), f"given for {method_name}", "this option with the other method only")
-    ranges: dict[str, dict[str, float]] = {
-        "corruption": dict(least=0.0, most=1.0),
-        "regularization": dict(above=0.0),
-        "condition": dict(least=1.0),
-    }
-    numbers = {
-        name: as_number(_flag(name), values[name], **limits) for name, limits in ranges.items() if name in values
-    }
-    if "n" in values:
-        numbers["n"] = as_integer("--n", values["n"], least=1)
-    return Settings(
+    shared: dict[str, Any] = dict(
         job=job,
         out=Path(values.get("out") or Path("lancbio-runs", job)),
-        data_dir=Path(values["data_dir"]) if "data_dir" in chosen else None,
         method=_method(job, method_name, values),
         method_name=method_name,
         maxiter=as_integer("--maxiter", values["maxiter"], least=1),
@@ -132,13 +141,20 @@ def make_settings(job: str, given: dict[str, Any]) -> Settings:
         every=values["every"],
         tol=as_number("--tol", values.get("tol", 0.0), least=0.0),
         quiet=bool(values.get("quiet")),
-        **numbers,
+    )
+    if job == "synthetic":
+        return SyntheticSettings(**shared, n=as_integer("--n", values["n"], least=1), condition=values["condition"])
+    return CleaningSettings(
+        **shared,
+        data_dir=Path(values["data_dir"]) if "data_dir" in chosen else None,
+        corruption=as_number("--corruption", values["corruption"], least=0.0, most=1.0),
+        regularization=as_number("--regularization", values["regularization"], above=0.0),
     )
 
 
 def _method(job: str, name: str, values: dict[str, Any]) -> LancBiO | SubBiO:
     """The method; on the synthetic problem θ and η are 1/κ unless given, as in the paper."""
-    steps = {}
+    steps: dict[str, Any] = {}
     for option in ("step_x", "step_y") + (("step_v",) if name == "subbio" else ()):
         value = 1 / values["condition"] if values[option] is None else values[option]
         steps[option] = as_number(_flag(option), value, above=0.0)

@@ -14,10 +14,10 @@ from ..status import SolveStatus
 from .output import prepare_folder, write_files
 from .progress import make_progress
 from .report import certify, describe_run, synthetic_report
-from .settings import Settings
+from .settings import SyntheticSettings
 
 
-def run_synthetic(settings: Settings) -> tuple[int, str]:
+def run_synthetic(settings: SyntheticSettings) -> tuple[int, str]:
     """Run the job and write its files.
 
     Returns
@@ -59,9 +59,9 @@ def run_synthetic(settings: Settings) -> tuple[int, str]:
         except KeyboardInterrupt:
             interrupted = True
             summary |= dict(status="INTERRUPTED", message="INTERRUPTED: the run was finished, its evaluation was not")
-    diagnostics = result.trace.diagnostics
     arrays = {name: result.trace[name] for name in result.trace} | dict(x=result.x, y=result.y, v=result.v)
-    arrays |= dict(recorded_k=diagnostics["k"], loss=diagnostics["fun"])
-    arrays |= {name: diagnostics[name] for name in ("residual", "lower_grad_norm")}
+    recorded = dict(recorded_k="k", loss="fun", residual="residual", lower_grad_norm="lower_grad_norm")
+    if (diagnostics := result.trace.diagnostics) is not None:
+        arrays |= {name: diagnostics[column] for name, column in recorded.items()}
     files = write_files(out, arrays, summary, synthetic_figure)
     return (130 if interrupted else 0), synthetic_report(summary, files)

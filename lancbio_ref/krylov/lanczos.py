@@ -89,7 +89,7 @@ def lanczos(A: Any, q1: Any, k: int, *, reorthogonalization: str = "full") -> La
     k = as_integer("k", k, least=1)
     if reorthogonalization not in ("none", "local"):
         k = min(k, A.shape[0])
-    process = LanczosProcess(q1, reorthogonalization=reorthogonalization, capacity=k)
+    process = LanczosProcess(q1, reorthogonalization=reorthogonalization, capacity=min(k, A.shape[0]))
     while process.k < k and not process.breakdown:
         process.step(A)
     return LanczosDecomposition(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import COMPLEX, as_choice, as_integer, as_vector
+from ..arguments import COMPLEX, as_callable, as_choice, as_integer, as_tolerance, as_vector
 from ..errors import ArgumentError
 from ..operators import CheckedOperator, as_operator, as_square
 from ..rounding import norm2
@@ -88,16 +88,11 @@ def lanczos_solve(
     if dtype.char not in COMPLEX:
         raise ArgumentError("A", f"dtype {operator.dtype}", "a real or complex floating-point type")
     b = b.astype(dtype)
-    if atol is None or isinstance(atol, str) or not atol >= 0:
-        raise ArgumentError("atol", repr(atol), "a number >= 0")
-    if isinstance(rtol, str) or rtol is None or not rtol >= 0:
-        raise ArgumentError("rtol", repr(rtol), "a number >= 0")
+    atol, rtol = as_tolerance("atol", atol), as_tolerance("rtol", rtol)
     maxiter = 10 * n if maxiter is None else as_integer("maxiter", maxiter, least=1)
     restart = None if restart is None else as_integer("restart", restart, least=1)
     as_choice("reorthogonalization", reorthogonalization, MODES)
-    norm_b = norm2(b)
-    if norm_b == 0:
-        return np.zeros(n, dtype), 0
+    as_callable("callback", callback, optional=True, of="xk")
     if M is None and hasattr(A, "psolve"):  # SciPy's older way to attach a preconditioner
         M = LinearOperator((n, n), matvec=A.psolve, dtype=dtype)
     M = None if M is None else CheckedOperator(as_operator("M", M, (n, n)), "M")
@@ -107,11 +102,14 @@ def lanczos_solve(
         x0 = b if M is None else M.matvec(b)
     if x0 is not None:
         x0 = as_vector("x0", _column(x0, n), n, kinds=COMPLEX).astype(dtype)
+    norm_b = norm2(b)
+    if norm_b == 0:
+        return np.zeros(n, dtype), 0
     report = solve(
         operator,
         b,
         x0,
-        tolerance=max(float(atol), float(rtol) * norm_b if math.isfinite(rtol) else math.inf),
+        tolerance=max(atol, rtol * norm_b if math.isfinite(rtol) else math.inf),
         maxiter=maxiter,
         M=M,
         callback=callback,

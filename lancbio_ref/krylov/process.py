@@ -24,10 +24,9 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import COMPLEX, as_choice, as_vector
-from ..errors import ArgumentError, LancbioError
-from ..operators import as_square
-from ..operators.base import check_returned
+from ..arguments import COMPLEX, as_choice, as_integer, as_vector
+from ..errors import ArgumentError, LancbioError, RepresentationError
+from ..operators import CheckedOperator, as_operator, as_square
 from ..rounding import norm2, unit_roundoff
 from . import kernels
 from .reorthogonalization import MODES, Full
@@ -98,20 +97,22 @@ class LanczosProcess:
         self._rule = MODES[reorthogonalization]()
         if self._rule.needs_basis and not store:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
-        self.M, self.store = M, store
+        self.M, self.store, self._calls = _preconditioner(M, q1), store, {}
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
-        self.capacity = min(q1.size, 16) if capacity is None else max(1, capacity)
+        self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
         self._h: list[np.ndarray] = []
         self._allocate(q1.dtype, q1.size)
         self._dual[0] = q1
-        if M is None:
+        if not q1.any():
+            raise ArgumentError("q1", "zeros", "a vector that is not zero")
+        if self.M is None:
             self.start_norm = norm2(q1)
         else:
-            self._rows[0] = M.matvec(q1)
+            self._rows[0] = self.M.matvec(q1)
             self.start_norm = self._dual_norm(self._dual[0], self._rows[0])
-        if self.start_norm == 0:
-            raise ArgumentError("q1", "zeros", "a vector that is not zero")
+            if self.start_norm == 0:
+                raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
         self.residual_norm = self.start_norm if M is None else norm2(q1)
         self._normalize(0, self.start_norm)
 
@@ -175,25 +176,22 @@ class LanczosProcess:
         ArgumentError
             A of another shape, or of a wider type than the process.
         CallableError
-            A product that is not finite.
+            A product that is not finite, with its number.
+        RepresentationError
+            A product so large that α or β overflows.
         LancbioError
             After a breakdown: the space is invariant, and only a new start leads out of it.
         """
         if self.breakdown:
             raise LancbioError(f"the Krylov space is invariant after {self.k} steps: start a new process")
-        if not isinstance(A, LinearOperator):
-            A = as_square("A", A)
+        if not isinstance(A, CheckedOperator):
+            A = CheckedOperator(as_square("A", A), "A", self._calls)
         self._check_operator(A)
         j = self.k
         self._reserve(j + 2)
         row, here = self._row(j), self._row(j + 1)
         q, p, w = self._rows[row], self._dual[row], self._dual[here]
-        product = np.asarray(A.matvec(q))
-        if product.shape != w.shape:
-            check_returned(product, "A @ q", j + 1, self.n)
-        if product.dtype.kind == "c" and self.dtype.kind != "c":
-            raise ArgumentError("A", f"a product of dtype {product.dtype}", f"a product of dtype {self.dtype}")
-        w[:] = product
+        w[:] = A.matvec(q)
         if self.M is not None:
             self.norm_A = max(self.norm_A, norm2(w) / norm2(q))
 
@@ -203,9 +201,9 @@ class LanczosProcess:
             previous = self._dual[self._row(j - 1)]
             alpha = kernels.subtract_and_dot(_real(w), self._beta[j - 1], _real(previous), _real(q))
         square = kernels.subtract_and_square(_real(w), alpha, _real(p))
-        if not (math.isfinite(alpha) and math.isfinite(square)):
-            check_returned(product, "A @ q", j + 1, self.n)
         self.residual_norm = self._norm(w, square)
+        if not (math.isfinite(alpha) and math.isfinite(self.residual_norm)):
+            raise RepresentationError(f"step {j + 1}: alpha or beta overflows {self.dtype}: scale A down")
         self._alpha[j] = alpha
         self.k = j + 1
         self._close(w, here)
@@ -308,9 +306,11 @@ class LanczosProcess:
         if A.shape != (self.n, self.n):
             raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
         wider = np.result_type(self.dtype, A.dtype)
-        if self.k == 0 and wider != self.dtype:
+        if wider != self.dtype:
             if wider.char not in COMPLEX:
                 raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
+            if self.k:
+                raise ArgumentError("A", f"dtype {A.dtype}", f"a type no wider than {self.dtype}, that of the first step")
             start = self._rows[0], self._dual[0]
             self._allocate(wider, self.n)
             self._rows[0], self._dual[0] = start
@@ -322,7 +322,7 @@ class LanczosProcess:
             kernels.divide(_real(self._rows[row]), beta, _real(self._rows[row]))
 
     def _norm(self, w: np.ndarray, square: float) -> float:
-        return math.sqrt(square) if _SAFE[0] < square < _SAFE[1] or square == 0 else norm2(w)
+        return math.sqrt(square) if _SAFE[0] < square < _SAFE[1] else norm2(w)
 
     def _dual_size(self, w: np.ndarray, here: int) -> float:
         """‖w‖, or √(wᴴMw), with M w left in its row."""
@@ -336,6 +336,15 @@ class LanczosProcess:
         if square < 0:
             raise ArgumentError("M", f"wᴴMw = {square:.3g} for a Krylov vector w", "a positive definite preconditioner")
         return math.sqrt(square)
+
+
+def _preconditioner(M: Any, q1: np.ndarray) -> CheckedOperator | None:
+    if M is None:
+        return None
+    M = as_operator("M", M, (q1.size, q1.size))
+    if M.dtype is not None and M.dtype.kind == "c" and q1.dtype.kind != "c":
+        raise ArgumentError("M", f"dtype {M.dtype}", "a real preconditioner of a real process")
+    return M if isinstance(M, CheckedOperator) else CheckedOperator(M, "M")
 
 
 def _real(v: np.ndarray) -> np.ndarray:

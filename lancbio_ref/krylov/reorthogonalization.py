@@ -111,8 +111,7 @@ class Selective(NoReorthogonalization):
 
     def __init__(self) -> None:
         self.clusters: list[Cluster] = []
-        self.vectors: np.ndarray | None = None  # one good Ritz vector a row, and their duals
-        self.duals: np.ndarray | None = None
+        self.vectors = self.duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
         self.free: list[int] = []
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
@@ -166,15 +165,15 @@ class Selective(NoReorthogonalization):
         self.free += cluster.rows
 
     def _grow(self, process: LanczosProcess) -> None:
-        size = 0 if self.vectors is None else self.vectors.shape[0]
-        empty = np.zeros((max(size, 4), process.n), process.dtype)
-        shared = self.duals is self.vectors
-        self.vectors = empty if self.vectors is None else np.concatenate([self.vectors, empty])
-        if process.M is None:
-            self.duals = self.vectors
-        else:
-            self.duals = empty.copy() if shared else np.concatenate([self.duals, empty])
-        self.free = list(range(size + empty.shape[0] - 1, size - 1, -1))
+        """Twice as many rows; duals are the vectors themselves where there is no preconditioner."""
+        size = self.vectors.shape[0]
+        more = np.zeros((max(size, 4), process.n), process.dtype)
+        vectors, duals = self.vectors, self.duals
+        self.vectors = np.concatenate([vectors, more]) if size else more
+        self.duals = self.vectors
+        if process.M is not None:
+            self.duals = np.concatenate([duals, more]) if size else more.copy()
+        self.free = list(range(size + more.shape[0] - 1, size - 1, -1))
 
 
 class Cluster(NamedTuple):

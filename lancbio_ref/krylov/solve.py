@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from ..errors import RepresentationError
 from ..operators.proofs import rayleigh_quotient
-from ..rounding import norm2, scale, unit_roundoff
+from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from .iterates import ShortIterate, StoredIterate
 from .process import LanczosProcess
@@ -107,6 +108,8 @@ def solve(
     RepresentationError
         The solution overflows or underflows.
     """
+    if norm_A is not None and not math.isfinite(norm_A):
+        norm_A = None
     b_exponent = exponent_of(norm2(b), b.dtype)
     A_exponent = exponent_of(norm_A, b.dtype) if norm_A else None
     loop = _Cycles(A, M, reorthogonalization, restart, maxiter, callback, mu)
@@ -119,19 +122,27 @@ def solve(
     loop.A = ScaledOperator(A, A_exponent)
     shift = b_exponent - A_exponent  # x = 2^shift x'
     loop.unscale = lambda x: restore(x, shift)
-    loop.mu = None if mu is None else math.ldexp(mu, -A_exponent)
+    loop.mu = None if mu is None else scale_number(mu, -A_exponent)
     report = loop.run(
         scale(b, -b_exponent),
-        None if x0 is None else scale(x0, -shift),
-        math.ldexp(tolerance, -b_exponent) if math.isfinite(tolerance) else tolerance,
-        None if norm_A is None else math.ldexp(norm_A, -A_exponent),
+        None if x0 is None else _scaled_start(x0, -shift),
+        scale_number(tolerance, -b_exponent),
+        None if norm_A is None else scale_number(norm_A, -A_exponent),
     )
     report.x, report.residual = restore(report.x, shift), scale(report.residual, b_exponent)
     low, high = report.ritz_values
-    report.ritz_values = math.ldexp(low, A_exponent), math.ldexp(high, A_exponent)
-    report.norm_A = math.ldexp(report.norm_A, A_exponent)
-    report.corrections = [math.ldexp(r, b_exponent) for r in report.corrections]
+    report.ritz_values = scale_number(low, A_exponent), scale_number(high, A_exponent)
+    report.norm_A = scale_number(report.norm_A, A_exponent)
+    report.corrections = [scale_number(r, b_exponent) for r in report.corrections]
     return report
+
+
+def _scaled_start(x0: np.ndarray, exponent: int) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        scaled = scale(x0, exponent)
+    if not np.isfinite(scaled).all():
+        raise RepresentationError(f"the start exceeds the solution by more than {x0.dtype} can represent: start from zero")
+    return scaled
 
 
 class _OutOfRange(Exception):
@@ -202,7 +213,13 @@ class _Cycles:
             iterate.advance()
             if self.callback is not None:
                 self.callback(self.unscale(iterate.x()))
-            if not iterate.definite or process.breakdown or report.iterations >= self.maxiter:
+            if process.breakdown or report.iterations >= self.maxiter:
+                break
+            if not iterate.definite:
+                if not short:  # the pivot may be 0: one more column, and by interlacing the lowest Ritz value falls
+                    process.step(self.A)
+                    report.n_products += 1
+                    report.iterations += 1
                 break
             proposed = iterate.residual_norm
             if proposed <= tolerance or (not short and process.k >= self.restart):

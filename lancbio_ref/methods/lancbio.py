@@ -18,7 +18,7 @@ solved with pivoting and the step says so. Since b moves, the right-hand side is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,10 @@ class SubspaceSchedule:
         return m == 1 or k % m == 1 or columns >= self.maximum
 
 
+def _empty() -> np.ndarray:
+    return np.zeros(0)
+
+
 @dataclass
 class LancBiOState(State):
     """The state of LancBiO; Q, T, α, β and the latest q are those of `process`.
@@ -100,8 +104,8 @@ class LancBiOState(State):
 
     m: int = 1
     process: LanczosProcess | None = None
-    v_bar: np.ndarray | None = None
-    w: np.ndarray | None = None
+    v_bar: np.ndarray = field(default_factory=_empty)
+    w: np.ndarray = field(default_factory=_empty)
     r: np.ndarray | None = None
     projected: np.ndarray | None = None
     coefficients: np.ndarray | None = None
@@ -214,9 +218,9 @@ class LancBiO:
             new.process = None if new.restarted else new.process
             new.status, new.restart_due = StepStatus.EXACT, True
             return
-        if new.restarted:
-            new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization)
         process = new.process
+        if new.restarted or process is None:
+            process = new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization)
         process.step(point.A)
         new.n_hvp += 1
         new.projected = process.Q.T @ r

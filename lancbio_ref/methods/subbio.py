@@ -54,11 +54,10 @@ class SubBiO:
     --------
     >>> from lancbio_ref import minimize, problems
     >>> problem = problems.quadratic(2, 3, rng=0)
-    >>> result = minimize(
-    ...     problem, [1.0, 1.0], [0.0, 0.0, 0.0], method="subbio", maxiter=3, step_x=0.1, step_y=0.1, step_v=0.1
-    ... )
-    >>> result.n_hvp
-    9
+    >>> steps = dict(step_x=0.1, step_y=0.1, step_v=0.1)
+    >>> result = minimize(problem, [1.0, 1.0], [0.0, 0.0, 0.0], method="subbio", maxiter=3, **steps)
+    >>> result.trace["n_hvp"]  # three an iteration; at v0 = 0 there is one direction, and two
+    array([2, 5, 8])
     """
 
     step_x: float

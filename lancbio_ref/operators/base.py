@@ -84,7 +84,7 @@ class CheckedOperator(LinearOperator):
 
     def _checked(self, product, v: np.ndarray, what: str, size: int) -> np.ndarray:
         call = self.calls[what] = self.calls.get(what, 0) + 1
-        v = v.ravel()
+        v = np.asarray(v).ravel()
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
         return check_returned(product(v), what, call, size, at=(v,), kinds="biufc" if complex_allowed else "biuf")
 

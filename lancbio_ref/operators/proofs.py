@@ -20,7 +20,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
 from ..errors import ArgumentError
-from ..rounding import Proven, gamma, norm2, smallest_subnormal, unit_roundoff
+from ..rounding import Proven, gamma, norm2, scale_number, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator, as_square, structure_of
 from .dense import DenseOperator
 from .sparse import SparseOperator
@@ -92,7 +92,7 @@ def spectral_norm_bound(A: np.ndarray) -> float:
     tau = float(np.linalg.eigvalsh(B)[-1]) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
     if not _exceeds(-B, -tau):
         return math.inf
-    return math.ldexp(math.sqrt(tau + rounding) * (1 + 8 * U), exponent)
+    return scale_number(math.sqrt(tau + rounding) * (1 + 8 * U), exponent)
 
 
 def exact_matrix(A: Any) -> tuple[np.ndarray, float]:

@@ -1,11 +1,11 @@
 """Hyper-data cleaning: learn one weight a training sample, so that a classifier trained on it does well elsewhere.
 
     min_x  f(y*(x)),   f(y) = mean_i CE_i(y)                      on clean validation data
-    y*(x) = argmin_y g(x, y),   g = mean_i σ(x_i) CE_i(y) + c‖y‖²    on training data, some labels of which are wrong
+    y*(x) = argmin_y g(x, y),   g = mean_i σ(x_i) CE_i(y) + c‖y‖²    on training data, partly mislabelled
 
-with y ∈ R^{C × (p + 1)} (bias column last, flattened in C order), CE_i(y) = log Σ_c exp(y_c·x_i) − y_{l_i}·x_i and σ the logistic
-function (Franceschi et al., ICML 2017; here as in Yang, Gao, Yuan, ICLR 2025). All derivatives come from P = softmax(X yᵀ),
-R = P − onehot(labels), w = σ(x)/n and d = σ′(x)/n; see :mod:`lancbio_ref.operators.multinomial`.
+with y ∈ R^{C × (p + 1)} (bias column last, flattened in C order), CE_i(y) = log Σ_c exp(y_c·x_i) − y_{l_i}·x_i and σ
+the logistic function (Franceschi et al., ICML 2017; here as in Yang, Gao, Yuan, ICLR 2025). All derivatives come from
+P = softmax(X yᵀ), R = P − onehot(labels), w = σ(x)/n and d = σ′(x)/n; see :mod:`lancbio_ref.operators.multinomial`.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class DataCleaning(BilevelProblem):
             self.upper_grad_y(x, y),
             self.upper_grad_x(x, y),
             grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._train_gradient(x, fit), x, y, y.size),
-            mu=self.lower.mu,
+            mu=Proven(self.ridge),
         )
 
     def accuracy(self, y: np.ndarray, X: np.ndarray, labels: np.ndarray) -> float:
@@ -208,8 +208,8 @@ def data_cleaning(
     Returns
     -------
     DataCleaning
-        A :class:`~lancbio_ref.BilevelProblem` with ``accuracy(y, X, labels)`` and ``initial_point(rng)``; x has length n_train, y
-        has C(p + 1).
+        A :class:`~lancbio_ref.BilevelProblem` with ``accuracy(y, X, labels)`` and ``initial_point(rng)``; x has length
+        n_train, y has C(p + 1).
 
     Raises
     ------
@@ -218,15 +218,16 @@ def data_cleaning(
 
     Notes
     -----
-    What is ``Proven``: μ = 2c exactly (rounded to the features' type, as A's own ridge is), because the probabilities are scaled
-    down until diag p − p pᵀ ⪰ 0 holds for the floats in hand; ‖A‖ and ‖J‖ from their structure; and with M(p) = diag p − p pᵀ, the
-    derivative of the softmax, ‖M‖ ≤ ½, σ ≤ 1 and σ′ ≤ ¼, the Lipschitz constants in y
+    What is ``Proven``: μ = 2c exactly (rounded to the features' type, as A's own ridge is), because the probabilities are
+    scaled down until diag p − p pᵀ ⪰ 0 holds for the floats in hand; ‖A‖ and ‖J‖ from their structure; and with
+    M(p) = diag p − p pᵀ, the derivative of the softmax, ‖M‖ ≤ ½, σ ≤ 1 and σ′ ≤ ¼, the Lipschitz constants in y
 
     * fx = 0, since x does not enter f; fy = λ_max(mean_i M(p_i) ⊗ x_ix_iᵀ) ≤ ½ min(mean ‖x_i‖², ‖X‖²/n) on validation data;
-    * gxy: row i of J(y) − J(y′) is d_i (p_i − p_i′) ⊗ x_i, at most d_i ½‖ΔY x_i‖‖x_i‖ long, and Σ_i ‖ΔY x_i‖² ≤ ‖X‖²‖Δy‖², so
-      ‖J(y) − J(y′)‖_F ≤ max‖x_i‖ ‖X‖/(8n) ‖Δy‖;
+    * gxy: row i of J(y) − J(y′) is d_i (p_i − p_i′) ⊗ x_i, at most d_i ½‖ΔY x_i‖‖x_i‖ long, and
+      Σ_i ‖ΔY x_i‖² ≤ ‖X‖²‖Δy‖², so ‖J(y) − J(y′)‖_F ≤ max‖x_i‖ ‖X‖/(8n) ‖Δy‖;
     * gyy: d/dt zᵀM(p(s + th))z is the third cumulant E[(h − Eh)(z − Ez)²] under p, at most (max h − min h) Var z
-      ≤ √2‖h‖ ½‖z‖². With h = ΔY x_i, z = V x_i and Σ w_i‖V x_i‖² ≤ ‖X‖²/n: ‖A(y) − A(y′)‖ ≤ max‖x_i‖ ‖X‖²/(√2 n) ‖Δy‖.
+      ≤ √2‖h‖ ½‖z‖². With h = ΔY x_i, z = V x_i and Σ w_i‖V x_i‖² ≤ ‖X‖²/n:
+      ‖A(y) − A(y′)‖ ≤ max‖x_i‖ ‖X‖²/(√2 n) ‖Δy‖.
 
     Examples
     --------

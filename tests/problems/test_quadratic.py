@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.exact import nearest, rational, smallest_eigenvalue_exceeds
 from flint import fmpq
 
 from lancbio_ref import ArgumentError, Proven, hypergradient, problems
+from tests.exact import nearest, rational, smallest_eigenvalue_exceeds
 
 DYADIC = dict(A=[[2.0, 0.5, 0.0], [0.5, 1.0, 0.25], [0.0, 0.25, 4.0]], B=[[1.0, 0.0], [0.5, -1.0], [0.0, 2.0]])
 DYADIC |= dict(d=[1.0, -0.5, 0.25], t=[0.5, 0.5, -2.0], rho=0.25)

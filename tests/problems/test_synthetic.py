@@ -6,12 +6,12 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.exact import smallest_eigenvalue_exceeds
 from scipy.sparse.linalg import aslinearoperator
 
 from lancbio_ref import ArgumentError, Proven, problems
 from lancbio_ref.operators import PrescribedSpectrum, structure_of
 from lancbio_ref.problems.synthetic import softmax
+from tests.exact import smallest_eigenvalue_exceeds
 
 
 def exact_levels(problem):
