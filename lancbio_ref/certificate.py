@@ -112,8 +112,9 @@ def _product_error(structure: Any, v: np.ndarray, u: float) -> np.ndarray:
     """E = γ_m/(1 − γ_m) fl(|A||v|), in float64."""
     g = gamma(structure.terms, u)
     factor = g / (1 - g) if g < 1 else math.inf
-    with np.errstate(invalid="ignore"):
-        return np.nan_to_num(factor * structure.abs_product(np.abs(v)).astype(np.float64), nan=0.0, posinf=math.inf)
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = factor * structure.abs_product(np.abs(v)).astype(np.float64)
+    return np.where(np.isnan(error), math.inf, error)  # inf · 0 while bounding: nothing is known
 
 
 def error_bound(mu: Bound, norm_J: Bound, rho: Bound, eta: Bound, u: float) -> Bound:

@@ -28,10 +28,10 @@ Jobs
 
 Hyper-data cleaning corrupts a fraction of the training labels (each is shifted by a random 1..9 modulo 10) and learns
 a weight sigma(x_i) for every training sample, so that multinomial logistic regression on the weighted samples does well
-on the clean validation set. The report gives four test accuracies, each of a lower level solved to ||grad_y g|| <= 1e-8:
-corrupted labels with equal weights, validation data only, true labels, and the corrupted labels with the learned weights;
-the AUC of the weights against which labels were corrupted; why the run stopped; products and gradients used; the last
-hyper-gradient with its certified error; a condition estimate."""
+on the clean validation set. The report gives four test accuracies, each of a lower level solved to
+||grad_y g|| <= 1e-8: corrupted labels with equal weights, validation data only, true labels, and the corrupted labels
+with the learned weights; the AUC of the weights against which labels were corrupted; why the run stopped; products and
+gradients used; the last hyper-gradient with its certified error; a condition estimate."""
 
 RUN_EPILOG = """\
 defaults

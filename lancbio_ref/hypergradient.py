@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_integer, as_number, as_vector
+from .arguments import as_integer, as_number, as_problem, as_vector
 from .certificate import (
     ESTIMATED,
     NONE,
@@ -161,7 +161,9 @@ def hypergradient(
     >>> bool(np.linalg.norm(found.value - problem.hypergradient(x)) <= found.error_bound + found.lower_level_bound)
     True
     """
-    x = as_vector("x", x)
+    as_problem(problem)
+    x = as_vector("x", x, getattr(problem, "n_x", None))
+    lower_tol = None if lower_tol is None else as_number("lower_tol", lower_tol, least=0.0)
     lower = None
     if y is None:
         if lower_tol is None:
@@ -170,7 +172,7 @@ def hypergradient(
             lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * size
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
-    y = as_vector("y", y)
+    y = as_vector("y", y, getattr(problem, "n_y", None))
     linearization = problem.linearize(x, y)
     linearization.lipschitz, linearization.y_norm = getattr(problem, "lipschitz", None), norm2(y)
     return hypergradient_of(
@@ -202,7 +204,7 @@ def hypergradient_of(
     maxiter = 10 * b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
     strategy = _strategy(inverse, reorthogonalization)
     linearization, modulus, pointwise = _modulus(linearization, mu)
-    v0 = None if v0 is None else as_vector("v0", v0, b.size).astype(b.dtype, copy=False)
+    v0 = None if v0 is None else as_vector("v0", v0, b.size).astype(b.dtype)
 
     before = A.products
     report = _solve(strategy, linearization, v0, rtol, maxiter)
@@ -306,7 +308,7 @@ def _norm_A(linearization: Any, report: InverseReport) -> Bound:
     if not linearization.b.any():
         return Bound(0.0, ESTIMATED)
     run = lanczos(linearization.A, linearization.b, 20)
-    return Bound(NORM_SAFETY * extreme_ritz_values(run.alpha, run.beta)[1], ESTIMATED)
+    return Bound(NORM_SAFETY * max(map(abs, extreme_ritz_values(run.alpha, run.beta))), ESTIMATED)
 
 
 def _norm_J(linearization: Any) -> Bound:

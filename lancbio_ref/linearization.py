@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .rounding import Proven
 if TYPE_CHECKING:
     from .hypergradient import HyperGradient
 
-Number = float | Callable[[], float] | None
+Number = float | Callable[[], float | None] | None
 
 
 class Linearization:
@@ -136,6 +137,9 @@ class Linearization:
 
     def hypergradient(self, **options: Any) -> HyperGradient:
         """h = c − J v with its certificate; options as in :func:`lancbio_ref.hypergradient`."""
+        valid = [name for name in signature(hypergradient_of).parameters if name not in ("linearization", "lower")]
+        if unknown := [name for name in options if name not in valid]:
+            raise ArgumentError("options", ", ".join(unknown), "options of a hyper-gradient: " + ", ".join(valid))
         return hypergradient_of(self, **options)
 
     def _norm(self, name: str, operator: LinearOperator) -> float | None:

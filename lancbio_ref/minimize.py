@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .arguments import as_callable, as_generator, as_integer, as_number, as_vector
+from .arguments import as_callable, as_generator, as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError, DivergenceError, LancbioError
 from .methods import State, build
 from .rounding import norm2
@@ -28,7 +30,7 @@ class BilevelResult:
     x, y, v : ndarray
         x_{K+1}, y_K and v_K; the start where no iteration was finished.
     fun : float
-        f(x, y) at these.
+        f(x, y) at these; NaN only where evaluating it failed, which `message` or the exception says.
     hypergradient : ndarray, shape (n_x,), or None
         h_K at (x_K, y_K); None where no iteration was finished.
     nit : int
@@ -133,13 +135,15 @@ def minimize(
     >>> result.success, bool(np.allclose(result.x, problem.stationary_point(), atol=1e-6))
     (True, True)
     """
-    x0, y0 = as_vector("x0", x0), as_vector("y0", y0)
+    as_problem(problem)
+    x0 = as_vector("x0", x0, getattr(problem, "n_x", None))
+    y0 = as_vector("y0", y0, getattr(problem, "n_y", None))
     v0 = np.zeros_like(y0) if v0 is None else as_vector("v0", v0, y0.size)
     dtype = np.result_type(x0, y0, v0)
     x0, y0, v0 = (a.astype(dtype) for a in (x0, y0, v0))
     maxiter = as_integer("maxiter", maxiter, least=1)
     tol = as_number("tol", tol, least=0.0)
-    as_callable("callback", callback, optional=True)
+    as_callable("callback", callback, optional=True, of="state")
     every = as_integer("diagnostics_every", diagnostics_every)
     method = build(method, options)
     state = method.init(problem, x0, y0, v0, as_generator(rng))
@@ -152,20 +156,29 @@ def minimize(
     try:
         for _ in range(maxiter):
             run.take(method)
+            if callback is not None and _asks_to_stop(callback, run.state):
+                status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
+                break
             if run.h_norm <= tol:
                 status = SolveStatus.CONVERGED
                 message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
                 break
-            if callback is not None:
-                callback(run.state)
-    except StopIteration:
-        status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.finished.k} iterations"
+        return run.result(status, message, run.value())
     except KeyboardInterrupt:
-        status, message = SolveStatus.INTERRUPTED, f"interrupted after {run.finished.k} finished iterations"
+        return run.interrupted()
     except LancbioError as error:
-        error.result = run.result(SolveStatus.NOT_CONVERGED, f"iteration {run.finished.k + 1} failed: {error}")
+        failed = f"failed after {run.finished.k} finished iterations: {error}"
+        error.result = run.result(SolveStatus.NOT_CONVERGED, failed, run.value_if_possible())
         raise
-    return run.result(status, message)
+
+
+def _asks_to_stop(callback: Callable[[State], object], state: State) -> bool:
+    """Call it; whether it raised StopIteration (which out of a callable of the problem is an error like any other)."""
+    try:
+        callback(state)
+    except StopIteration:
+        return True
+    return False
 
 
 @dataclass
@@ -196,13 +209,15 @@ class _Run:
     def take(self, method: Any) -> None:
         """One iteration, and its row."""
         start = time.perf_counter()
-        state = method.step(self.problem, self.state)
+        with np.errstate(over="ignore", invalid="ignore"):  # all that comes out is checked, and named in an exception
+            state = method.step(self.problem, self.state)
         self.seconds += time.perf_counter() - start
         self.h_norm = norm2(state.h)
         for name in ("x_next", "y", "v"):
             if not np.isfinite(getattr(state, name)).all():
-                raise DivergenceError(f"{name} is not finite at iteration {state.k}: found steps too long, expected smaller")
-        self.state, self.finished = state, _Finished.of(state)
+                raise DivergenceError(
+                    f"{name} is not finite at iteration {state.k}: found steps too long, expected smaller"
+                )
         extra = {name: _copy(getattr(state, name)) for name in self.columns}
         self.trace.append(
             k=state.k,
@@ -215,6 +230,7 @@ class _Run:
             status=int(state.status),
             **extra,
         )
+        self.state, self.finished = state, _Finished.of(state)
         if self.every and state.k % self.every == 0:
             self._diagnose(state)
 
@@ -230,13 +246,35 @@ class _Run:
             n_grad=count,
         )
 
-    def result(self, status: SolveStatus, message: str) -> BilevelResult:
+    def value(self) -> float:
+        """f at what is finished."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.problem.value(self.finished.x, self.finished.y)
+
+    def value_if_possible(self) -> float:
+        """The same, NaN where it fails: beside an exception, which matters more."""
+        try:
+            return self.value()
+        except LancbioError:
+            return math.nan
+
+    def interrupted(self) -> BilevelResult:
+        """What is finished, after Ctrl-C; a second one while f is evaluated leaves that out."""
+        message = f"interrupted after {self.finished.k} finished iterations"
+        try:
+            return self.result(SolveStatus.INTERRUPTED, message, self.value())
+        except (KeyboardInterrupt, LancbioError) as error:
+            without = f"{message}; f(x, y) was not evaluated ({type(error).__name__})"
+            return self.result(SolveStatus.INTERRUPTED, without, math.nan)
+
+    def result(self, status: SolveStatus, message: str, fun: float) -> BilevelResult:
         done = self.finished
+        self.trace.truncate(done.k)  # an interrupt may fall between a row and its iteration's end
         return BilevelResult(
             done.x,
             done.y,
             done.v,
-            self.problem.value(done.x, done.y),
+            fun,
             done.h,
             done.k,
             *done.counts,
@@ -248,7 +286,7 @@ class _Run:
 
 def _columns(trace: Sequence[str], state: State) -> tuple[str, ...]:
     """The extra columns of the trace; each must be a quantity of the state."""
-    if isinstance(trace, str):
+    if isinstance(trace, str) or not isinstance(trace, Iterable):
         raise ArgumentError("trace", repr(trace), "a sequence of names, such as ('x', 'v')")
     names = [name for name in dir(state) if not name.startswith("_")]
     for name in trace:
@@ -258,4 +296,4 @@ def _columns(trace: Sequence[str], state: State) -> tuple[str, ...]:
 
 
 def _copy(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else value
+    return value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)

@@ -56,11 +56,11 @@ class LowerLevel:
         g, for checks and diagnostics.
     grad_x : callable (x, y) → array of shape (n_x,), optional
         ∇_x g, for the methods that use no second derivatives.
-    mu : float or callable (x, y) → float, optional
+    mu : float or callable (x, y) → float or None, optional
         A lower bound of the strong-convexity modulus of g(x, ·) over *all* y.
-    smoothness : float or callable (x, y) → float, optional
+    smoothness : float or callable (x, y) → float or None, optional
         An upper bound of ‖A‖₂.
-    cross_norm : float or callable (x, y) → float, optional
+    cross_norm : float or callable (x, y) → float or None, optional
         An upper bound of ‖J‖₂.
     preconditioner : callable (x, y) → operator of shape (n_y, n_y), optional
         M ≈ A⁻¹, symmetric positive definite.
@@ -205,11 +205,12 @@ class BilevelProblem:
         return self._operator("lower.cross", self.lower.cross, x, y, (x.size, y.size))
 
     def lower_bound(self, name: str, x: np.ndarray, y: np.ndarray) -> float | None:
-        """`mu`, `smoothness` or `cross_norm` of the lower level at (x, y); None where it is not given."""
+        """`mu`, `smoothness` or `cross_norm` of the lower level at (x, y); None where not given or not known."""
         bound = getattr(self.lower, name)
-        if not callable(bound):
-            return bound
-        number = self._number(f"lower.{name}", bound, x, y)
+        value = bound(x, y) if callable(bound) else bound
+        if value is None or not callable(bound):
+            return value
+        number = self._number(f"lower.{name}", lambda x, y: value, x, y)
         if number < 0 or (name == "mu" and number == 0):
             expected = "a finite number > 0" if name == "mu" else "a finite number >= 0"
             raise CallableError(f"lower.{name}", self.calls[f"lower.{name}"], repr(float(number)), expected)

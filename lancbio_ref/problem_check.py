@@ -130,7 +130,7 @@ def check_problem(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, rng: An
         probe.second_derivative("A v", problem.lower_grad_y, A, along_y),
         probe.cross_derivative("J v", problem.lower_grad_y, J),
     ]
-    bounds = {name: _at(getattr(lower, name), x, y) for name in ("mu", "smoothness", "cross_norm")}
+    bounds = {name: problem.lower_bound(name, x, y) for name in ("mu", "smoothness", "cross_norm")}
     return CheckReport(
         [*rows, *probe.spectrum(A, bounds["mu"], bounds["smoothness"]), probe.norm(J, bounds["cross_norm"])]
     )
@@ -320,7 +320,3 @@ def _unavailable(name: str, note: str) -> CheckRow:
 
 def _size(value: Any) -> float:
     return norm2(np.atleast_1d(np.asarray(value, np.float64)))
-
-
-def _at(bound: Any, x: np.ndarray, y: np.ndarray) -> float | None:
-    return bound(x, y) if callable(bound) else bound

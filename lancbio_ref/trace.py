@@ -13,6 +13,8 @@ COLUMNS = ("k", "h_norm", "n_hvp", "n_cross", "n_grad", "n_grad_upper", "seconds
 class Trace(Mapping):
     """Columns by name; ``trace["h_norm"][i]`` belongs to iteration i + 1.
 
+    A column whose entries differ in shape, as those of T_k do, is an array of objects.
+
     Attributes
     ----------
     diagnostics : Trace or None
@@ -28,23 +30,34 @@ class Trace(Mapping):
     """
 
     def __init__(self, columns: tuple[str, ...], diagnostics: Trace | None = None) -> None:
-        self._rows: dict[str, list[Any]] = {name: [] for name in columns}
-        self.diagnostics = diagnostics
+        self.columns, self.diagnostics = columns, diagnostics
+        self._rows: list[tuple] = []  # whole rows: an interrupt leaves no column longer than another
 
     def append(self, **values: Any) -> None:
         """Add a row; every column must be there."""
-        for name, rows in self._rows.items():
-            rows.append(values[name])
+        self._rows.append(tuple(values[name] for name in self.columns))
+
+    def truncate(self, rows: int) -> None:
+        """Keep the first `rows` rows."""
+        del self._rows[rows:]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return np.array(self._rows[name])
+        if name not in self.columns:
+            raise KeyError(name)
+        place = self.columns.index(name)
+        values = [row[place] for row in self._rows]
+        if len({np.shape(value) for value in values}) <= 1:
+            return np.array(values)
+        ragged = np.empty(len(values), dtype=object)  # Q_k and T_k grow
+        for i, value in enumerate(values):
+            ragged[i] = value
+        return ragged
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(self.columns)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.columns)
 
     def __repr__(self) -> str:
-        rows = len(next(iter(self._rows.values())))
-        return f"Trace of {rows} rows: " + ", ".join(self._rows)
+        return f"Trace of {len(self._rows)} rows: " + ", ".join(self.columns)

@@ -132,7 +132,7 @@ def _outcome(summary: Mapping[str, Any]) -> list[str]:
         _row("last iterate", f"loss {summary['loss']:.6g}, ||h|| {norm}"),
         _row(
             "used",
-            f"{counts['n_hvp']} Hessian products, {counts['n_cross']} cross products, {counts['n_grad']} gradients of g, "
+            f"{counts['n_hvp']} Hessian and {counts['n_cross']} cross products, {counts['n_grad']} gradients of g, "
             f"{counts['n_grad_upper']} of f, {summary['seconds']:.1f} s",
         ),
     ]

@@ -310,7 +310,9 @@ class LanczosProcess:
             if wider.char not in COMPLEX:
                 raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
             if self.k:
-                raise ArgumentError("A", f"dtype {A.dtype}", f"a type no wider than {self.dtype}, that of the first step")
+                raise ArgumentError(
+                    "A", f"dtype {A.dtype}", f"a type no wider than {self.dtype}, that of the first step"
+                )
             start = self._rows[0], self._dual[0]
             self._allocate(wider, self.n)
             self._rows[0], self._dual[0] = start

@@ -141,7 +141,9 @@ def _scaled_start(x0: np.ndarray, exponent: int) -> np.ndarray:
     with np.errstate(over="ignore"):
         scaled = scale(x0, exponent)
     if not np.isfinite(scaled).all():
-        raise RepresentationError(f"the start exceeds the solution by more than {x0.dtype} can represent: start from zero")
+        raise RepresentationError(
+            f"the start exceeds the solution by more than {x0.dtype} can represent: start from zero"
+        )
     return scaled
 
 

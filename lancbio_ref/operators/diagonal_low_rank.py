@@ -72,14 +72,12 @@ class DiagonalLowRank(StructuredOperator):
     def __init__(self, d: Any, U: Any = None, s: Any = None, V: Any = None, base: Any = None) -> None:
         self.d = as_vector("d", d)
         n = self.d.size
-        self.U = self.V = self.s = None
-        if U is not None:
-            self.U = _as_matrix("U", U, (n, None))
-            self.V = self.U if V is None else _as_matrix("V", V, self.U.shape)
-            rank = self.U.shape[1]
-            self.s = np.ones(rank, self.U.dtype) if s is None else as_vector("s", s, rank)
-        elif s is not None or V is not None:
+        if U is None and not (s is None and V is None):
             raise ArgumentError("U", None, "an array of shape (n, r) where s or V is given")
+        self.U = np.zeros((n, 0), self.d.dtype) if U is None else _as_matrix("U", U, (n, None))
+        self.V = self.U if V is None else _as_matrix("V", V, self.U.shape)
+        rank = self.U.shape[1]
+        self.s = np.ones(rank, self.U.dtype) if s is None else as_vector("s", s, rank)
         self.base = None if base is None else as_operator("base", base, (n, n))
         self._base_structure = None if self.base is None else structure_of(self.base)
         self.has_bounds = self.base is None or self._base_structure is not None
@@ -88,7 +86,7 @@ class DiagonalLowRank(StructuredOperator):
         if dtype.kind == "c":
             raise ArgumentError("base", f"dtype {dtype}", "a real operator")
         super().__init__(dtype, (n, n))
-        low_rank_chain = 3 if self.U is None else n + self.U.shape[1] + 3
+        low_rank_chain = n + rank + 3 if rank else 3
         base_chain = 0 if self._base_structure is None else self._base_structure.terms + 1
         self.terms = max(low_rank_chain, base_chain) + 2
 
@@ -98,18 +96,15 @@ class DiagonalLowRank(StructuredOperator):
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return self._product(v, self.V, self.U, None if self.base is None else self.base.rmatvec)
 
-    def _product(self, v: np.ndarray, left: np.ndarray | None, right: np.ndarray | None, base: Any) -> np.ndarray:
-        result = self.d * (v := self._promoted(v))
-        if left is not None:
-            result = left @ (self.s * (right.T @ v)) + result  #  U (s ∘ (Vᵀ v))
+    def _product(self, v: np.ndarray, left: np.ndarray, right: np.ndarray, base: Any) -> np.ndarray:
+        v = self._promoted(v)
+        result = left @ (self.s * (right.T @ v)) + self.d * v  #  U (s ∘ (Vᵀ v)) + d ∘ v
         return result if base is None else result + base(v)
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        result = np.abs(self.d) * (v := self._promoted(v))
-        if self.U is not None:
-            tau = 2 * np.finfo(self.dtype).smallest_normal
-            inner = np.abs(self.V).T @ v + tau
-            result = np.abs(self.U) @ (np.abs(self.s) * inner + tau) + result
+        v, tau = self._promoted(v), 2 * np.finfo(self.dtype).smallest_normal
+        inner = np.abs(self.s) * (np.abs(self.V).T @ v + tau) + tau
+        result = np.abs(self.U) @ inner + np.abs(self.d) * v
         return result if self._base_structure is None else result + self._base_structure.abs_product(v)
 
     def _promoted(self, v: np.ndarray) -> np.ndarray:
@@ -119,7 +114,7 @@ class DiagonalLowRank(StructuredOperator):
     def norm_bound(self) -> float:
         """‖B‖ + min(max|d| + ‖U diag(s)‖‖V‖, √(‖R‖₁‖R‖_∞)) with R = diag(d) + U diag(s) Vᵀ, rounded up."""
         bound = float(np.abs(self.d).max())
-        if self.U is not None:
+        if self.U.size:
             # |fl(u s) − u s| ≤ u|u s| + η
             rounding, underflow = 1 + 2 * unit_roundoff(self.dtype), self.U.size * smallest_subnormal(self.dtype)
             left = entrywise_norm_bound(np.abs(self.U * self.s)) * rounding + underflow
@@ -128,7 +123,7 @@ class DiagonalLowRank(StructuredOperator):
             bound = min(bound, math.sqrt(rows) * math.sqrt(columns))
         if self._base_structure is not None:
             bound += self._base_structure.norm_bound()
-        alone = self.U is None and self.base is None
+        alone = self.U.size == 0 and self.base is None
         return bound if alone else math.nextafter(bound * (1 + gamma(8, 2.0**-53)), math.inf)
 
     def _largest_row_sum(self, left: np.ndarray, right: np.ndarray) -> float:

@@ -137,14 +137,14 @@ class MultinomialHessian(StructuredOperator):
     *Definiteness.* A − λI = Σ_i w_i (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ is positive semidefinite where every row
     of P sums to at most 1 (see :func:`softmax`), hence λ_min(A) ≥ λ exactly.
 
-    *Norm.* zᵀ(diag p − p pᵀ)z is the variance of a variable with values z_c, and 0 with the probability that is left: at
-    most a quarter of the squared range, at most ½‖z‖². So A ≤ λI + ½ I ⊗ Σ w_i x_i x_iᵀ and
+    *Norm.* zᵀ(diag p − p pᵀ)z is the variance of a variable with values z_c, and 0 with the probability that is left: at most
+    a quarter of the squared range, at most ½‖z‖². So A ≤ λI + ½ I ⊗ Σ w_i x_i x_iᵀ and
     ‖A‖ ≤ λ + ½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²).
 
     *Rounding.* Count the factors (1 + δ) that each product passes: p in S; 1 in P ∘ S; C − 1 in Σ_c, one more in its
     product with P; 1 each in the subtraction and in w; n in the sum over i; 1 in adding λV: n + p + C + 4. The same
-    holds of |A| V = Bᵀ|X| + λV, B = w ∘ (P ∘ T + P Σ_c(P ∘ T)), T = |X| Vᵀ, and one is left for adding to it what covers
-    underflow. With η the smallest subnormal, S is off by pη, U by w(2p + C + 2)η + η, hence A V by at most
+    holds of |A| V = Bᵀ|X| + λV, B = w ∘ (P ∘ T + P Σ_c(P ∘ T)), T = |X| Vᵀ, and one is left for adding to it
+    what covers underflow. With η the smallest subnormal, S is off by pη, U by w(2p + C + 2)η + η, hence A V by at most
     mη(1 + Σ_i |x_ij|(2w_i + 1)). Since uη_min ≥ η/2 for the smallest normal η_min, four times the bracket times η_min
     covers it twice.
 

@@ -92,7 +92,7 @@ def spectral_norm_bound(A: np.ndarray) -> float:
     tau = float(np.linalg.eigvalsh(B)[-1]) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
     if not _exceeds(-B, -tau):
         return math.inf
-    return scale_number(math.sqrt(tau + rounding) * (1 + 8 * U), exponent)
+    return math.nextafter(scale_number(math.sqrt(tau + rounding) * (1 + 8 * U), exponent), math.inf)
 
 
 def exact_matrix(A: Any) -> tuple[np.ndarray, float]:
@@ -125,7 +125,7 @@ def _cholesky_slack(B: np.ndarray, shift: float) -> float:
     g = gamma(n + 3, U)
     diagonal = np.abs(np.diag(B))
     trace = (float(diagonal.sum()) + n * abs(shift)) * (1 + 2 * gamma(n + 2, U))
-    underflow = 4 * n * (2 * n + float(diagonal.max())) * smallest_subnormal(np.float64)
+    underflow = 4 * n * smallest_subnormal(np.float64) * (2 * n + float(diagonal.max()))
     return (g / (1 - g) * trace + underflow) * (1 + 8 * U) if g < 1 else math.inf
 
 

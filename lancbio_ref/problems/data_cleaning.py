@@ -222,11 +222,12 @@ def data_cleaning(
     scaled down until diag p − p pᵀ ⪰ 0 holds for the floats in hand; ‖A‖ and ‖J‖ from their structure; and with
     M(p) = diag p − p pᵀ, the derivative of the softmax, ‖M‖ ≤ ½, σ ≤ 1 and σ′ ≤ ¼, the Lipschitz constants in y
 
-    * fx = 0, since x does not enter f; fy = λ_max(mean_i M(p_i) ⊗ x_ix_iᵀ) ≤ ½ min(mean ‖x_i‖², ‖X‖²/n) on validation data;
+    * fx = 0, since x does not enter f; fy = λ_max(mean_i M(p_i) ⊗ x_ix_iᵀ) ≤ ½ min(mean ‖x_i‖², ‖X‖²/n), with the X of
+      the validation data;
     * gxy: row i of J(y) − J(y′) is d_i (p_i − p_i′) ⊗ x_i, at most d_i ½‖ΔY x_i‖‖x_i‖ long, and
       Σ_i ‖ΔY x_i‖² ≤ ‖X‖²‖Δy‖², so ‖J(y) − J(y′)‖_F ≤ max‖x_i‖ ‖X‖/(8n) ‖Δy‖;
-    * gyy: d/dt zᵀM(p(s + th))z is the third cumulant E[(h − Eh)(z − Ez)²] under p, at most (max h − min h) Var z
-      ≤ √2‖h‖ ½‖z‖². With h = ΔY x_i, z = V x_i and Σ w_i‖V x_i‖² ≤ ‖X‖²/n:
+    * gyy: d/dt zᵀM(p(s + th))z is the third cumulant E[(h − Eh)(z − Ez)²] under p, at most
+      (max h − min h) Var z ≤ √2‖h‖ ½‖z‖². With h = ΔY x_i, z = V x_i and Σ w_i‖V x_i‖² ≤ ‖X‖²/n:
       ‖A(y) − A(y′)‖ ≤ max‖x_i‖ ‖X‖²/(√2 n) ‖Δy‖.
 
     Examples

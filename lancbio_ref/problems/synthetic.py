@@ -30,7 +30,7 @@ from ..linearization import Linearization
 from ..operators import DenseOperator, DiagonalLowRank, as_operator, structure_of
 from ..operators.proofs import certify_mu, rayleigh_quotient
 from ..problem import BilevelProblem, LowerLevel, UpperLevel
-from ..rounding import Proven, unit_roundoff
+from ..rounding import Proven, norm2, unit_roundoff
 from ..rounding import gamma as gamma_of
 
 
@@ -93,18 +93,20 @@ class Synthetic(BilevelProblem):
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y) from one softmax."""
-        p, shape, mu = softmax(x * y), (y.size, y.size), self.lower.mu
+        p, shape = softmax(x * y), (y.size, y.size)
         J = self._cross(x, y, p)
-        return Linearization(
+        point = Linearization(
             self._operator("lower.hessian", lambda x, y: self._hessian(x, y, p), x, y, shape),
             self._operator("lower.cross", lambda x, y: J, x, y, shape),
             self.upper_grad_y(x, y),
             self.upper_grad_x(x, y),
             grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._g_grad_y(x, y, p), x, y, y.size),
-            mu=(lambda: mu(x, y)) if callable(mu) else mu,
-            smoothness=lambda: self._smoothness(x, y),
+            mu=lambda: self.lower_bound("mu", x, y),
+            smoothness=lambda: self.lower_bound("smoothness", x, y),
             cross_norm=lambda: Proven(J.norm_bound()),
         )
+        point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
+        return point
 
     # -- the upper level -------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ def synthetic_from_arrays(
     >>> problems.synthetic_from_arrays([1.0], [1.0], [0.0], [[0.25]], 0.5)
     Traceback (most recent call last):
     ...
-    lancbio_ref.errors.ArgumentError: G: found lambda_min(G) + min(ridge) - gamma = -0.25, expected a positive number: else g need not be convex in y
+    lancbio_ref.errors.ArgumentError: G: found lambda_min(G) + min(ridge) - gamma = -0.25, expected a positive number
     """
     coef = as_vector("coef", coef)
     n = coef.size
@@ -266,7 +268,7 @@ def synthetic_from_arrays(
         upper = sum(rayleigh_quotient(DenseOperator(entries), vectors[:, 0].copy(), None))
         if upper + float(ridge.min()) - gamma <= 0:
             found = f"lambda_min(G) + min(ridge) - gamma = {values[0] + float(ridge.min()) - gamma:.4g}"
-            raise ArgumentError("G", found, "a positive number: else g need not be convex in y")
+            raise ArgumentError("G", found, "a positive number")
         lowest, norm = proven_ends(entries, float(values[0]), float(values[-1]))
     elif (structure := structure_of(operator)) is not None:
         norm = structure.norm_bound()

@@ -20,7 +20,7 @@ def rational(array):
 def exact_matrix(A):
     matrix = np.zeros(A.shape, object) + Fraction(0)
     matrix[np.diag_indices(len(A.d))] += rational(A.d)
-    if A.U is not None:
+    if A.U.size:
         matrix = matrix + (rational(A.U) * rational(A.s)) @ rational(A.V).T
     if A.base is not None:
         matrix = matrix + rational(A.base.toarray())

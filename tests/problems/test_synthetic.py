@@ -108,6 +108,12 @@ def test_the_modulus_allows_for_the_rounding_of_the_operator_in_hand():
         assert np.linalg.eigvalsh(exact)[0] > mu - 1e-9
 
 
+def test_a_modulus_that_rounding_eats_is_none():
+    problem = problems.synthetic(5, 10.0, rng=0)
+    point = problem.linearize(np.full(5, 1e9), np.ones(5))
+    assert point.mu is None and point.smoothness > 1e17
+
+
 def test_one_softmax_a_linearization_and_the_same_numbers(monkeypatch):
     module = sys.modules[problems.Synthetic.__module__]
     problem = problems.synthetic(6, 10.0, rng=0)
@@ -180,7 +186,7 @@ def test_one_unknown():
 
 @pytest.mark.parametrize("G", [-np.eye(2), np.array([[0.0, 3.0], [3.0, 0.0]]), 0.25 * np.eye(2)])
 def test_a_g_that_need_not_be_convex_is_refused(G):
-    with pytest.raises(ArgumentError, match="convex"):
+    with pytest.raises(ArgumentError, match="positive number"):
         problems.synthetic_from_arrays(np.ones(2), np.ones(2), [0.1, 0.2], G, 0.5)
 
 

@@ -1,0 +1,48 @@
+# Two commands on a fresh machine with Python 3.11+, pip and make: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# the GEMMs here are small: two threads, on a machine of any size, and the same rounding in every run
+export OPENBLAS_NUM_THREADS ?= 2
+
+.PHONY: help run test test-thorough coverage lint typecheck format clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+
+run: $(VENV)/cli.stamp  ## hyper-data cleaning on the digits: report, trace, summary and figure in lancbio-runs/digits
+	$(BIN)/lancbio-ref run $(ARGS)
+
+test: $(VENV)/test.stamp  ## every test and doctest
+	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-thorough: $(VENV)/test.stamp  ## the same with 10 000 examples a property
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n auto $(ARGS)
+
+coverage: $(VENV)/test.stamp  ## lines and branches that the tests reach; kernels run as Python
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/dev.stamp  ## style, formatting, import contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+typecheck: $(VENV)/dev.stamp  ## types
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp  ## let ruff format and sort
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## remove the environment and every cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/%.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
