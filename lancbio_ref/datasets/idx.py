@@ -10,6 +10,7 @@ import gzip
 import math
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -71,21 +72,28 @@ def load_idx(path: str | os.PathLike) -> np.ndarray:
 
 def _read(name: str, stream: BinaryIO) -> np.ndarray:
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= 64:
         codes = ", ".join(f"{code:02x}" for code in TYPES)
-        raise ArgumentError(name, f"first bytes {magic.hex(' ') or 'none'}", f"00 00, one of {codes}, dimensions >= 01")
+        raise ArgumentError(name, f"first bytes {magic.hex(' ') or 'none'}", f"00 00, one of {codes}, dimensions 01..40")
     dtype, dimensions = np.dtype(TYPES[magic[2]]), magic[3]
     header = stream.read(4 * dimensions)
     if len(header) < 4 * dimensions:
         raise ArgumentError(name, f"a header of {4 + len(header)} bytes", f"{4 + 4 * dimensions} bytes")
     shape = tuple(map(int, np.frombuffer(header, ">u4")))
     expected = math.prod(shape) * dtype.itemsize
-    data = stream.read(expected)
+    data = b"".join(_blocks(stream, expected))
     if len(data) < expected:
         raise ArgumentError(name, f"truncated: {len(data)} bytes of data", f"{expected} bytes for shape {shape}")
     if stream.read(1):
         raise ArgumentError(name, "bytes after the last entry", f"exactly {expected} bytes for shape {shape}")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """Up to `size` bytes in blocks: a header may claim any size, memory is used only for what is there."""
+    while size > 0 and (block := stream.read(min(size, 2**24))):
+        yield block
+        size -= len(block)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..rounding import norm2
 from . import kernels
 from .process import LanczosProcess, _real
 from .tridiagonal import Cholesky, solve_tridiagonal
@@ -55,8 +56,8 @@ class StoredIterate:
     def norm(self) -> float:
         """‖x_j‖, to the accuracy that a stopping test needs."""
         if self.process.M is None and not self.start.any():
-            return float(np.linalg.norm(self.coefficients())) if self.length else 0.0
-        return float(np.linalg.norm(self.x()))
+            return norm2(self.coefficients())
+        return norm2(self.x())
 
     def x(self) -> np.ndarray:
         """x_j, a new array."""
@@ -83,7 +84,7 @@ class ShortIterate(StoredIterate):
         kernels.descend(_real(self.p), factor.length, _real(self.process.q), _real(self.current), step)
 
     def norm(self) -> float:
-        return float(np.linalg.norm(self.current))
+        return norm2(self.current)
 
     def x(self) -> np.ndarray:
         return self.current.copy()

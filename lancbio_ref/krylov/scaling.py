@@ -16,7 +16,7 @@ def exponent_of(size: float, dtype) -> int:
     if size == 0 or not math.isfinite(size):
         return 0
     exponent = math.frexp(size)[1]
-    return exponent if abs(exponent) > 0.3 * np.finfo(dtype).maxexp else 0
+    return exponent if abs(exponent) > 0.2 * np.finfo(dtype).maxexp else 0
 
 
 class ScaledOperator(LinearOperator):

@@ -79,6 +79,9 @@ class DesignMatrix:
     """
 
     def __init__(self, X: Any, *, name: str = "X") -> None:
+        if sp.issparse(X):
+            X = sp.csr_array(X, copy=True)
+            X.sum_duplicates()  # or a sum would have more terms than its bound counts
         self.operator = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name)
         self.X = self.operator.A
         if self.X.dtype.kind == "c":
@@ -137,8 +140,8 @@ class MultinomialHessian(StructuredOperator):
     *Definiteness.* A − λI = Σ_i w_i (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ is positive semidefinite where every row
     of P sums to at most 1 (see :func:`softmax`), hence λ_min(A) ≥ λ exactly.
 
-    *Norm.* zᵀ(diag p − p pᵀ)z is the variance of a variable with values z_c, and 0 with the probability that is left: at most
-    a quarter of the squared range, at most ½‖z‖². So A ≤ λI + ½ I ⊗ Σ w_i x_i x_iᵀ and
+    *Norm.* zᵀ(diag p − p pᵀ)z is the variance of a variable with values z_c, and 0 with the probability that is left:
+    at most a quarter of the squared range, at most ½‖z‖². So A ≤ λI + ½ I ⊗ Σ w_i x_i x_iᵀ and
     ‖A‖ ≤ λ + ½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²).
 
     *Rounding.* Count the factors (1 + δ) that each product passes: p in S; 1 in P ∘ S; C − 1 in Σ_c, one more in its

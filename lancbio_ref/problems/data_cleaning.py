@@ -29,7 +29,7 @@ from ..operators.multinomial import (
     softmax,
 )
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
-from ..rounding import Proven
+from ..rounding import Proven, norm2
 
 
 class LabelledSet:
@@ -132,7 +132,7 @@ class DataCleaning(BilevelProblem):
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product X yᵀ and one softmax; the norms of A and J come from their structure."""
         fit = self.train.at(y)
-        return Linearization(
+        point = Linearization(
             self._operator("lower.hessian", lambda x, y: self._hessian(x, fit), x, y, (y.size, y.size)),
             self._operator("lower.cross", lambda x, y: self._cross(x, fit), x, y, (x.size, y.size)),
             self.upper_grad_y(x, y),
@@ -140,6 +140,8 @@ class DataCleaning(BilevelProblem):
             grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._train_gradient(x, fit), x, y, y.size),
             mu=Proven(self.ridge),
         )
+        point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
+        return point
 
     def accuracy(self, y: np.ndarray, X: np.ndarray, labels: np.ndarray) -> float:
         """The fraction of the samples X (without bias column) that parameters y put into their class."""
@@ -218,7 +220,7 @@ def data_cleaning(
 
     Notes
     -----
-    What is ``Proven``: μ = 2c exactly (rounded to the features' type, as A's own ridge is), because the probabilities are
+    What is ``Proven``: μ = 2c exactly (rounded to the features' type, as A's own ridge is), for the probabilities are
     scaled down until diag p − p pᵀ ⪰ 0 holds for the floats in hand; ‖A‖ and ‖J‖ from their structure; and with
     M(p) = diag p − p pᵀ, the derivative of the softmax, ‖M‖ ≤ ½, σ ≤ 1 and σ′ ≤ ¼, the Lipschitz constants in y
 

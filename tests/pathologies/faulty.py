@@ -142,9 +142,9 @@ HESSIAN_USERS = {
 }
 
 
-def run(p=None, **changes):
-    """A short run of LancBiO."""
-    return minimize(p or problem(), X0, Y0, **{**METHODS["lancbio"], "maxiter": 5, **changes})
+def run(p=None, method: str = "lancbio", **changes):
+    """A short run."""
+    return minimize(p or problem(), X0, Y0, **{**METHODS[method], "maxiter": 5, **changes})
 
 
 # (entry, argument, length, call): a vector given to every public entry point that takes one
@@ -199,7 +199,7 @@ NUMBER_ARGUMENTS = [
     ("minimize", "tol", lambda t: run(tol=t)),
     ("minimize", "step_x", lambda t: run(step_x=t)),
     ("minimize", "step_y", lambda t: run(step_y=t)),
-    ("minimize", "step_v", lambda t: run(**{**METHODS["subbio"], "step_v": t})),
+    ("minimize", "step_v", lambda t: run(method="subbio", step_v=t)),
     ("certify_mu", "mu", lambda t: certify_mu(A, t)),
 ]
 

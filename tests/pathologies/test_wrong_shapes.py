@@ -104,7 +104,7 @@ def test_a_column_is_a_vector_as_in_scipy(entry):
 def test_gradient_of_another_shape(name, method):
     broken = problem({name: spoiled(CALLABLES[name], 2, lambda right: np.append(right, 1.0))})
     with pytest.raises(CallableError) as caught:
-        run(broken, **METHODS[method])
+        run(broken, method)
     assert (caught.value.callable_name, caught.value.call) == (name, 2)
     assert caught.value.result.nit == 1
 
