@@ -172,21 +172,23 @@ class NeumannInverse:
         tolerance = rtol * norm2(b)
         stalled = 0
         for _ in range(maxiter):
-            if residual_norm <= tolerance or stalled > 20:
+            if residual_norm <= tolerance:
                 break
             with np.errstate(over="ignore"):
                 v = v + b.dtype.type(step) * residual
             _require_representable(v)
             residual = b - A.matvec(v)
             residual_norm = norm2(residual)
-            if residual_norm > 1e3 * start:  # the residual has turned to the eigenvector that grows fastest
-                z = residual / residual_norm
+            stalled = stalled + 1 if residual_norm >= best else 0
+            best = min(best, residual_norm)
+            if stalled > 20 or residual_norm > 1e3 * start:
+                z = residual / residual_norm  # it has turned to the eigenvector that grows fastest
                 curvature, error = rayleigh_quotient(A, z, smoothness)
                 if curvature + error < 0:
                     return InverseReport(first, SolveStatus.INDEFINITE, direction=z)
-                raise ArgumentError("step", f"{step:.4g}", "a step below 2/||A||: the Neumann series diverges")
-            stalled = stalled + 1 if residual_norm >= best else 0
-            best = min(best, residual_norm)
+                if residual_norm > 1e3 * start:
+                    raise ArgumentError("step", f"{step:.4g}", "a step below 2/||A||: the Neumann series diverges")
+                break
         return InverseReport(v, _judge(residual, v, b, rtol, smoothness), residual)
 
 

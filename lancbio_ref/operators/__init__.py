@@ -1,6 +1,6 @@
 """Linear operators made for Hessians: their products, and bounds of their rounding."""
 
-from .base import CheckedOperator, StructuredOperator, as_operator, as_square, structure_of
+from .base import CheckedOperator, StructuredOperator, as_operator, as_square, one_batch, structure_of
 from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank
 from .generalized_linear import GeneralizedLinear
@@ -21,5 +21,6 @@ __all__ = [
     "StructuredOperator",
     "as_operator",
     "as_square",
+    "one_batch",
     "structure_of",
 ]

@@ -170,3 +170,16 @@ def structure_of(A: LinearOperator) -> StructuredOperator | None:
     while isinstance(A, CheckedOperator):
         A = A.inner
     return A if isinstance(A, StructuredOperator) and A.has_bounds else None
+
+
+def one_batch(A: LinearOperator) -> LinearOperator:
+    """`A` with one mini-batch for all its products; `A` itself where nothing is drawn.
+
+    An operator that draws a batch a product offers ``one_batch()``. A conjugate-gradient solve and a 2 × 2 Galerkin matrix
+    need it: with a fresh batch a product the one diverges and the other is not symmetric.
+    """
+    inner = A.inner if isinstance(A, CheckedOperator) else A
+    if not hasattr(inner, "one_batch"):
+        return A
+    fixed = inner.one_batch()
+    return CheckedOperator(fixed, A.name, A.calls) if isinstance(A, CheckedOperator) else fixed

@@ -70,7 +70,9 @@ def test_a_gz_that_is_not_gzip_is_refused(tmp_path):
         load_idx(path)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b[:-5] + b"\0" + b[-4:], lambda b: b[:15] + b"\xff" * 9])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-9], lambda b: b[:-5] + b"\0" + b[-4:], lambda b: b[:15] + b"\xff" * 9]
+)
 def test_a_damaged_gzip_stream_is_refused(tmp_path, damage):
     path = tmp_path / "images.gz"
     path.write_bytes(damage(gzip.compress(SOUND)))

@@ -139,7 +139,9 @@ def test_norms_are_bounded_and_not_wildly(case):
         assert norm * (1 - 1e-6) <= operator.norm_bound()
     D = DesignMatrix(X)
     assert np.linalg.norm(X.astype(float), 2) * (1 - 1e-12) <= D.norm <= 1.0001 * np.linalg.norm(X.astype(float), "fro")
-    assert J.norm_bound() <= 1.0001 * np.linalg.norm(w.astype(float)[:, None] * P * D.row_norms[:, None], "fro") + 1e-300
+    assert (
+        J.norm_bound() <= 1.0001 * np.linalg.norm(w.astype(float)[:, None] * P * D.row_norms[:, None], "fro") + 1e-300
+    )
 
 
 def test_tiny_rows_keep_their_norms():

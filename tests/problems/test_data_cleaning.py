@@ -171,7 +171,9 @@ def test_initial_point_is_the_papers():
     ],
 )
 def test_what_cannot_be_used_is_refused(change, argument):
-    good = dict(X_train=np.ones((3, 2)), labels_train=[0, 1, 2], X_val=np.ones((3, 2)), labels_val=[0, 1, 2], n_classes=3)
+    good = dict(
+        X_train=np.ones((3, 2)), labels_train=[0, 1, 2], X_val=np.ones((3, 2)), labels_val=[0, 1, 2], n_classes=3
+    )
     problems.data_cleaning(**good)
     with pytest.raises(ArgumentError) as caught:
         problems.data_cleaning(**(good | change))

@@ -1,0 +1,330 @@
+"""The command line: every job, its files and report, Ctrl-C, and one-line errors."""
+
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import lancbio_ref
+from lancbio_ref.cli import main
+from lancbio_ref.jobs import JOBS, output
+from lancbio_ref.jobs.cleaning import auc
+from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
+
+ROOT = Path(__file__).parents[1]
+FITS = ("before", "validation_only", "true_labels", "after_cleaning")
+
+
+def run(capsys, *arguments):
+    code = main(["run", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def read(out):
+    return json.loads((out / "summary.json").read_text()), np.load(out / "trace.npz")
+
+
+def test_the_main_job_cleans_real_data(capsys, tmp_path):
+    code, text, errors = run(capsys, "--out", tmp_path, "--quiet")
+    assert (code, errors) == (0, "")
+    summary, trace = read(tmp_path)
+    accuracy = {name: summary["fits"][name]["test_accuracy"] for name in FITS}
+    assert accuracy["after_cleaning"] > accuracy["before"] + 0.08
+    assert accuracy["true_labels"] > 0.94
+    for name in FITS:
+        assert summary["fits"][name]["lower_grad_norm"] <= 1e-8
+        assert f"{accuracy[name]:.4f}" in text
+    assert summary["auc"] > 0.95
+    assert f"{summary['auc']:.4f}" in text
+    assert summary["sizes"] == dict(train=600, corrupted=300, validation=600, test=597, features=64)
+    certified = summary["hypergradient"]
+    assert certified["error_status"] == "certified"
+    assert certified["error_bound"] < 1e-8 * certified["norm"] + 1e-9
+    assert certified["lower_level_bound"] < 1e-4
+    assert abs(summary["h_norm"] - certified["norm"]) <= certified["last_step_error"]
+    assert certified["condition_estimate"] > 10
+    assert "COMPLETED" in text
+    assert summary["counts"]["n_hvp"] == trace["n_hvp"][-1]
+    assert len(trace["k"]) == summary["iterations"] == 500
+    assert trace["loss"][-1] < trace["loss"][0] / 3
+    assert trace["recorded_k"][-1] == 500
+    assert trace["test_accuracy"].size == trace["recorded_k"].size
+    assert trace["corrupted"].sum() == 300
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "summary.json", "trace.npz"]
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run(capsys, "--maxiter", 3, "--seed", seed, "--out", tmp_path / name)
+    x = [read(tmp_path / name)[1]["x"] for name in "abc"]
+    np.testing.assert_array_equal(x[0], x[1])
+    assert (x[0] != x[2]).any()
+
+
+def test_every_option_of_the_method_is_used(capsys, tmp_path):
+    options = [
+        "--step-x",
+        7,
+        "--step-y",
+        0.25,
+        "--inner-steps",
+        2,
+        "--subspace",
+        4,
+        "--maxiter",
+        3,
+        "--corruption",
+        0.25,
+    ]
+    run(capsys, *options, "--regularization", 0.5, "--tol", 1e-30, "--out", tmp_path)
+    summary, trace = read(tmp_path)
+    settings, method = summary["settings"], summary["settings"]["method_options"]
+    assert (method["step_x"], method["step_y"], method["inner_steps"], method["subspace"]["maximum"]) == (7, 0.25, 2, 4)
+    assert (settings["corruption"], settings["regularization"], settings["tol"]) == (0.25, 0.5, 1e-30)
+    assert trace["corrupted"].sum() == 150
+    assert trace["n_grad"][-1] == 6
+    assert summary["status"] == "NOT_CONVERGED"
+
+
+def test_tol_stops_the_run(capsys, tmp_path):
+    code, text, _ = run(capsys, "--tol", 0.01, "--out", tmp_path)
+    summary, trace = read(tmp_path)
+    assert code == 0
+    assert summary["status"] == "CONVERGED"
+    assert trace["h_norm"][-1] <= 0.01 < trace["h_norm"][-2]
+    assert "CONVERGED" in text
+
+
+def test_subbio(capsys, tmp_path):
+    code, _, _ = run(capsys, "--method", "subbio", "--step-v", 0.1, "--maxiter", 20, "--out", tmp_path)
+    summary, trace = read(tmp_path)
+    assert code == 0
+    assert summary["settings"]["method"] == "subbio"
+    assert summary["settings"]["method_options"]["step_v"] == 0.1
+    assert trace["n_hvp"][-1] == 60
+
+
+def test_synthetic(capsys, tmp_path):
+    code, text, _ = run(capsys, "synthetic", "--n", 50, "--condition", 100, "--maxiter", 500, "--out", tmp_path)
+    summary, trace = read(tmp_path)
+    assert code == 0
+    assert trace["h_norm"][-1] < 0.05 * trace["h_norm"][0]
+    assert trace["x"].size == 50
+    assert trace["residual"].size == trace["recorded_k"].size == 100
+    assert summary["settings"]["method_options"]["step_y"] == 0.01
+    assert summary["hypergradient"]["lower_level_bound"] is None  # infinity is no JSON
+    assert "no bound from the lower level" in text
+    assert (tmp_path / "figure.png").exists()
+
+
+def write_idx(path, array):
+    path.write_bytes(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+def test_an_image_job_on_small_idx_files(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data" / "kmnist"
+    folder.mkdir(parents=True)
+    for stem, n in (("train", 60), ("t10k", 20)):
+        write_idx(folder / f"{stem}-images-idx3-ubyte", rng.integers(0, 256, (n, 4, 4), dtype=np.uint8))
+        write_idx(folder / f"{stem}-labels-idx1-ubyte", rng.integers(0, 10, n, dtype=np.uint8))
+    out = tmp_path / "out"
+    code, text, _ = run(capsys, "kmnist", "--data-dir", tmp_path / "data", "--maxiter", 5, "--out", out)
+    summary, _ = read(out)
+    assert code == 0
+    assert summary["sizes"] == dict(train=60, corrupted=30, validation=60, test=20, features=16)
+    assert "60 images in both training and validation" in text
+    assert summary["settings"]["data_dir"] == str(tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist"])
+def test_a_few_iterations_on_the_real_sets(capsys, tmp_path, data_dir, name):
+    if not (data_dir / name).is_dir():
+        pytest.skip(f"no {name} in {data_dir}")
+    code, _, _ = run(capsys, name, "--data-dir", data_dir, "--maxiter", 3, "--regularization", 1, "--out", tmp_path)
+    summary, _ = read(tmp_path)
+    assert code == 0
+    assert summary["sizes"] == dict(train=5000, corrupted=2500, validation=5000, test=10000, features=784)
+    assert all(summary["fits"][fit]["lower_grad_norm"] <= 1e-8 for fit in FITS)
+
+
+def test_ctrl_c_writes_what_there_is(tmp_path):
+    command = [sys.executable, "-m", "lancbio_ref", "run", "--maxiter", "1000000", "--out", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        text, errors = process.communicate(timeout=60)
+    assert re.match(r" *1/1000000 +loss \S+ +h_norm \S+ +test accuracy \S+", first)
+    assert (process.returncode, errors) == (130, "")
+    summary, trace = read(tmp_path)
+    assert summary["status"] == "INTERRUPTED"
+    assert len(trace["k"]) == summary["iterations"] >= 1
+    assert "INTERRUPTED" in text
+    assert "not computed" in text
+    assert "fits" not in summary
+
+
+def test_ctrl_c_in_the_evaluation_keeps_the_run(capsys, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lancbio_ref.jobs.cleaning.fit_all", interrupted)
+    code, text, _ = run(capsys, "--maxiter", 4, "--out", tmp_path)
+    assert code == 130
+    assert "evaluation was not" in text
+    assert read(tmp_path)[0]["iterations"] == 4
+
+
+def test_ctrl_c_before_anything_is_there(capsys, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lancbio_ref.jobs.cleaning.load_samples", interrupted)
+    code, _, errors = run(capsys, "--out", tmp_path)
+    assert code == 130
+    assert errors == "lancbio-ref run: interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["mnist"], ["--data-dir", "mnist"]),
+        (["mnist", "--data-dir", "nowhere"], ["data_dir", "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]),
+        (["--data-dir", "."], ["--data-dir", "digits"]),
+        (["--n", "5"], ["--n", "synthetic only"]),
+        (["synthetic", "--corruption", "0.5"], ["--corruption", "data-cleaning"]),
+        (["synthetic", "--n", "0"], ["--n", "0", ">= 1"]),
+        (["synthetic", "--condition", "0.5"], ["--condition", "0.5"]),
+        (["--maxiter", "0"], ["--maxiter", "0"]),
+        (["--maxiter", "few"], ["--maxiter", "few"]),
+        (["--corruption", "1.5"], ["--corruption", "1.5"]),
+        (["--regularization", "0"], ["--regularization", "0"]),
+        (["--regularization", "nan"], ["--regularization", "nan"]),
+        (["--step-x", "-1"], ["--step-x", "-1"]),
+        (["--tol", "-1"], ["--tol", "-1"]),
+        (["--seed", "-1"], ["--seed", "-1"]),
+        (["--subspace", "0"], ["--subspace", "0"]),
+        (["--method", "sgd"], ["--method", "sgd", "lancbio"]),
+        (["--method", "subbio", "--subspace", "3"], ["--subspace", "subbio"]),
+        (["--step-v", "0.1"], ["--step-v", "lancbio"]),
+        (["cifar"], ["JOB", "cifar", "fashion-mnist"]),
+        (["--colour"], ["--colour"]),
+        (["--out", "pyproject.toml/x"], ["--out", "pyproject.toml/x"]),
+    ],
+)
+def test_errors_are_one_line_that_names_the_argument(capsys, monkeypatch, arguments, words):
+    monkeypatch.chdir(ROOT)
+    try:
+        code = main(["run", *arguments])
+    except SystemExit as stopped:
+        code = stopped.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    for word in words:
+        assert word in captured.err
+
+
+def test_a_run_that_diverges_is_one_line(capsys, tmp_path):
+    with np.errstate(all="ignore"):
+        code, _, errors = run(capsys, "--step-y", 1e300, "--inner-steps", 3, "--out", tmp_path, "--quiet")
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib_the_figure_is_named_as_skipped(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(output, "find_spec", lambda name: None)
+    code, text, _ = run(capsys, "--maxiter", 2, "--out", tmp_path)
+    assert code == 0
+    assert f"skipped {tmp_path / 'figure.png'}: matplotlib is not installed" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["summary.json", "trace.npz"]
+
+
+def test_a_file_that_fails_leaves_the_old_one(tmp_path):
+    path = tmp_path / "summary.json"
+    path.write_text("old")
+
+    def fail(file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        output.write(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_have_the_permissions_of_ordinary_files(tmp_path):
+    output.write(tmp_path / "a", lambda file: file.write(b"x"))
+    (tmp_path / "b").write_bytes(b"x")
+    assert os.stat(tmp_path / "a").st_mode == os.stat(tmp_path / "b").st_mode
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    bar = make_progress(10, quiet=False)
+    assert isinstance(bar, RichBar)
+    with bar:
+        for k in range(1, 11):
+            bar.update(k, loss=0.5, h_norm=1e-3, test_accuracy=0.9)
+    assert bar.bar.tasks[0].finished
+    assert "test accuracy 0.9000" in bar.bar.tasks[0].description
+    monkeypatch.setattr("lancbio_ref.jobs.progress.find_spec", lambda name: None)
+    assert isinstance(make_progress(10, quiet=False), PlainLines)
+
+
+def test_plain_progress_is_about_ten_lines(capsys):
+    lines = make_progress(1000, quiet=False)
+    with lines:
+        for k in range(1, 1001):
+            lines.update(k, loss=1.0)
+    assert 10 <= capsys.readouterr().out.count("\n") <= 11
+
+
+@given(
+    st.integers(1, 30).flatmap(
+        lambda n: st.tuples(hnp.arrays(np.float64, n, elements=st.integers(0, 5)), hnp.arrays(bool, n))
+    )
+)
+def test_auc_counts_pairs(case):
+    scores, positive = case
+    pairs = [(a > b) + 0.5 * (a == b) for a in scores[positive] for b in scores[~positive]]
+    assert auc(scores, positive) == pytest.approx(np.mean(pairs) if pairs else 0.5)
+
+
+def test_the_manual_page_tells_the_truth(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", "--help"])
+    text = capsys.readouterr().out
+    assert stopped.value.code == 0
+    for word in ("trace.npz", "summary.json", "figure.png", "130", "examples", "--corruption F"):
+        assert word in text
+    table = text[text.index("defaults\n") :].splitlines()
+    rows = {row.split()[0]: row.split() for row in table if row.startswith(("  digits ", "  synthetic "))}
+    digits, synthetic = JOBS["digits"], JOBS["synthetic"]
+    names = ("maxiter", "step_x", "step_y", "step_v", "inner_steps", "subspace", "regularization")
+    assert [float(entry) for entry in rows["digits"][1:]] == [digits[name] for name in names]
+    assert rows["synthetic"][1:3] == [str(synthetic["maxiter"]), "1"]
+    assert [int(entry) for entry in rows["synthetic"][5:7]] == [synthetic["inner_steps"], synthetic["subspace"]]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"lancbio-ref {lancbio_ref.__version__}\n"
