@@ -220,7 +220,8 @@ def hypergradient_of(
     elif modulus.status != NONE and (z := _refutation(linearization, report, modulus.value, norm_A.value)) is not None:
         status, direction, modulus = SolveStatus.MU_REFUTED, z, Bound(0.0, NONE)
 
-    value = c - J.matvec(v)
+    with np.errstate(over="ignore"):
+        value = c - J.matvec(v)
     if not np.isfinite(value).all():
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
     norm_J = _norm_J(linearization)

@@ -32,7 +32,8 @@ def run(capsys, *arguments):
 
 
 def read(out):
-    return json.loads((out / "summary.json").read_text()), np.load(out / "trace.npz")
+    with np.load(out / "trace.npz") as trace:
+        return json.loads((out / "summary.json").read_text()), dict(trace)
 
 
 def test_the_main_job_cleans_real_data(capsys, tmp_path):

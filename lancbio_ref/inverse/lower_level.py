@@ -145,5 +145,11 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
 
 
 def _floor(y: np.ndarray, report: Any, start: float) -> float:
-    """Where rounding inside ∇_y g may hide all progress: (n + 10) u (‖A‖‖y‖ + ‖∇_y g(x, y_0)‖)."""
-    return (y.size + 10) * unit_roundoff(y.dtype) * (report.norm_A * norm2(y) + start)
+    """Where rounding inside ∇_y g may hide all progress: (n + 10) u (‖A‖‖y‖ + ‖∇_y g(x, y_0)‖).
+
+    Nowhere, 0, when A is singular to working precision: then y may be huge, and nothing is solved.
+    """
+    relative = (y.size + 10) * unit_roundoff(y.dtype)
+    if report.condition_estimate * relative > 1:
+        return 0.0
+    return relative * (report.norm_A * norm2(y) + start)

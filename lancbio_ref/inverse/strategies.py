@@ -86,7 +86,7 @@ class ExactInverse:
         values, vectors = scipy.linalg.eigh(dense)
         if values[0] <= 0:
             z = vectors[:, 0]
-            curvature, error = rayleigh_quotient(A, z, linearization.smoothness)
+            curvature, error = rayleigh_quotient(A, z, linearization.smoothness or float(np.abs(values).max()))
             if curvature + error < 0:
                 return InverseReport(np.zeros_like(b), SolveStatus.INDEFINITE, direction=z)
         try:
@@ -199,7 +199,8 @@ def _judge(residual: np.ndarray, v: np.ndarray, b: np.ndarray, rtol: float, norm
         return SolveStatus.CONVERGED
     norm_A = norm_A if norm_A is not None and math.isfinite(norm_A) else 0.0
     floor = (b.size + 10) * unit_roundoff(b.dtype) * (norm_A * norm2(v) + norm2(b))
-    return SolveStatus.FLOOR if size <= floor else SolveStatus.NOT_CONVERGED
+    # a huge v, as of a singular A, excuses any residual, and solves nothing
+    return SolveStatus.FLOOR if size <= min(floor, 0.1 * norm2(b)) else SolveStatus.NOT_CONVERGED
 
 
 def _require_representable(v: np.ndarray) -> None:

@@ -83,8 +83,8 @@ def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:
         0, or 130 after Ctrl-C.
     report : str
     """
-    out = prepare_folder(settings.out)
     samples = load_samples(settings)
+    out = prepare_folder(settings.out)
     problem = data_cleaning(
         samples.X_train, samples.noisy, samples.X_val, samples.labels_val, regularization=settings.regularization
     )

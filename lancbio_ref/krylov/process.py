@@ -29,7 +29,7 @@ from ..errors import ArgumentError, LancbioError, RepresentationError
 from ..operators import CheckedOperator, as_operator, as_square
 from ..rounding import norm2, unit_roundoff
 from . import kernels
-from .reorthogonalization import MODES, Full
+from .reorthogonalization import MODES
 
 _SAFE = 2.0**-900, 2.0**900  # sums of squares outside of this are formed again, scaled
 
@@ -284,7 +284,7 @@ class LanczosProcess:
     # -- memory ----------------------------------------------------------------------------
 
     def _row(self, j: int) -> int:
-        """Where q_{j+1} is stored: its own row, or one of two in turn."""
+        """Where q_{j+1} is stored: its own row, or one of three in turn."""
         return j if self.store else j % 3
 
     def _allocate(self, dtype: np.dtype, n: int) -> None:

@@ -38,12 +38,12 @@ def restore(x: np.ndarray, exponent: int) -> np.ndarray:
     Raises
     ------
     RepresentationError
-        An entry overflows, or the whole vector falls below the smallest normal number.
+        An entry overflows, or the whole vector falls below the smallest normal number and is not exact there.
     """
     with np.errstate(over="ignore", under="ignore"):
         out = scale(x, exponent)
-    size = norm2(out)
-    if not np.isfinite(out).all() or (x.any() and size < np.finfo(out.dtype).tiny):
+    too_small = norm2(out) < np.finfo(out.dtype).tiny and not np.array_equal(scale(out, -exponent), x)
+    if not np.isfinite(out).all() or too_small:
         wanted = math.log2(norm2(x)) + exponent
         raise RepresentationError(
             f"the solution has a norm of about 2^{wanted:.0f}, which {out.dtype} cannot represent: rescale b or A"

@@ -111,14 +111,28 @@ def solve(
     if norm_A is not None and not math.isfinite(norm_A):
         norm_A = None
     b_exponent = exponent_of(norm2(b), b.dtype)
-    A_exponent = exponent_of(norm_A, b.dtype) if norm_A else None
+    A_exponent = exponent_of(norm_A, b.dtype) if norm_A else 0
     loop = _Cycles(A, M, reorthogonalization, restart, maxiter, callback, mu)
+    try:
+        return _solve_scaled(loop, A, b, x0, tolerance, norm_A, mu, A_exponent, b_exponent)
+    except _OutOfRange as found:
+        return _solve_scaled(loop, A, b, x0, tolerance, norm_A, mu, A_exponent + found.exponent, b_exponent)
+
+
+def _solve_scaled(
+    loop: _Cycles,
+    A: LinearOperator,
+    b: np.ndarray,
+    x0: np.ndarray | None,
+    tolerance: float,
+    norm_A: float | None,
+    mu: float | None,
+    A_exponent: int,
+    b_exponent: int,
+) -> SolveReport:
+    """(2^−a A) x' = 2^−b b, and everything in the report scaled back."""
     if not b_exponent and not A_exponent:
-        try:
-            return loop.run(b, x0, tolerance, norm_A)
-        except _OutOfRange as found:
-            A_exponent = found.exponent
-    A_exponent = A_exponent or 0
+        return loop.run(b, x0, tolerance, norm_A)
     loop.A = ScaledOperator(A, A_exponent)
     shift = b_exponent - A_exponent  # x = 2^shift x'
     loop.unscale = lambda x: restore(x, shift)
@@ -180,11 +194,11 @@ class _Cycles:
                 return report
             residual = self._evaluate(b, x, report)
             previous, new = norm, norm2(residual)
-            if new < norm:
+            if new < norm or self.exhausted:  # a cycle that memory ended has lowered ‖e‖_A, whatever ‖r‖ does on the way
                 report.x, report.residual, norm = x, residual, new
                 report.corrections.append(norm)
-            if norm > tolerance and not new < 0.5 * previous:  # another cycle of this kind would gain nothing
-                if norm <= self._floor(b, report):
+            if norm > tolerance and not self.exhausted and not new < 0.5 * previous:  # another cycle of this kind would gain nothing
+                if norm <= self._floor(b, report) and not self._hopeless(b, report, norm):
                     report.status = SolveStatus.FLOOR
                     return report
                 if self.mode not in SEMI:
@@ -204,8 +218,8 @@ class _Cycles:
             capacity=None if short else min(self.restart, self.A.shape[0], self.maxiter, 32),
         )
         iterate = (ShortIterate if short else StoredIterate)(process, report.x)
-        floor, floor_at = 0.0, math.inf
-        u = process.unit_roundoff
+        self.exhausted = False  # whether the store of basis vectors ended the cycle
+        floor, floor_at, u = 0.0, math.inf, process.unit_roundoff
         while True:
             process.step(self.A)
             report.n_products += 1
@@ -224,11 +238,14 @@ class _Cycles:
                     report.iterations += 1
                 break
             proposed = iterate.residual_norm
-            if proposed <= tolerance or (not short and process.k >= self.restart):
+            if proposed <= tolerance:
                 break
             if proposed <= 0.1 * floor_at and proposed <= math.sqrt(u) * report.corrections[0]:
                 floor, floor_at = u * max(self.norm_A or 0.0, process.norm_A) * iterate.norm(), proposed
             if proposed <= floor:
+                break
+            if not short and process.k >= self.restart:
+                self.exhausted = True
                 break
         self._record(report, process, iterate)
         return iterate.x()
@@ -248,7 +265,7 @@ class _Cycles:
     def _prove_negative(self, report: SolveReport, z: np.ndarray) -> None:
         """INDEFINITE if zᵀAz stays negative with the rounding of its evaluation added."""
         z = z / norm2(z)
-        curvature, error = rayleigh_quotient(self.A, z, self.norm_A)
+        curvature, error = rayleigh_quotient(self.A, z, max(self.norm_A or 0.0, report.norm_A))
         report.n_products += 1
         if curvature + error < 0:
             report.status, report.direction, report.curvature = SolveStatus.INDEFINITE, z, curvature
@@ -256,6 +273,11 @@ class _Cycles:
     def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> np.ndarray:
         report.n_products += 1
         return b - self.A.matvec(x)
+
+    def _hopeless(self, b: np.ndarray, report: SolveReport, norm: float) -> bool:
+        """Whether A is singular to working precision: a huge x excuses any residual, and solves nothing."""
+        singular = self.M is None and report.condition_estimate * (b.size + 10) * unit_roundoff(b.dtype) > 1
+        return singular or norm > 0.1 * norm2(b)
 
     def _floor(self, b: np.ndarray, report: SolveReport) -> float:
         """(n + 10) u (‖A‖‖x‖ + ‖b‖): what rounding alone may leave in the evaluated residual."""

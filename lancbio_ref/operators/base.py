@@ -86,7 +86,9 @@ class CheckedOperator(LinearOperator):
         call = self.calls[what] = self.calls.get(what, 0) + 1
         v = np.asarray(v).ravel()
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
-        return check_returned(product(v), what, call, size, at=(v,), kinds="biufc" if complex_allowed else "biuf")
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
+            returned = product(v)
+        return check_returned(returned, what, call, size, at=(v,), kinds="biufc" if complex_allowed else "biuf")
 
 
 def check_returned(
