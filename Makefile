@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# the GEMMs here are small: two threads, on a machine of any size, and the same rounding in every run
-export OPENBLAS_NUM_THREADS ?= 2
+# products are small here: one BLAS thread a process is the fastest, and tests run in two processes
+export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: help run test test-thorough coverage lint typecheck format clean
 

@@ -7,7 +7,8 @@ Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its cer
 
 from . import methods, problems
 from .certificate import Bound, Certificate
-from .errors import ArgumentError, CallableError, DivergenceError, LancbioError, RepresentationError
+from .errors import ArgumentError, CallableError, DivergenceError, EvaluationError, LancbioError, RepresentationError
+from .hyper_objective import Evaluation, HyperObjective
 from .hypergradient import HyperGradient, hypergradient
 from .inverse import InverseReport, LowerSolution, lower_solution
 from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve
@@ -31,7 +32,10 @@ __all__ = [
     "Certificate",
     "CertificateStatus",
     "DivergenceError",
+    "Evaluation",
+    "EvaluationError",
     "HyperGradient",
+    "HyperObjective",
     "InverseReport",
     "LancBiO",
     "LancbioError",

@@ -60,3 +60,24 @@ class RepresentationError(LancbioError, OverflowError):
 
 class DivergenceError(LancbioError, ArithmeticError):
     """An iterate left the floating-point range: the steps are too long."""
+
+
+class EvaluationError(LancbioError, ArithmeticError):
+    """φ(x) could not be evaluated, because one of the two solves behind it failed.
+
+    Attributes
+    ----------
+    what : str
+        Which one.
+    status : SolveStatus
+        Why; ``status.remedy`` says what to do.
+    report : LowerSolution or HyperGradient
+        All that the failed solve found; with INDEFINITE and MU_REFUTED, its ``direction`` is the verified one.
+    """
+
+    def __init__(self, what: str, status: Any, report: Any) -> None:
+        self.what, self.status, self.report = what, status, report
+        super().__init__(f"{what}: {status.name}; {status.remedy}")
+
+    def __reduce__(self):
+        return type(self), (self.what, self.status, self.report), self.__dict__

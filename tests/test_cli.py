@@ -66,7 +66,8 @@ def test_the_main_job_cleans_real_data(capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "summary.json", "trace.npz"]
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path):
+def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(output, "find_spec", lambda name: None)  # no figures: they take the most time
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         run(capsys, "--maxiter", 3, "--seed", seed, "--out", tmp_path / name)
     x = [read(tmp_path / name)[1]["x"] for name in "abc"]
@@ -150,11 +151,10 @@ def test_an_image_job_on_small_idx_files(capsys, tmp_path):
     assert summary["settings"]["data_dir"] == str(tmp_path / "data")
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist"])
-def test_a_few_iterations_on_the_real_sets(capsys, tmp_path, data_dir, name):
-    if not (data_dir / name).is_dir():
-        pytest.skip(f"no {name} in {data_dir}")
-    code, _, _ = run(capsys, name, "--data-dir", data_dir, "--maxiter", 3, "--regularization", 1, "--out", tmp_path)
+def test_a_few_iterations_on_the_real_mnist(capsys, tmp_path, data_dir):
+    if not (data_dir / "mnist").is_dir():
+        pytest.skip(f"no mnist in {data_dir}")
+    code, _, _ = run(capsys, "mnist", "--data-dir", data_dir, "--maxiter", 3, "--regularization", 1, "--out", tmp_path)
     summary, _ = read(tmp_path)
     assert code == 0
     assert summary["sizes"] == dict(train=5000, corrupted=2500, validation=5000, test=10000, features=784)

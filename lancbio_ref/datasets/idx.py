@@ -74,7 +74,7 @@ def _read(name: str, stream: BinaryIO) -> np.ndarray:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= 64:
         codes = ", ".join(f"{code:02x}" for code in TYPES)
-        raise ArgumentError(name, f"first bytes {magic.hex(' ') or 'none'}", f"00 00, one of {codes}, dimensions 01..40")
+        raise ArgumentError(name, f"first bytes {magic.hex(' ') or 'none'}", f"00 00, one of {codes}, then 01..40")
     dtype, dimensions = np.dtype(TYPES[magic[2]]), magic[3]
     header = stream.read(4 * dimensions)
     if len(header) < 4 * dimensions:

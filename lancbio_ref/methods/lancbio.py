@@ -35,8 +35,8 @@ from .base import State, gradient_steps
 class SubspaceSchedule:
     """How the subspace dimension m grows: at each k with k mod f = f − 1, m ← min(⌈ρm⌉, m_max).
 
-    A restart happens when m = 1 or k mod m = 1, and when the basis has m_max vectors. A change of m does not itself
-    restart, so the basis may for a while have more than m vectors.
+    A restart happens when m = 1 or k mod m = 1, and when the basis has m_max vectors, or n_y of them, which is all that
+    R^{n_y} holds. A change of m does not itself restart, so the basis may for a while have more than m vectors.
 
     Parameters
     ----------
@@ -186,6 +186,7 @@ class LancBiO:
         point = problem.linearize(x, y)
         m = schedule.dimension(k, state.m)
         columns = 0 if state.process is None else state.process.k
+        exhausted = columns >= y.size
         new = replace(
             state,
             k=k,
@@ -194,7 +195,7 @@ class LancBiO:
             b=point.b,
             c=point.c,
             m=m,
-            restarted=state.restart_due or schedule.restarts(k, m, columns),
+            restarted=state.restart_due or exhausted or schedule.restarts(k, m, columns),
             n_grad=state.n_grad + self.inner_steps,
             n_grad_upper=state.n_grad_upper + 1,
         )

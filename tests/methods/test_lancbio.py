@@ -141,6 +141,15 @@ def test_schedule_grows_and_does_not_restart_by_itself():
     assert schedule.restarts(4, 1, 0)
 
 
+def test_subspace_larger_than_the_space_restarts_when_it_is_full():
+    """With m = 10 in R³ the fourth vector would be rounding noise, and the run would diverge."""
+    problem = problems.quadratic(2, 3, rng=0)
+    result = minimize(
+        problem, np.zeros(2), np.zeros(3), maxiter=3000, tol=1e-9, step_x=1.0, step_y=0.1, subspace=10, trace=("restarted",)
+    )
+    assert result.success and not result.trace["restarted"][1:3].any() and result.trace["restarted"][3]
+
+
 @pytest.mark.parametrize("mode", ["local", "full"])
 def test_reorthogonalization_is_an_experiment_that_runs(mode):
     problem = problems.synthetic(30, 100.0, rng=0)

@@ -1,4 +1,4 @@
-"""The Hessian and cross derivative of multinomial logistic regression: products, rounding bounds, definiteness, norms."""
+"""Multinomial logistic regression: products, rounding bounds, definiteness and norms, against exact rationals."""
 
 from fractions import Fraction
 

@@ -138,7 +138,10 @@ HESSIAN_USERS = {
         )
         for name, options in METHODS.items()
     },
-    "problem.check": (lambda A: problem({"lower.hessian": lambda x, y: A, "lower.mu": 1.0}).check(X0, Y0, rng=0), _of_problem),
+    "problem.check": (
+        lambda A: problem({"lower.hessian": lambda x, y: A, "lower.mu": 1.0}).check(X0, Y0, rng=0),
+        _of_problem,
+    ),
 }
 
 

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from lancbio_ref import ArgumentError, LanczosProcess, hypergradient, lanczos, lanczos_solve, lower_solution, minimize
-from lancbio_ref import RepresentationError
-from tests.pathologies.faulty import CALLABLES, INVERSES, METHODS, MODES, X0, Y0, A, B, C, J, N, TARGET, point, problem
+from lancbio_ref import (
+    ArgumentError,
+    LanczosProcess,
+    RepresentationError,
+    hypergradient,
+    lanczos,
+    lanczos_solve,
+    lower_solution,
+    minimize,
+)
+from tests.pathologies.faulty import CALLABLES, INVERSES, METHODS, MODES, TARGET, X0, Y0, A, B, C, J, N, point, problem
 
 F = np.float32
 A32, J32, B32, C32, T32 = (a.astype(F) for a in (A, J, B, C, TARGET))

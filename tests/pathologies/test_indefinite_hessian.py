@@ -5,7 +5,7 @@ import pytest
 
 from lancbio_ref import CertificateStatus, SolveStatus, StepStatus, hypergradient, lanczos_solve, lower_solution
 from tests.exact import rational
-from tests.pathologies.faulty import J, METHODS, N, X0, Y0, B, operator, point, problem, run, symmetric
+from tests.pathologies.faulty import METHODS, X0, Y0, B, J, N, operator, point, problem, run, symmetric
 
 HESSIANS = {
     "one-negative": symmetric(np.append(np.linspace(1, 6, N - 1), -1.0)),

@@ -6,12 +6,12 @@ import pytest
 from lancbio_ref import ArgumentError, LipschitzConstants, SubspaceSchedule, lanczos_solve
 from tests.pathologies.faulty import (
     MATRIX_ARGUMENTS,
+    N_X,
     NUMBER_ARGUMENTS,
     VECTOR_ARGUMENTS,
     A,
     B,
     N,
-    N_X,
     ids,
 )
 

@@ -7,7 +7,7 @@ import pytest
 
 from lancbio_ref import CertificateStatus, LipschitzConstants, Proven, SolveStatus, certify_mu, hypergradient
 from tests.exact import rational, smallest_eigenvalue_exceeds
-from tests.pathologies.faulty import INVERSES, N, X0, Y0, A, operator, point, problem, symmetric
+from tests.pathologies.faulty import INVERSES, X0, Y0, A, N, operator, point, problem, symmetric
 
 LOWEST = 1.0  # of A
 

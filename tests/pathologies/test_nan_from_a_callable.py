@@ -24,7 +24,9 @@ def test_gradient_in_minimize(method, name, value):
 
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_gradient_in_hypergradient(name):
-    broken = problem({name: lambda x, y: with_entry(np.nan)(CALLABLES[name](x, y))}, lipschitz=LipschitzConstants(1, 1, 0, 0))
+    broken = problem(
+        {name: lambda x, y: with_entry(np.nan)(CALLABLES[name](x, y))}, lipschitz=LipschitzConstants(1, 1, 0, 0)
+    )
     with pytest.raises(CallableError) as caught:
         hypergradient(broken, X0, Y0, mu=0.5)
     assert (caught.value.callable_name, caught.value.call) == (name, 1)
@@ -107,7 +109,9 @@ def test_lazy_bound_of_a_linearization(name):
         point(A, **{name: lambda: np.nan}).hypergradient()
 
 
-@pytest.mark.parametrize("name", ["upper.value", "upper.grad_x", "upper.grad_y", "lower.grad_y", "lower.value", "lower.grad_x"])
+@pytest.mark.parametrize(
+    "name", ["upper.value", "upper.grad_x", "upper.grad_y", "lower.grad_y", "lower.value", "lower.grad_x"]
+)
 def test_check_names_the_callable(name):
     def broken(x, y):
         right = CALLABLES[name](x, y)

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
-from tests.pathologies.faulty import MATRIX_ARGUMENTS, NUMBER_ARGUMENTS, VECTOR_ARGUMENTS, N, N_X, ids
+from tests.pathologies.faulty import MATRIX_ARGUMENTS, N_X, NUMBER_ARGUMENTS, VECTOR_ARGUMENTS, N, ids
 
 
 @pytest.mark.parametrize("entry, argument, length, call", VECTOR_ARGUMENTS, ids=ids(VECTOR_ARGUMENTS))

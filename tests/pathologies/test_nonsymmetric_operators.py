@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError, certify_mu, hypergradient, lanczos_solve
-from tests.pathologies.faulty import INVERSES, MODES, N, X0, Y0, A, B, operator, point, problem
+from tests.pathologies.faulty import INVERSES, MODES, X0, Y0, A, B, N, operator, point, problem
 
 SKEW = np.triu(np.random.default_rng(3).standard_normal((N, N)), 1)
 CASES = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lancbio_ref import ArgumentError, LanczosProcess, LancBiO, SubBiO, hypergradient, lanczos, lanczos_solve, minimize
+from lancbio_ref import ArgumentError, LancBiO, LanczosProcess, SubBiO, hypergradient, lanczos, lanczos_solve, minimize
 from tests.pathologies.faulty import METHODS, MODES, X0, Y0, A, B, point, problem, run
 
 VALID = {

@@ -4,8 +4,18 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lancbio_ref import ArgumentError, BilevelProblem, CallableError, LowerLevel, UpperLevel, hypergradient, lanczos
-from lancbio_ref import lanczos_solve, lower_solution, minimize
+from lancbio_ref import (
+    ArgumentError,
+    BilevelProblem,
+    CallableError,
+    LowerLevel,
+    UpperLevel,
+    hypergradient,
+    lanczos,
+    lanczos_solve,
+    lower_solution,
+    minimize,
+)
 from tests.pathologies.faulty import (
     CALLABLES,
     HESSIAN_USERS,
@@ -67,7 +77,9 @@ def test_complex_vector_where_the_problem_is_real(entry, argument, length, call)
 
 
 @pytest.mark.parametrize("entry, argument, shape, call", MATRIX_ARGUMENTS, ids=ids(MATRIX_ARGUMENTS))
-@pytest.mark.parametrize("wrong", ["text", 3, object(), np.full((N, N), "1"), np.ones((N, N), np.longdouble), [[1], [1, 2]]])
+@pytest.mark.parametrize(
+    "wrong", ["text", 3, object(), np.full((N, N), "1"), np.ones((N, N), np.longdouble), [[1], [1, 2]]]
+)
 def test_no_matrix(entry, argument, shape, call, wrong):
     with pytest.raises(ArgumentError) as caught:
         call(wrong)
@@ -89,7 +101,9 @@ def test_complex_preconditioner_of_a_real_system():
 
 
 @pytest.mark.parametrize("entry, argument, call", NUMBER_ARGUMENTS, ids=ids(NUMBER_ARGUMENTS))
-@pytest.mark.parametrize("wrong", ["0.5", b"0.5", 0.5j, [0.5], np.array([0.5]), {}, object()], ids=str)
+@pytest.mark.parametrize(
+    "wrong", ["0.5", b"0.5", 0.5j, [0.5], np.array([0.5]), {}, object()], ids=lambda wrong: type(wrong).__name__
+)
 def test_no_number(entry, argument, call, wrong):
     with pytest.raises(ArgumentError) as caught:
         call(wrong)
@@ -159,7 +173,9 @@ def test_no_operator(name, wrong):
     assert (caught.value.callable_name, caught.value.call) == (name, 1)
 
 
-@pytest.mark.parametrize("name", [n for n in CALLABLES if n.startswith("upper") or n[6:] in ("grad_y", "hessian", "cross")])
+@pytest.mark.parametrize(
+    "name", [n for n in CALLABLES if n.startswith("upper") or n[6:] in ("grad_y", "hessian", "cross")]
+)
 def test_level_without_a_callable(name):
     level, _, field = name.partition(".")
     with pytest.raises(ArgumentError) as caught:
@@ -189,7 +205,7 @@ def test_no_problem(wrong):
         assert (caught.value.argument, caught.value.expected) == ("problem", "a BilevelProblem")
 
 
-@pytest.mark.parametrize("wrong", ["seed", -1, 1.5, object()], ids=str)
+@pytest.mark.parametrize("wrong", ["seed", -1, 1.5, object()], ids=lambda wrong: type(wrong).__name__)
 def test_no_generator(wrong):
     for call in (lambda: run(rng=wrong), lambda: problem().check(X0, Y0, rng=wrong)):
         with pytest.raises(ArgumentError) as caught:

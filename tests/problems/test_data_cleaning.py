@@ -104,7 +104,14 @@ def test_the_constants_are_sharp_enough_to_be_of_use():
     assert problem.lower.smoothness(x, y) <= 1.001 * np.linalg.norm(problem.hessian(x, y).inner.toarray(), 2)
     step = 1e-6 * np.array([1.0, 0, -1.0, 0]) / np.sqrt(2)
     J = [problem.cross(x, z).inner.toarray() for z in (y, y + step)]
-    assert np.linalg.norm(J[1] - J[0]) / 1e-6 >= 0.999 * problem.lipschitz.gxy
+    assert 0.999 * problem.lipschitz.gxy <= np.linalg.norm(J[1] - J[0]) / 1e-6 <= problem.lipschitz.gxy
+    b = [problem.upper_grad_y(x, z) for z in (y, y + step)]
+    assert 0.999 * problem.lipschitz.fy <= np.linalg.norm(b[1] - b[0]) / 1e-6 <= problem.lipschitz.fy
+    # gyy: the third cumulant of two classes is largest, 1/(6√3), at odds of 2 + √3, the bound is 2.6 times that
+    y = np.log(2 + np.sqrt(3)) / 200 * np.array([1.0, 0, -1.0, 0])
+    A = [problem.hessian(x, z).inner.toarray() for z in (y, y + step)]
+    change = np.linalg.norm(A[1] - A[0], 2) / 1e-6 * 2  # σ(0) = ½, the bound is for σ ≤ 1
+    assert 0.38 * problem.lipschitz.gyy <= change <= problem.lipschitz.gyy
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

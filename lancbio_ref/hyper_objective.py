@@ -1,0 +1,357 @@
+"""φ(x) = f(x, y*(x)) and ∇φ(x) as one callable, for any optimizer that takes a function and its gradient.
+
+At each x the lower level is solved to ‖∇_y g(x, y)‖ ≤ τ (Newton–Krylov) and A v = b to ‖b − A v‖ ≤ δ (Lanczos), both
+started from the last y and v, and
+
+    ∇φ(x) ≈ h = c − J v                                       first order in y − y*: lower_level_bound + error_bound
+    φ(x)  ≈ f(x, y) − vᵀ∇_y g(x, y)                           second order in y − y*
+
+The term −vᵀ∇_y g is the dual-weighted residual (N. A. Pierce and M. B. Giles, SIAM Review 42, 2000; R. Becker and
+R. Rannacher, Acta Numerica 10, 2001). It costs no product, for v is at hand, and it is what makes value and gradient
+fit: f(x, y) alone is wrong by about vᵀ∇_y g, of the order of h's error, and a line search near a minimum, where φ moves
+by ‖∇φ‖² only, would see increases that are not there. With ρ_y ≥ ‖y − y*‖, ρ ≥ ‖b − A v‖ and Lipschitz constants,
+
+    f(x, y*) − f(x, y) = bᵀ(y* − y) + e_1,    |e_1| ≤ ½ L_fy ρ_y²
+    0 − ∇_y g(x, y)    = A(y* − y) + e_2,     ‖e_2‖ ≤ ½ L_gyy ρ_y²
+    b = A v + r   ⟹   |f(x, y) − vᵀ∇_y g − φ(x)| ≤ ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y.
+
+τ and δ come from the accuracy asked of h by the bounds' own first-order coefficients,
+
+    error_bound ≈ G_v ‖b − A v‖,         G_v = ‖J‖/μ
+    lower_level_bound ≈ G_y ‖∇_y g‖,     G_y = (L_fx + L_gxy‖v‖ + (L_fy + L_gyy‖v‖)‖J‖/μ)/μ
+
+taken from the last evaluation; what the bounds then say is what counts, and they are tightened until they agree.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .arguments import as_integer, as_number, as_problem, as_vector
+from .certificate import Certificate
+from .errors import EvaluationError, LancbioError
+from .hypergradient import HyperGradient
+from .inverse import LowerSolution, lower_solution
+from .rounding import norm2, unit_roundoff
+from .status import CertificateStatus, SolveStatus
+
+SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
+REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """φ and ∇φ at one x, and what is known of their errors; absent numbers are inf.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n_x,)
+    value : float
+        φ̂ = f(x, y) − vᵀ∇_y g(x, y).
+    value_bound : float
+        ≥ |φ̂ − φ(x)|: ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y and a model of the rounding inside f and ∇_y g, which nobody has
+        proved: never better than ``estimated``. inf without Lipschitz constants, μ or ‖A‖.
+    tolerance : float
+        max(accuracy, relative · ‖h‖), what was asked of the gradient here.
+    gradient_bound : float
+        error_bound + lower_level_bound ≥ ‖h − ∇φ(x)‖₂; inf where one of them is.
+    certificate : CertificateStatus
+        How far `gradient_bound` can be trusted: the weaker of the two.
+    status : SolveStatus
+        CONVERGED; or FLOOR where rounding allows no smaller bound, which then exceeds `tolerance`.
+    message : str
+        What is guaranteed, in words.
+    lower : LowerSolution
+        y, with ‖∇_y g‖.
+    hypergradient : HyperGradient
+        h and v, with both bounds.
+    n_hvp, n_grad : int
+        Hessian products and gradients ∇_y g spent here.
+    """
+
+    x: np.ndarray
+    value: float
+    value_bound: float
+    tolerance: float
+    gradient_bound: float
+    certificate: CertificateStatus
+    status: SolveStatus
+    message: str
+    lower: LowerSolution = field(repr=False)
+    hypergradient: HyperGradient = field(repr=False)
+    n_hvp: int
+    n_grad: int
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """h, shape (n_x,)."""
+        return self.hypergradient.value
+
+    @property
+    def y(self) -> np.ndarray:
+        """y ≈ y*(x), shape (n_y,)."""
+        return self.lower.y
+
+    @property
+    def v(self) -> np.ndarray:
+        """v ≈ A⁻¹b, shape (n_y,)."""
+        return self.hypergradient.v
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether a certificate says that ‖h − ∇φ(x)‖₂ ≤ tolerance."""
+        return self.gradient_bound <= self.tolerance
+
+    def __str__(self) -> str:
+        return (
+            f"phi = {self.value:.15g} (error bound {self.value_bound:.3g}), ||grad phi|| = {norm2(self.gradient):.6g}\n"
+            f"{self.message}\n"
+            f"{self.n_hvp} Hessian products, {self.n_grad} lower gradients"
+        )
+
+
+class HyperObjective:
+    """F(x) → (φ(x), ∇φ(x)) of a bilevel problem, to an accuracy that a certificate guarantees.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    y0 : array_like, shape (n_y,), optional
+        Where the first lower-level solve starts; zero where the problem says its `n_y`.
+    accuracy : float
+        Absolute accuracy ε of the gradient, in the 2-norm. 0 goes to the rounding floor, and says FLOOR.
+    relative : float
+        The schedule: far from a stationary point more is allowed, ‖h − ∇φ(x)‖₂ ≤ max(ε, relative · ‖h‖₂), and it
+        tightens as the gradient shrinks. Use 0 with an optimizer that differentiates the gradient by finite differences
+        (``Newton-CG`` and the ``trust-…`` methods without a Hessian).
+    maxiter : int, optional
+        Hessian products in one linear solve; 10 n_y by default.
+    newton_maxiter : int
+        Newton steps in one lower-level solve.
+
+    Attributes
+    ----------
+    last : Evaluation or None
+        The last evaluation that succeeded. Its x is cached: value and gradient there cost nothing more.
+    n_eval : int
+        Evaluations that succeeded, the cached ones not counted.
+    n_missed : int
+        Those among them with a finite bound that exceeds their tolerance (status FLOOR).
+    n_hvp, n_grad : int
+        Hessian products and gradients ∇_y g spent. Those of a solve that ends in a CallableError are not in it.
+
+    Raises
+    ------
+    ArgumentError
+        Arguments that cannot be used; at a call, an x of the wrong shape or not finite.
+
+    Notes
+    -----
+    *What is guaranteed.* Where the problem gives μ and Lipschitz constants, and ‖J‖ is known, every gradient that is
+    returned has ``error_bound + lower_level_bound ≤ tolerance``; or its status is FLOOR, and ``last`` has the bound
+    that rounding allows; or an exception is raised. Without Lipschitz constants ``error_bound`` ≤ tolerance is all: the
+    linear system at the y in hand. ‖∇_y g‖ is then made as small as constants of 1 (and μ = 1, if that is missing too)
+    would ask for, and no more is promised; ``last.certificate`` is ``none`` and ``last.message`` says so.
+
+    *Optimizers.* Stop them at a gradient norm of at least `accuracy`. φ is known to ``last.value_bound`` and never
+    better than to u|φ|, so a test on the decrease of φ ends a run at ‖∇φ‖ ≈ √u: ask L-BFGS-B for ``ftol=0``.
+
+    *Exceptions* carry ``.result``, the last evaluation that succeeded, so that a run can be continued from there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.optimize import minimize
+    >>> from lancbio_ref import HyperObjective, problems
+    >>> problem = problems.quadratic(3, 5, rng=0)
+    >>> F = HyperObjective(problem, accuracy=1e-9)
+    >>> found = minimize(F, np.zeros(3), jac=True, method="L-BFGS-B", options=dict(gtol=1e-8, ftol=0))
+    >>> bool(np.allclose(found.x, problem.stationary_point(), atol=1e-7)), F.last.guaranteed
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        problem: Any,
+        y0: Any = None,
+        *,
+        accuracy: float = 1e-8,
+        relative: float = 1e-3,
+        maxiter: int | None = None,
+        newton_maxiter: int = 100,
+    ) -> None:
+        self.problem = as_problem(problem)
+        self._y = None if y0 is None else as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
+        self.accuracy = as_number("accuracy", accuracy, least=0.0)
+        self.relative = as_number("relative", relative, least=0.0, most=1.0)
+        self.maxiter = None if maxiter is None else as_integer("maxiter", maxiter, least=1)
+        self.newton_maxiter = as_integer("newton_maxiter", newton_maxiter, least=1)
+        self.last: Evaluation | None = None
+        self.n_eval = self.n_missed = self.n_hvp = self.n_grad = 0
+        self._gain_y = self._gain_v = 1.0  # of the first evaluation, which then learns better
+
+    def __call__(self, x: Any) -> tuple[float, np.ndarray]:
+        """(φ(x), ∇φ(x)), as ``scipy.optimize.minimize(F, x0, jac=True)`` takes them."""
+        found = self.evaluate(x)
+        return found.value, found.gradient.copy()
+
+    def value(self, x: Any) -> float:
+        """φ(x). It needs v too, and so costs what the gradient costs; both at one x cost once."""
+        return self.evaluate(x).value
+
+    def gradient(self, x: Any) -> np.ndarray:
+        """∇φ(x), shape (n_x,)."""
+        return self.evaluate(x).gradient.copy()
+
+    def evaluate(self, x: Any) -> Evaluation:
+        """φ(x) and ∇φ(x) with their certificates.
+
+        Raises
+        ------
+        ArgumentError
+            An x of the wrong shape or not finite.
+        EvaluationError
+            The lower level or the linear system could not be solved: INDEFINITE, MU_REFUTED or NOT_CONVERGED.
+        CallableError
+            A callable or product that returned NaN, infinity or a wrong shape.
+        """
+        x = as_vector("x", x, getattr(self.problem, "n_x", None))
+        if self.last is not None and np.array_equal(x, self.last.x):
+            return self.last
+        try:
+            self.last = self._evaluate(x.copy())  # the optimizer may go on to overwrite its x
+        except LancbioError as error:
+            error.result = self.last
+            raise
+        self.n_eval += 1
+        self.n_missed += self.last.tolerance < self.last.gradient_bound < math.inf
+        self._y = self.last.y
+        return self.last
+
+    def __str__(self) -> str:
+        counts = f"{self.n_eval} evaluations, {self.n_hvp} Hessian products, {self.n_grad} lower gradients"
+        missed = f"; {self.n_missed} at the rounding floor, above their tolerance" if self.n_missed else ""
+        return counts + missed + ("" if self.last is None else f"\nlast: {self.last}")
+
+    # -- one evaluation --------------------------------------------------------------------
+
+    def _evaluate(self, x: np.ndarray) -> Evaluation:
+        """Solve, look at the bounds, and tighten the part that is too large, until they fit or rounding stops them."""
+        y, v = self._y, None if self.last is None else self.last.v
+        tolerance = max(self.accuracy, 0.0 if self.last is None else self.relative * norm2(self.last.gradient))
+        asked_y = asked_v = largest = math.inf
+        before = self.n_hvp, self.n_grad
+        while True:
+            asked_y = min(_share(tolerance, self._gain_y), asked_y)
+            asked_v = min(_share(tolerance, self._gain_v), asked_v)
+            lower = self._solve_lower(x, y, asked_y)
+            point, found = self._solve_linear(x, lower.y, v, asked_v)
+            self._gain_y, self._gain_v = _gains(point, found)
+            tolerance = max(self.accuracy, self.relative * norm2(found.value))
+            parts = found.lower_level_bound, found.error_bound
+            bound = sum(part for part in parts if part < math.inf)  # what is unknown cannot be tightened
+            solved = lower.status.success and found.success
+            if bound <= tolerance or bound > largest / 2 or not solved:
+                break
+            largest, y, v = bound, lower.y, found.v
+            if parts[0] > tolerance / 2:
+                asked_y /= 10
+            if parts[1] > tolerance / 2:
+                asked_v /= 10
+        status = SolveStatus.CONVERGED if bound <= tolerance else SolveStatus.FLOOR
+        for report, part, what in ((lower, parts[0], "lower level"), (found, parts[1], "linear system A v = b")):
+            if part == math.inf or bound > tolerance:  # no bound makes up for a solve that did not end well
+                if not report.status.success:
+                    raise _failure(what, report)
+                status = max(status, report.status)
+        value, value_bound = self._value(x, lower, point, found)
+        certificate = min(found.certificate.error, found.certificate.lower_level)
+        return Evaluation(
+            x,
+            value,
+            value_bound,
+            tolerance,
+            sum(parts) * (1 + 2.0**-50),
+            certificate,
+            status,
+            _message(parts, tolerance, found.certificate, lower.grad_norm),
+            lower,
+            found,
+            self.n_hvp - before[0],
+            self.n_grad - before[1],
+        )
+
+    def _solve_lower(self, x: np.ndarray, y: np.ndarray | None, tol: float) -> LowerSolution:
+        lower = lower_solution(self.problem, x, y, tol=tol, maxiter=self.newton_maxiter)
+        self.n_hvp, self.n_grad = self.n_hvp + lower.n_hvp, self.n_grad + lower.n_grad
+        if lower.status in REFUTED:
+            raise _failure("lower level", lower)
+        return lower
+
+    def _solve_linear(
+        self, x: np.ndarray, y: np.ndarray, v: np.ndarray | None, tol: float
+    ) -> tuple[Any, HyperGradient]:
+        """The linearization at (x, y) and its hyper-gradient, ‖b − A v‖ ≤ tol."""
+        point = self.problem.linearize(x, y)
+        if point.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
+            point.lipschitz, point.y_norm = getattr(self.problem, "lipschitz", None), norm2(y)
+        size = norm2(point.b)
+        found = point.hypergradient(v0=v, rtol=tol / max(size, tol) if tol else 0.0, maxiter=self.maxiter)
+        self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1  # ∇_y g, which the bound and φ share
+        if found.status in REFUTED:
+            raise _failure("linear system A v = b", found)
+        return point, found
+
+    def _value(self, x: np.ndarray, lower: LowerSolution, point: Any, found: HyperGradient) -> tuple[float, float]:
+        """f − vᵀ∇_y g and its bound, as derived above, with (n + 10)u for each rounded quantity."""
+        y, v = lower.y, found.v
+        gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
+        f, correction = float(self.problem.value(x, y)), float(v @ gradient)
+        mu, norm_A, constants = found.certificate.mu.value, point.smoothness, point.lipschitz
+        if constants is None or norm_A is None or not mu > 0:
+            return f - correction, math.inf
+        u = (y.size + 10) * unit_roundoff(y.dtype)
+        rounding = u * (norm_A * norm2(y) + norm2(gradient))  # of ∇_y g
+        distance = (norm2(gradient) + rounding) / mu  # ρ_y
+        bound = 0.5 * distance**2 * (constants.fy + constants.gyy * norm2(v))
+        bound += found.certificate.residual.value * distance
+        bound += u * (abs(f) + norm2(v) * norm2(gradient)) + norm2(v) * rounding
+        return f - correction, bound
+
+
+def _share(tolerance: float, gain: float) -> float:
+    """What to ask of a norm whose `gain`-fold may be a share of the tolerance."""
+    return min(SHARE * tolerance / gain, 1e300) if gain > 0 else tolerance
+
+
+def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
+    """(G_y, G_v), see the head of this file; constants that nobody knows count as 1."""
+    mu, norm_J = found.certificate.mu.value, found.certificate.cross_norm.value
+    mu, norm_J = (mu if mu > 0 else 1.0), (norm_J if norm_J < math.inf else 1.0)
+    known = point.lipschitz
+    fx, fy, gxy, gyy = (1.0,) * 4 if known is None else (known.fx, known.fy, known.gxy, known.gyy)
+    size = norm2(found.v)
+    return (fx + gxy * size + (fy + gyy * size) * norm_J / mu) / mu, norm_J / mu
+
+
+def _message(parts: tuple[float, float], tolerance: float, certificate: Certificate, grad_norm: float) -> str:
+    lower_level, error = parts
+    system = f"the linear system contributes at most {error:.3g} ({certificate.error})"
+    if error == math.inf:
+        system = "of the linear system only the residual is known: no mu or no ||J||"
+    level = f"the lower level at most {lower_level:.3g} ({certificate.lower_level})"
+    if lower_level == math.inf:
+        level = f"of the lower level only ||grad_y g|| = {grad_norm:.3g} is known: no mu or no Lipschitz constants"
+    if error + lower_level <= tolerance:
+        verdict = "guaranteed"
+    else:
+        verdict = "not guaranteed" if error + lower_level == math.inf else "not guaranteed, for rounding allows no more"
+    return f"error of grad phi <= {tolerance:.3g} {verdict}: {system}, {level}"
+
+
+def _failure(what: str, report: LowerSolution | HyperGradient) -> EvaluationError:
+    return EvaluationError(what, report.status, report)
