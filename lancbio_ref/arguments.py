@@ -38,7 +38,7 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
 def as_number(
     name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None
 ) -> float:
-    """A finite real number, larger than `above`, at least `least`, at most `most`; a float subclass passes unchanged."""
+    """A finite real number > `above`, >= `least`, <= `most`; a float subclass passes unchanged."""
     try:
         number = value if isinstance(value, float) else _as_float(value)
     except (TypeError, ValueError, OverflowError):

@@ -8,7 +8,7 @@ row of A and J, u the unit roundoff and γ_k = ku/(1 − ku):
     η = (1 + γ_{n+6}) ‖u|h| + γ_{mJ}/(1−γ_{mJ}) fl(|J||v|)‖      ≥ ‖ĥ − (c − J v)‖
     error_bound = (‖J‖ρ/μ + η)(1 + 8u)                           ≥ ‖ĥ − h(x, y, A⁻¹b)‖
 
-The lower-level part, for an inexact y: with ρ_y ≥ ‖y − y*‖ and v* = A⁻¹b at y (compare Ghadimi and Wang 2018, Lemma 2.2),
+The lower-level part, for an inexact y, with ρ_y ≥ ‖y − y*‖ and v* = A⁻¹b at y (Ghadimi and Wang 2018, Lemma 2.2):
 
     lower_level_bound = ρ_y(L_fx + L_gxy‖v*‖) + (‖J‖ + L_gxy ρ_y)/μ · ρ_y(L_fy + L_gyy‖v*‖)   ≥ ‖h(x, y, v*) − ∇φ(x)‖
 """
@@ -72,7 +72,8 @@ class Certificate:
     def __str__(self) -> str:
         return (
             f"error bound {self.error}, lower-level bound {self.lower_level} "
-            f"(mu = {self.mu.value:.4g} {self.mu.status}, ||J|| <= {self.cross_norm.value:.4g} {self.cross_norm.status}, "
+            f"(mu = {self.mu.value:.4g} {self.mu.status}, "
+            f"||J|| <= {self.cross_norm.value:.4g} {self.cross_norm.status}, "
             f"||b - Av|| <= {self.residual.value:.3g} {self.residual.status})"
         )
 

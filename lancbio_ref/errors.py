@@ -69,15 +69,15 @@ class EvaluationError(LancbioError, ArithmeticError):
     ----------
     what : str
         Which one.
-    status : SolveStatus
-        Why; ``status.remedy`` says what to do.
     report : LowerSolution or HyperGradient
         All that the failed solve found; with INDEFINITE and MU_REFUTED, its ``direction`` is the verified one.
+    status : SolveStatus
+        The report's; ``status.remedy`` says what to do.
     """
 
-    def __init__(self, what: str, status: Any, report: Any) -> None:
-        self.what, self.status, self.report = what, status, report
-        super().__init__(f"{what}: {status.name}; {status.remedy}")
+    def __init__(self, what: str, report: Any) -> None:
+        self.what, self.report, self.status = what, report, report.status
+        super().__init__(f"{what}: {report.status.name}; {report.status.remedy}\n{report}")
 
     def __reduce__(self):
-        return type(self), (self.what, self.status, self.report), self.__dict__
+        return type(self), (self.what, self.report), self.__dict__

@@ -40,6 +40,9 @@ from .rounding import norm2, unit_roundoff
 from .status import CertificateStatus, SolveStatus
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
+FALL = (
+    0.2  # how much smaller than the last one a gradient is expected to be; where it falls more, a second round is due
+)
 REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)
 
 
@@ -62,7 +65,7 @@ class Evaluation:
     certificate : CertificateStatus
         How far `gradient_bound` can be trusted: the weaker of the two.
     status : SolveStatus
-        CONVERGED; or FLOOR where rounding allows no smaller bound, which then exceeds `tolerance`.
+        CONVERGED; or FLOOR where rounding allows no smaller bound, and what is known of it exceeds `tolerance`.
     message : str
         What is guaranteed, in words.
     lower : LowerSolution
@@ -140,7 +143,7 @@ class HyperObjective:
     n_eval : int
         Evaluations that succeeded, the cached ones not counted.
     n_missed : int
-        Those among them with a finite bound that exceeds their tolerance (status FLOOR).
+        Those among them with status FLOOR: rounding kept them from what was asked.
     n_hvp, n_grad : int
         Hessian products and gradients ∇_y g spent. Those of a solve that ends in a CallableError are not in it.
 
@@ -158,7 +161,8 @@ class HyperObjective:
     would ask for, and no more is promised; ``last.certificate`` is ``none`` and ``last.message`` says so.
 
     *Optimizers.* Stop them at a gradient norm of at least `accuracy`. φ is known to ``last.value_bound`` and never
-    better than to u|φ|, so a test on the decrease of φ ends a run at ‖∇φ‖ ≈ √u: ask L-BFGS-B for ``ftol=0``.
+    better than to u|φ|, so whatever compares values of φ sees nothing below ‖∇φ‖ ≈ √u: give L-BFGS-B ``ftol=0``, and
+    call it again from where it stopped, or take ``trust-constr``, which goes by the gradient in the end.
 
     *Exceptions* carry ``.result``, the last evaluation that succeeded, so that a run can be continued from there.
 
@@ -228,13 +232,13 @@ class HyperObjective:
             error.result = self.last
             raise
         self.n_eval += 1
-        self.n_missed += self.last.tolerance < self.last.gradient_bound < math.inf
+        self.n_missed += self.last.status == SolveStatus.FLOOR
         self._y = self.last.y
         return self.last
 
     def __str__(self) -> str:
         counts = f"{self.n_eval} evaluations, {self.n_hvp} Hessian products, {self.n_grad} lower gradients"
-        missed = f"; {self.n_missed} at the rounding floor, above their tolerance" if self.n_missed else ""
+        missed = f"; {self.n_missed} at the rounding floor, short of their tolerance" if self.n_missed else ""
         return counts + missed + ("" if self.last is None else f"\nlast: {self.last}")
 
     # -- one evaluation --------------------------------------------------------------------
@@ -242,7 +246,8 @@ class HyperObjective:
     def _evaluate(self, x: np.ndarray) -> Evaluation:
         """Solve, look at the bounds, and tighten the part that is too large, until they fit or rounding stops them."""
         y, v = self._y, None if self.last is None else self.last.v
-        tolerance = max(self.accuracy, 0.0 if self.last is None else self.relative * norm2(self.last.gradient))
+        expected = 0.0 if self.last is None else FALL * norm2(self.last.gradient)
+        tolerance = max(self.accuracy, self.relative * expected)
         asked_y = asked_v = largest = math.inf
         before = self.n_hvp, self.n_grad
         while True:
@@ -266,7 +271,7 @@ class HyperObjective:
         for report, part, what in ((lower, parts[0], "lower level"), (found, parts[1], "linear system A v = b")):
             if part == math.inf or bound > tolerance:  # no bound makes up for a solve that did not end well
                 if not report.status.success:
-                    raise _failure(what, report)
+                    raise EvaluationError(what, report)
                 status = max(status, report.status)
         value, value_bound = self._value(x, lower, point, found)
         certificate = min(found.certificate.error, found.certificate.lower_level)
@@ -289,7 +294,7 @@ class HyperObjective:
         lower = lower_solution(self.problem, x, y, tol=tol, maxiter=self.newton_maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + lower.n_hvp, self.n_grad + lower.n_grad
         if lower.status in REFUTED:
-            raise _failure("lower level", lower)
+            raise EvaluationError("lower level", lower)
         return lower
 
     def _solve_linear(
@@ -303,7 +308,7 @@ class HyperObjective:
         found = point.hypergradient(v0=v, rtol=tol / max(size, tol) if tol else 0.0, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1  # ∇_y g, which the bound and φ share
         if found.status in REFUTED:
-            raise _failure("linear system A v = b", found)
+            raise EvaluationError("linear system A v = b", found)
         return point, found
 
     def _value(self, x: np.ndarray, lower: LowerSolution, point: Any, found: HyperGradient) -> tuple[float, float]:
@@ -346,12 +351,9 @@ def _message(parts: tuple[float, float], tolerance: float, certificate: Certific
     level = f"the lower level at most {lower_level:.3g} ({certificate.lower_level})"
     if lower_level == math.inf:
         level = f"of the lower level only ||grad_y g|| = {grad_norm:.3g} is known: no mu or no Lipschitz constants"
-    if error + lower_level <= tolerance:
-        verdict = "guaranteed"
-    else:
-        verdict = "not guaranteed" if error + lower_level == math.inf else "not guaranteed, for rounding allows no more"
+    verdict = "guaranteed"
+    if (known := sum(part for part in parts if part < math.inf)) > tolerance:
+        verdict = "not reached, for rounding allows no more"
+    elif known < error + lower_level:
+        verdict = "not guaranteed"
     return f"error of grad phi <= {tolerance:.3g} {verdict}: {system}, {level}"
-
-
-def _failure(what: str, report: LowerSolution | HyperGradient) -> EvaluationError:
-    return EvaluationError(what, report.status, report)

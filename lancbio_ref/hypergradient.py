@@ -48,8 +48,8 @@ class HyperGradient:
     lower_level_bound : float
         ≥ ‖(c − J A⁻¹b) − ∇φ(x)‖₂: what an inexact y costs.
     error_estimate : float
-        A sharper guess at ‖h − (c − J A⁻¹b)‖₂ from Gauss–Radau quadrature, ‖J‖‖v − A⁻¹b‖_A/√μ; not a bound; inf once the
-        residual is at its rounding floor, where the recurrence knows nothing.
+        A sharper guess at ‖h − (c − J A⁻¹b)‖₂ from Gauss–Radau quadrature, ‖J‖‖v − A⁻¹b‖_A/√μ; not a bound; inf once
+        the residual is at its rounding floor, where the recurrence knows nothing.
     certificate : Certificate
         How far each bound can be trusted, and what it rests on.
     n_hvp : int
@@ -125,8 +125,8 @@ def hypergradient(
         10 n_y by default.
     mu : float, "certify" or "estimate", optional
         A modulus to use instead of the problem's: a number (of strong convexity over all y); ``"certify"``, Rump's test
-        on the dense Hessian at this point; ``"estimate"``, half of the smallest Ritz value. A number is doubted: a Rayleigh
-        quotient below it refutes it.
+        on the dense Hessian at this point; ``"estimate"``, half of the smallest Ritz value. A number is doubted: a
+        Rayleigh quotient below it refutes it.
     v0 : array_like, shape (n_y,), optional
         Warm start; zero by default.
     reorthogonalization : str, optional

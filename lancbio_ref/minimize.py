@@ -108,8 +108,8 @@ def minimize(
     trace : sequence of str
         Quantities of the state to copy into the trace besides the standard ones, for example ``("x", "v")``.
     diagnostics_every : int
-        Every so many iterations, f, ‖A_kv_k − b_k‖ and ‖∇_y g‖ go into ``result.trace.diagnostics``; they count apart and
-        change no iterate. 0 means never.
+        Every so many iterations, f, ‖A_kv_k − b_k‖ and ‖∇_y g‖ go into ``result.trace.diagnostics``; they count apart
+        and change no iterate. 0 means never.
     **options
         Of the method, where `method` is a name.
 

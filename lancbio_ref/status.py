@@ -28,8 +28,8 @@ class SolveStatus(Outcome):
     remedy : str
         What to do about it, in words; empty where nothing needs doing.
     success : bool
-        Whether the answer is as good as was asked for, or as floating point allows; COMPLETED is a run that was asked for
-        a number of iterations (tol = 0) and made them.
+        Whether the answer is as good as was asked for, or as floating point allows; COMPLETED is a run that was asked
+        for a number of iterations (tol = 0) and made them.
 
     Examples
     --------
@@ -80,7 +80,10 @@ class CertificateStatus(Outcome):
     """
 
     NONE = 0, "no bound: supply mu and cross_norm, or mu='certify' for a dense Hessian"
-    ESTIMATED = 1, "rests on a model of a black box's rounding or on an estimated norm; arrays or package operators prove it"
+    ESTIMATED = (
+        1,
+        "rests on a model of a black box's rounding or on an estimated norm; arrays or package operators prove it",
+    )
     GIVEN = 2, "holds if the caller's mu, cross_norm and Lipschitz constants do"
     CERTIFIED = 3, ""
 

@@ -18,8 +18,8 @@ class Trace(Mapping):
     Attributes
     ----------
     diagnostics : Trace or None
-        Rows of `k`, `fun` = f(x_k, y_k), `residual` = ‖A_kv_k − b_k‖₂ and `lower_grad_norm` = ‖∇_y g(x_k, y_k)‖₂, and the
-        products (`n_hvp`) and gradients (`n_grad`) spent on them, which the run's own counts leave out.
+        Rows of `k`, `fun` = f(x_k, y_k), `residual` = ‖A_kv_k − b_k‖₂ and `lower_grad_norm` = ‖∇_y g(x_k, y_k)‖₂, and
+        the products (`n_hvp`) and gradients (`n_grad`) spent on them, which the run's own counts leave out.
 
     Examples
     --------

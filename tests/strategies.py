@@ -46,7 +46,7 @@ SPECTRA = {
 
 @st.composite
 def systems(draw, max_n: int = 16, max_log_kappa: float = 12.0, zero_b: bool = True) -> System:
-    """Systems with κ up to 1e12, clustered and repeated spectra, n from 1, b random, an eigenvector, a unit vector or 0."""
+    """κ up to 1e12, clustered and repeated spectra, n from 1; b random, an eigenvector, a unit vector or 0."""
     n = draw(st.integers(1, max_n))
     kind = draw(st.sampled_from(sorted(SPECTRA)))
     log_kappa = draw(st.floats(0, max_log_kappa))
@@ -65,4 +65,6 @@ def systems(draw, max_n: int = 16, max_log_kappa: float = 12.0, zero_b: bool = T
         "zero": np.zeros(n),
     }[right]
     n_x = draw(st.integers(1, 4))
-    return System(A, rng.standard_normal((n_x, n)), b, rng.standard_normal(n_x), values[-1] / values[0], kind + "/" + right)
+    return System(
+        A, rng.standard_normal((n_x, n)), b, rng.standard_normal(n_x), values[-1] / values[0], kind + "/" + right
+    )

@@ -151,7 +151,12 @@ def test_lower_level_bound_on_quadratics_exactly(seed, log_error):
     rng = np.random.default_rng(seed)
     n, n_x = int(rng.integers(1, 6)), int(rng.integers(1, 4))
     R = rng.integers(-4, 5, (n, n)).astype(float)
-    H, Bx, t, x = R @ R.T + np.eye(n), rng.integers(-4, 5, (n, n_x)).astype(float), rng.integers(-3, 4, n) * 1.0, np.ones(n_x)
+    H, Bx, t, x = (
+        R @ R.T + np.eye(n),
+        rng.integers(-4, 5, (n, n_x)).astype(float),
+        rng.integers(-3, 4, n) * 1.0,
+        np.ones(n_x),
+    )
     problem = BilevelProblem(
         UpperLevel(lambda x, y: 0.5 * (y - t) @ (y - t), lambda x, y: 0 * x, lambda x, y: y - t),
         LowerLevel(lambda x, y: H @ y - Bx @ x, lambda x, y: H, lambda x, y: -Bx.T, mu=Proven(0.999)),
@@ -175,7 +180,9 @@ def test_lower_level_bound_where_the_hessian_moves(x, y):
     s = lambda t: 1 / (1 + np.exp(-t))  # noqa: E731
     problem = BilevelProblem(
         UpperLevel(lambda x, y: 0.5 * float(y @ y), lambda x, y: 0 * x, lambda x, y: y),
-        LowerLevel(lambda x, y: s(y) + mu * y - x, lambda x, y: np.diag(s(y) * (1 - s(y)) + mu), lambda x, y: [[-1.0]], mu=mu),
+        LowerLevel(
+            lambda x, y: s(y) + mu * y - x, lambda x, y: np.diag(s(y) * (1 - s(y)) + mu), lambda x, y: [[-1.0]], mu=mu
+        ),
         lipschitz=LipschitzConstants(0.0, 1.0, 0.0, 0.1),  # max|σ''| = 1/(6√3) < 0.1
     )
     found = hypergradient(problem, [x], [y], rtol=0)

@@ -60,7 +60,9 @@ def test_a_strategy_that_returns_something_else_is_named(answer):
 
 
 def test_maxiter_is_reported_with_a_remedy():
-    found = Linearization(np.diag(np.logspace(0, 6, 50)), np.eye(50), np.ones(50), np.zeros(50)).hypergradient(maxiter=5)
+    found = Linearization(np.diag(np.logspace(0, 6, 50)), np.eye(50), np.ones(50), np.zeros(50)).hypergradient(
+        maxiter=5
+    )
     assert found.status == SolveStatus.NOT_CONVERGED and not found.success
     assert "raise maxiter" in str(found) and found.residual_norm > 0
 
@@ -100,10 +102,13 @@ def test_lower_level_is_solved_where_y_is_missing():
     assert found.lower_level_bound < 1e-6 and found.n_hvp > found.lower.n_hvp > 0
 
 
-@pytest.mark.parametrize("make", [
-    lambda: (problems.quadratic(3, 7, rng=1), np.ones(3)),
-    lambda: (problems.ridge(*ridge_data()), np.linspace(-1, 1, 6)),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: (problems.quadratic(3, 7, rng=1), np.ones(3)),
+        lambda: (problems.ridge(*ridge_data()), np.linspace(-1, 1, 6)),
+    ],
+)
 def test_closed_forms(make):
     problem, x = make()
     y = problem.solution(x)

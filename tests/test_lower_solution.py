@@ -11,7 +11,9 @@ UPPER = UpperLevel(lambda x, y: 0.0, lambda x, y: 0 * x, lambda x, y: 0 * y)
 
 
 def scalar(gradient, hessian, **options):
-    return BilevelProblem(UPPER, LowerLevel(gradient, lambda x, y: [[float(hessian(y[0]))]], lambda x, y: [[0.0]], **options))
+    return BilevelProblem(
+        UPPER, LowerLevel(gradient, lambda x, y: [[float(hessian(y[0]))]], lambda x, y: [[0.0]], **options)
+    )
 
 
 @given(seed=st.integers(0, 2**16), log_tol=st.floats(-9, -1))
@@ -26,9 +28,7 @@ def test_certified_distance(seed, log_tol):
 @pytest.mark.parametrize("start", [-30.0, 0.0, 25.0])
 def test_damping_where_full_newton_steps_overshoot(start):
     """g = √(1 + y²) + 10⁻³y²/2: undamped Newton diverges from |y| > 1."""
-    problem = scalar(
-        lambda x, y: y / np.sqrt(1 + y * y) + 1e-3 * y, lambda y: (1 + y * y) ** -1.5 + 1e-3, mu=1e-3
-    )
+    problem = scalar(lambda x, y: y / np.sqrt(1 + y * y) + 1e-3 * y, lambda y: (1 + y * y) ** -1.5 + 1e-3, mu=1e-3)
     found = lower_solution(problem, [0.0], [start], tol=1e-12)
     assert found.status == SolveStatus.CONVERGED and abs(found.y[0]) <= found.error_bound
     assert found.n_grad >= found.n_iter + 1

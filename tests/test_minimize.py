@@ -28,7 +28,20 @@ def test_trace_row_i_is_iteration_i_plus_1(problem):
     np.testing.assert_array_equal(result.v, trace["v"][-1])
     np.testing.assert_array_equal(result.hypergradient, trace["h"][-1])
     np.testing.assert_allclose(np.linalg.norm(trace["h"], axis=1), trace["h_norm"], rtol=1e-14)
-    assert set(trace) == {"k", "h_norm", "n_hvp", "n_cross", "n_grad", "n_grad_upper", "seconds", "status", "x", "y", "v", "h"}
+    assert set(trace) == {
+        "k",
+        "h_norm",
+        "n_hvp",
+        "n_cross",
+        "n_grad",
+        "n_grad_upper",
+        "seconds",
+        "status",
+        "x",
+        "y",
+        "v",
+        "h",
+    }
     assert result.fun == problem.value(result.x, result.y) and result.nit == 6
     assert (np.diff(trace["seconds"]) >= 0).all()
 
@@ -55,7 +68,16 @@ def test_stopping_and_what_counts_as_success(problem):
 @pytest.mark.parametrize("method, extra", [("lancbio", {}), ("subbio", {"step_v": 0.1})])
 def test_diagnostics_leave_the_iterates_identical_to_the_bit(problem, method, extra):
     runs = [
-        minimize(problem, *start(problem), method=method, maxiter=12, trace=("x", "v"), diagnostics_every=every, **OPTIONS, **extra)
+        minimize(
+            problem,
+            *start(problem),
+            method=method,
+            maxiter=12,
+            trace=("x", "v"),
+            diagnostics_every=every,
+            **OPTIONS,
+            **extra,
+        )
         for every in (0, 4)
     ]
     np.testing.assert_array_equal(runs[0].trace["x"], runs[1].trace["x"])
@@ -122,12 +144,9 @@ def test_own_method(problem):
     np.testing.assert_allclose(result.x, problem.stationary_point(), atol=1e-8)
 
 
-def test_float32_stays_float32(problem):
-    single = problems.data_cleaning(
-        *(lambda r: (r.standard_normal((12, 3)).astype(np.float32), r.integers(0, 2, 12), r.standard_normal((9, 3)).astype(np.float32), r.integers(0, 2, 9)))(
-            np.random.default_rng(0)
-        ),
-        n_classes=2,
-    )
+def test_float32_stays_float32():
+    rng = np.random.default_rng(0)
+    train, validation = (rng.standard_normal((m, 3)).astype(np.float32) for m in (12, 9))
+    single = problems.data_cleaning(train, rng.integers(0, 2, 12), validation, rng.integers(0, 2, 9), n_classes=2)
     result = minimize(single, np.zeros(12, np.float32), np.zeros(8, np.float32), maxiter=5, step_x=1.0, step_y=0.1)
     assert result.x.dtype == result.y.dtype == result.v.dtype == result.hypergradient.dtype == np.float32

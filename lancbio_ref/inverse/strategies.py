@@ -1,7 +1,7 @@
 """Strategies for v ≈ A⁻¹b: each a callable (linearization, v0, *, rtol, maxiter) → (v, status).
 
-A strategy sees the linearization and nothing else. Those of this package return an :class:`InverseReport`, which unpacks
-to (v, status) and carries what they learned of A on the way. Statuses are decided by the evaluated residual.
+A strategy sees the linearization and nothing else. Those of this package return an :class:`InverseReport`, which
+unpacks to (v, status) and carries what they learned of A on the way. Statuses are decided by the evaluated residual.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LanczosInverse:
 
 @dataclass(frozen=True)
 class ExactInverse:
-    """Dense Cholesky factorization; n_y products to form A where it is not stored. `v0`, `rtol`, `maxiter` have no say."""
+    """Dense Cholesky factorization; n_y products to form A where it is not stored. `v0` and `maxiter` have no say."""
 
     def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
         A, b = linearization.A, linearization.b
@@ -147,7 +147,8 @@ class NeumannInverse:
     Parameters
     ----------
     step : float, optional
-        η < 2/‖A‖; 1/L by default, L the linearization's smoothness or 1.1 times the largest of 20 Lanczos steps' Ritz values.
+        η < 2/‖A‖; 1/L by default, L the linearization's smoothness or 1.1 times the largest Ritz value of 20 Lanczos
+        steps.
     """
 
     step: float | None = None

@@ -97,7 +97,8 @@ class LanczosProcess:
         self._rule = MODES[reorthogonalization]()
         if self._rule.needs_basis and not store:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
-        self.M, self.store, self._calls = _preconditioner(M, q1), store, {}
+        self.M, self.store = _preconditioner(M, q1), store
+        self._calls: dict[str, int] = {}
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
         self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
@@ -263,7 +264,7 @@ class LanczosProcess:
         kernels.subtract_rows(duals, h.size, h, w)
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """The Ritz vectors Q_k s of the eigenvalues number first … last (ascending) of T_k, one a row, and duals P_k s."""
+        """The Ritz vectors Q_k s of the eigenvalues first … last (ascending) of T_k, one a row, and duals P_k s."""
         try:
             indices = {"select": "i", "select_range": (first, last)}
             S = eigh_tridiagonal(self.alpha, self.beta[:-1], **indices)[1] if self.k > 1 else np.ones((1, 1))

@@ -194,10 +194,14 @@ class _Cycles:
                 return report
             residual = self._evaluate(b, x, report)
             previous, new = norm, norm2(residual)
-            if new < norm or self.exhausted:  # a cycle that memory ended has lowered ‖e‖_A, whatever ‖r‖ does on the way
+            if (
+                new < norm or self.exhausted
+            ):  # a cycle that memory ended has lowered ‖e‖_A, whatever ‖r‖ does on the way
                 report.x, report.residual, norm = x, residual, new
                 report.corrections.append(norm)
-            if norm > tolerance and not self.exhausted and not new < 0.5 * previous:  # another cycle of this kind would gain nothing
+            if (
+                norm > tolerance and not self.exhausted and not new < 0.5 * previous
+            ):  # another cycle of this kind would gain nothing
                 if norm <= self._floor(b, report) and not self._hopeless(b, report, norm):
                     report.status = SolveStatus.FLOOR
                     return report

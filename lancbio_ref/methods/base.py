@@ -53,9 +53,7 @@ class State:
 class Method(Protocol):
     """A frozen dataclass of options with these two functions."""
 
-    def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
-    ) -> State:
+    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> State:
         """The state before the first iteration."""
 
     def step(self, problem: Any, state: Any) -> State:

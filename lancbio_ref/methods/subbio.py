@@ -2,13 +2,13 @@
 
     S_k = span{b_k, (I − ηA_k)v_{k−1}};   v_k = argmin_{v ∈ S_k} ½vᵀA_k v − vᵀb_k
 
-With an orthonormal basis S of S_k that is the Galerkin system (SᵀA_kS) z = Sᵀb_k, v_k = S z: three Hessian products. Where
-the two directions are dependent, one of them spans the space.
+With an orthonormal basis S of S_k that is the Galerkin system (SᵀA_kS) z = Sᵀb_k, v_k = S z: three Hessian products.
+Where the two directions are dependent, one of them spans the space.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from ..arguments import as_integer, as_number
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
 from .base import State, gradient_steps
+
+
+def _empty() -> np.ndarray:
+    return np.zeros((0, 0))
 
 
 @dataclass
@@ -33,9 +37,9 @@ class SubBiOState(State):
         z.
     """
 
-    S: np.ndarray | None = None
-    AS: np.ndarray | None = None
-    projected: np.ndarray | None = None
+    S: np.ndarray = field(default_factory=_empty)
+    AS: np.ndarray = field(default_factory=_empty)
+    projected: np.ndarray = field(default_factory=_empty)
     coefficients: np.ndarray | None = None
 
 

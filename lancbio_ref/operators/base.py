@@ -96,8 +96,8 @@ def check_returned(
 ) -> np.ndarray:
     """`value` as a new, finite, 1-D array of length `size`, or an exception that names `what` and `call`.
 
-    A copy, because a callable may hand out its own buffer, or its argument, and write there at the next call. A column of
-    shape (size, 1) is taken as a vector, as SciPy does. Of a value that is not finite, `what` is innocent where its
+    A copy, because a callable may hand out its own buffer, or its argument, and write there at the next call. A column
+    of shape (size, 1) is taken as a vector, as SciPy does. Of a value that is not finite, `what` is innocent where its
     arguments `at` were not finite.
 
     Raises
@@ -177,8 +177,8 @@ def structure_of(A: LinearOperator) -> StructuredOperator | None:
 def one_batch(A: LinearOperator) -> LinearOperator:
     """`A` with one mini-batch for all its products; `A` itself where nothing is drawn.
 
-    An operator that draws a batch a product offers ``one_batch()``. A conjugate-gradient solve and a 2 × 2 Galerkin matrix
-    need it: with a fresh batch a product the one diverges and the other is not symmetric.
+    An operator that draws a batch a product offers ``one_batch()``. A conjugate-gradient solve and a 2 × 2 Galerkin
+    matrix need it: with a fresh batch a product the one diverges and the other is not symmetric.
     """
     inner = A.inner if isinstance(A, CheckedOperator) else A
     if not hasattr(inner, "one_batch"):

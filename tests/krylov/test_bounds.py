@@ -59,5 +59,5 @@ def test_chebyshev_bound_holds_and_beats_neumann(kappa):
 
 
 def test_mu_must_be_positive():
-    with pytest.raises(ArgumentError, match="mu: found 0.*> 0"):
+    with pytest.raises(ArgumentError, match=r"mu: found 0.*> 0"):
         gauss_radau_upper(np.ones(1), np.ones(1), 1.0, 0.0)

@@ -129,7 +129,7 @@ def test_preconditioned_vectors_are_dual():
 
 
 def test_indefinite_preconditioner_is_named():
-    with pytest.raises(ArgumentError, match="M: .*positive definite"):
+    with pytest.raises(ArgumentError, match=r"M: .*positive definite"):
         LanczosProcess(np.array([1.0, 0.0]), M=aslinearoperator(np.diag([-1.0, 1.0])))
 
 

@@ -1,7 +1,7 @@
 """Orthogonality levels on real matrices: bcsstk01, nos5, 494_bus and lund_a, over seeded Gaussian starts.
 
-Targets: `full` ≤ 1e-13, `selective` and `partial` ≤ 1e-7 in the 2-norm of I − QᵀQ; `partial` on nos5 reorthogonalizes at most
-40 vectors. The thorough profile takes 100 seeds, the ordinary one 4.
+Targets: `full` ≤ 1e-13, `selective` and `partial` ≤ 1e-7 in the 2-norm of I − QᵀQ; `partial` on nos5 reorthogonalizes
+at most 40 vectors. The thorough profile takes 100 seeds, the ordinary one 4.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ def test_orthogonality(data_dir, name, mode, level):
 
 @pytest.mark.parametrize("mode", ["full", "selective", "partial"])
 def test_correction_makes_semiorthogonality_oracle_grade(data_dir, mode):
-    """On bcsstk01 (κ = 8.8e5) semi-orthogonal Lanczos alone leaves a true residual of 1e-5; corrected, it is within 50 uκ."""
+    """On bcsstk01 (κ = 8.8e5) semi-orthogonal Lanczos alone leaves a true residual of 1e-5; corrected, within 50 uκ."""
     A = matrix(data_dir, "bcsstk01").toarray()
     A = np.tril(A) + np.tril(A, -1).T
     b = np.random.default_rng(0).standard_normal(48)

@@ -1,4 +1,4 @@
-"""LancBiO and SubBiO on the synthetic problem, written from the formulas with dense arrays and nothing of the package."""
+"""LancBiO and SubBiO on the synthetic problem, from the formulas, with dense arrays and nothing of the package."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ class DenseSynthetic:
 
     def A(self, x, y):
         p = self.softmax(x, y)
-        return (
-            np.diag(-self.gamma * np.sin(x + y) + x * x * p + self.e) - np.outer(x * p, x * p) + self.G
-        )
+        return np.diag(-self.gamma * np.sin(x + y) + x * x * p + self.e) - np.outer(x * p, x * p) + self.G
 
     def J(self, x, y):
         p = self.softmax(x, y)

@@ -145,7 +145,15 @@ def test_subspace_larger_than_the_space_restarts_when_it_is_full():
     """With m = 10 in R³ the fourth vector would be rounding noise, and the run would diverge."""
     problem = problems.quadratic(2, 3, rng=0)
     result = minimize(
-        problem, np.zeros(2), np.zeros(3), maxiter=3000, tol=1e-9, step_x=1.0, step_y=0.1, subspace=10, trace=("restarted",)
+        problem,
+        np.zeros(2),
+        np.zeros(3),
+        maxiter=3000,
+        tol=1e-9,
+        step_x=1.0,
+        step_y=0.1,
+        subspace=10,
+        trace=("restarted",),
     )
     assert result.success and not result.trace["restarted"][1:3].any() and result.trace["restarted"][3]
 
@@ -184,7 +192,16 @@ def test_methods_converge_to_the_stationary_point():
     truth = problem.stationary_point()
     for name, extra in (("lancbio", {"subspace": 4}), ("subbio", {"step_v": 0.05})):
         result = minimize(
-            problem, np.zeros(4), np.zeros(6), method=name, maxiter=20_000, tol=1e-10, step_x=0.1, step_y=0.1, inner_steps=5, **extra
+            problem,
+            np.zeros(4),
+            np.zeros(6),
+            method=name,
+            maxiter=20_000,
+            tol=1e-10,
+            step_x=0.1,
+            step_y=0.1,
+            inner_steps=5,
+            **extra,
         )
         assert result.success, name
         np.testing.assert_allclose(result.x, truth, atol=1e-8)

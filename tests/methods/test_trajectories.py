@@ -1,4 +1,4 @@
-"""LancBiO and SubBiO against an independent dense transcription: relative difference ≤ 1e-10 after 80 outer iterations."""
+"""LancBiO and SubBiO against a dense transcription: relative difference ≤ 1e-10 after 80 outer iterations."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Operators of which nothing is known: no adjoint, no norm, no structure. Bounds say what they rest on, or are absent."""
+"""Operators of which nothing is known: no adjoint, no norm. Bounds say what they rest on, or are absent."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Steps that are too long: an exception of this package that carries the last finite result, whatever it was that broke."""
+"""Steps that are too long: an exception of this package that carries the last finite result."""
 
 import numpy as np
 import pytest

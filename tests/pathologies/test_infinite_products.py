@@ -18,7 +18,7 @@ def test_infinity_is_named(entry, value):
 
 @pytest.mark.parametrize("entry", HESSIAN_USERS)
 def test_both_infinities_whose_sum_is_nan(entry):
-    call, name = HESSIAN_USERS[entry]
+    call, _ = HESSIAN_USERS[entry]
     both = np.ones(N)
     both[[3, 8]] = np.inf, -np.inf
     with pytest.raises(CallableError) as caught:

@@ -1,4 +1,4 @@
-"""An A that is not symmetric: proofs refuse it, the check finds it, and no status claims what the residual does not show."""
+"""An A that is not symmetric: proofs refuse it, the check finds it, no status claims more than the residual shows."""
 
 import numpy as np
 import pytest
@@ -61,11 +61,11 @@ def test_lanczos_solve_does_not_claim_success(mode, name):
 @pytest.mark.parametrize("inverse", INVERSES)
 def test_hypergradient_reports_the_true_residual(inverse, name):
     H = CASES[name]
-    try:
-        found = point(H).hypergradient(inverse=inverse, maxiter=100)
-    except ArgumentError as error:
-        assert inverse == "neumann" and "diverges" in error.expected
+    if inverse == "neumann" and name == "rotation":  # |1 - 1/i| > 1, though no curvature is negative
+        with pytest.raises(ArgumentError, match="the Neumann series diverges"):
+            point(H).hypergradient(inverse=inverse, maxiter=100)
         return
+    found = point(H).hypergradient(inverse=inverse, maxiter=100)
     residual = np.linalg.norm(H @ found.v - B)
     assert found.residual_norm == pytest.approx(residual, rel=1e-9, abs=1e-12)
     assert found.success == (residual <= 1e-10 * np.linalg.norm(B))

@@ -1,4 +1,4 @@
-"""Shapes that do not fit, from the caller and out of callables: the message holds the one found and the one expected."""
+"""Shapes that do not fit, from the caller or a callable: the message holds the one found and the one expected."""
 
 import numpy as np
 import pytest

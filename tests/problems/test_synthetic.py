@@ -170,8 +170,8 @@ def test_a_million_unknowns_need_no_matrix():
 
 def test_published_distributions():
     problem = problems.synthetic(200, 1e5, rng=4)
-    assert np.abs(problem.coef).max() < 5 and 0.1 < problem.scale_x.min() and problem.scale_x.max() < 1.1
-    assert 0 <= problem.ridge.min() and problem.ridge.max() < 0.5
+    assert np.abs(problem.coef).max() < 5 and problem.scale_x.min() > 0.1 and problem.scale_x.max() < 1.1
+    assert problem.ridge.min() >= 0 and problem.ridge.max() < 0.5
     np.testing.assert_allclose(np.linalg.eigvalsh(problem.G.A), np.linspace(1, 1e5, 200), atol=1e-8)
     assert (problem.G.A == problem.G.A.T).all()
     same = problems.synthetic(200, 1e5, rng=4)
