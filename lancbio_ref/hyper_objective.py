@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 
 from .arguments import as_integer, as_number, as_problem, as_vector
-from .certificate import Certificate
 from .errors import EvaluationError, LancbioError
 from .hypergradient import HyperGradient
 from .inverse import LowerSolution, lower_solution
@@ -158,11 +157,11 @@ class HyperObjective:
     returned has ``error_bound + lower_level_bound ≤ tolerance``; or its status is FLOOR, and ``last`` has the bound
     that rounding allows; or an exception is raised. Without Lipschitz constants ``error_bound`` ≤ tolerance is all: the
     linear system at the y in hand. ‖∇_y g‖ is then made as small as constants of 1 (and μ = 1, if that is missing too)
-    would ask for, and no more is promised; ``last.certificate`` is ``none`` and ``last.message`` says so.
+    would ask for, G_y‖∇_y g‖ + error_bound ≤ tolerance, and no more is promised; ``last.certificate`` is ``none`` and ``last.message`` says so.
 
     *Optimizers.* Stop them at a gradient norm of at least `accuracy`. φ is known to ``last.value_bound`` and never
-    better than to u|φ|, so whatever compares values of φ sees nothing below ‖∇φ‖ ≈ √u: give L-BFGS-B ``ftol=0``, and
-    call it again from where it stopped, or take ``trust-constr``, which goes by the gradient in the end.
+    better than to u|φ|, so whatever compares values of φ sees nothing below ‖∇φ‖ ≈ √(u|φ|): give L-BFGS-B ``ftol=0``,
+    and polish, if more is wanted, with ``scipy.optimize.root(F.gradient, x)``, which goes by the gradient alone.
 
     *Exceptions* carry ``.result``, the last evaluation that succeeded, so that a run can be continued from there.
 
@@ -254,36 +253,37 @@ class HyperObjective:
             asked_y = min(_share(tolerance, self._gain_y), asked_y)
             asked_v = min(_share(tolerance, self._gain_v), asked_v)
             lower = self._solve_lower(x, y, asked_y)
-            point, found = self._solve_linear(x, lower.y, v, asked_v)
+            point, gradient, found = self._solve_linear(x, lower.y, v, asked_v)
             self._gain_y, self._gain_v = _gains(point, found)
             tolerance = max(self.accuracy, self.relative * norm2(found.value))
-            parts = found.lower_level_bound, found.error_bound
-            bound = sum(part for part in parts if part < math.inf)  # what is unknown cannot be tightened
-            solved = lower.status.success and found.success
-            if bound <= tolerance or bound > largest / 2 or not solved:
+            level, system = found.lower_level_bound, found.error_bound
+            if level == math.inf:  # no bound: what it would be about, had it constants of 1
+                level = self._gain_y * lower.grad_norm
+            if system == math.inf:
+                system = self._gain_v * found.residual_norm
+            fits, falls = level + system <= tolerance, level + system <= largest / 2
+            if fits or not (falls and lower.status.success and found.success):
                 break
-            largest, y, v = bound, lower.y, found.v
-            if parts[0] > tolerance / 2:
+            largest, y, v = level + system, lower.y, found.v
+            if level > tolerance / 2:
                 asked_y /= 10
-            if parts[1] > tolerance / 2:
+            if system > tolerance / 2:
                 asked_v /= 10
-        status = SolveStatus.CONVERGED if bound <= tolerance else SolveStatus.FLOOR
-        for report, part, what in ((lower, parts[0], "lower level"), (found, parts[1], "linear system A v = b")):
-            if part == math.inf or bound > tolerance:  # no bound makes up for a solve that did not end well
+        if not fits:  # rounding may be to blame, but not for a solve that did not end well
+            for what, report in (("lower level", lower), ("linear system A v = b", found)):
                 if not report.status.success:
                     raise EvaluationError(what, report)
-                status = max(status, report.status)
-        value, value_bound = self._value(x, lower, point, found)
+        value, value_bound = self._value(x, lower.y, gradient, point, found)
         certificate = min(found.certificate.error, found.certificate.lower_level)
         return Evaluation(
             x,
             value,
             value_bound,
             tolerance,
-            sum(parts) * (1 + 2.0**-50),
+            (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50),
             certificate,
-            status,
-            _message(parts, tolerance, found.certificate, lower.grad_norm),
+            SolveStatus.CONVERGED if fits else SolveStatus.FLOOR,
+            _message(fits, tolerance, lower, found),
             lower,
             found,
             self.n_hvp - before[0],
@@ -299,22 +299,24 @@ class HyperObjective:
 
     def _solve_linear(
         self, x: np.ndarray, y: np.ndarray, v: np.ndarray | None, tol: float
-    ) -> tuple[Any, HyperGradient]:
-        """The linearization at (x, y) and its hyper-gradient, ‖b − A v‖ ≤ tol."""
+    ) -> tuple[Any, np.ndarray, HyperGradient]:
+        """The linearization at (x, y), ∇_y g there, and the hyper-gradient with ‖b − A v‖ ≤ tol."""
         point = self.problem.linearize(x, y)
         if point.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
             point.lipschitz, point.y_norm = getattr(self.problem, "lipschitz", None), norm2(y)
+        gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
         size = norm2(point.b)
         found = point.hypergradient(v0=v, rtol=tol / max(size, tol) if tol else 0.0, maxiter=self.maxiter)
-        self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1  # ∇_y g, which the bound and φ share
+        self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1
         if found.status in REFUTED:
             raise EvaluationError("linear system A v = b", found)
-        return point, found
+        return point, gradient, found
 
-    def _value(self, x: np.ndarray, lower: LowerSolution, point: Any, found: HyperGradient) -> tuple[float, float]:
+    def _value(
+        self, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, point: Any, found: HyperGradient
+    ) -> tuple[float, float]:
         """f − vᵀ∇_y g and its bound, as derived above, with (n + 10)u for each rounded quantity."""
-        y, v = lower.y, found.v
-        gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
+        v = found.v
         f, correction = float(self.problem.value(x, y)), float(v @ gradient)
         mu, norm_A, constants = found.certificate.mu.value, point.smoothness, point.lipschitz
         if constants is None or norm_A is None or not mu > 0:
@@ -343,17 +345,16 @@ def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
     return (fx + gxy * size + (fy + gyy * size) * norm_J / mu) / mu, norm_J / mu
 
 
-def _message(parts: tuple[float, float], tolerance: float, certificate: Certificate, grad_norm: float) -> str:
-    lower_level, error = parts
-    system = f"the linear system contributes at most {error:.3g} ({certificate.error})"
-    if error == math.inf:
-        system = "of the linear system only the residual is known: no mu or no ||J||"
-    level = f"the lower level at most {lower_level:.3g} ({certificate.lower_level})"
-    if lower_level == math.inf:
-        level = f"of the lower level only ||grad_y g|| = {grad_norm:.3g} is known: no mu or no Lipschitz constants"
-    verdict = "guaranteed"
-    if (known := sum(part for part in parts if part < math.inf)) > tolerance:
+def _message(fits: bool, tolerance: float, lower: LowerSolution, found: HyperGradient) -> str:
+    level = f"the lower level at most {found.lower_level_bound:.3g} ({found.certificate.lower_level})"
+    if found.lower_level_bound == math.inf:
+        level = (
+            f"of the lower level only ||grad_y g|| = {lower.grad_norm:.3g} is known: no mu or no Lipschitz constants"
+        )
+    system = f"the linear system contributes at most {found.error_bound:.3g} ({found.certificate.error})"
+    if found.error_bound == math.inf:
+        system = f"of the linear system only ||b - A v|| = {found.residual_norm:.3g} is known: no mu or no ||J||"
+    verdict = "guaranteed" if math.inf not in (found.lower_level_bound, found.error_bound) else "not guaranteed"
+    if not fits:
         verdict = "not reached, for rounding allows no more"
-    elif known < error + lower_level:
-        verdict = "not guaranteed"
     return f"error of grad phi <= {tolerance:.3g} {verdict}: {system}, {level}"

@@ -71,6 +71,11 @@ class StepStatus(Outcome):
     SINGULAR = 3, "the projected matrix is singular: v was kept, and the subspace restarts"
     BREAKDOWN = 4, "the subspace is invariant (beta at rounding level): v was kept, and the subspace restarts"
     EXACT = 5, "the right-hand side b - w is zero: v was kept, and the subspace restarts"
+    NEGATIVE_CURVATURE = (
+        6,
+        "a conjugate-gradient direction p has pᵀAp <= 0: the Hessian is not positive definite here, and the solve ended "
+        "before it. Add regularization or take smaller steps",
+    )
 
 
 class CertificateStatus(Outcome):

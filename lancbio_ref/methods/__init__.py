@@ -7,13 +7,61 @@ from typing import Any
 
 from ..arguments import as_choice
 from ..errors import ArgumentError
+from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
 from .base import Method, State
+from .bsa import BSA, BSAState
+from .f2sa import F2SA, F2SAState
+from .hjfbio import HJFBiO, HJFBiOState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
+from .soba import SOBA, SOBAState
+from .stable import STABLE, STABLEState
+from .stocbio import StocBiO, StocBiOState
 from .subbio import SubBiO, SubBiOState
+from .ttsa import TTSA, TTSAState
 
-METHODS: dict[str, type] = {"lancbio": LancBiO, "subbio": SubBiO}
+METHODS: dict[str, type] = {
+    "lancbio": LancBiO,
+    "subbio": SubBiO,
+    "amigo-cg": AmIGOCG,
+    "amigo-gd": AmIGOGD,
+    "soba": SOBA,
+    "stocbio": StocBiO,
+    "bsa": BSA,
+    "ttsa": TTSA,
+    "stable": STABLE,
+    "f2sa": F2SA,
+    "hjfbio": HJFBiO,
+}
 
-__all__ = ["LancBiO", "LancBiOState", "Method", "State", "SubBiO", "SubBiOState", "SubspaceSchedule", "build", "names"]
+__all__ = [
+    "BSA",
+    "F2SA",
+    "SOBA",
+    "STABLE",
+    "TTSA",
+    "AmIGOCG",
+    "AmIGOCGState",
+    "AmIGOGD",
+    "AmIGOGDState",
+    "BSAState",
+    "F2SAState",
+    "HJFBiO",
+    "HJFBiOState",
+    "LancBiO",
+    "LancBiOState",
+    "Method",
+    "SOBAState",
+    "STABLEState",
+    "State",
+    "StocBiO",
+    "StocBiOState",
+    "SubBiO",
+    "SubBiOState",
+    "SubspaceSchedule",
+    "TTSAState",
+    "build",
+    "names",
+]
 
 
 def names() -> tuple[str, ...]:
@@ -23,7 +71,7 @@ def names() -> tuple[str, ...]:
     --------
     >>> from lancbio_ref import methods
     >>> methods.names()
-    ('lancbio', 'subbio')
+    ('lancbio', 'subbio', 'amigo-cg', 'amigo-gd', 'soba', 'stocbio', 'bsa', 'ttsa', 'stable', 'f2sa', 'hjfbio')
     """
     return tuple(METHODS)
 

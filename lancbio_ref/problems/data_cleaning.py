@@ -11,7 +11,6 @@ P = softmax(X yᵀ), R = P − onehot(labels), w = σ(x)/n and d = σ′(x)/n; s
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,73 +19,12 @@ from scipy.special import expit
 from ..arguments import as_generator, as_integer, as_number
 from ..errors import ArgumentError
 from ..linearization import Linearization
-from ..operators.multinomial import (
-    ROUND_UP,
-    DesignMatrix,
-    MultinomialCross,
-    MultinomialHessian,
-    curvature_bound,
-    softmax,
-)
+from ..minibatch import as_indices
+from ..operators.multinomial import ROUND_UP, MultinomialCross, MultinomialHessian, curvature_bound
+from ..operators.scattered import ScatteredRows
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2
-
-
-class LabelledSet:
-    """Samples with a bias column, and their labels.
-
-    Attributes
-    ----------
-    design : DesignMatrix, shape (n, p + 1)
-    labels : ndarray, shape (n,)
-    """
-
-    def __init__(self, name: str, X: Any, labels: Any, n_classes: int) -> None:
-        X = np.asarray(X)
-        if X.ndim != 2:
-            raise ArgumentError(f"X_{name}", f"shape {X.shape}", "shape (samples, features)")
-        X = DesignMatrix(X, name=f"X_{name}").X
-        self.design = DesignMatrix(np.hstack([X, np.ones((len(X), 1), X.dtype)]))
-        self.labels = np.asarray(labels)
-        if self.labels.shape != (len(X),) or self.labels.dtype.kind not in "iu":
-            found = f"{self.labels.dtype} of shape {self.labels.shape}"
-            raise ArgumentError(f"labels_{name}", found, f"integers of shape ({len(X)},)")
-        if self.labels.min() < 0 or self.labels.max() >= n_classes:
-            found = f"values {self.labels.min()}..{self.labels.max()}"
-            raise ArgumentError(f"labels_{name}", found, f"0..{n_classes - 1}")
-
-    def at(self, y: np.ndarray) -> Fit:
-        """What parameters y make of these samples."""
-        return Fit(self, y.reshape(-1, self.design.shape[1]))
-
-
-class Fit:
-    """Logits, probabilities and residuals of a set at one y, computed once and shared by all derivatives."""
-
-    def __init__(self, data: LabelledSet, Y: np.ndarray) -> None:
-        self.data, self.Y = data, Y
-        self.logits = data.design.X @ Y.T
-
-    @cached_property
-    def losses(self) -> np.ndarray:
-        """CE_i = log Σ_c exp(s_ic − m_i) − (s_{i,l_i} − m_i), m_i the largest logit: no overflow, nothing lost."""
-        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
-        chosen = shifted[np.arange(len(shifted)), self.data.labels]
-        return np.log(np.exp(shifted).sum(axis=1)) - chosen
-
-    @cached_property
-    def P(self) -> np.ndarray:
-        return softmax(self.logits)
-
-    @cached_property
-    def R(self) -> np.ndarray:
-        residual = self.P.copy()
-        residual[np.arange(len(residual)), self.data.labels] -= 1
-        return residual
-
-    def gradient(self, w: np.ndarray) -> np.ndarray:
-        """∇_y Σ_i w_i CE_i = vec((w ∘ R)ᵀ X)."""
-        return ((w[:, None] * self.R).T @ self.data.design.X).ravel()
+from .classification import Fit, LabelledSet
 
 
 class DataCleaning(BilevelProblem):
@@ -98,15 +36,27 @@ class DataCleaning(BilevelProblem):
         Training samples; C (p + 1) parameters.
     n_classes : int
         C.
+    n_samples : tuple of int
+        Validation and training samples, as `minibatch` counts them.
     dtype : numpy.dtype
         Of X_train.
     ridge : float
         2 · regularization, rounded to `dtype`: the modulus μ.
     """
 
-    def __init__(self, train: LabelledSet, validation: LabelledSet, regularization: float, n_classes: int) -> None:
+    def __init__(
+        self,
+        train: LabelledSet,
+        validation: LabelledSet,
+        regularization: float,
+        n_classes: int,
+        *,
+        batch: tuple[int, np.ndarray | None] | None = None,
+    ) -> None:
         self.train, self.validation, self.n_classes = train, validation, n_classes
-        self.n_x, self.dtype = train.design.shape[0], train.design.dtype
+        self.n_samples, self.dtype = (len(validation), len(train)), train.design.dtype
+        # of a batch: how long x is in all, and which of its entries weigh the samples in `train`
+        self.n_x, self._rows = (len(train), None) if batch is None else batch
         self.ridge = float(self.dtype.type(2 * regularization))
         if not 0 < self.ridge < math.inf:
             raise ArgumentError(
@@ -119,7 +69,7 @@ class DataCleaning(BilevelProblem):
         )
         lower = LowerLevel(
             value=lambda x, y: float(self._w(x) @ train.at(y).losses) + 0.5 * self.ridge * float(y @ y),
-            grad_x=lambda x, y: self._d(x) * train.at(y).losses,
+            grad_x=lambda x, y: self._scatter(x, self._d(x) * train.at(y).losses),
             grad_y=lambda x, y: self._train_gradient(x, train.at(y)),
             hessian=lambda x, y: self._hessian(x, train.at(y)),
             cross=lambda x, y: self._cross(x, train.at(y)),
@@ -127,7 +77,8 @@ class DataCleaning(BilevelProblem):
             smoothness=lambda x, y: Proven(curvature_bound(train.design, self._w(x)) + self.ridge * ROUND_UP),
             cross_norm=lambda x, y: Proven(self._cross(x, train.at(y)).norm_bound()),
         )
-        super().__init__(upper, lower, lipschitz=self._lipschitz_constants(), n_y=n_classes * train.design.shape[1])
+        lipschitz = self._lipschitz_constants() if batch is None else None  # of a batch they would cost more than it
+        super().__init__(upper, lower, lipschitz=lipschitz, n_y=n_classes * train.design.shape[1])
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product X yᵀ and one softmax; the norms of A and J come from their structure."""
@@ -143,6 +94,30 @@ class DataCleaning(BilevelProblem):
         point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
         return point
 
+    def minibatch(self, *, upper: Any = None, lower: Any = None) -> DataCleaning:
+        """The problem with its means over these rows only; x keeps its length, None means all rows.
+
+        f = 1/|B| Σ_{i ∈ B} CE_i and g = 1/|B| Σ_{i ∈ B} σ(x_i) CE_i + c‖y‖², whose gradients and products have those of
+        the whole problem as their mean over all B of one size. It carries no Lipschitz constants.
+
+        Parameters
+        ----------
+        upper, lower : array_like of int, optional
+            Rows of the validation and of the training samples, increasing.
+
+        Raises
+        ------
+        ArgumentError
+            No rows, rows that are not increasing or not there.
+        """
+        validation, train, rows = self.validation, self.train, self._rows
+        if upper is not None:
+            validation = validation.rows(as_indices("upper", upper, len(validation)))
+        if lower is not None:
+            chosen = as_indices("lower", lower, len(train))
+            train, rows = train.rows(chosen), chosen if rows is None else rows[chosen]
+        return DataCleaning(train, validation, self.ridge / 2, self.n_classes, batch=(self.n_x, rows))
+
     def accuracy(self, y: np.ndarray, X: np.ndarray, labels: np.ndarray) -> float:
         """The fraction of the samples X (without bias column) that parameters y put into their class."""
         Y = np.asarray(y).reshape(self.n_classes, -1)
@@ -154,14 +129,26 @@ class DataCleaning(BilevelProblem):
         y = math.sqrt(2 / self.n_classes) * rng.standard_normal(self.n_y)
         return np.zeros(self.n_x, self.dtype), y.astype(self.dtype), rng.random(self.n_y).astype(self.dtype)
 
+    def _own(self, x: np.ndarray) -> np.ndarray:
+        return x if self._rows is None else x[self._rows]
+
+    def _scatter(self, x: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """`values`, one a sample, as a vector like x; zero where x weighs no sample of the batch."""
+        if self._rows is None:
+            return values
+        full = np.zeros(x.size, values.dtype)
+        full[self._rows] = values
+        return full
+
     def _w(self, x: np.ndarray) -> np.ndarray:
-        return expit(x) / self.n_x
+        return expit(self._own(x)) / len(self.train)
 
     def _d(self, x: np.ndarray) -> np.ndarray:
-        return expit(x) * expit(-x) / self.n_x  # σ′ = σ(x)σ(−x): 1 − σ(x) would cancel
+        x = self._own(x)
+        return expit(x) * expit(-x) / len(self.train)  # σ′ = σ(x)σ(−x): 1 − σ(x) would cancel
 
     def _validation_gradient(self, y: np.ndarray) -> np.ndarray:
-        n = self.validation.design.shape[0]
+        n = len(self.validation)
         return self.validation.at(y).gradient(np.full(n, 1 / n, y.dtype))
 
     def _train_gradient(self, x: np.ndarray, fit: Fit) -> np.ndarray:
@@ -170,13 +157,14 @@ class DataCleaning(BilevelProblem):
     def _hessian(self, x: np.ndarray, fit: Fit) -> MultinomialHessian:
         return MultinomialHessian(self.train.design, fit.P, self._w(x), self.ridge)
 
-    def _cross(self, x: np.ndarray, fit: Fit) -> MultinomialCross:
-        return MultinomialCross(self.train.design, fit.R, self._d(x))
+    def _cross(self, x: np.ndarray, fit: Fit) -> MultinomialCross | ScatteredRows:
+        J = MultinomialCross(self.train.design, fit.R, self._d(x))
+        return J if self._rows is None else ScatteredRows(J, self._rows, self.n_x)
 
     def _lipschitz_constants(self) -> LipschitzConstants:
         """The constants that :func:`data_cleaning` derives, rounded up."""
         largest, norm = float(self.train.design.row_norms.max()), self.train.design.norm
-        n_validation = self.validation.design.shape[0]
+        n_validation = len(self.validation)
         return LipschitzConstants(
             fx=Proven(0.0),
             fy=Proven(curvature_bound(self.validation.design, np.full(n_validation, 1 / n_validation)) * ROUND_UP),

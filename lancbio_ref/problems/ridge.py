@@ -12,6 +12,7 @@ The weights 1/n, 1/m mean those numbers rounded, once; so all derivatives belong
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
+from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator
 from ..problem import BilevelProblem, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
@@ -36,6 +38,8 @@ class Ridge(BilevelProblem):
         Both p.
     X_train, X_val : ndarray or csr_array, shape (n, p), (m, p)
     t_train, t_val : ndarray, shape (n,), (m,)
+    n_samples : tuple of int
+        (m, n), as `minibatch` counts them.
 
     Notes
     -----
@@ -44,30 +48,45 @@ class Ridge(BilevelProblem):
     which no constant bounds over all x, so there are no Lipschitz constants and no `lower_level_bound`.
     """
 
-    def __init__(self, X_train: Any, t_train: Any, X_val: Any, t_val: Any) -> None:
-        self.X_train, self.X_val = _design("X_train", X_train), _design("X_val", X_val)
-        n, p = self.X_train.shape
-        m = self.X_val.shape[0]
-        if self.X_val.shape[1] != p:
-            raise ArgumentError("X_val", f"shape {self.X_val.shape}", f"shape (m, {p})")
-        self.t_train, self.t_val = as_vector("t_train", t_train, n), as_vector("t_val", t_val, m)
-        self.n_x = p
-        self._weight, self._weight_val = 1 / n, 1 / m
-        gram = self.X_train.T @ self.X_train
-        self._gram = self._weight * (gram.toarray() if sp.issparse(gram) else gram)
-        self._data_norm = GeneralizedLinear(self.X_train, np.full(n, self._weight), 0.0).norm_bound()
+    def __init__(self, X_train: Any, t_train: np.ndarray, X_val: Any, t_val: np.ndarray) -> None:
+        self.X_train, self.t_train, self.X_val, self.t_val = X_train, t_train, X_val, t_val
+        n, p = X_train.shape
+        self.n_x, self.n_samples = p, (X_val.shape[0], n)
+        self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
         lower = LowerLevel(
             grad_y=self._g_grad_y,
-            hessian=lambda x, y: GeneralizedLinear(self.X_train, np.full(n, self._weight), self._penalty(x)),
-            cross=lambda x, y: DiagonalLowRank(self._penalty(x) * y),
+            hessian=lambda x, y: GeneralizedLinear(self.X_train, np.full(n, self._weight), exponential(x)),
+            cross=lambda x, y: DiagonalLowRank(exponential(x) * y),
             value=self._g,
-            grad_x=lambda x, y: 0.5 * self._penalty(x) * y**2,
-            mu=lambda x, y: Proven(self._penalty(x).min() * (1 - EXP_UNITS * unit_roundoff(x.dtype))),
+            grad_x=lambda x, y: 0.5 * exponential(x) * y**2,
+            mu=lambda x, y: Proven(exponential(x).min() * (1 - EXP_UNITS * unit_roundoff(x.dtype))),
             smoothness=self._smoothness,
             cross_norm=self._cross_norm,
         )
         super().__init__(upper, lower, n_y=p)
+
+    def minibatch(self, *, upper: Any = None, lower: Any = None) -> Ridge:
+        """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
+
+        Its gradients and products have those of the whole problem as their mean over all batches of one size.
+
+        Parameters
+        ----------
+        upper, lower : array_like of int, optional
+            Rows of the validation and of the training data, increasing.
+
+        Raises
+        ------
+        ArgumentError
+            No rows, rows that are not increasing or not there.
+        """
+        data = [self.X_train, self.t_train, self.X_val, self.t_val]
+        for name, rows, first, total in (("lower", lower, 0, self.n_samples[1]), ("upper", upper, 2, self.n_samples[0])):
+            if rows is not None:
+                chosen = as_indices(name, rows, total)
+                data[first : first + 2] = data[first][chosen], data[first + 1][chosen]
+        return Ridge(*data)
 
     # -- closed forms ----------------------------------------------------------------------
 
@@ -79,27 +98,24 @@ class Ridge(BilevelProblem):
         """∇φ(x) = −exp(x) ∘ y* ∘ v with (XᵀX/n + diag(exp x)) v = ∇_y f(x, y*), shape (p,)."""
         x = self._point(x)
         factor, y = self._factor(x), self.solution(x)
-        return -self._penalty(x) * y * cho_solve(factor, self._f_grad_y(x, y))
+        return -exponential(x) * y * cho_solve(factor, self._f_grad_y(x, y))
 
     def _factor(self, x: np.ndarray) -> Any:
-        return cho_factor(self._gram + np.diag(self._penalty(x)), lower=True)
+        return cho_factor(self._gram + np.diag(exponential(x)), lower=True)
+
+    @cached_property
+    def _gram(self) -> np.ndarray:
+        gram = self.X_train.T @ self.X_train
+        return self._weight * (gram.toarray() if sp.issparse(gram) else gram)
+
+    @cached_property
+    def _data_norm(self) -> float:
+        return GeneralizedLinear(self.X_train, np.full(self.n_samples[1], self._weight), 0.0).norm_bound()
 
     def _point(self, x: Any) -> np.ndarray:
         return as_vector("x", x, self.n_x)
 
     # -- the two levels --------------------------------------------------------------------
-
-    def _penalty(self, x: np.ndarray) -> np.ndarray:
-        """exp(x), where it is a normal number."""
-        limits = np.finfo(x.dtype)
-        smallest, largest = math.log(limits.smallest_normal), math.log(limits.max)
-        outside = ~((x > smallest) & (x < largest))
-        if outside.any():
-            index = int(np.flatnonzero(outside)[0])
-            raise ArgumentError(
-                "x", f"{x[index]} at index {index}", f"entries in ({smallest:.5g}, {largest:.5g}), for exp(x)"
-            )
-        return np.exp(x)
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
         r = self.X_val @ y - self.t_val
@@ -110,19 +126,19 @@ class Ridge(BilevelProblem):
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
         r = self.X_train @ y - self.t_train
-        return 0.5 * (self._weight * float(r @ r) + float(self._penalty(x) @ y**2))
+        return 0.5 * (self._weight * float(r @ r) + float(exponential(x) @ y**2))
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         r = self.X_train @ y - self.t_train
-        return self.X_train.T @ (self._weight * r) + self._penalty(x) * y
+        return self.X_train.T @ (self._weight * r) + exponential(x) * y
 
     def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven:
-        largest = float(self._penalty(x).max()) * (1 + EXP_UNITS * unit_roundoff(x.dtype))
+        largest = float(exponential(x).max()) * (1 + EXP_UNITS * unit_roundoff(x.dtype))
         return Proven((self._data_norm + largest) * (1 + 2.0**-50))
 
     def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
-        largest = float(np.abs(self._penalty(x) * y).max())
+        largest = float(np.abs(exponential(x) * y).max())
         return Proven(math.nextafter(largest * (1 + (EXP_UNITS + 2) * u), math.inf))
 
 
@@ -153,7 +169,11 @@ def ridge(X_train: Any, t_train: Any, X_val: Any, t_val: Any) -> Ridge:
     >>> problem.solution([0.0]), problem.hypergradient([0.0])
     (array([1.]), array([-0.5]))
     """
-    return Ridge(X_train, t_train, X_val, t_val)
+    X_train, X_val = _design("X_train", X_train), _design("X_val", X_val)
+    n, p = X_train.shape
+    if X_val.shape[1] != p:
+        raise ArgumentError("X_val", f"shape {X_val.shape}", f"shape (m, {p})")
+    return Ridge(X_train, as_vector("t_train", t_train, n), X_val, as_vector("t_val", t_val, X_val.shape[0]))
 
 
 def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.1, rng: Any = None) -> Ridge:
@@ -182,7 +202,7 @@ def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.
     for size in (n_train, n_val):
         X = rng.standard_normal((size, n_features))
         data += [X, X @ truth + noise * rng.standard_normal(size)]
-    return Ridge(*data)
+    return ridge(*data)
 
 
 def _design(name: str, X: Any) -> Any:
@@ -190,3 +210,16 @@ def _design(name: str, X: Any) -> Any:
     if X.dtype.kind == "c":
         raise ArgumentError(name, f"dtype {X.dtype}", "float32 or float64")
     return X
+
+
+def exponential(x: np.ndarray) -> np.ndarray:
+    """exp(x), where it is a normal number; :class:`ArgumentError` elsewhere."""
+    limits = np.finfo(x.dtype)
+    smallest, largest = math.log(limits.smallest_normal), math.log(limits.max)
+    outside = ~((x > smallest) & (x < largest))
+    if outside.any():
+        index = int(np.flatnonzero(outside)[0])
+        raise ArgumentError(
+            "x", f"{x[index]} at index {index}", f"entries in ({smallest:.5g}, {largest:.5g}), for exp(x)"
+        )
+    return np.exp(x)

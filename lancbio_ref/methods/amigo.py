@@ -1,0 +1,230 @@
+"""AmIGO: an approximate linear solve that starts where the last one ended (Arbel and Mairal, ICLR 2022, Algorithm 1).
+
+At iteration k: N inner steps y ← y − θ∇_y g(x_k, y), then A_k, J_k, b_k, c_k at (x_k, y_k), then Q steps of a linear
+solver for A_k v = b_k from v_{k−1}, and x_{k+1} = x_k − λ(c_k − J_k v_k). The two solvers are
+
+    gradient steps (AmIGO-GD):   v ← v − η(A v − b),                                  Q products
+    conjugate gradients (AmIGO-CG):   from r_0 = b − A v_{k−1}, p_0 = r_0, d_0 = 0,   Q + 1 products
+
+        γ_j = ‖r_j‖²/p_jᵀA p_j;   d_{j+1} = d_j + γ_j p_j;   r_{j+1} = r_j − γ_j A p_j
+        δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²;   p_{j+1} = r_{j+1} + δ_{j+1} p_j;   v_k = v_{k−1} + d_Q
+
+Thanks to the warm start both converge to the stationary point of φ for any Q ≥ 1, if the steps are short enough.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from ..arguments import as_integer, as_number
+from ..operators import one_batch
+from ..rounding import norm2, scale, scale_number, unit_roundoff
+from ..status import StepStatus
+from .base import State, gradient_steps
+
+
+@dataclass
+class AmIGOGDState(State):
+    """The state of AmIGO-GD.
+
+    Attributes
+    ----------
+    residual : ndarray, shape (n_y,)
+        A v − b at the last but one v: what the last of the Q steps went along.
+    """
+
+    residual: np.ndarray | None = None
+
+
+@dataclass
+class AmIGOCGState(State):
+    """The state of AmIGO-CG.
+
+    Attributes
+    ----------
+    r0 : ndarray, shape (n_y,)
+        b_k − A_k v_{k−1}, evaluated.
+    dv : ndarray, shape (n_y,)
+        d, so that v_k = v_{k−1} + d.
+    residual : ndarray, shape (n_y,)
+        r_j after the last step, by the recurrence.
+    gamma, delta : ndarray, shape (j,)
+        γ_0 … γ_{j−1} and δ_1 … δ_j of the j ≤ Q steps made.
+    """
+
+    r0: np.ndarray | None = None
+    dv: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    gamma: np.ndarray | None = None
+    delta: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class AmIGOGD:
+    """AmIGO with gradient steps for the linear system.
+
+    Parameters
+    ----------
+    step_x, step_y, step_v : float
+        λ, θ and η.
+    inner_steps, inverse_steps : int
+        N and Q.
+
+    Notes
+    -----
+    On a mini-batched problem every product draws its own batch.
+
+    Examples
+    --------
+    >>> from lancbio_ref import minimize, problems
+    >>> problem = problems.quadratic(2, 3, rng=0)
+    >>> options = dict(step_x=0.5, step_y=0.1, step_v=0.1, inverse_steps=4)
+    >>> result = minimize(problem, [1.0, 1.0], [0.0, 0.0, 0.0], method="amigo-gd", maxiter=3, **options)
+    >>> result.trace["n_hvp"]
+    array([ 4,  8, 12])
+    """
+
+    step_x: float
+    step_y: float
+    step_v: float
+    inner_steps: int = 1
+    inverse_steps: int = 5
+
+    def __post_init__(self) -> None:
+        as_number("step_x", self.step_x, above=0.0)
+        as_number("step_y", self.step_y, above=0.0)
+        as_number("step_v", self.step_v, above=0.0)
+        as_integer("inner_steps", self.inner_steps, least=1)
+        as_integer("inverse_steps", self.inverse_steps, least=1)
+
+    def init(
+        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> AmIGOGDState:
+        """The state before the first iteration."""
+        return AmIGOGDState(k=0, x=x0, x_next=x0, y=y0, v=v0)
+
+    def step(self, problem: Any, state: AmIGOGDState) -> AmIGOGDState:
+        """One outer iteration."""
+        new, point = _to_the_point(self, problem, state)
+        eta = point.dtype.type(self.step_v)
+        for _ in range(self.inverse_steps):
+            new.residual = point.A.matvec(new.v) - point.b
+            new.v = new.v - eta * new.residual
+        new.n_hvp += self.inverse_steps
+        return _descend(self, new, point)
+
+
+@dataclass(frozen=True)
+class AmIGOCG:
+    """AmIGO with conjugate gradients for the linear system.
+
+    Parameters
+    ----------
+    step_x, step_y : float
+        λ and θ.
+    inner_steps, inverse_steps : int
+        N and Q.
+
+    Notes ----- The solve ends before its Q steps where ‖r_j‖ ≤ u‖b‖: the recurrence may go on shrinking, but b − A v,
+    which rounds at u‖A‖‖v‖, does not. It also ends where p_jᵀA p_j ≤ 0, keeping what it has, and the status says so.
+
+    On a mini-batched problem one batch serves the whole solve: with a fresh one a product, the residuals of the
+    recurrence belong to no system, and the method diverges.
+
+    Examples
+    --------
+    >>> from lancbio_ref import minimize, problems
+    >>> problem = problems.quadratic(2, 3, rng=0)
+    >>> options = dict(step_x=0.5, step_y=0.1, inverse_steps=2)
+    >>> result = minimize(problem, [1.0, 1.0], [0.0, 0.0, 0.0], method="amigo-cg", maxiter=3, **options)
+    >>> result.trace["n_hvp"]
+    array([3, 6, 9])
+    """
+
+    step_x: float
+    step_y: float
+    inner_steps: int = 1
+    inverse_steps: int = 5
+
+    def __post_init__(self) -> None:
+        as_number("step_x", self.step_x, above=0.0)
+        as_number("step_y", self.step_y, above=0.0)
+        as_integer("inner_steps", self.inner_steps, least=1)
+        as_integer("inverse_steps", self.inverse_steps, least=1)
+
+    def init(
+        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> AmIGOCGState:
+        """The state before the first iteration."""
+        return AmIGOCGState(k=0, x=x0, x_next=x0, y=y0, v=v0)
+
+    def step(self, problem: Any, state: AmIGOCGState) -> AmIGOCGState:
+        """One outer iteration."""
+        new, point = _to_the_point(self, problem, state)
+        _conjugate_gradients(one_batch(point.A), new, self.inverse_steps)
+        return _descend(self, new, point)
+
+
+def _to_the_point(method: Any, problem: Any, state: Any) -> tuple[Any, Any]:
+    """The inner steps, and the linearization at (x_k, y_k); v is still v_{k−1}."""
+    x = state.x_next
+    y = gradient_steps(problem, x, state.y, method.step_y, method.inner_steps)
+    point = problem.linearize(x, y)
+    new = replace(
+        state,
+        k=state.k + 1,
+        x=x,
+        y=y,
+        b=point.b,
+        c=point.c,
+        status=StepStatus.REGULAR,
+        n_grad=state.n_grad + method.inner_steps,
+        n_grad_upper=state.n_grad_upper + 1,
+    )
+    return new, point
+
+
+def _descend(method: Any, new: Any, point: Any) -> Any:
+    """h_k and x_{k+1}."""
+    new.h = point.c - point.J.matvec(new.v)
+    new.n_cross += 1
+    new.x_next = new.x - new.x.dtype.type(method.step_x) * new.h
+    return new
+
+
+def _conjugate_gradients(A: LinearOperator, new: AmIGOCGState, steps: int) -> None:
+    """Q steps for A d = r_0; v_{k−1} in ``new.v`` becomes v_k = v_{k−1} + d.
+
+    r_0 is first scaled by a power of two to a norm near 1, which changes no digit, and lets no ‖r_j‖² underflow.
+    """
+    new.r0 = new.b - A.matvec(new.v)
+    new.n_hvp += 1
+    exponent = math.frexp(norm2(new.r0))[1]
+    r = p = scale(new.r0, -exponent)
+    d, rho = np.zeros_like(r), float(r @ r)
+    floor = scale_number(unit_roundoff(r.dtype) * norm2(new.b), -exponent)
+    gammas, deltas = [], []
+    for _ in range(steps):
+        if norm2(r) <= floor or rho == 0:
+            break
+        Ap = A.matvec(p)
+        new.n_hvp += 1
+        curvature = float(p @ Ap)
+        if curvature <= 0:
+            new.status = StepStatus.NEGATIVE_CURVATURE
+            break
+        gamma = rho / curvature  # γ_j = ‖r_j‖²/p_jᵀA p_j
+        d = d + r.dtype.type(gamma) * p
+        r = r - r.dtype.type(gamma) * Ap
+        delta, rho = float(r @ r) / rho, float(r @ r)  # δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²
+        p = r + r.dtype.type(delta) * p
+        gammas.append(gamma)
+        deltas.append(delta)
+    new.dv, new.residual = scale(d, exponent), scale(r, exponent)
+    new.gamma, new.delta = np.array(gammas), np.array(deltas)
+    new.v = new.v + new.dv

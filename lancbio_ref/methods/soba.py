@@ -1,0 +1,100 @@
+"""SOBA: all three variables step at once (Dagréou, Ablin, Vaiter, Moreau, NeurIPS 2022).
+
+The three directions are formed at the same (x_k, y_k, v_k), and only then taken:
+
+    D_y = ∇_y g(x_k, y_k);    D_v = A_k v_k − b_k;    D_x = h_k = c_k − J_k v_k
+    y_{k+1} = y_k − θD_y;     v_{k+1} = v_k − ηD_v;   x_{k+1} = x_k − λD_x
+
+One gradient, one Hessian and one cross product an iteration. Where all three directions vanish, y = y*(x), v = A⁻¹b
+and h = ∇φ(x): the limit is the stationary point of φ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..arguments import as_number
+from .base import State
+
+
+@dataclass
+class SOBAState(State):
+    """The state of SOBA; h is its D_x.
+
+    Attributes
+    ----------
+    y_next, v_next : ndarray, shape (n_y,)
+        y_{k+1} and v_{k+1}.
+    direction_y, direction_v : ndarray, shape (n_y,)
+        D_y and D_v.
+    """
+
+    y_next: np.ndarray | None = None
+    v_next: np.ndarray | None = None
+    direction_y: np.ndarray | None = None
+    direction_v: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SOBA:
+    """SOBA.
+
+    Parameters
+    ----------
+    step_x, step_y, step_v : float
+        λ, θ and η.
+
+    Examples
+    --------
+    >>> from lancbio_ref import minimize, problems
+    >>> problem = problems.quadratic(2, 3, rng=0)
+    >>> result = minimize(
+    ...     problem, [1.0, 1.0], [0.0, 0.0, 0.0], method="soba", maxiter=3, step_x=0.1, step_y=0.1, step_v=0.1
+    ... )
+    >>> result.n_hvp, result.n_cross, result.n_grad
+    (3, 3, 3)
+    """
+
+    step_x: float
+    step_y: float
+    step_v: float
+
+    def __post_init__(self) -> None:
+        as_number("step_x", self.step_x, above=0.0)
+        as_number("step_y", self.step_y, above=0.0)
+        as_number("step_v", self.step_v, above=0.0)
+
+    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> SOBAState:
+        """The state before the first iteration."""
+        return SOBAState(k=0, x=x0, x_next=x0, y=y0, v=v0, y_next=y0, v_next=v0)
+
+    def step(self, problem: Any, state: SOBAState) -> SOBAState:
+        """One outer iteration."""
+        x, y, v = state.x_next, state.y_next, state.v_next
+        step = x.dtype.type
+        point = problem.linearize(x, y)
+        direction_y = problem.lower_grad_y(x, y)
+        direction_v = point.A.matvec(v) - point.b
+        h = point.c - point.J.matvec(v)
+        return replace(
+            state,
+            k=state.k + 1,
+            x=x,
+            y=y,
+            v=v,
+            b=point.b,
+            c=point.c,
+            h=h,
+            direction_y=direction_y,
+            direction_v=direction_v,
+            x_next=x - step(self.step_x) * h,
+            y_next=y - step(self.step_y) * direction_y,
+            v_next=v - step(self.step_v) * direction_v,
+            n_hvp=state.n_hvp + 1,
+            n_cross=state.n_cross + 1,
+            n_grad=state.n_grad + 1,
+            n_grad_upper=state.n_grad_upper + 1,
+        )

@@ -1,0 +1,123 @@
+"""Labelled samples and what linear classifiers make of them: losses, probabilities, residuals, gradients.
+
+Multinomial, with logits s_i = Y x_i ∈ R^C:   CE_i = log Σ_c exp s_ic − s_{i,l_i},   r_i = softmax(s_i) − e_{l_i}
+Binary, with one logit s_i = y·x_i:            CE_i = log(1 + exp(−t_i s_i)),          r_i = −t_i σ(−t_i s_i),   t_i = 2l_i − 1
+
+and in both cases ∇_Y Σ_i w_i CE_i = Σ_i w_i r_i x_iᵀ.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import expit
+
+from ..errors import ArgumentError
+from ..operators.multinomial import DesignMatrix, softmax
+
+
+class LabelledSet:
+    """Samples, with or without a bias column, and their labels.
+
+    Parameters
+    ----------
+    name : str
+        ``"train"`` or ``"val"``, for messages.
+    X : array_like or sparse matrix, shape (n, p)
+    labels : array_like of integers, shape (n,)
+        In 0 … C − 1.
+    n_classes : int
+        C.
+    bias : bool
+        Whether a column of ones is appended; for dense samples only.
+
+    Attributes
+    ----------
+    design : DesignMatrix, shape (n, p) or (n, p + 1)
+    labels : ndarray, shape (n,)
+    """
+
+    def __init__(self, name: str, X: Any, labels: Any, n_classes: int, *, bias: bool = True) -> None:
+        if bias or not sp.issparse(X):
+            X = np.asarray(X)
+        if X.ndim != 2:
+            raise ArgumentError(f"X_{name}", f"shape {X.shape}", "shape (samples, features)")
+        self.design = DesignMatrix(X, name=f"X_{name}")
+        n = self.design.shape[0]
+        if bias:
+            self.design = DesignMatrix(np.hstack([self.design.X, np.ones((n, 1), self.design.dtype)]))
+        self.labels = np.asarray(labels)
+        if self.labels.shape != (n,) or self.labels.dtype.kind not in "iu":
+            found = f"{self.labels.dtype} of shape {self.labels.shape}"
+            raise ArgumentError(f"labels_{name}", found, f"integers of shape ({n},)")
+        if self.labels.min() < 0 or self.labels.max() >= n_classes:
+            found = f"values {self.labels.min()}..{self.labels.max()}"
+            raise ArgumentError(f"labels_{name}", found, f"0..{n_classes - 1}")
+
+    def __len__(self) -> int:
+        return self.design.shape[0]
+
+    def rows(self, indices: np.ndarray) -> LabelledSet:
+        """These samples alone, copied once; the others are not touched."""
+        part = object.__new__(LabelledSet)
+        part.design, part.labels = DesignMatrix(self.design.X[indices]), self.labels[indices]
+        return part
+
+    def at(self, y: np.ndarray) -> Fit:
+        """What multinomial parameters y, of shape (C p,), make of these samples."""
+        return Fit(self, y.reshape(-1, self.design.shape[1]))
+
+
+class Fit:
+    """Logits, probabilities and residuals of a set at one y, computed once and shared by all derivatives."""
+
+    def __init__(self, data: LabelledSet, Y: np.ndarray) -> None:
+        self.data, self.Y = data, Y
+        self.logits = data.design.X @ Y.T
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """CE_i = log Σ_c exp(s_ic − m_i) − (s_{i,l_i} − m_i), m_i the largest logit: no overflow, nothing lost."""
+        shifted = self.logits - self.logits.max(axis=1, keepdims=True)
+        chosen = shifted[np.arange(len(shifted)), self.data.labels]
+        return np.log(np.exp(shifted).sum(axis=1)) - chosen
+
+    @cached_property
+    def P(self) -> np.ndarray:
+        return softmax(self.logits)
+
+    @cached_property
+    def R(self) -> np.ndarray:
+        residual = self.P.copy()
+        residual[np.arange(len(residual)), self.data.labels] -= 1
+        return residual
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """∇_y Σ_i w_i CE_i = vec((w ∘ R)ᵀ X)."""
+        return ((w[:, None] * self.R).T @ self.data.design.X).ravel()
+
+
+class BinaryFit:
+    """The same for two classes and one vector y."""
+
+    def __init__(self, data: LabelledSet, y: np.ndarray) -> None:
+        self.data = data
+        self.signs = np.where(data.labels == 1, 1, -1).astype(y.dtype)
+        self.margins = self.signs * (data.design.X @ y)  # t_i s_i
+
+    @property
+    def losses(self) -> np.ndarray:
+        """CE_i = log(1 + exp(−t_i s_i))."""
+        return np.logaddexp(self.margins.dtype.type(0), -self.margins)
+
+    @property
+    def curvatures(self) -> np.ndarray:
+        """σ′(s_i) = σ(s_i)σ(−s_i)."""
+        return expit(self.margins) * expit(-self.margins)
+
+    def gradient(self, w: np.ndarray) -> np.ndarray:
+        """∇_y Σ_i w_i CE_i = Xᵀ(w ∘ r), r_i = −t_i σ(−t_i s_i)."""
+        return self.data.design.X.T @ (w * -self.signs * expit(-self.margins))
