@@ -14,6 +14,7 @@ from .inverse import InverseReport, LowerSolution, lower_solution
 from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve
 from .linearization import Linearization
 from .methods import LancBiO, SubBiO, SubspaceSchedule
+from .minibatch import Draw, Minibatched, fixed_batch
 from .minimize import BilevelResult, minimize
 from .operators.proofs import certify_mu
 from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
@@ -32,6 +33,7 @@ __all__ = [
     "Certificate",
     "CertificateStatus",
     "DivergenceError",
+    "Draw",
     "Evaluation",
     "EvaluationError",
     "HyperGradient",
@@ -45,6 +47,7 @@ __all__ = [
     "LipschitzConstants",
     "LowerLevel",
     "LowerSolution",
+    "Minibatched",
     "Proven",
     "RepresentationError",
     "SolveStatus",
@@ -54,6 +57,7 @@ __all__ = [
     "Trace",
     "UpperLevel",
     "certify_mu",
+    "fixed_batch",
     "hypergradient",
     "lanczos",
     "lanczos_solve",

@@ -43,7 +43,8 @@ defaults
   Those of the image jobs and of synthetic are the paper's, except that synthetic makes 10000 iterations there, with
   n = 10000 and condition 1e5. The subspace grows from 1 by a factor 1.3 every 50 iterations (synthetic: 1.1 every 20).
 
-data files (image jobs), in DIR or in DIR/JOB, each plain or with .gz
+data files (image jobs), in DIR or in DIR/JOB, each plain or with .gz; without --data-dir they are downloaded, which
+needs pip install 'lancbio_ref[data]'
   train-images-idx3-ubyte  train-labels-idx1-ubyte  t10k-images-idx3-ubyte  t10k-labels-idx1-ubyte
 
 files written to --out, each complete or not at all
@@ -82,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     run.add_argument("job", nargs="?", default="digits", choices=list(JOBS), metavar="JOB", help=", ".join(JOBS))
     files = run.add_argument_group("files")
-    files.add_argument("--data-dir", metavar="DIR", help="folder of the idx files, for the image jobs")
+    files.add_argument("--data-dir", metavar="DIR", help="folder of the idx files of an image job (default: download)")
     files.add_argument("--out", metavar="DIR", help="where to write (default: lancbio-runs/JOB)")
     files.add_argument("--quiet", action="store_true", help="show no progress, only the report")
     method = run.add_argument_group("method (defaults by job: see the table below)")

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import as_integer, as_number, as_problem, as_vector
-from .errors import EvaluationError, LancbioError
+from .errors import ArgumentError, EvaluationError, LancbioError
 from .hypergradient import HyperGradient
 from .inverse import LowerSolution, lower_solution
 from .rounding import norm2, unit_roundoff
@@ -64,7 +64,8 @@ class Evaluation:
     certificate : CertificateStatus
         How far `gradient_bound` can be trusted: the weaker of the two.
     status : SolveStatus
-        CONVERGED; or FLOOR where rounding allows no smaller bound, and what is known of it exceeds `tolerance`.
+        CONVERGED; FLOOR where rounding allows no smaller bound, and what is known of it exceeds `tolerance`;
+        NOT_CONVERGED only from an objective that is not `strict`.
     message : str
         What is guaranteed, in words.
     lower : LowerSolution
@@ -134,6 +135,9 @@ class HyperObjective:
         Hessian products in one linear solve; 10 n_y by default.
     newton_maxiter : int
         Newton steps in one lower-level solve.
+    strict : bool
+        Whether a solve that ends NOT_CONVERGED raises. With False, the value and gradient that it reached are returned,
+        with that status in `last`, and counted in `n_missed`; an optimizer sees no difference.
 
     Attributes
     ----------
@@ -142,7 +146,7 @@ class HyperObjective:
     n_eval : int
         Evaluations that succeeded, the cached ones not counted.
     n_missed : int
-        Those among them with status FLOOR: rounding kept them from what was asked.
+        Those among them with status FLOOR or NOT_CONVERGED: short of what was asked.
     n_hvp, n_grad : int
         Hessian products and gradients ∇_y g spent. Those of a solve that ends in a CallableError are not in it.
 
@@ -155,9 +159,10 @@ class HyperObjective:
     -----
     *What is guaranteed.* Where the problem gives μ and Lipschitz constants, and ‖J‖ is known, every gradient that is
     returned has ``error_bound + lower_level_bound ≤ tolerance``; or its status is FLOOR, and ``last`` has the bound
-    that rounding allows; or an exception is raised. Without Lipschitz constants ``error_bound`` ≤ tolerance is all: the
-    linear system at the y in hand. ‖∇_y g‖ is then made as small as constants of 1 (and μ = 1, if that is missing too)
-    would ask for, G_y‖∇_y g‖ + error_bound ≤ tolerance, and no more is promised; ``last.certificate`` is ``none`` and ``last.message`` says so.
+    that rounding allows; or, if `strict`, an exception is raised. Without Lipschitz constants ``error_bound`` ≤
+    tolerance is all: the linear system at the y in hand. The lower level is then solved as if constants of 1 (and μ =
+    1, if that is missing too) were true, G_y‖∇_y g‖ + error_bound ≤ tolerance, and no more is promised:
+    ``last.certificate`` is ``none`` and ``last.message`` says so.
 
     *Optimizers.* Stop them at a gradient norm of at least `accuracy`. φ is known to ``last.value_bound`` and never
     better than to u|φ|, so whatever compares values of φ sees nothing below ‖∇φ‖ ≈ √(u|φ|): give L-BFGS-B ``ftol=0``,
@@ -186,6 +191,7 @@ class HyperObjective:
         relative: float = 1e-3,
         maxiter: int | None = None,
         newton_maxiter: int = 100,
+        strict: bool = True,
     ) -> None:
         self.problem = as_problem(problem)
         self._y = None if y0 is None else as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
@@ -193,6 +199,9 @@ class HyperObjective:
         self.relative = as_number("relative", relative, least=0.0, most=1.0)
         self.maxiter = None if maxiter is None else as_integer("maxiter", maxiter, least=1)
         self.newton_maxiter = as_integer("newton_maxiter", newton_maxiter, least=1)
+        if not isinstance(strict, bool):
+            raise ArgumentError("strict", repr(strict), "True or False")
+        self.strict = strict
         self.last: Evaluation | None = None
         self.n_eval = self.n_missed = self.n_hvp = self.n_grad = 0
         self._gain_y = self._gain_v = 1.0  # of the first evaluation, which then learns better
@@ -231,13 +240,13 @@ class HyperObjective:
             error.result = self.last
             raise
         self.n_eval += 1
-        self.n_missed += self.last.status == SolveStatus.FLOOR
+        self.n_missed += self.last.status != SolveStatus.CONVERGED
         self._y = self.last.y
         return self.last
 
     def __str__(self) -> str:
         counts = f"{self.n_eval} evaluations, {self.n_hvp} Hessian products, {self.n_grad} lower gradients"
-        missed = f"; {self.n_missed} at the rounding floor, short of their tolerance" if self.n_missed else ""
+        missed = f"; {self.n_missed} short of their tolerance" if self.n_missed else ""
         return counts + missed + ("" if self.last is None else f"\nlast: {self.last}")
 
     # -- one evaluation --------------------------------------------------------------------
@@ -266,13 +275,15 @@ class HyperObjective:
                 break
             largest, y, v = level + system, lower.y, found.v
             if level > tolerance / 2:
-                asked_y /= 10
+                asked_y = min(asked_y, lower.grad_norm) / 10  # than was reached, which may be less than was asked
             if system > tolerance / 2:
-                asked_v /= 10
-        if not fits:  # rounding may be to blame, but not for a solve that did not end well
-            for what, report in (("lower level", lower), ("linear system A v = b", found)):
-                if not report.status.success:
+                asked_v = min(asked_v, found.residual_norm) / 10
+        status = SolveStatus.CONVERGED if fits else SolveStatus.FLOOR
+        for what, report in (("lower level", lower), ("linear system A v = b", found)):
+            if not fits and not report.status.success:  # rounding is not to blame
+                if self.strict:
                     raise EvaluationError(what, report)
+                status = report.status
         value, value_bound = self._value(x, lower.y, gradient, point, found)
         certificate = min(found.certificate.error, found.certificate.lower_level)
         return Evaluation(
@@ -282,8 +293,8 @@ class HyperObjective:
             tolerance,
             (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50),
             certificate,
-            SolveStatus.CONVERGED if fits else SolveStatus.FLOOR,
-            _message(fits, tolerance, lower, found),
+            status,
+            _message(status, tolerance, lower, found),
             lower,
             found,
             self.n_hvp - before[0],
@@ -345,7 +356,7 @@ def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
     return (fx + gxy * size + (fy + gyy * size) * norm_J / mu) / mu, norm_J / mu
 
 
-def _message(fits: bool, tolerance: float, lower: LowerSolution, found: HyperGradient) -> str:
+def _message(status: SolveStatus, tolerance: float, lower: LowerSolution, found: HyperGradient) -> str:
     level = f"the lower level at most {found.lower_level_bound:.3g} ({found.certificate.lower_level})"
     if found.lower_level_bound == math.inf:
         level = (
@@ -355,6 +366,6 @@ def _message(fits: bool, tolerance: float, lower: LowerSolution, found: HyperGra
     if found.error_bound == math.inf:
         system = f"of the linear system only ||b - A v|| = {found.residual_norm:.3g} is known: no mu or no ||J||"
     verdict = "guaranteed" if math.inf not in (found.lower_level_bound, found.error_bound) else "not guaranteed"
-    if not fits:
-        verdict = "not reached, for rounding allows no more"
+    if status != SolveStatus.CONVERGED:
+        verdict = f"not reached ({status}: {status.remedy})"
     return f"error of grad phi <= {tolerance:.3g} {verdict}: {system}, {level}"

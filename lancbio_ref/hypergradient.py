@@ -174,7 +174,8 @@ def hypergradient(
         y = lower.y
     y = as_vector("y", y, getattr(problem, "n_y", None))
     linearization = problem.linearize(x, y)
-    linearization.lipschitz, linearization.y_norm = getattr(problem, "lipschitz", None), norm2(y)
+    if linearization.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
+        linearization.lipschitz, linearization.y_norm = getattr(problem, "lipschitz", None), norm2(y)
     return hypergradient_of(
         linearization,
         inverse=inverse,

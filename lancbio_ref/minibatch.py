@@ -68,10 +68,11 @@ class Minibatched(BilevelProblem):
     Notes
     -----
     ``hessian`` and ``cross`` return operators that draw a batch a product; two products are then two random matrices.
-    Where that will not do (a conjugate-gradient solve, a symmetric 2 × 2 matrix), :func:`lancbio_ref.operators.one_batch`
-    makes one draw of such an operator, and :func:`fixed_batch` one draw of the whole level. ∇_y f, ∇_x f, A, J and ∇_y g of
-    one :meth:`linearize` are independent. f and g themselves are those of the whole problem. A linearization claims no
-    bounds, for there is no one A to bound, unless both levels take all samples.
+    Where that will not do (a conjugate-gradient solve, a symmetric 2 × 2 matrix),
+    :func:`lancbio_ref.operators.one_batch` makes one draw of such an operator, and :func:`fixed_batch` one draw of a
+    whole level. ∇_y f, ∇_x f, A, J and ∇_y g of one :meth:`linearize` are independent. f and g themselves are those of
+    the whole problem. A linearization claims no bounds, for there is no one A to bound, unless both levels take all
+    samples.
 
     Examples
     --------
@@ -239,7 +240,8 @@ def as_minibatched(problem: Any, batch_size: Any, rng: np.random.Generator) -> M
     sizes = batch_size if isinstance(batch_size, (tuple, list)) else (batch_size, batch_size)
     if len(sizes) != 2:
         raise ArgumentError("batch_size", repr(batch_size), "an integer, or two: (upper, lower)")
-    return Minibatched(problem, *sizes, rng.spawn(1)[0])
+    upper, lower = sizes
+    return Minibatched(problem, upper, lower, rng.spawn(1)[0])
 
 
 def as_indices(name: str, indices: Any, total: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from .arguments import as_callable, as_generator, as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError, DivergenceError, LancbioError
 from .methods import State, build
+from .minibatch import Draw, Minibatched, as_minibatched
 from .rounding import norm2
 from .status import SolveStatus
 from .trace import COLUMNS, Trace
@@ -41,6 +42,9 @@ class BilevelResult:
     message : str
     success : bool
     trace : Trace
+    batches : list of Draw
+        The mini-batches of the finished iterations, in their order; ``Minibatched(..., replay=result.batches)`` repeats
+        the run bit for bit. Empty where nothing was drawn.
     """
 
     x: np.ndarray
@@ -56,6 +60,7 @@ class BilevelResult:
     status: SolveStatus
     message: str
     trace: Trace = field(repr=False)
+    batches: list[Draw] = field(default_factory=list, repr=False)
 
     @property
     def success(self) -> bool:
@@ -84,6 +89,7 @@ def minimize(
     callback: Callable[[State], object] | None = None,
     trace: Sequence[str] = (),
     diagnostics_every: int = 0,
+    batch_size: int | tuple[int | None, int | None] | None = None,
     **options: Any,
 ) -> BilevelResult:
     """Run a method of bilevel optimization from (x0, y0).
@@ -102,7 +108,7 @@ def minimize(
     tol : float
         Stop when ‖h_k‖₂ ≤ tol. With 0, making `maxiter` iterations is a success; with more, it is not.
     rng : None, int or numpy.random.Generator
-        For methods that draw.
+        For methods that draw, and for batches.
     callback : callable (state) → anything, optional
         After each iteration; may raise StopIteration. What it keeps of the state it must copy.
     trace : sequence of str
@@ -110,6 +116,10 @@ def minimize(
     diagnostics_every : int
         Every so many iterations, f, ‖A_kv_k − b_k‖ and ‖∇_y g‖ go into ``result.trace.diagnostics``; they count apart
         and change no iterate. 0 means never.
+    batch_size : int or (int or None, int or None), optional
+        Of the upper and of the lower level (None: all samples): every gradient and every product is made on a
+        mini-batch of its own, see :class:`~lancbio_ref.Minibatched`. Diagnostics and ``result.fun`` are those of the
+        whole problem.
     **options
         Of the method, where `method` is a name.
 
@@ -145,8 +155,10 @@ def minimize(
     tol = as_number("tol", tol, least=0.0)
     as_callable("callback", callback, optional=True, of="state")
     every = as_integer("diagnostics_every", diagnostics_every)
-    method = build(method, options)
-    state = method.init(problem, x0, y0, v0, as_generator(rng))
+    method, rng = build(method, options), as_generator(rng)
+    if batch_size is not None:
+        problem = as_minibatched(problem, batch_size, rng)
+    state = method.init(problem, x0, y0, v0, rng)
     run = _Run(problem, state, _columns(trace, state), every)
 
     status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
@@ -202,12 +214,16 @@ class _Run:
 
     def __init__(self, problem: Any, state: State, columns: tuple[str, ...], every: int) -> None:
         self.problem, self.state, self.columns, self.every = problem, state, columns, every
+        self.minibatched = problem if isinstance(problem, Minibatched) else None
+        self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
         self.diagnostics = Trace(DIAGNOSTICS)
         self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = _Finished.of(state), 0.0, np.inf
 
     def take(self, method: Any) -> None:
         """One iteration, and its row."""
+        if self.minibatched is not None:
+            self.minibatched.k = self.state.k + 1  # for its log
         start = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # all that comes out is checked, and named in an exception
             state = method.step(self.problem, self.state)
@@ -235,13 +251,13 @@ class _Run:
             self._diagnose(state)
 
     def _diagnose(self, state: State) -> None:
-        point = self.problem.linearize(state.x, state.y)
+        point = self.full.linearize(state.x, state.y)
         count = len(self.diagnostics["k"]) + 1
         self.diagnostics.append(
             k=state.k,
-            fun=self.problem.value(state.x, state.y),
+            fun=self.full.value(state.x, state.y),
             residual=norm2(point.A.matvec(state.v) - point.b),
-            lower_grad_norm=norm2(self.problem.lower_grad_y(state.x, state.y)),
+            lower_grad_norm=norm2(self.full.lower_grad_y(state.x, state.y)),
             n_hvp=count,
             n_grad=count,
         )
@@ -249,7 +265,7 @@ class _Run:
     def value(self) -> float:
         """f at what is finished."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.problem.value(self.finished.x, self.finished.y)
+            return self.full.value(self.finished.x, self.finished.y)
 
     def value_if_possible(self) -> float:
         """The same, NaN where it fails: beside an exception, which matters more."""
@@ -281,6 +297,7 @@ class _Run:
             status,
             f"{status.name}: {message}",
             self.trace,
+            [] if self.minibatched is None else [draw for draw in self.minibatched.log if draw.k <= done.k],
         )
 
 

@@ -227,6 +227,7 @@ def test_ctrl_c_before_anything_is_there(capsys, tmp_path, monkeypatch):
 )
 def test_errors_are_one_line_that_names_the_argument(capsys, monkeypatch, arguments, words):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setitem(sys.modules, "pooch", None)  # or "mnist" alone would download it
     try:
         code = main(["run", *arguments])
     except SystemExit as stopped:

@@ -1,7 +1,22 @@
 """Data: a small real set that travels with the package, readers for larger ones, splits and label noise."""
 
 from .digits import load_digits
+from .download import fetch
 from .idx import MnistLike, load_idx, load_mnist_like
+from .libsvm import load_libsvm
+from .newsgroups import Newsgroups, load_newsgroups, tfidf
 from .splits import corrupt_labels, stratified_split
 
-__all__ = ["MnistLike", "corrupt_labels", "load_digits", "load_idx", "load_mnist_like", "stratified_split"]
+__all__ = [
+    "MnistLike",
+    "Newsgroups",
+    "corrupt_labels",
+    "fetch",
+    "load_digits",
+    "load_idx",
+    "load_libsvm",
+    "load_mnist_like",
+    "load_newsgroups",
+    "stratified_split",
+    "tfidf",
+]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from ..datasets import corrupt_labels, load_digits, load_mnist_like, stratified_split
+from ..datasets import corrupt_labels, fetch, load_digits, load_mnist_like, stratified_split
 from ..inverse import lower_solution
 from ..minimize import BilevelResult, minimize
 from ..plotting import cleaning_figure
@@ -52,14 +52,14 @@ class Samples:
 def load_samples(settings: CleaningSettings) -> Samples:
     """The data of a job; the same for the same seed (the digits' split is the same for every seed)."""
     rng = np.random.default_rng(settings.seed)
-    if settings.data_dir is None:
+    if settings.job == "digits":
         images, labels = load_digits()
         train, val, test = stratified_split(labels, (600, 600, 597))
         X = images / 16.0
         X_test, labels_test = X[test], labels[test]
         origin = "UCI optical digits, stratified split, pixels / 16"
     else:
-        data = load_mnist_like(settings.data_dir, settings.job)
+        data = load_mnist_like(settings.data_dir or fetch(settings.job), settings.job)
         X, X_test = (_standardized(images) for images in (data.train_images, data.test_images))
         labels, labels_test = data.train_labels, data.test_labels
         train = np.arange(min(5000, len(X)))

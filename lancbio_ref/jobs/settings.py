@@ -79,7 +79,7 @@ class CleaningSettings(Settings):
     Parameters
     ----------
     data_dir : Path or None
-        Where the idx files are; None for the digits.
+        Where the idx files are; None for the digits, and where they are to be downloaded.
     corruption, regularization : float
         The fraction of wrong training labels; c in c‖y‖².
     """
@@ -120,10 +120,6 @@ def make_settings(job: str, given: dict[str, Any]) -> CleaningSettings | Synthet
             raise ArgumentError(_flag(name), f"given for {job}", f"this option with {where} only")
     if job in ("digits", "synthetic") and "data_dir" in chosen:
         raise ArgumentError("--data-dir", f"given for {job}", "no folder: this job's data travel with the package")
-    if job not in ("digits", "synthetic") and "data_dir" not in chosen:
-        raise ArgumentError(
-            "--data-dir", "nothing", f"the folder of the four idx files of {job} (see lancbio-ref run --help)"
-        )
     values = defaults | chosen
     if job == "synthetic":
         values["condition"] = as_number("--condition", values["condition"], least=1.0)  # θ and η depend on it

@@ -130,8 +130,10 @@ class AmIGOCG:
     inner_steps, inverse_steps : int
         N and Q.
 
-    Notes ----- The solve ends before its Q steps where ‖r_j‖ ≤ u‖b‖: the recurrence may go on shrinking, but b − A v,
-    which rounds at u‖A‖‖v‖, does not. It also ends where p_jᵀA p_j ≤ 0, keeping what it has, and the status says so.
+    Notes
+    -----
+    The solve ends before its Q steps where ‖r_j‖ ≤ u‖b‖: the recurrence may go on shrinking, but b − A v, which
+    rounds at u‖A‖‖v‖, does not. It also ends where p_jᵀA p_j ≤ 0, keeping what it has, and the status says so.
 
     On a mini-batched problem one batch serves the whole solve: with a fresh one a product, the residuals of the
     recurrence belong to no system, and the method diverges.
@@ -166,7 +168,7 @@ class AmIGOCG:
     def step(self, problem: Any, state: AmIGOCGState) -> AmIGOCGState:
         """One outer iteration."""
         new, point = _to_the_point(self, problem, state)
-        _conjugate_gradients(one_batch(point.A), new, self.inverse_steps)
+        _conjugate_gradients(one_batch(point.A), point.b, new, self.inverse_steps)
         return _descend(self, new, point)
 
 
@@ -197,17 +199,17 @@ def _descend(method: Any, new: Any, point: Any) -> Any:
     return new
 
 
-def _conjugate_gradients(A: LinearOperator, new: AmIGOCGState, steps: int) -> None:
+def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, steps: int) -> None:
     """Q steps for A d = r_0; v_{k−1} in ``new.v`` becomes v_k = v_{k−1} + d.
 
     r_0 is first scaled by a power of two to a norm near 1, which changes no digit, and lets no ‖r_j‖² underflow.
     """
-    new.r0 = new.b - A.matvec(new.v)
+    new.r0 = r0 = b - A.matvec(new.v)
     new.n_hvp += 1
-    exponent = math.frexp(norm2(new.r0))[1]
-    r = p = scale(new.r0, -exponent)
+    exponent = math.frexp(norm2(r0))[1]
+    r = p = scale(r0, -exponent)
     d, rho = np.zeros_like(r), float(r @ r)
-    floor = scale_number(unit_roundoff(r.dtype) * norm2(new.b), -exponent)
+    floor = scale_number(unit_roundoff(r.dtype) * norm2(b), -exponent)
     gammas, deltas = [], []
     for _ in range(steps):
         if norm2(r) <= floor or rho == 0:

@@ -55,8 +55,10 @@ class BSA:
     inner_steps, inverse_steps : int
         N and Q.
 
-    Notes ----- The products of an iteration are p, (Q − 1)/2 on average. On a mini-batched problem every factor I −
-    ηA draws its own batch.
+    Notes
+    -----
+    The products of an iteration are p, (Q − 1)/2 on average. On a mini-batched problem every factor I − ηA draws its
+    own batch.
 
     Examples
     --------

@@ -13,12 +13,13 @@ accuracy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..arguments import as_number
+from ..minibatch import fixed_batch
 from ..rounding import norm2
 from .base import State
 
@@ -41,8 +42,8 @@ class HJFBiOState(State):
         Gradients ∇_x g since the start; n_grad counts ∇_y g.
     """
 
-    y_next: np.ndarray | None = None
-    v_next: np.ndarray | None = None
+    y_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    v_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
     Av: np.ndarray | None = None
     Jv: np.ndarray | None = None
     direction_y: np.ndarray | None = None
@@ -64,16 +65,18 @@ class HJFBiO:
     difference : float
         δ.
 
-    Notes ----- The lower level must have `grad_x`; :class:`ArgumentError` is raised where it has none. No second
-    derivative is used: the products counted are zero. On a mini-batched problem the two gradients of a difference
-    must come from one batch, or their noise is divided by 2δ; that is for the problem to see to.
+    Notes
+    -----
+    The lower level must have `grad_x`; :class:`ArgumentError` is raised where it has none. No second derivative is
+    used: no product is counted. On a mini-batched problem the two gradients of a difference share a batch, or
+    their noise would be divided by 2δ. What is said of v_0 = 0 at :class:`SOBA` holds here too.
 
     Examples
     --------
     >>> import numpy as np
     >>> from lancbio_ref import minimize, problems
     >>> problem = problems.quadratic(2, 3, rng=0)
-    >>> options = dict(step_x=1.0, step_y=0.1, step_v=0.1, tol=1e-8)
+    >>> options = dict(step_x=0.2, step_y=0.1, step_v=0.1, tol=1e-8)
     >>> result = minimize(problem, [1.0, 1.0], np.zeros(3), method="hjfbio", maxiter=2000, **options)
     >>> result.success, bool(np.allclose(result.x, problem.stationary_point(), atol=1e-6))
     (True, True)
@@ -101,8 +104,9 @@ class HJFBiO:
         number = x.dtype.type
         delta = number(self.difference)
         ahead, behind = y + delta * v, y - delta * v
-        Av = (problem.lower_grad_y(x, ahead) - problem.lower_grad_y(x, behind)) / (2 * delta)
-        Jv = (problem.lower_grad_x(x, ahead) - problem.lower_grad_x(x, behind)) / (2 * delta)
+        for_A, for_J = fixed_batch(problem, "lower.hessian"), fixed_batch(problem, "lower.cross")
+        Av = (for_A.lower_grad_y(x, ahead) - for_A.lower_grad_y(x, behind)) / (2 * delta)
+        Jv = (for_J.lower_grad_x(x, ahead) - for_J.lower_grad_x(x, behind)) / (2 * delta)
         b, c, direction_y = problem.upper_grad_y(x, y), problem.upper_grad_x(x, y), problem.lower_grad_y(x, y)
         h, direction_v = c - Jv, Av - b
         v_next = v - number(self.step_v) * direction_v

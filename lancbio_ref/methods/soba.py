@@ -11,7 +11,7 @@ and h = ∇φ(x): the limit is the stationary point of φ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,8 @@ class SOBAState(State):
         D_y and D_v.
     """
 
-    y_next: np.ndarray | None = None
-    v_next: np.ndarray | None = None
+    y_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    v_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
     direction_y: np.ndarray | None = None
     direction_v: np.ndarray | None = None
 
@@ -46,6 +46,11 @@ class SOBA:
     ----------
     step_x, step_y, step_v : float
         λ, θ and η.
+
+    Notes
+    -----
+    h_k is formed with the v_k that iteration k begins with. So v_0 = 0 makes h_1 = ∇_x f; where that is zero, as it
+    is when f depends on y alone, :func:`lancbio_ref.minimize` takes it for convergence. Give another v_0.
 
     Examples
     --------

@@ -12,13 +12,13 @@ the singular values above C to C: the nearest matrices, in the Frobenius norm, t
 derivatives have.
 
 The estimates begin as the projected derivatives at z_1. Without noise they then stay equal to the current
-derivatives, whatever τ is, and the limit is the stationary point of φ: h = 0 stops x, and then y stops where ∇_y g =
-0.
+derivatives, whatever τ is, and the limit is the stationary point of φ: h = 0 stops x, and then y stops
+where ∇_y g = 0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
 from ..errors import ArgumentError
-from ..operators import one_batch
+from ..minibatch import fixed_batch
 from .base import State
 
 
@@ -52,7 +52,7 @@ class STABLEState(State):
         −H_yy⁻¹H_xyᵀ(x_{k+1} − x_k).
     """
 
-    y_next: np.ndarray | None = None
+    y_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
     A: np.ndarray | None = None
     J: np.ndarray | None = None
     A_before: np.ndarray | None = None
@@ -79,15 +79,14 @@ class STABLE:
         μ > 0. By default what the lower level gives as its modulus at z_k, without which :class:`ArgumentError` is
         raised.
     radius : float, optional
-        C > 0. By default what the lower level gives, or its structure proves, as a bound of ‖∇²_xy g‖ at z_k; H_xy
-        stays as it is where there is none.
+        C > 0. By default what the lower level gives as its bound of ‖∇²_xy g‖; H_xy stays as it is where there is none.
 
-    Notes ----- The matrices are formed by products with the unit vectors: n_y Hessian and n_y cross products a point,
-    and two points an iteration, except the first. The point z_{k−1} is evaluated again, because in the stochastic
-    method ∇²g(z_{k−1}; ξ_k) is not ∇²g(z_{k−1}; ξ_{k−1}). Each matrix is formed with one mini-batch where the
-    operators draw any. That z_{k−1} and z_k share *the same* one, ξ_k, is for the problem to see to, by handing out
-    the same batch at both; with independent batches the estimates stay unbiased, apart from the projections, but
-    their variance does not fall with τ.
+    Notes
+    -----
+    The matrices are formed by products with the unit vectors: n_y Hessian and n_y cross products a point, two points
+    an iteration, except the first. The point z_{k−1} is evaluated again, because in the stochastic method
+    ∇²g(z_{k−1}; ξ_k) is not ∇²g(z_{k−1}; ξ_{k−1}); on a mini-batched problem both points get the same batch, one for
+    H_yy and an independent one for H_xy.
 
     Examples
     --------
@@ -124,47 +123,67 @@ class STABLE:
         """One outer iteration."""
         x, y = state.x_next, state.y_next
         step = x.dtype.type
-        point = problem.linearize(x, y)
-        new = replace(state, k=state.k + 1, x=x, y=y, b=point.b, c=point.c, A=as_dense(point.A), J=as_dense(point.J))
-        points = 1
+        b, c, direction_y = problem.upper_grad_y(x, y), problem.upper_grad_x(x, y), problem.lower_grad_y(x, y)
+        sample = fixed_batch(problem, "lower.hessian")  # ξ_k, at both points
+        A, A_before = as_dense(sample.hessian(x, y)), None
+        H_yy = A
         if state.H_yy is not None:
-            points = 2
-            new.A_before = as_dense(problem.hessian(state.x, state.y))
-            new.J_before = as_dense(problem.cross(state.x, state.y))
-        self._estimate(point, new)
+            A_before = as_dense(sample.hessian(state.x, state.y))
+            H_yy = step(1 - self.momentum) * (state.H_yy - A_before) + A
+        sample = fixed_batch(problem, "lower.cross")
+        J, J_before = as_dense(sample.cross(x, y)), None
+        H_xy = J
+        if state.H_xy is not None:
+            J_before = as_dense(sample.cross(state.x, state.y))
+            H_xy = step(1 - self.momentum) * (state.H_xy - J_before) + J
 
-        new.v = _solve(new, point.b)
-        new.h = point.c - new.H_xy @ new.v
-        new.x_next = x - step(self.step_x) * new.h
-        new.direction_y = problem.lower_grad_y(x, y)
-        new.prediction = -_solve(new, new.H_xy.T @ (new.x_next - x))
-        new.y_next = y - step(self.step_y) * new.direction_y + new.prediction
+        mu, radius = self._bounds(problem, x, y)
+        values, vectors, H_yy = raise_eigenvalues(H_yy, mu)
+        H_xy = H_xy if radius is None else lower_singular_values(H_xy, radius)
 
-        new.n_hvp += points * y.size
-        new.n_cross += points * y.size
-        new.n_grad += 1
-        new.n_grad_upper += 1
-        return new
+        v = vectors @ ((vectors.T @ b) / values)  # H_yy⁻¹ b, no eigenvalue being below μ
+        h = c - H_xy @ v
+        x_next = x - step(self.step_x) * h
+        prediction = -(vectors @ ((vectors.T @ (H_xy.T @ (x_next - x))) / values))
+        products = y.size if A_before is None else 2 * y.size
+        return replace(
+            state,
+            k=state.k + 1,
+            x=x,
+            y=y,
+            v=v,
+            b=b,
+            c=c,
+            h=h,
+            A=A,
+            J=J,
+            A_before=A_before,
+            J_before=J_before,
+            H_yy=H_yy,
+            H_xy=H_xy,
+            eigenvalues=values,
+            eigenvectors=vectors,
+            direction_y=direction_y,
+            prediction=prediction,
+            x_next=x_next,
+            y_next=y - step(self.step_y) * direction_y + prediction,
+            n_hvp=state.n_hvp + products,
+            n_cross=state.n_cross + products,
+            n_grad=state.n_grad + 1,
+            n_grad_upper=state.n_grad_upper + 1,
+        )
 
-    def _estimate(self, point: Any, new: STABLEState) -> None:
-        """H_yy and H_xy of z_{k−1} in `new` become those of z_k."""
-        mu = point.mu if self.mu is None else self.mu
+    def _bounds(self, problem: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, float | None]:
+        """μ and C: the options, or what the lower level knows."""
+        mu = problem.lower_bound("mu", x, y) if self.mu is None else self.mu
         if mu is None:
             raise ArgumentError("mu", None, "a number > 0, since the lower level gives no modulus here")
-        radius = point.cross_norm if self.radius is None else self.radius
-        H_yy, H_xy = new.A, new.J
-        if new.H_yy is not None:
-            keep = new.A.dtype.type(1 - self.momentum)
-            H_yy = keep * (new.H_yy - new.A_before) + new.A
-            H_xy = keep * (new.H_xy - new.J_before) + new.J
-        new.eigenvalues, new.eigenvectors, new.H_yy = raise_eigenvalues(H_yy, float(mu))
-        new.H_xy = H_xy if radius is None else lower_singular_values(H_xy, float(radius))
+        return mu, problem.lower_bound("cross_norm", x, y) if self.radius is None else self.radius
 
 
 def as_dense(operator: LinearOperator) -> np.ndarray:
-    """The matrix of an operator, a product with each unit vector, all with one mini-batch."""
-    fixed = one_batch(operator)
-    return np.stack([fixed.matvec(e) for e in np.eye(operator.shape[1], dtype=operator.dtype)], axis=1)
+    """The matrix of an operator, by a product with each unit vector."""
+    return np.stack([operator.matvec(e) for e in np.eye(operator.shape[1], dtype=operator.dtype)], axis=1)
 
 
 def raise_eigenvalues(H: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -181,8 +200,3 @@ def lower_singular_values(H: np.ndarray, radius: float) -> np.ndarray:
     """P_{‖·‖₂ ≤ C}[H]; H itself where it lies inside."""
     left, values, right = np.linalg.svd(H, full_matrices=False)
     return H if values[0] <= radius else (left * np.minimum(values, values.dtype.type(radius))) @ right
-
-
-def _solve(new: STABLEState, right: np.ndarray) -> np.ndarray:
-    """H_yy⁻¹ r through the eigenvalues at hand, none of which is below μ."""
-    return new.eigenvectors @ ((new.eigenvectors.T @ right) / new.eigenvalues)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_integer, as_number
+from ..operators import one_batch
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
 from .base import State, gradient_steps
@@ -100,7 +101,8 @@ class SubBiO:
         )
         eta = point.dtype.type(self.step_v)
         new.S = orthonormal_pair(point.b, state.v - eta * point.A.matvec(state.v))
-        new.AS = np.stack([point.A.matvec(s) for s in new.S.T], axis=1) if new.S.size else np.zeros_like(new.S)
+        A = one_batch(point.A)  # with a batch a column the 2 × 2 matrix would not be symmetric
+        new.AS = np.stack([A.matvec(s) for s in new.S.T], axis=1) if new.S.size else np.zeros_like(new.S)
         new.n_hvp = state.n_hvp + 1 + new.S.shape[1]
         G = new.S.T @ new.AS
         new.projected = (G + G.T) / 2

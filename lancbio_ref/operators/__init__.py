@@ -5,6 +5,7 @@ from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank
 from .generalized_linear import GeneralizedLinear
 from .multinomial import DesignMatrix, MultinomialCross, MultinomialHessian
+from .scattered import ScatteredRows
 from .sparse import SparseOperator
 from .spectrum import PrescribedSpectrum
 
@@ -17,6 +18,7 @@ __all__ = [
     "MultinomialCross",
     "MultinomialHessian",
     "PrescribedSpectrum",
+    "ScatteredRows",
     "SparseOperator",
     "StructuredOperator",
     "as_operator",

@@ -1,16 +1,19 @@
 """Bilevel problems with derivatives, proven constants and, where there are any, closed forms."""
 
 from .data_cleaning import DataCleaning, data_cleaning
+from .logistic import Logistic, logistic
 from .quadratic import Quadratic, quadratic, quadratic_from_arrays
 from .ridge import Ridge, random_ridge, ridge
 from .synthetic import Synthetic, synthetic, synthetic_from_arrays
 
 __all__ = [
     "DataCleaning",
+    "Logistic",
     "Quadratic",
     "Ridge",
     "Synthetic",
     "data_cleaning",
+    "logistic",
     "quadratic",
     "quadratic_from_arrays",
     "random_ridge",

@@ -1,9 +1,9 @@
 """Labelled samples and what linear classifiers make of them: losses, probabilities, residuals, gradients.
 
-Multinomial, with logits s_i = Y x_i ∈ R^C:   CE_i = log Σ_c exp s_ic − s_{i,l_i},   r_i = softmax(s_i) − e_{l_i}
-Binary, with one logit s_i = y·x_i:            CE_i = log(1 + exp(−t_i s_i)),          r_i = −t_i σ(−t_i s_i),   t_i = 2l_i − 1
+    several classes, s_i = Y x_i ∈ R^C:   CE_i = log Σ_c exp s_ic − s_{i,l_i},   r_i = softmax(s_i) − e_{l_i}
+    two classes, s_i = y·x_i ∈ R:         CE_i = log(1 + exp(−t_i s_i)),         r_i = −t_i σ(−t_i s_i)
 
-and in both cases ∇_Y Σ_i w_i CE_i = Σ_i w_i r_i x_iᵀ.
+with t_i = 2l_i − 1, and in both cases ∇_Y Σ_i w_i CE_i = Σ_i w_i r_i x_iᵀ.
 """
 
 from __future__ import annotations

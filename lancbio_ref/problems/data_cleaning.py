@@ -20,8 +20,8 @@ from ..arguments import as_generator, as_integer, as_number
 from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..minibatch import as_indices
-from ..operators.multinomial import ROUND_UP, MultinomialCross, MultinomialHessian, curvature_bound
-from ..operators.scattered import ScatteredRows
+from ..operators import MultinomialCross, MultinomialHessian, ScatteredRows
+from ..operators.multinomial import ROUND_UP, curvature_bound
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2
 from .classification import Fit, LabelledSet

@@ -21,9 +21,10 @@ from scipy.linalg import cho_factor, cho_solve
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
+from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator
-from ..problem import BilevelProblem, LowerLevel, UpperLevel
+from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
 
 EXP_UNITS = 8  # NumPy documents at most 4 units in the last place for its exponential; twice that is taken
@@ -45,7 +46,7 @@ class Ridge(BilevelProblem):
     -----
     μ(x) = min exp(x_j), since XᵀX is positive semidefinite; L(x) = ‖XᵀX/n‖ + max exp(x_j), and ‖J‖ = max |exp(x_j)
     y_j|. All three are proven, the exponential's own error included. ∇²_xy g moves in y at the rate max exp(x_j),
-    which no constant bounds over all x, so there are no Lipschitz constants and no `lower_level_bound`.
+    which no constant bounds over all x: the Lipschitz constants are those of a point, and its linearization has them.
     """
 
     def __init__(self, X_train: Any, t_train: np.ndarray, X_val: Any, t_val: np.ndarray) -> None:
@@ -53,6 +54,7 @@ class Ridge(BilevelProblem):
         n, p = X_train.shape
         self.n_x, self.n_samples = p, (X_val.shape[0], n)
         self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
+        self._whole = True  # of a batch, the norm of the validation data would cost more than the batch
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
         lower = LowerLevel(
             grad_y=self._g_grad_y,
@@ -82,11 +84,16 @@ class Ridge(BilevelProblem):
             No rows, rows that are not increasing or not there.
         """
         data = [self.X_train, self.t_train, self.X_val, self.t_val]
-        for name, rows, first, total in (("lower", lower, 0, self.n_samples[1]), ("upper", upper, 2, self.n_samples[0])):
+        for name, rows, first, total in (
+            ("lower", lower, 0, self.n_samples[1]),
+            ("upper", upper, 2, self.n_samples[0]),
+        ):
             if rows is not None:
                 chosen = as_indices(name, rows, total)
                 data[first : first + 2] = data[first][chosen], data[first + 1][chosen]
-        return Ridge(*data)
+        batch = Ridge(*data)
+        batch._whole = False
+        return batch
 
     # -- closed forms ----------------------------------------------------------------------
 
@@ -116,6 +123,20 @@ class Ridge(BilevelProblem):
         return as_vector("x", x, self.n_x)
 
     # -- the two levels --------------------------------------------------------------------
+
+    def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
+        """The linearization, with the Lipschitz constants that hold at this x: of J = diag(exp(x) ∘ y), max exp(x_j)."""
+        point = super().linearize(x, y)
+        if not self._whole:
+            return point
+        largest = Proven(float(exponential(x).max()) * (1 + EXP_UNITS * unit_roundoff(x.dtype)))
+        point.lipschitz = LipschitzConstants(Proven(0.0), self._validation_norm, largest, Proven(0.0))
+        return point
+
+    @cached_property
+    def _validation_norm(self) -> Proven:
+        weights = np.full(self.n_samples[0], self._weight_val)
+        return Proven(GeneralizedLinear(self.X_val, weights, 0.0).norm_bound())
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
         r = self.X_val @ y - self.t_val

@@ -27,7 +27,7 @@ from scipy.sparse.linalg import LinearOperator
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..linearization import Linearization
-from ..operators import DenseOperator, DiagonalLowRank, as_operator, structure_of
+from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_operator, structure_of
 from ..operators.proofs import certify_mu, rayleigh_quotient
 from ..problem import BilevelProblem, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2, unit_roundoff
@@ -44,7 +44,7 @@ class Synthetic(BilevelProblem):
     G : LinearOperator, shape (n, n)
     gamma : float
     lowest, norm : float or None
-        Bounds λ_min(G) ≥ lowest and ‖G‖₂ ≤ norm, as far as they are known.
+        Bounds λ_min(G) ≥ lowest and ‖G‖₂ ≤ norm, as far as they are known; what follows from a Proven one is Proven.
     mu : float or None
         The caller's modulus; worked out from `lowest` where None.
 
@@ -143,19 +143,19 @@ class Synthetic(BilevelProblem):
 
     # -- bounds ----------------------------------------------------------------------------
 
-    def _modulus(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+    def _modulus(self, x: np.ndarray, y: np.ndarray) -> float | None:
         """λ_min(G) + min e − γ, less the rounding of A; None where that proves nothing."""
         if self._lowest is None:
             return None
         mu = self._lowest + float(self.ridge.min()) - self.gamma - self._rounding(x, y, self._lowest)
-        return Proven(mu) if mu > 0 else None
+        return type(self._lowest)(mu) if mu > 0 else None
 
-    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> float | None:
         """‖G‖ + max|e| + γ + ½ max x², and the rounding of A; None where ‖G‖ is not known."""
         if self._norm is None:
             return None
         largest = float(np.abs(self.ridge).max()) + self.gamma + 0.5 * float(np.abs(x).max()) ** 2
-        return Proven(self._norm + largest + self._rounding(x, y, self._norm))
+        return type(self._norm)(self._norm + largest + self._rounding(x, y, self._norm))
 
     def _rounding(self, x: np.ndarray, y: np.ndarray, of_G: float) -> float:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
@@ -170,11 +170,8 @@ def softmax(z: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum()
 
 
-def synthetic(n: int, condition: float, *, gamma: float = 0.5, rng: Any = None) -> Synthetic:
+def synthetic(n: int, condition: float, *, gamma: float = 0.5, matrix_free: bool = False, rng: Any = None) -> Synthetic:
     """The paper's synthetic problem: a ~ U(−5, 5), d ~ U(0.1, 1.1), e ~ γ U(0, 1), G = Q diag(linspace(1, κ, n)) Qᵀ.
-
-    Q is the orthogonal factor of a Gaussian matrix, and G is dense: 8n² bytes, and O(n³) operations here and now. For
-    more, pass a :class:`~lancbio_ref.operators.PrescribedSpectrum` to :func:`synthetic_from_arrays`.
 
     Parameters
     ----------
@@ -183,13 +180,24 @@ def synthetic(n: int, condition: float, *, gamma: float = 0.5, rng: Any = None) 
         κ ≥ 1, the largest eigenvalue of G.
     gamma : float
         γ ≥ 0; g is strongly convex in y where γ < 1.
+    matrix_free : bool
+        False: Q is the orthogonal factor of a Gaussian matrix and G is dense, 8n² bytes, and O(n³) operations here and
+        now. True: Q is made of two signed cosine transforms (:class:`~lancbio_ref.operators.PrescribedSpectrum`); no
+        matrix is formed, a product costs O(n log n), and n = 10⁶ is possible.
     rng : None, int or numpy.random.Generator
 
     Returns
     -------
     Synthetic
-        Its `mu`, `smoothness` and `cross_norm` are proven: λ_min and λ_max of the G that was formed come from two
-        Cholesky factorizations (Rump 2006). `mu` is None where n²κ is so large that these show nothing.
+        Dense: `mu`, `smoothness` and `cross_norm` are proven; λ_min and λ_max of the G that was formed come from two
+        Cholesky factorizations (Rump 2006), and `mu` is None where n²κ is so large that these show nothing.
+        Matrix-free: only `cross_norm` is. The spectrum of the operator in hand is linspace(1, κ, n) up to the rounding
+        of four transforms, for which 16 u log₂(2n) κ is allowed. That is not proven, and no certificate says so.
+
+    Raises
+    ------
+    ArgumentError
+        n < 1, κ < 1, γ < 0, `matrix_free` that is no bool.
 
     Examples
     --------
@@ -200,16 +208,29 @@ def synthetic(n: int, condition: float, *, gamma: float = 0.5, rng: Any = None) 
     True
     >>> float(round(problem.lower.mu(x, y) - problem.ridge.min(), 9))  # λ_min(G) − γ
     0.5
+    >>> problems.synthetic(10**5, 100.0, matrix_free=True, rng=0).n_x
+    100000
     """
     n, condition = as_integer("n", n, least=1), as_number("condition", condition, least=1.0)
     gamma, rng = as_number("gamma", gamma, least=0.0), as_generator(rng)
+    if not isinstance(matrix_free, bool):
+        raise ArgumentError("matrix_free", repr(matrix_free), "True or False")
     coef, scale_x = rng.uniform(-5, 5, n), rng.uniform(0.1, 1.1, n)
     ridge = gamma * rng.uniform(0, 1, n)
-    Q, _ = np.linalg.qr(rng.standard_normal((n, n)))
-    G = (Q * np.linspace(1.0, condition, n)) @ Q.T
-    G = (G + G.T) / 2
-    lowest, norm = proven_ends(G, 1.0, condition if n > 1 else 1.0)
-    return Synthetic(coef, scale_x, ridge, DenseOperator(G), gamma, lowest=lowest, norm=norm)
+    spectrum = np.linspace(1.0, condition, n)
+    lowest: float
+    norm: float
+    G: LinearOperator
+    if matrix_free:
+        G, rounding = PrescribedSpectrum(spectrum, rng), 16 * 2.0**-53 * math.log2(2 * n) * condition
+        lowest, norm = 1.0 - rounding, float(spectrum[-1]) + rounding
+    else:
+        Q, _ = np.linalg.qr(rng.standard_normal((n, n)))
+        dense = (Q * spectrum) @ Q.T
+        dense = (dense + dense.T) / 2
+        G = DenseOperator(dense)
+        lowest, norm = proven_ends(dense, 1.0, float(spectrum[-1]))
+    return Synthetic(coef, scale_x, ridge, G, gamma, lowest=lowest, norm=norm)
 
 
 def synthetic_from_arrays(
@@ -271,14 +292,14 @@ def synthetic_from_arrays(
             raise ArgumentError("G", found, "a positive number")
         lowest, norm = proven_ends(entries, float(values[0]), float(values[-1]))
     elif (structure := structure_of(operator)) is not None:
-        norm = structure.norm_bound()
+        norm = Proven(structure.norm_bound())
     return Synthetic(coef, scale_x, ridge, operator, gamma, lowest=lowest, norm=norm, mu=mu)
 
 
-def proven_ends(G: np.ndarray, smallest: float, largest: float) -> tuple[float, float]:
+def proven_ends(G: np.ndarray, smallest: float, largest: float) -> tuple[Proven, Proven]:
     """Proven bounds λ_min(G) ≥ lowest and ‖G‖₂ ≤ norm, from estimates of the extreme eigenvalues."""
     lowest, highest = proven_smallest(G, smallest), -proven_smallest(-G, -largest)
-    return lowest, min(max(highest, -lowest), DenseOperator(G).norm_bound())
+    return Proven(lowest), Proven(min(max(highest, -lowest), DenseOperator(G).norm_bound()))
 
 
 def proven_smallest(G: np.ndarray, estimate: float) -> float:

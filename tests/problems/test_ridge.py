@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lancbio_ref import ArgumentError, Proven, problems
+from lancbio_ref import ArgumentError, CertificateStatus, Proven, hypergradient, problems
 
 
 @pytest.fixture
@@ -112,3 +112,15 @@ def test_bad_sizes():
         problems.random_ridge(3, 3, 0)
     with pytest.raises(ArgumentError, match="noise"):
         problems.random_ridge(3, 3, 1, noise=-1.0)
+
+
+def test_lower_level_bound_at_an_inexact_y():
+    problem = problems.random_ridge(20, 15, 6, rng=1)
+    rng = np.random.default_rng(2)
+    for size in (1e-10, 1e-5, 1e-2):
+        x = rng.standard_normal(6)
+        y = problem.solution(x) + size * rng.standard_normal(6)
+        found = hypergradient(problem, x, y, rtol=0)
+        assert found.certificate.lower_level == CertificateStatus.GIVEN
+        error = np.linalg.norm(found.value - problem.hypergradient(x))
+        assert error <= found.error_bound + found.lower_level_bound <= 1e4 * size

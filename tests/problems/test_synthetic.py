@@ -1,6 +1,7 @@
 """The paper's synthetic problem: formulas against automatic ones in 60 digits, proven bounds, refusals."""
 
 import sys
+import tracemalloc
 
 import mpmath
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import aslinearoperator
 
-from lancbio_ref import ArgumentError, Proven, problems
+from lancbio_ref import ArgumentError, Proven, minimize, problems
 from lancbio_ref.operators import PrescribedSpectrum, structure_of
 from lancbio_ref.problems.synthetic import softmax
 from tests.exact import smallest_eigenvalue_exceeds
@@ -158,16 +159,6 @@ def test_a_g_that_is_no_array(kind):
     assert report.ok, str(report)
 
 
-def test_a_million_unknowns_need_no_matrix():
-    n = 10**6
-    rng = np.random.default_rng(0)
-    G = PrescribedSpectrum(np.linspace(1, 1e5, n), rng)
-    problem = problems.synthetic_from_arrays(rng.uniform(-5, 5, n), rng.uniform(0.1, 1.1, n), rng.random(n) / 2, G, 0.5)
-    x, y, v = problem.initial_point(rng)
-    point = problem.linearize(x, y)
-    assert np.isfinite(point.A.matvec(v)).all() and point.cross_norm < 2
-
-
 def test_published_distributions():
     problem = problems.synthetic(200, 1e5, rng=4)
     assert np.abs(problem.coef).max() < 5 and problem.scale_x.min() > 0.1 and problem.scale_x.max() < 1.1
@@ -221,3 +212,35 @@ def test_bad_sizes():
         with pytest.raises(ArgumentError) as raised:
             problems.synthetic(*arguments)
         assert raised.value.argument == name
+
+
+def test_matrix_free_is_the_same_problem_with_another_rotation():
+    dense, free = (problems.synthetic(60, 200.0, rng=3, matrix_free=flag) for flag in (False, True))
+    for name in ("coef", "scale_x", "ridge"):
+        np.testing.assert_array_equal(getattr(dense, name), getattr(free, name))
+    G = free.G @ np.eye(60)
+    np.testing.assert_allclose(np.linalg.eigvalsh((G + G.T) / 2), np.linspace(1, 200, 60), rtol=1e-12)
+    x, y, _ = free.initial_point(rng=1)
+    assert free.check(x, y, rng=2).ok
+    point = free.linearize(x, y)
+    A = np.stack([point.A.matvec(e) for e in np.eye(60)])
+    eigenvalues = np.linalg.eigvalsh((A + A.T) / 2)
+    assert point.mu <= eigenvalues[0] and eigenvalues[-1] <= point.smoothness
+    assert point.mu == pytest.approx(dense.linearize(x, y).mu, rel=1e-9)
+    kinds = [isinstance(bound, Proven) for bound in (point.mu, point.smoothness, point.cross_norm)]
+    assert kinds == [False, False, True]  # nothing is proven of four floating-point transforms
+    assert str(point.hypergradient().certificate.error) == "estimated"
+    with pytest.raises(ArgumentError, match="matrix_free"):
+        problems.synthetic(3, 2.0, matrix_free=1)
+
+
+def test_a_million_variables_fit():
+    """Every vector is 8 MB; a dense G would be 8 TB."""
+    tracemalloc.start()
+    problem = problems.synthetic(10**6, 1e5, matrix_free=True, rng=0)
+    x, y, _ = problem.initial_point(rng=1)
+    result = minimize(problem, x, y, maxiter=1, step_x=1.0, step_y=1e-5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * 8e6
+    assert np.isfinite(result.hypergradient).all() and result.n_hvp == 2

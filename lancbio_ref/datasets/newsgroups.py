@@ -1,0 +1,164 @@
+"""The 20 Newsgroups posts ("bydate") as tf-idf vectors, from the word counts of a file, sparse from end to end."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import ArgumentError
+from .splits import stratified_split
+
+FILE = "20newsgroups_counts.npz"
+KEYS = tuple(f"{part}_{key}" for part in ("train", "test") for key in ("data", "indices", "indptr", "shape", "target"))
+
+
+@dataclass(frozen=True)
+class Newsgroups:
+    """Three sets of posts.
+
+    Parameters
+    ----------
+    X_train, X_val, X_test : csr_array, shape (n, p), float64
+        Rows of length 1.
+    labels_train, labels_val, labels_test : ndarray, shape (n,), int64
+        Groups 0..19.
+    class_names : tuple of str
+    """
+
+    X_train: sp.csr_array
+    labels_train: np.ndarray
+    X_val: sp.csr_array
+    labels_val: np.ndarray
+    X_test: sp.csr_array
+    labels_test: np.ndarray
+    class_names: tuple[str, ...]
+
+
+def load_newsgroups(directory: str | os.PathLike, rng: Any = 0) -> Newsgroups:
+    """20 Newsgroups as in the paper: 5657 posts to train, 5657 to validate, 7532 to test, 130107 words.
+
+    Parameters
+    ----------
+    directory : str or path-like
+        Holds ``20newsgroups_counts.npz``, or a folder ``20newsgroups`` that does: the CSR arrays of the counts,
+        ``{train,test}_{data,indices,indptr,shape,target}``, and ``target_names``.
+    rng : None, int or numpy.random.Generator, default 0
+        Of the split of the 11314 training posts into halves, stratified by group; the default gives the same in every
+        run.
+
+    Returns
+    -------
+    Newsgroups
+        tf-idf by :func:`tfidf`, the document frequencies being those of all training posts.
+
+    Raises
+    ------
+    ArgumentError
+        No such file, a damaged one, arrays that are missing or make no CSR matrix of counts.
+    """
+    folders = (Path(directory), Path(directory, "20newsgroups"))
+    path = next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    if path is None:
+        raise ArgumentError("directory", f"no {FILE} in {folders[0]} or {folders[1]}", "the folder of that file")
+    arrays = _read(path)
+    names = tuple(arrays["target_names"].tolist())
+    counts = {part: _counts(path, part, arrays) for part in ("train", "test")}
+    labels = {part: _labels(path, part, arrays, counts[part].shape[0], len(names)) for part in counts}
+    if counts["train"].shape[1] != counts["test"].shape[1]:
+        widths = f"{counts['train'].shape[1]} and {counts['test'].shape[1]} words"
+        raise ArgumentError(str(path), widths, "training and test counts of the same words")
+    half = counts["train"].shape[0] // 2
+    X, train_labels = tfidf(counts["train"]), labels["train"]
+    train, val = stratified_split(train_labels, (half, half), rng)
+    X_test = tfidf(counts["test"], counts["train"])
+    return Newsgroups(X[train], train_labels[train], X[val], train_labels[val], X_test, labels["test"], names)
+
+
+def tfidf(counts: Any, reference: Any = None) -> sp.csr_array:
+    """Rows t_j · idf_j, divided by their length; idf_j = log((1 + n)/(1 + n_j)) + 1.
+
+    t_j is how often word j occurs in the post, n_j the number of reference posts with it, n the number of those posts.
+    (The smoothed form of Spärck Jones' weights, as scikit-learn's ``TfidfTransformer`` computes it by default.)
+
+    Parameters
+    ----------
+    counts : sparse matrix or array_like, shape (m, p)
+        Non-negative.
+    reference : the same, shape (n, p), optional
+        `counts` by default.
+
+    Returns
+    -------
+    csr_array, shape (m, p), float64
+        Rows of 2-norm 1; of posts without words, 0.
+
+    Raises
+    ------
+    ArgumentError
+        Numbers of words that differ.
+
+    Examples
+    --------
+    The first word is in both posts and counts 1, the second in one and counts 1 + log(3/2):
+
+    >>> from lancbio_ref.datasets import tfidf
+    >>> tfidf([[1, 1], [2, 0]]).toarray().round(4)
+    array([[0.5797, 0.8148],
+           [1.    , 0.    ]])
+    """
+    X = sp.csr_array(counts, dtype=np.float64, copy=True)
+    X.sum_duplicates()
+    known = X if reference is None else sp.csr_array(reference)
+    if known.shape[1] != X.shape[1]:
+        raise ArgumentError("reference", f"{known.shape[1]} words", f"{X.shape[1]}")
+    documents = np.bincount(known.indices[known.data != 0], minlength=known.shape[1])
+    idf = np.log((1 + known.shape[0]) / (1 + documents)) + 1
+    X.data *= idf[X.indices]
+    lengths = np.sqrt(X.power(2).sum(axis=1))
+    X.data /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(X.indptr))
+    return X
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        # opened here: np.load leaves a damaged file open
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            missing = [key for key in (*KEYS, "target_names") if key not in file]
+            if missing:
+                raise ArgumentError(str(path), "no array " + ", ".join(missing), "all of " + ", ".join(KEYS))
+            return {key: file[key] for key in (*KEYS, "target_names")}
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, TypeError, AttributeError) as error:
+        raise ArgumentError(str(path), f"unreadable ({error})", "an intact npz file") from None
+    except ValueError as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ArgumentError(str(path), f"unreadable ({error})", "an npz file without pickled objects") from None
+
+
+def _counts(path: Path, part: str, arrays: dict[str, np.ndarray]) -> sp.csr_array:
+    data, indices, indptr, shape = (arrays[f"{part}_{key}"] for key in ("data", "indices", "indptr", "shape"))
+    try:
+        X = sp.csr_array((data, indices, indptr), shape=tuple(int(size) for size in shape))
+        X.check_format(full_check=True)
+    except (ValueError, TypeError, IndexError) as error:
+        raise ArgumentError(f"{path}, {part}", f"no CSR matrix ({error})", "a CSR matrix of counts") from None
+    if X.data.dtype.kind not in "iu" or X.data.min(initial=0) < 0 or X.nnz == 0:
+        found = f"{X.data.dtype} from {X.data.min(initial=0)}, {X.nnz} entries"
+        raise ArgumentError(f"{path}, {part}_data", found, "counts: non-negative integers, at least one")
+    return X
+
+
+def _labels(path: Path, part: str, arrays: dict[str, np.ndarray], n: int, n_classes: int) -> np.ndarray:
+    labels = arrays[f"{part}_target"]
+    fits = labels.shape == (n,) and labels.dtype.kind in "iu"
+    if not fits or labels.min() < 0 or labels.max() >= n_classes:
+        found = f"{labels.dtype} of shape {labels.shape}"
+        raise ArgumentError(f"{path}, {part}_target", found, f"{n} integers in 0..{n_classes - 1}")
+    return labels.astype(np.int64)

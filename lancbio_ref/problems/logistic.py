@@ -1,0 +1,298 @@
+"""Logistic regression with exponential ℓ2 weights, which validation data tune.
+
+    f(y) = mean_i CE_i(y)                                             on validation data
+    g(x, y) = mean_i CE_i(y) + 1/(2Cp) Σ_{c,j} exp(x_{k(c,j)}) y_cj²  on training data
+
+k(c, j) = 1, j or c: one weight in all, one a feature, one a class (n_x = 1, p or C). With 20 Newsgroups and one weight
+a feature this is the problem of Grazzi et al. (ICML 2020) and of the LancBiO paper. Two classes have one vector
+y ∈ R^p and one logit, and C = 1 in the formula. With D_cj = exp(x_{k(c,j)})/(Cp),
+
+    ∇_y g = mean_i r_i x_iᵀ + D ∘ Y,     A V = (mean's Hessian) V + D ∘ V,     (J V)_k = Σ_{k(c,j) = k} D_cj Y_cj V_cj
+
+and λ_min(A) ≥ min D. 1/n, 1/m and 1/(Cp) mean these numbers rounded, once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..arguments import as_choice, as_integer
+from ..errors import ArgumentError
+from ..linearization import Linearization
+from ..minibatch import as_indices
+from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
+from ..operators.multinomial import ROUND_UP, curvature_bound, row_norms
+from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
+from ..rounding import Proven, norm2, unit_roundoff
+from .classification import BinaryFit, Fit, LabelledSet
+from .ridge import EXP_UNITS, exponential
+
+AXES = {"all": None, "feature": 0, "class": 1}  # what (C, p) arrays are summed over for one number a weight
+
+
+class Logistic(BilevelProblem):
+    """What :func:`logistic` returns: the problem and its data.
+
+    Attributes
+    ----------
+    n_x, n_y : int
+        1, p or C; C p, and p for two classes.
+    n_classes : int
+        C, 2 included.
+    weights : str
+    n_samples : tuple of int
+        Validation and training samples, as `minibatch` counts them.
+    train, validation : LabelledSet
+
+    Notes
+    -----
+    *μ, L, ‖J‖* are proven, the exponential's own error included: μ(x) = min D, for the rest of A is positive
+    semidefinite for the floats in hand (:func:`~lancbio_ref.operators.multinomial.softmax`); L(x) = max D + the
+    curvature of the mean, at most ½ min(mean ‖x_i‖², ‖X‖²/n), half that for two classes; ‖J‖ = max_k ‖(D ∘ Y)_k‖ over
+    the blocks of k(c, j) = k, for J Jᵀ is diagonal.
+
+    *Lipschitz constants*, at a given x: fx = 0 and fy = the curvature of f; gxy = max D, for J is linear in y; gyy =
+    max‖x_i‖ ‖X‖²/n times 1/√2, the third cumulant of a softmax (see :func:`~lancbio_ref.problems.data_cleaning`), or
+    for two classes times max|σ″| = 1/(6√3).
+    """
+
+    def __init__(
+        self, train: LabelledSet, validation: LabelledSet, n_classes: int, weights: str, *, is_batch: bool = False
+    ) -> None:
+        self.train, self.validation, self.n_classes, self.weights = train, validation, n_classes, weights
+        self.n_samples, self._is_batch = (len(validation), len(train)), is_batch
+        p, vectors = train.design.shape[1], 1 if n_classes == 2 else n_classes
+        self._shape, self._axis = (vectors, p), AXES[weights]
+        self.n_x = {"all": 1, "feature": p, "class": vectors}[weights]
+        upper = UpperLevel(
+            value=lambda x, y: float(np.mean(self._fit(validation, y).losses)),
+            grad_x=lambda x, y: np.zeros_like(x),
+            grad_y=lambda x, y: self._fit(validation, y).gradient(_equal(validation, y)),
+        )
+        lower = LowerLevel(
+            value=self._value,
+            grad_x=lambda x, y: 0.5 * self._sum(self._penalty(x) * y.reshape(self._shape) ** 2),
+            grad_y=lambda x, y: self._gradient(x, y, self._fit(train, y)),
+            hessian=lambda x, y: self._hessian(x, y, self._fit(train, y)),
+            cross=self._cross,
+            mu=self._modulus,
+            smoothness=self._smoothness,
+            cross_norm=self._cross_norm,
+        )
+        super().__init__(upper, lower, n_y=vectors * p)
+
+    def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
+        """(A, J, b, c) from one product with the training data."""
+        fit = self._fit(self.train, y)
+        point = Linearization(
+            self._operator("lower.hessian", lambda x, y: self._hessian(x, y, fit), x, y, (y.size, y.size)),
+            self.cross(x, y),
+            self.upper_grad_y(x, y),
+            self.upper_grad_x(x, y),
+            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._gradient(x, y, fit), x, y, y.size),
+            mu=lambda: self.lower_bound("mu", x, y),
+            smoothness=lambda: self.lower_bound("smoothness", x, y),
+            cross_norm=lambda: self.lower_bound("cross_norm", x, y),
+        )
+        point.lipschitz, point.y_norm = None if self._is_batch else self._lipschitz_constants(x), norm2(y)
+        return point
+
+    def minibatch(self, *, upper: Any = None, lower: Any = None) -> Logistic:
+        """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
+
+        Its gradients and products have those of the whole problem as their mean over all batches of one size. It
+        carries no Lipschitz constants.
+
+        Parameters
+        ----------
+        upper, lower : array_like of int, optional
+            Rows of the validation and of the training samples, increasing.
+
+        Raises
+        ------
+        ArgumentError
+            No rows, rows that are not increasing or not there.
+        """
+        train, validation = self.train, self.validation
+        if lower is not None:
+            train = train.rows(as_indices("lower", lower, len(train)))
+        if upper is not None:
+            validation = validation.rows(as_indices("upper", upper, len(validation)))
+        return Logistic(train, validation, self.n_classes, self.weights, is_batch=True)
+
+    def accuracy(self, y: np.ndarray, X: Any, labels: np.ndarray) -> float:
+        """The fraction of the samples X that parameters y put into their class."""
+        scores = X @ np.asarray(y).reshape(self._shape).T
+        found = (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
+        return float(np.mean(found == labels))
+
+    # -- the two levels --------------------------------------------------------------------
+
+    def _fit(self, data: LabelledSet, y: np.ndarray) -> Any:
+        return BinaryFit(data, y) if self.n_classes == 2 else Fit(data, y.reshape(self._shape))
+
+    def _penalty(self, x: np.ndarray) -> np.ndarray:
+        """D, in a shape that fits (C, p): (1, 1), (1, p) or (C, 1)."""
+        d = exponential(x) * x.dtype.type(1 / math.prod(self._shape))
+        return d[:, None] if self.weights == "class" else d[None, :]
+
+    def _sum(self, array: np.ndarray) -> np.ndarray:
+        """Over (c, j) with k(c, j) = k."""
+        return np.atleast_1d(array.sum(axis=self._axis))
+
+    def _value(self, x: np.ndarray, y: np.ndarray) -> float:
+        penalty = 0.5 * float((self._penalty(x) * y.reshape(self._shape) ** 2).sum())
+        return float(np.mean(self._fit(self.train, y).losses)) + penalty
+
+    def _gradient(self, x: np.ndarray, y: np.ndarray, fit: Any) -> np.ndarray:
+        return fit.gradient(_equal(self.train, y)) + (self._penalty(x) * y.reshape(self._shape)).ravel()
+
+    def _hessian(self, x: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
+        D, w = np.broadcast_to(self._penalty(x), self._shape).ravel(), _equal(self.train, y)
+        if self.n_classes == 2:
+            return GeneralizedLinear(self.train.design.X, w * fit.curvatures, D)
+        return DiagonalLowRank(D, base=MultinomialHessian(self.train.design, fit.P, w))
+
+    def _cross(self, x: np.ndarray, y: np.ndarray) -> WeightCross:
+        return WeightCross(self._penalty(x) * y.reshape(self._shape), self._axis)
+
+    # -- bounds ----------------------------------------------------------------------------
+
+    def _modulus(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        """min D, less the errors of exp and of one product; None where those are all there is."""
+        limits, smallest = np.finfo(x.dtype), float(self._penalty(x).min())
+        mu = smallest * (1 - (EXP_UNITS + 2) * unit_roundoff(x.dtype)) - float(limits.smallest_subnormal)
+        return Proven(mu) if mu > 0 else None
+
+    def _largest(self, x: np.ndarray) -> float:
+        """max D, rounded up."""
+        size = float(self._penalty(x).max()) * (1 + (EXP_UNITS + 2) * unit_roundoff(x.dtype))
+        return (size + float(np.finfo(x.dtype).smallest_subnormal)) * ROUND_UP
+
+    def _curvature(self, data: LabelledSet) -> float:
+        """‖mean's Hessian‖, rounded up: ½ min(mean ‖x_i‖², ‖X‖²/n), or ¼, for σ′ ≤ ¼."""
+        n = len(data)
+        bound = curvature_bound(data.design, np.full(n, 1 / n)) * ROUND_UP
+        return bound / 2 * ROUND_UP if self.n_classes == 2 else bound
+
+    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven:
+        return Proven((self._curvature(self.train) + self._largest(x)) * ROUND_UP)
+
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven:
+        u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
+        underflow = y.size * float(np.finfo(np.result_type(x, y)).smallest_normal)
+        return Proven(self._cross(x, y).norm_bound() * (1 + (EXP_UNITS + 4) * u) + underflow)
+
+    def _lipschitz_constants(self, x: np.ndarray) -> LipschitzConstants:
+        design, n = self.train.design, len(self.train)
+        cumulant = 1 / (6 * math.sqrt(3)) if self.n_classes == 2 else 1 / math.sqrt(2)
+        return LipschitzConstants(
+            fx=Proven(0.0),
+            fy=Proven(self._curvature(self.validation)),
+            gxy=Proven(self._largest(x)),
+            gyy=Proven(cumulant * float(design.row_norms.max()) * design.norm**2 / n * ROUND_UP),
+        )
+
+
+class WeightCross(StructuredOperator):
+    """(J V)_k = Σ E_cj V_cj over the block of weight k: one column, one row or all of (C, p).
+
+    Parameters
+    ----------
+    E : ndarray, shape (C, p)
+        ∂/∂x_k of the penalty's gradient, D ∘ Y.
+    axis : 0, 1 or None
+        Of the sum.
+
+    Notes
+    -----
+    The blocks are disjoint, so J Jᵀ is diagonal and ‖J‖ = max_k ‖E_k‖. As many terms as a block has; one more for the
+    bound itself.
+    """
+
+    def __init__(self, E: np.ndarray, axis: int | None) -> None:
+        self.E, self.axis = E, axis
+        self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
+        self.terms = self.blocks.shape[1] + 1
+        super().__init__(E.dtype, (self.blocks.shape[0], E.size))
+
+    def _matvec(self, v: np.ndarray) -> np.ndarray:
+        return np.atleast_1d((self.E * v.reshape(self.E.shape)).sum(axis=self.axis))
+
+    def _rmatvec(self, u: np.ndarray) -> np.ndarray:
+        return (self.E * (u[:, None] if self.axis == 1 else u[None, :])).ravel()
+
+    def abs_product(self, v: np.ndarray) -> np.ndarray:
+        return np.atleast_1d((np.abs(self.E) * v.reshape(self.E.shape)).sum(axis=self.axis))
+
+    def norm_bound(self) -> float:
+        return float(row_norms(self.blocks).max()) * ROUND_UP
+
+
+def logistic(
+    X_train: Any,
+    labels_train: Any,
+    X_val: Any,
+    labels_val: Any,
+    *,
+    weights: str = "feature",
+    n_classes: int | None = None,
+) -> Logistic:
+    """Tune the ℓ2 weights of a logistic regression on validation data.
+
+    Parameters
+    ----------
+    X_train, X_val : array_like or sparse matrix, shape (n, p), (m, p), float32 or float64
+        Sparse ones are held as CSR and never made dense. No bias is added: append a column of ones for one.
+    labels_train, labels_val : array_like of integers, shape (n,), (m,)
+        Classes 0 … C − 1.
+    weights : {"feature", "all", "class"}
+        One weight a feature, one in all, or one a class (three classes or more); n_x = p, 1 or C.
+    n_classes : int, optional
+        C; one more than the largest label by default. With 2, y is one vector of length p, and the penalty is
+        1/(2p) Σ exp(x_j) y_j²; with more, y is a C × p matrix, flattened, and it is 1/(2Cp) Σ exp(x_j) y_cj².
+
+    Returns
+    -------
+    Logistic
+        A :class:`~lancbio_ref.BilevelProblem` with proven μ, L and ‖J‖, ``minibatch`` and ``accuracy(y, X, labels)``.
+
+    Raises
+    ------
+    ArgumentError
+        Shapes that do not fit, labels outside 0 … C − 1, NaN or infinity; later, an x whose exponential is not a normal
+        number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import hypergradient, problems
+    >>> X, labels = np.array([[2.0, 1.0], [1.0, -1.0], [-1.0, 1.0]]), np.array([1, 1, 0])
+    >>> problem = problems.logistic(X, labels, X, labels)
+    >>> h = hypergradient(problem, np.zeros(2))
+    >>> h.value.shape, str(h.certificate.error)
+    ((2,), 'certified')
+    """
+    n_classes = _count(labels_train, labels_val) if n_classes is None else as_integer("n_classes", n_classes, least=2)
+    as_choice("weights", weights, AXES)
+    if weights == "class" and n_classes == 2:
+        raise ArgumentError("weights", "'class' with two classes", "'all' or 'feature': two classes share one vector y")
+    train = LabelledSet("train", X_train, labels_train, n_classes, bias=False)
+    validation = LabelledSet("val", X_val, labels_val, n_classes, bias=False)
+    if validation.design.shape[1] != train.design.shape[1]:
+        found = f"{validation.design.shape[1]} features"
+        raise ArgumentError("X_val", found, f"{train.design.shape[1]}, as many as X_train has")
+    return Logistic(train, validation, n_classes, weights)
+
+
+def _count(*labels: Any) -> int:
+    """One more than the largest label, at least 2; what are no labels is left to be refused as such."""
+    arrays = [np.asarray(part) for part in labels]
+    return max([2] + [int(part.max()) + 1 for part in arrays if part.dtype.kind in "iu" and part.size])
+
+
+def _equal(data: LabelledSet, y: np.ndarray) -> np.ndarray:
+    return np.full(len(data), 1 / len(data), y.dtype)
