@@ -171,7 +171,8 @@ def minimize(
             if callback is not None and _asks_to_stop(callback, run.state):
                 status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
                 break
-            if run.h_norm <= tol:
+            untouched = run.state.k == 1 and run.state.v is v0  # a single loop's h_1 says nothing: it has v_0 in it
+            if run.h_norm <= tol and not untouched:
                 status = SolveStatus.CONVERGED
                 message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
                 break

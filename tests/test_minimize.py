@@ -65,6 +65,15 @@ def test_stopping_and_what_counts_as_success(problem):
     assert asked.status == SolveStatus.COMPLETED and asked.success
 
 
+def test_a_single_loop_is_not_converged_because_it_starts_at_v_0():
+    """SOBA forms h_1 = c − J v_0; with v_0 = 0 and ∇_x f = 0 it is zero, and nothing has happened yet."""
+    problem = problems.random_ridge(20, 15, 6, rng=0)
+    result = minimize(
+        problem, np.zeros(6), np.ones(6), method="soba", maxiter=5, tol=1e-8, step_x=0.1, step_y=0.1, step_v=0.1
+    )
+    assert result.trace["h_norm"][0] == 0 and result.nit == 5 and not result.success
+
+
 @pytest.mark.parametrize("method, extra", [("lancbio", {}), ("subbio", {"step_v": 0.1})])
 def test_diagnostics_leave_the_iterates_identical_to_the_bit(problem, method, extra):
     runs = [

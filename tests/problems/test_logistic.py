@@ -95,12 +95,14 @@ def test_constants_bound_what_they_say(kind, seed, dtype, log_scale, sparse):
     u, distance = float(np.finfo(dtype).eps), float(np.linalg.norm((other - y).astype(float)))
     eigenvalues = np.linalg.eigvalsh((A + A.T) / 2)
     assert here.mu <= np.exp(x.astype(float)).min() / y.size
-    assert eigenvalues[0] >= here.mu - 100 * u * eigenvalues[-1] and eigenvalues[-1] <= here.smoothness * (1 + 100 * u)
+    operator = structure_of(here.A)  # computed column by column, A is off by at most this in the 2-norm
+    rounding = 2 * operator.terms * u * float(operator.abs_product(np.ones(y.size, dtype)).max())
+    assert eigenvalues[0] >= here.mu - rounding and eigenvalues[-1] <= here.smoothness + rounding
     assert np.linalg.norm(J, 2) <= here.cross_norm * (1 + 100 * u)
     assert np.linalg.norm(J, 2) >= here.cross_norm * (1 - 1e-5)  # not a bound of a bound
     noise = 1e3 * u * (1 + 10 ** (2 * log_scale))
     assert np.linalg.norm(K - J, 2) <= known.gxy * distance * (1 + 100 * u) + 100 * u * np.linalg.norm(J)
-    assert np.linalg.norm(B - A, 2) <= known.gyy * distance + noise
+    assert np.linalg.norm(B - A, 2) <= known.gyy * distance + noise + 2 * rounding
     assert np.linalg.norm(there.b - here.b) <= known.fy * distance + noise
 
 
