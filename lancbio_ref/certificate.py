@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from .operators import structure_of
-from .rounding import Proven, gamma, norm2, smallest_subnormal, unit_roundoff
+from .rounding import Proven, gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff
 from .status import CertificateStatus
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
@@ -123,8 +123,8 @@ def error_bound(mu: Bound, norm_J: Bound, rho: Bound, eta: Bound, u: float) -> B
     status = min(mu.status, norm_J.status, rho.status, eta.status)
     if status == NONE or not mu.value > 0:
         return Bound(math.inf, NONE)
-    value = (norm_J.value * (rho.value / mu.value) + eta.value) * (1 + 8 * max(u, 2.0**-53))
-    value = math.nextafter(value, math.inf) if value else 0.0
+    value = (scaled_quotient(norm_J.value, rho.value, mu.value) + eta.value) * (1 + 8 * max(u, 2.0**-53))
+    value = math.nextafter(value, math.inf) if rho.value or eta.value else 0.0
     return Bound(value, status) if math.isfinite(value) else Bound(math.inf, NONE)
 
 

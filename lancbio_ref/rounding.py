@@ -63,6 +63,12 @@ def scale_number(x: float, exponent: int) -> float:
         return math.copysign(math.inf, x)
 
 
+def scaled_quotient(a: float, b: float, c: float) -> float:
+    """a · b / c, to 3u relatively wherever the result is normal: nothing in between leaves the range."""
+    (a, i), (b, j), (c, k) = math.frexp(a), math.frexp(b), math.frexp(c)
+    return scale_number(a * b / c, i + j - k)
+
+
 class Proven(float):
     """A number whose inequality is a theorem about the floats in hand, not somebody's word.
 

@@ -73,8 +73,8 @@ class StepStatus(Outcome):
     EXACT = 5, "the right-hand side b - w is zero: v was kept, and the subspace restarts"
     NEGATIVE_CURVATURE = (
         6,
-        "a conjugate-gradient direction p has pᵀAp <= 0: the Hessian is not positive definite here, and the solve ended "
-        "before it. Add regularization or take smaller steps",
+        "a conjugate-gradient direction p has pᵀAp <= 0: the Hessian is not positive definite here, and the solve "
+        "ended before it. Add regularization or take smaller steps",
     )
 
 

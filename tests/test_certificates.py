@@ -16,6 +16,7 @@ from lancbio_ref import (
     LipschitzConstants,
     LowerLevel,
     Proven,
+    RepresentationError,
     SolveStatus,
     UpperLevel,
     certify_mu,
@@ -69,6 +70,20 @@ def test_certify_mu_wants_a_symmetric_array():
         certify_mu(LinearOperator((2, 2), matvec=lambda v: v, dtype=float), 0.5)
     assert certify_mu(csr_array(np.diag([2.0, 3.0])), 1.9)
     assert not certify_mu([[1.0]], 1.0) and certify_mu([[1.0]], 1 - 1e-14)
+
+
+def test_bounds_hold_among_subnormal_numbers():
+    """b and v* near 1e-313 and ‖J‖ = 3e86: ρ/μ alone would underflow to nothing."""
+    point = Linearization([[6.761e7]], [[3.36e86]], [9.66e-313], [0.0])
+    for inverse in ("lanczos", "neumann"):
+        try:
+            found = point.hypergradient(mu="certify", inverse=inverse)
+        except RepresentationError:
+            continue
+        truth = rational([[3.36e86]]) * rational([[6.761e7]]).solve(rational([9.66e-313]))
+        assert norm(rational(found.value) + truth) <= found.error_bound
+    tiny = Linearization(np.eye(2), np.eye(2), [1e-312, 3e-312], np.zeros(2)).hypergradient(rtol=0.5, mu="certify")
+    assert tiny.residual_norm == norm2(np.array([1e-312, 3e-312]) - tiny.v)
 
 
 def test_norm2_survives_the_ends_of_the_range():

@@ -143,7 +143,10 @@ def _solve_scaled(
         scale_number(tolerance, -b_exponent),
         None if norm_A is None else scale_number(norm_A, -A_exponent),
     )
-    report.x, report.residual = restore(report.x, shift), scale(report.residual, b_exponent)
+    report.x = restore(report.x, shift)
+    report.residual = b - A.matvec(report.x)  # evaluated where it will be judged: scaling back may round subnormals
+    report.n_products += 1
+    report.alpha = report.beta = np.zeros(0)  # T of the scaled system would say nothing in these units
     low, high = report.ritz_values
     report.ritz_values = scale_number(low, A_exponent), scale_number(high, A_exponent)
     report.norm_A = scale_number(report.norm_A, A_exponent)

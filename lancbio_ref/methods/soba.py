@@ -49,8 +49,8 @@ class SOBA:
 
     Notes
     -----
-    h_k is formed with the v_k that iteration k begins with. So v_0 = 0 makes h_1 = ∇_x f; where that is zero, as it
-    is when f depends on y alone, :func:`lancbio_ref.minimize` takes it for convergence. Give another v_0.
+    h_k is formed with the v_k that iteration k begins with. So v_0 = 0 makes h_1 = ∇_x f, which is zero
+    where f depends on y alone; :func:`lancbio_ref.minimize` concludes nothing from an h_1 that has v_0 in it.
 
     Examples
     --------

@@ -125,7 +125,7 @@ class Ridge(BilevelProblem):
     # -- the two levels --------------------------------------------------------------------
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
-        """The linearization, with the Lipschitz constants that hold at this x: of J = diag(exp(x) ∘ y), max exp(x_j)."""
+        """The linearization, with the Lipschitz constants of this x: max exp(x_j) for J = diag(exp(x) ∘ y)."""
         point = super().linearize(x, y)
         if not self._whole:
             return point
