@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run test test-thorough coverage lint typecheck format clean
+.PHONY: help run test test-thorough coverage validate lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test-thorough: $(VENV)/test.stamp  ## the same with 10 000 examples a property
 
 coverage: $(VENV)/test.stamp  ## lines and branches that the tests reach; kernels run as Python
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term $(ARGS)
+
+validate: $(VENV)/test.stamp  ## measure what is promised; writes validation/CORE.md
+	$(BIN)/python validation/core.py $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style, formatting, import contract
 	$(BIN)/ruff check
