@@ -249,7 +249,8 @@ class _Run:
         )
         self.state, self.finished = state, _Finished.of(state)
         if self.every and state.k % self.every == 0:
-            self._diagnose(state)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._diagnose(state)
 
     def _diagnose(self, state: State) -> None:
         point = self.full.linearize(state.x, state.y)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
+
+from .methods import names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,14 @@ FIT_LINES = {
     "true_labels": ("true labels", GREY, "-."),
     "after_cleaning": ("after cleaning", GREEN, "-"),
 }
+PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, "#56B4E9", "#CC79A7", "#000000")  # Okabe and Ito's, without the yellow
+MARKERS = "osD^vPX<>*h"
+QUANTITIES = {
+    "h_norm": r"hyper-gradient $\|h_k\|_2$",
+    "residual": r"residual $\|A_k v_k - b_k\|_2$",
+    "test_accuracy": "test accuracy (%)",
+}
+ABSCISSAE = {"recorded_k": "outer iteration $k$", "seconds": "time (s)", "n_hvp": "Hessian products"}
 STYLE: dict[str, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -125,13 +135,18 @@ def synthetic_figure(trace: Mapping[str, np.ndarray], summary: Mapping[str, Any]
     return figure
 
 
-def _panels(summary: Mapping[str, Any], what: str) -> tuple[Figure, Any]:
+def _canvas(size: tuple[float, float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(10, 7.2), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _panels(summary: Mapping[str, Any], what: str) -> tuple[Figure, Any]:
+    figure = _canvas((10, 7.2))
     axes = figure.subplots(2, 2)
     settings = summary["settings"]
     method = {"lancbio": "LancBiO", "subbio": "SubBiO"}[settings["method"]]
@@ -145,3 +160,81 @@ def _curve(axes: Axes, k: np.ndarray, values: np.ndarray, title: str, label: str
     axes.set(xlabel="outer iteration $k$", ylabel=label, title=title)
     if log and (values > 0).any():
         axes.set_yscale("log")
+
+
+@styled
+def comparison_figure(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], summary: Mapping[str, Any]) -> Figure:
+    """‖h‖, residual and accuracy against iterations, time and Hessian products: median, and quartiles as a band.
+
+    Methods differ in colour, dash and marker. Where seeds differ in time or products, the median of these at the same
+    iteration is the abscissa. Failed runs are not drawn, but counted in the legend; a method without Hessian products
+    is left out of the third column.
+
+    Parameters
+    ----------
+    runs : mapping of str to sequence of mappings
+        The runs' arrays, as in ``runs/METHOD-SEED.npz``, by method.
+    summary : mapping
+        As in ``comparison.json``: the title is made from `problem` and `seeds`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    present = [name for name in QUANTITIES if any(name in run for mine in runs.values() for run in mine)]
+    figure = _canvas((13, 3.3 * len(present) + 1.4))
+    axes = figure.subplots(len(present), len(ABSCISSAE), squeeze=False, sharey="row")
+    lines = {}
+    for name, mine in runs.items():
+        place = names().index(name)  # a method looks the same in every figure
+        good = [run for run in mine if str(run["outcome"]) != "FAILED"]
+        style: dict[str, Any] = dict(
+            color=PALETTE[place % len(PALETTE)],
+            linestyle="-" if place < len(PALETTE) else (0, (5, 2)),
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=4.5,
+            linewidth=1.4,
+        )
+        label = name if len(good) == len(mine) else f"{name} ({len(mine) - len(good)} of {len(mine)} failed)"
+        (lines[label],) = axes[0, 0].plot([], [], **style)
+        for i, quantity in enumerate(present):
+            drawn = [run for run in good if quantity in run]
+            for j, abscissa in enumerate(ABSCISSAE if drawn else ()):
+                _band(axes[i, j], drawn, abscissa, quantity, style | dict(markevery=(0.01 * place, 0.15)))
+    for i, quantity in enumerate(present):
+        axes[i, 0].set_ylabel(QUANTITIES[quantity])
+        for j, abscissa in enumerate(ABSCISSAE):
+            axes[i, j].set_xlabel(ABSCISSAE[abscissa])
+            if quantity != "test_accuracy" and any(len(line.get_ydata()) for line in axes[i, 0].lines):
+                axes[i, j].set_yscale("log")
+            if j > 0 and any(len(line.get_xdata()) for line in axes[i, j].lines):
+                axes[i, j].set_xscale("log")
+    seeds = len(summary["seeds"])
+    band = "" if seeds == 1 else f": median and quartiles of {seeds} seeds"
+    figure.suptitle(f"{summary['problem']}{band}", x=0.015, ha="left")
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=6, handlelength=3.5)
+    return figure
+
+
+def _band(
+    axes: Axes, runs: Sequence[Mapping[str, np.ndarray]], abscissa: str, quantity: str, style: Mapping[str, Any]
+) -> None:
+    """The median over `runs` of one quantity at each recorded iteration, and the quartiles around it."""
+    recorded = runs[0]["recorded_k"]  # the same in all: none failed
+
+    def rows(name: str) -> np.ndarray:
+        stack = np.array([run[name] for run in runs], dtype=np.float64)
+        return stack if stack.shape[1] == recorded.size else stack[:, recorded - 1]  # one entry an iteration
+
+    x, values = np.median(rows(abscissa), axis=0), rows(quantity)
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+    shown = np.ones(x.size, dtype=bool)
+    if quantity == "test_accuracy":
+        low, middle, high = 100 * low, 100 * middle, 100 * high
+    else:
+        shown &= low > 0  # the axis is logarithmic
+    if abscissa != "recorded_k":
+        shown &= x > 0
+    if shown.any():
+        axes.plot(x[shown], middle[shown], **style)
+        axes.fill_between(x[shown], low[shown], high[shown], color=style["color"], alpha=0.15, linewidth=0)

@@ -22,7 +22,9 @@ from lancbio_ref import (
     certify_mu,
     hypergradient,
 )
-from lancbio_ref.operators.proofs import largest_certified_mu, spectral_norm_bound
+from lancbio_ref.certificate import Bound, error_bound, lower_level_bound
+from lancbio_ref.operators import as_square
+from lancbio_ref.operators.proofs import largest_certified_mu, rayleigh_quotient, spectral_norm_bound
 from lancbio_ref.rounding import gamma, norm2
 from tests.exact import nearest, norm, rational, root, smallest_eigenvalue_exceeds
 from tests.strategies import systems
@@ -37,6 +39,41 @@ def test_certify_mu_never_lies(system, factor, scale):
     mu = float(np.linalg.eigvalsh(A)[0] * factor)
     if certify_mu(A, mu):
         assert smallest_eigenvalue_exceeds(A, mu)
+
+
+@given(system=systems(max_n=12, max_log_kappa=6), ulps=st.floats(-30, 30))
+def test_certify_mu_does_not_lie_by_a_hair(system, ulps):
+    """Within rounding of λ_min, where a factorization without Rump's slack succeeds half of the time too often."""
+    values = np.linalg.eigvalsh(system.A)
+    mu = float(values[0] + ulps * 2.0**-53 * values[-1])
+    if certify_mu(system.A, mu):
+        assert smallest_eigenvalue_exceeds(system.A, mu)
+
+
+def test_rayleigh_quotients_come_with_their_rounding():
+    A, z = np.array([[1e16, -1e16], [-1e16, 1e16 + 2]]), np.array([0.6, 0.8])
+    exact = (rational(z).transpose() * rational(A) * rational(z))[0, 0]
+    for operator in (as_square("A", A), black_box(A)):
+        value, error = rayleigh_quotient(operator, z, 2e16)
+        assert abs(rational([[value]])[0, 0] - exact) <= rational([[error]])[0, 0]
+    z = np.array([1.0, 1.0]) / np.sqrt(2)
+    value, error = rayleigh_quotient(as_square("A", A), z, None)
+    assert error >= 1.0  # the entries cancel: no digit of the quotient is certain
+
+
+def test_bounds_are_their_formulas():
+    bound = lower_level_bound(
+        LipschitzConstants(2.0, 3.0, 5.0, 7.0), 0.1, 11.0, Bound(0.5, GIVEN), Bound(13.0, GIVEN), pointwise=False
+    )
+    rho_y = 0.1 / 0.5
+    expected = rho_y * (2 + 5 * 11) + (13 + 5 * rho_y) / 0.5 * rho_y * (3 + 7 * 11)
+    assert bound.value == pytest.approx(expected, rel=1e-11)
+    parts = [Bound(0.5, CERTIFIED), Bound(13.0, CERTIFIED), Bound(1e-3, CERTIFIED), Bound(1e-9, CERTIFIED)]
+    assert error_bound(*parts, 2.0**-53).value == pytest.approx(13 * 1e-3 / 0.5 + 1e-9, rel=1e-12)
+    for i in range(4):
+        for status in (GIVEN, ESTIMATED, NONE):
+            weaker = [Bound(p.value, status) if i == j else p for j, p in enumerate(parts)]
+            assert error_bound(*weaker, 2.0**-53).status == status
 
 
 @given(system=systems(max_n=12, max_log_kappa=10))

@@ -1,4 +1,4 @@
-"""The three files of a run, each written beside its place and renamed, so that none is ever half there."""
+"""The files of a run, each written beside its place and renamed, so that none is ever half there."""
 
 from __future__ import annotations
 
@@ -47,13 +47,26 @@ def write_files(
         Called only where matplotlib is installed.
     """
     write(out / "trace.npz", lambda file: np.savez_compressed(file, **trace))  # type: ignore[arg-type]
-    text = json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n"
-    write(out / "summary.json", lambda file: file.write(text.encode()))
-    lines = [f"wrote {out / 'trace.npz'}", f"wrote {out / 'summary.json'}"]
+    return [
+        f"wrote {out / 'trace.npz'}",
+        write_json(out / "summary.json", summary),
+        write_figure(out / "figure.png", lambda: draw(trace, summary)),
+    ]
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> str:
+    """Write `values`, infinite numbers as null; the line of the report about it."""
+    text = json.dumps(plain(values), indent=2, allow_nan=False) + "\n"
+    write(path, lambda file: file.write(text.encode()))
+    return f"wrote {path}"
+
+
+def write_figure(path: Path, draw: Callable[[], Any]) -> str:
+    """Write what `draw` draws where matplotlib is installed; the line of the report about it."""
     if find_spec("matplotlib") is None:
-        return [*lines, f"skipped {out / 'figure.png'}: matplotlib is not installed (pip install 'lancbio_ref[cli]')"]
-    write(out / "figure.png", lambda file: draw(trace, summary).savefig(file, format="png", dpi=150))
-    return [*lines, f"wrote {out / 'figure.png'}"]
+        return f"skipped {path}: matplotlib is not installed (pip install 'lancbio_ref[cli]')"
+    write(path, lambda file: draw().savefig(file, format="png", dpi=150))
+    return f"wrote {path}"
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
@@ -71,12 +84,12 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
         raise
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` in the types that JSON knows."""
     if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -86,6 +86,30 @@ def test_b_equal_to_w_keeps_v_and_restarts():
     assert result.n_hvp == 3  # only A v̄ each time
 
 
+def test_b_reaching_w_in_the_middle_returns_to_v_bar():
+    """v̄ = (1, 1, 1); b_1 is arbitrary, b_2 = w = A v̄: then Δv = 0 and v_2 = v̄, not v_1."""
+    A, rights = np.diag([2.0, 4.0, 8.0]), [np.array([1.0, -1, 5]), np.array([2.0, 4, 8])]
+    problem = BilevelProblem(
+        UpperLevel(lambda x, y: 0.0, lambda x, y: 0 * x, lambda x, y: rights.pop(0) if rights else np.ones(3)),
+        LowerLevel(lambda x, y: 0 * y, lambda x, y: A, lambda x, y: np.eye(3)),
+    )
+    result = minimize(
+        problem,
+        np.zeros(3),
+        np.zeros(3),
+        v0=np.ones(3),
+        maxiter=3,
+        step_x=0.1,
+        step_y=0.1,
+        subspace=8,
+        trace=("v", "restarted"),
+    )
+    assert list(result.trace["status"][:2]) == [StepStatus.RESTARTED, StepStatus.EXACT]
+    assert np.abs(result.trace["v"][0] - 1).max() > 0.1
+    np.testing.assert_array_equal(result.trace["v"][1], np.ones(3))
+    assert list(result.trace["restarted"]) == [True, False, True]
+
+
 def test_breakdown_keeps_the_solution_and_restarts():
     A, b = np.eye(3) * 2, np.array([2.0, 0, 0])
     problem = constant_problem(A, np.eye(3), b, np.zeros(3))
@@ -107,8 +131,8 @@ class Moving:
 
 def moving_problem(*matrices):
     return BilevelProblem(
-        UpperLevel(lambda x, y: 0.0, lambda x, y: 0 * x, lambda x, y: np.array([1.0, 0.0])),
-        LowerLevel(lambda x, y: 0 * y, Moving(*matrices), lambda x, y: np.eye(2)),
+        UpperLevel(lambda x, y: 0.0, lambda x, y: 0 * x, lambda x, y: np.eye(y.size)[0]),
+        LowerLevel(lambda x, y: 0 * y, Moving(*matrices), lambda x, y: np.eye(y.size)),
     )
 
 
@@ -121,9 +145,12 @@ def test_indefinite_T_is_an_entry_of_the_trace_not_a_failure():
 
 
 def test_singular_T_keeps_v_and_restarts():
-    problem = moving_problem([[2, 2], [2, 4]], [[9, 9], [9, 2]])  # T = [[2, 2], [2, 2]]
+    first, second = np.diag([2.0, 4, 3]), np.diag([9.0, 2, 3])  # from e_1: T = [[2, 2], [2, 2]]
+    first[0, 1] = first[1, 0] = 2
+    second[0, 1] = second[1, 0] = 9
+    problem = moving_problem(first, second)
     result = minimize(
-        problem, np.zeros(2), np.zeros(2), maxiter=3, step_x=0.1, step_y=0.1, subspace=4, trace=("v", "restarted")
+        problem, np.zeros(3), np.zeros(3), maxiter=3, step_x=0.1, step_y=0.1, subspace=4, trace=("v", "restarted")
     )
     assert list(result.trace["status"][:2]) == [StepStatus.RESTARTED, StepStatus.SINGULAR]
     np.testing.assert_array_equal(result.trace["v"][1], result.trace["v"][0])

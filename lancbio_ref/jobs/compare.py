@@ -1,0 +1,208 @@
+"""Many methods, many seeds, one problem: each finished run is kept at once, and never made twice."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..errors import ArgumentError, LancbioError
+from ..minimize import BilevelResult, minimize
+from ..problems import data_cleaning, quadratic, random_ridge, synthetic
+from ..rounding import norm2
+from ..status import SolveStatus
+from .cleaning import Samples, load_samples
+from .compare_report import comparison_report, plain_settings, write_comparison
+from .compare_settings import CLEANING, Comparison
+from .output import prepare_folder, write
+from .progress import Progress, make_progress
+from .settings import CleaningSettings, make_settings
+
+NO_V = ("f2sa",)  # solves no linear system: its v stays v_0, of which a residual would say nothing
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The problem and the start of one seed; `samples` where there is a test set."""
+
+    problem: Any
+    x0: np.ndarray
+    y0: np.ndarray
+    v0: np.ndarray
+    samples: Samples | None
+
+
+def make_instance(comparison: Comparison, seed: int) -> Instance:
+    """The same for every method of a seed."""
+    name, given = comparison.problem, comparison.given
+    if name in CLEANING:
+        settings = make_settings(name, given | dict(seed=seed))
+        assert isinstance(settings, CleaningSettings)
+        samples = load_samples(settings)
+        problem: Any = data_cleaning(
+            samples.X_train, samples.noisy, samples.X_val, samples.labels_val, regularization=settings.regularization
+        )
+        x0, y0, v0 = problem.initial_point(seed)
+        return Instance(problem, x0, y0, v0, samples)
+    rng = np.random.default_rng(seed)
+    if name == "synthetic":
+        problem = synthetic(given["n"], given["condition"], rng=rng)
+        x0, y0, v0 = problem.initial_point(rng)
+        return Instance(problem, x0, y0, v0, None)
+    if name == "quadratic":
+        problem, n = quadratic(given["n"], given["n"], given["condition"], rng=rng), given["n"]
+    else:
+        problem, n = random_ridge(40, 40, 20, rng=rng), 20
+    return Instance(problem, rng.standard_normal(n), rng.standard_normal(n), np.zeros(n), None)
+
+
+def run_comparison(comparison: Comparison) -> tuple[int, str]:
+    """Make what is missing, then the table, the JSON file and the figure of all runs.
+
+    Returns
+    -------
+    exit_code : int
+        0, or 130 after Ctrl-C.
+    report : str
+
+    Raises
+    ------
+    ArgumentError
+        The folder holds runs already and `resume` is false, or holds runs with other settings.
+    """
+    out = prepare_folder(comparison.out)
+    (out / "runs").mkdir(exist_ok=True)
+    runs = finished_runs(comparison)
+    kept = len(runs)
+    if kept and not comparison.quiet:
+        print(f"{kept} of {len(comparison.runs())} runs are there with the same settings: not made again", flush=True)
+    interrupted = False
+    try:
+        interrupted = not _make_missing(comparison, runs)
+    except KeyboardInterrupt:  # outside `minimize`: while data are loaded or a run is written
+        interrupted = True
+    ordered = {key: runs[key] for key in comparison.runs() if key in runs}
+    summary, files = write_comparison(comparison, ordered, interrupted)
+    return (130 if interrupted else 0), comparison_report(summary, files, kept)
+
+
+def finished_runs(comparison: Comparison) -> dict[tuple[int, str], dict[str, np.ndarray]]:
+    """The runs of this comparison that are there already, checked before anything is computed."""
+    found: dict[tuple[int, str], dict[str, np.ndarray]] = {}
+    for seed, name in comparison.runs():
+        path = comparison.path(seed, name)
+        if not path.exists():
+            continue
+        if not comparison.resume:
+            raise ArgumentError("--out", f"{path}, a finished run", "an empty folder, or --resume to go on from there")
+        run = load_run(path)
+        before, now = json.loads(str(run["settings"])), plain_settings(comparison.run_settings(seed, name))
+        if before != now:
+            changed = [key for key in now if before.get(key) != now[key]]
+            was, is_ = ({key: values.get(key) for key in changed} for values in (before, now))
+            raise ArgumentError("--resume", f"{path}, made with {was}", f"runs made with {is_}, or another --out")
+        found[seed, name] = run
+    return found
+
+
+def load_run(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of one finished run."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            run = dict(file)
+        return {"settings": run["settings"], "outcome": run["outcome"]} | run  # KeyError: no run of this command
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise ArgumentError("--resume", f"{path} ({type(error).__name__})", "a run that this command wrote") from None
+
+
+def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, np.ndarray]]) -> bool:
+    """Make the runs that `runs` lacks, write and add each; False where Ctrl-C ended one."""
+    missing = [key for key in comparison.runs() if key not in runs]
+    total = sum(comparison.maxiter[name] for _, name in missing)
+    done, instance, seed_of, warm = 0, None, None, set[str]()
+    with make_progress(total, quiet=comparison.quiet) as progress:
+        for number, (seed, name) in enumerate(missing, 1):
+            if instance is None or seed != seed_of:
+                instance, seed_of = make_instance(comparison, seed), seed
+            if name not in warm:
+                _warm_up(comparison, instance, name)
+                warm.add(name)
+            run = run_one(comparison, instance, seed, name, progress, done)
+            if run is None:
+                return False
+            write(comparison.path(seed, name), lambda file, run=run: np.savez_compressed(file, **run))  # type: ignore[misc]
+            runs[seed, name] = run
+            done += comparison.maxiter[name]
+            if not comparison.quiet:
+                print(f"[{number}/{len(missing)}] {name}, seed {seed}: {run['message']}", flush=True)
+    return True
+
+
+def _warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
+    """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
+    start: dict[str, Any] = dict(v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0)
+    with suppress(LancbioError, np.linalg.LinAlgError):  # what fails here fails again in the run, which records it
+        if minimize(instance.problem, instance.x0, instance.y0, **start).status == SolveStatus.INTERRUPTED:
+            raise KeyboardInterrupt
+
+
+def run_one(
+    comparison: Comparison, instance: Instance, seed: int, name: str, progress: Progress, done: int
+) -> dict[str, np.ndarray] | None:
+    """One run as the arrays of its file; None where Ctrl-C ended it.
+
+    A method that fails, or cannot work on this problem, gives a run with outcome FAILED and the message; its arrays
+    hold the iterations before.
+    """
+    every, accuracies = comparison.every[name], []
+
+    def record(state: Any) -> None:
+        if state.k % every == 0:
+            if (s := instance.samples) is not None:
+                accuracies.append(instance.problem.accuracy(state.y, s.X_test, s.labels_test))
+            progress.update(done + state.k, **{f"{name} seed {seed} |h|": norm2(state.h)})
+
+    failure, result = "", None
+    try:
+        result = minimize(
+            instance.problem,
+            instance.x0,
+            instance.y0,
+            v0=instance.v0,
+            method=comparison.methods[name],
+            maxiter=comparison.maxiter[name],
+            rng=np.random.default_rng([1, seed]),  # not the stream that the problem and the start are drawn from
+            callback=record,
+            diagnostics_every=every,
+        )
+    except (LancbioError, np.linalg.LinAlgError) as error:
+        failure, result = str(error) or type(error).__name__, getattr(error, "result", None)
+    if result is not None and result.status == SolveStatus.INTERRUPTED:
+        return None
+    settings = json.dumps(plain_settings(comparison.run_settings(seed, name)), sort_keys=True)
+    if failure:
+        reached = 0 if result is None else result.nit
+        message = f"FAILED after {reached} iterations: {failure}"
+        about = dict(settings=settings, outcome="FAILED", message=message)
+    else:
+        assert result is not None  # `minimize` returned it
+        about = dict(settings=settings, outcome=result.status.name, message=result.message)
+    arrays: dict[str, np.ndarray] = {key: np.array(text) for key, text in about.items()}
+    return arrays if result is None else arrays | _arrays(result, accuracies, name)
+
+
+def _arrays(result: BilevelResult, accuracies: list[float], name: str) -> dict[str, np.ndarray]:
+    """The trace, what was recorded every few iterations, and where the run ended."""
+    arrays = {column: result.trace[column] for column in result.trace}
+    diagnostics = result.trace.diagnostics
+    assert diagnostics is not None  # `every` is at least 1
+    columns = dict(recorded_k="k", loss="fun", residual="residual", lower_grad_norm="lower_grad_norm")
+    arrays |= {key: diagnostics[column] for key, column in columns.items() if not (key == "residual" and name in NO_V)}
+    if accuracies:
+        arrays["test_accuracy"] = np.array(accuracies)
+    return arrays | dict(x=result.x, y=result.y, v=result.v)

@@ -1,0 +1,118 @@
+"""The table of a comparison, and its files: every number is taken from the runs' own arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..plotting import comparison_figure
+from .compare_settings import Comparison
+from .output import plain, write, write_figure, write_json
+
+Runs = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
+COLUMNS = {  # array of a run: heading and format; the last entry is the one that counts
+    "h_norm": ("||h||", "{:.2e}"),
+    "residual": ("||A v - b||", "{:.2e}"),
+    "loss": ("loss", "{:.4g}"),
+    "test_accuracy": ("accuracy", "{:.4f}"),
+    "n_hvp": ("products", "{:.0f}"),
+    "n_grad": ("gradients", "{:.0f}"),
+    "seconds": ("seconds", "{:.2f}"),
+}
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` in the types that JSON gives back, so that they can be compared with those read from a file."""
+    return plain(dict(settings))
+
+
+def summarize(comparison: Comparison, runs: Runs, interrupted: bool) -> dict[str, Any]:
+    """All runs and, for each method, mean and sample standard deviation over the seeds whose run did not fail.
+
+    The deviation of a single run is null.
+    """
+    methods = {}
+    for name in comparison.methods:
+        mine = {seed: run for (seed, method), run in runs.items() if method == name}
+        good = [run for run in mine.values() if str(run["outcome"]) != "FAILED"]
+        settings = plain_settings(comparison.run_settings(comparison.seeds[0], name))
+        del settings["seed"]
+        columns = {}
+        for column in COLUMNS:
+            if values := [float(run[column][-1]) for run in good if column in run]:
+                deviation = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+                columns[column] = dict(mean=float(np.mean(values)), deviation=deviation, values=values)
+        methods[name] = dict(
+            settings=settings,
+            finished=len(good),
+            failed={str(seed): str(run["message"]) for seed, run in mine.items() if str(run["outcome"]) == "FAILED"},
+            missing=[seed for seed in comparison.seeds if seed not in mine],
+            outcomes={str(seed): str(run["outcome"]) for seed, run in mine.items()},
+            seeds=[seed for seed, run in mine.items() if str(run["outcome"]) != "FAILED"],
+            columns=columns,
+        )
+    return dict(
+        version=__version__,
+        problem=comparison.problem,
+        seeds=list(comparison.seeds),
+        interrupted=interrupted,
+        methods=methods,
+    )
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """Methods down, quantities across; only the quantities that some method has."""
+    methods = summary["methods"]
+    columns = [name for name in COLUMNS if any(name in entry["columns"] for entry in methods.values())]
+    rows = [["method", "runs", *(COLUMNS[name][0] for name in columns)]]
+    for name, entry in methods.items():
+        row = [name, f"{entry['finished']}/{len(summary['seeds'])}"]
+        rows.append(row + [_cell(entry["columns"].get(column), COLUMNS[column][1]) for column in columns])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _cell(found: Mapping[str, Any] | None, form: str) -> str:
+    if found is None:
+        return "-"
+    mean = form.format(found["mean"])
+    return mean if math.isnan(found["deviation"]) else f"{mean} ± {form.format(found['deviation'])}"
+
+
+def write_comparison(comparison: Comparison, runs: Runs, interrupted: bool) -> tuple[dict[str, Any], list[str]]:
+    """Write ``comparison.json``, ``table.txt`` and ``figure.png``; the summary, and one line about each file."""
+    summary = summarize(comparison, runs, interrupted)
+    out = comparison.out
+    files = [write_json(out / "comparison.json", summary)]
+    write(out / "table.txt", lambda file: file.write((table(summary) + "\n").encode()))
+    files.append(f"wrote {out / 'table.txt'}")
+    if not any("recorded_k" in run for run in runs.values()):
+        return summary, [*files, f"skipped {out / 'figure.png'}: no run has anything to draw"]
+    by_method = {name: [run for (_, method), run in runs.items() if method == name] for name in summary["methods"]}
+    files.append(write_figure(out / "figure.png", lambda: comparison_figure(by_method, summary)))
+    return summary, files
+
+
+def comparison_report(summary: Mapping[str, Any], files: Sequence[str], kept: int) -> str:
+    """What is printed at the end."""
+    methods = summary["methods"]
+    failed = [f"  {name}, seed {seed}: {text}" for name, m in methods.items() for seed, text in m["failed"].items()]
+    missing = sum(len(entry["missing"]) for entry in methods.values())
+    size = f"{len(methods)} methods, {len(summary['seeds'])} seeds"
+    lines = [
+        f"lancbio-ref {summary['version']}: {summary['problem']}, {size}",
+        "",
+        "  at the last iteration; mean ± standard deviation over the runs that did not fail",
+        table(summary),
+    ]
+    if failed:
+        lines += ["", "failed", *failed]
+    if summary["interrupted"]:
+        lines += ["", f"interrupted: {missing} runs are missing; the same command with --resume makes them"]
+    if kept:
+        lines += ["", f"{kept} runs were there already and were not made again"]
+    return "\n".join([*lines, "", *files])

@@ -1,0 +1,85 @@
+"""The rules one by one: Simon's recurrence, pairs of vectors, two passes, and the cycle of `full` that follows a ruined T."""
+
+import numpy as np
+import pytest
+
+from lancbio_ref import LanczosProcess, Linearization, lanczos
+from lancbio_ref.krylov import kernels
+from lancbio_ref.krylov import solve as solve_function
+from lancbio_ref.operators import as_square
+from tests.exact import relative_energy_error
+from tests.strategies import symmetric
+
+U = 2.0**-53
+
+
+def test_omega_recurrence_is_the_formula():
+    rng = np.random.default_rng(0)
+    j = 7
+    alpha, beta = rng.standard_normal(j + 1), 1 + rng.random(j + 1)
+    before, row, after = rng.standard_normal(j + 2), rng.standard_normal(j + 2), np.zeros(j + 2)
+    largest = kernels.omega_recurrence(alpha, beta, j, 0.25, before, row, after)
+    for k in range(j):
+        bracket = beta[k] * row[k + 1] + (alpha[k] - alpha[j]) * row[k] - beta[j - 1] * before[k]
+        bracket += beta[k - 1] * row[k - 1] if k else 0.0
+        assert after[k] == pytest.approx((bracket + np.copysign(0.25, bracket)) / beta[j], rel=1e-13)
+    assert largest == np.abs(after[:j]).max()
+
+
+def test_partial_acts_rarely_and_on_pairs():
+    """Too few vectors would lose orthogonality, many more than these would mean that the estimate is wrong."""
+    A = np.diag(np.concatenate([np.linspace(0.1, 10, 380), np.linspace(20, 100, 20)]))
+    process = LanczosProcess(np.ones(400), reorthogonalization="partial", capacity=200)
+    acted = []
+    for _ in range(200):
+        before = process.n_reorthogonalized
+        process.step(A)
+        acted.append(process.n_reorthogonalized > before)
+    assert np.linalg.norm(np.eye(200) - process.Q.T @ process.Q, 2) <= 1e-7
+    first = np.flatnonzero(np.diff(np.array([False, *acted]).astype(int)) == 1)
+    assert all(acted[i + 1] for i in first if i + 1 < 200) and 4 <= process.n_reorthogonalized <= 80
+
+
+def test_two_passes_where_one_is_not_enough():
+    rng = np.random.default_rng(1)
+    process = LanczosProcess(rng.standard_normal(60), reorthogonalization="full")
+    for _ in range(20):
+        process.step(np.diag(np.linspace(1, 9, 60)))
+    w = 1e9 * process.Q @ rng.standard_normal(20) + rng.standard_normal(60)
+    process.orthogonalize_full(w)
+    assert np.abs(process.Q.T @ w).max() <= 1e-14 * np.linalg.norm(w)
+
+
+def test_a_ruined_cycle_is_followed_by_a_full_one(monkeypatch):
+    """Of 200 spectra with κ from 1e10 to 1e12 some ruin a selective T; each of them must come out right all the same."""
+    import lancbio_ref.krylov.solve as module
+
+    def unsettled():
+        rng, found = np.random.default_rng(0), []
+        for _ in range(200):
+            n, log_kappa = int(rng.integers(5, 24)), rng.uniform(10, 12)
+            A, b = symmetric(np.logspace(-log_kappa, 0, n), rng), rng.standard_normal(n)
+            report = solve_function(as_square("A", A), b, maxiter=10 * n)
+            if not report.status.success:
+                found.append(n)
+            else:
+                values = np.linalg.eigvalsh(A)
+                assert relative_energy_error(A, report.x, b) <= 50 * U * values[-1] / values[0]
+        return found
+
+    assert unsettled() == []
+    monkeypatch.setattr(module, "SEMI", ())
+    assert unsettled() != []
+
+
+def test_ritz_values_come_back_in_the_units_of_the_matrix():
+    A = np.diag([1.0, 2.0, 4.0])
+    report = solve_function(as_square("A", np.ldexp(A, 700)), np.ldexp(np.ones(3), 600), maxiter=30)
+    assert report.ritz_values == (pytest.approx(2.0**700), pytest.approx(2.0**702))
+    found = Linearization(np.ldexp(A, -700), np.eye(3), np.ldexp(np.ones(3), -600), np.zeros(3)).hypergradient()
+    assert found.condition_estimate == pytest.approx(4)
+
+
+def test_a_run_with_reorthogonalization_has_the_eigenvalues_once():
+    run = lanczos(np.diag(np.linspace(1, 2, 30) ** 8), np.ones(30), 30, reorthogonalization="partial")
+    np.testing.assert_allclose(np.linalg.eigvalsh(run.T), np.linspace(1, 2, 30) ** 8, rtol=1e-6)
