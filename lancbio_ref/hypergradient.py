@@ -46,7 +46,8 @@ class HyperGradient:
     error_bound : float
         ≥ ‖h − (c − J A⁻¹b)‖₂ for the A, J, b, c in hand, the rounding of b − A v and of c − J v included.
     lower_level_bound : float
-        ≥ ‖(c − J A⁻¹b) − ∇φ(x)‖₂: what an inexact y costs.
+        ≥ ‖(c − J A⁻¹b) − ∇φ(x)‖₂: what an inexact y costs, for the ∇_y g in hand (how that was rounded is modelled, not
+        proven; a gradient that is a small difference of large terms has no digits to bound).
     error_estimate : float
         A sharper guess at ‖h − (c − J A⁻¹b)‖₂ from Gauss–Radau quadrature, ‖J‖‖v − A⁻¹b‖_A/√μ; not a bound; inf once
         the residual is at its rounding floor, where the recurrence knows nothing.

@@ -290,3 +290,13 @@ def test_a_mu_too_large_is_refuted_by_a_vector(inverse, seed, factor):
     assert (z.transpose() * rational(H) * z)[0, 0] < rational([[factor]])[0, 0] * (z.transpose() * z)[0, 0]
     assert root((z.transpose() * z)[0, 0]) == pytest.approx(1)
     np.testing.assert_allclose(H @ found.v, Q @ np.ones(8), rtol=1e-10)  # the solve itself is fine
+
+
+def test_entries_given_twice_are_one_entry():
+    """1e16 + 1 − 1e16 in one place: A and |A| must be of the same matrix, and the caller's is left alone."""
+    J = csr_array(([1e16, 1.0, -1e16], [0, 0, 0], [0, 3]), shape=(1, 1))
+    found = Linearization([[1.0]], J, [1 / 7], [0.0]).hypergradient(rtol=0, mu="certify")
+    matrix = J.copy()
+    matrix.sum_duplicates()
+    assert J.nnz == 3
+    assert abs(found.value[0] + matrix.toarray()[0, 0] / 7) <= found.error_bound

@@ -104,7 +104,7 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
     status, direction = SolveStatus.NOT_CONVERGED, None
     while norm > tol and n_iter < maxiter:
         A = problem.hessian(x, y)
-        forcing = min(0.1, math.sqrt(norm / start), max(0.1 * tol / norm, 4 * unit_roundoff(y.dtype)) * 1e3)
+        forcing = max(min(0.1, math.sqrt(norm / start)), 0.1 * tol / norm, 4 * unit_roundoff(y.dtype))
         report = solve(A, -gradient, tolerance=forcing * norm, maxiter=10 * y.size)
         n_hvp += report.n_products
         n_iter += 1

@@ -82,7 +82,7 @@ class ExactInverse:
             dense = structure.toarray()
         else:
             dense = np.stack([A.matvec(e) for e in np.eye(b.size, dtype=b.dtype)], axis=1)
-        dense = ((dense + dense.T) / 2).astype(b.dtype)
+        dense = (dense / 2 + dense.T / 2).astype(b.dtype)
         values, vectors = scipy.linalg.eigh(dense)
         if values[0] <= 0:
             z = vectors[:, 0]

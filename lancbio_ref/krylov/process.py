@@ -99,6 +99,7 @@ class LanczosProcess:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
         self.M, self.store = _preconditioner(M, q1), store
         self._calls: dict[str, int] = {}
+        self.unit = 1.0
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
         self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
@@ -215,6 +216,8 @@ class LanczosProcess:
         coupling = self._beta[j - 1] if j else 0.0
         self._beta[j] = beta = self._dual_size(w, here)
         self.scale = max(self.scale, math.hypot(coupling, self._alpha[j], beta))
+        if j == 0:  # a power of two near ‖A‖: LAPACK and the QL iteration want T of moderate size
+            self.unit = math.ldexp(1.0, min(max(math.frexp(self.scale)[1], -1020), 1020))
         if self.M is None:
             self.norm_A = self.scale
         self._h.append(np.zeros(0))
@@ -267,19 +270,20 @@ class LanczosProcess:
         """The Ritz vectors Q_k s of the eigenvalues first … last (ascending) of T_k, one a row, and duals P_k s."""
         try:
             indices = {"select": "i", "select_range": (first, last)}
-            S = eigh_tridiagonal(self.alpha, self.beta[:-1], **indices)[1] if self.k > 1 else np.ones((1, 1))
+            alpha, beta = self.alpha / self.unit, self.beta[:-1] / self.unit
+            S = eigh_tridiagonal(alpha, beta, **indices)[1] if self.k > 1 else np.ones((1, 1))
         except np.linalg.LinAlgError:  # LAPACK's fast driver gave up: the slow one does not
-            S = np.linalg.eigh(self.T)[1][:, first : last + 1]
+            S = np.linalg.eigh(self.T / self.unit)[1][:, first : last + 1]
         vectors = np.stack([self.combine(s) for s in S.T])
         return vectors, vectors if self.M is None else np.stack([self._combination(self._dual, s) for s in S.T])
 
     def combine(self, s: np.ndarray) -> np.ndarray:
-        """Q_k s, shape (n,)."""
+        """Q_j s for the first j = s.size ≤ k basis vectors, shape (n,)."""
         return self._combination(self._rows, s)
 
     def _combination(self, rows: np.ndarray, s: np.ndarray) -> np.ndarray:
         out = np.zeros(self.n, dtype=self.dtype)
-        kernels.subtract_rows(rows[: self.k], self.k, np.negative(s, dtype=np.float64), out)
+        kernels.subtract_rows(rows[: s.size], s.size, np.negative(s, dtype=np.float64), out)
         return out
 
     # -- memory ----------------------------------------------------------------------------

@@ -115,13 +115,13 @@ class Selective(NoReorthogonalization):
         self.free: list[int] = []
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
-        theta, off, last = process.alpha.copy(), process.beta.copy(), np.empty(process.k)
+        theta, off, last = process.alpha / process.unit, process.beta / process.unit, np.empty(process.k)
         if not kernels.last_components(theta, off, last):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
             return True
-        order = np.argsort(theta)
-        floor, tolerance = process.unit_roundoff * process.scale, math.sqrt(process.unit_roundoff) * process.scale
-        self._update(process, theta[order], np.maximum(beta * np.abs(last[order]), floor), tolerance)
+        order, size = np.argsort(theta), process.scale / process.unit
+        residual = np.maximum(beta / process.unit * np.abs(last[order]), process.unit_roundoff * size)
+        self._update(process, theta[order], residual, math.sqrt(process.unit_roundoff) * size)
         if not self.clusters:
             return False
         process.subtract(w, self.vectors, self.duals)

@@ -132,6 +132,7 @@ def _solve_scaled(
 ) -> SolveReport:
     """(2^−a A) x' = 2^−b b, and everything in the report scaled back."""
     if not b_exponent and not A_exponent:
+        loop.A, loop.unscale, loop.mu = A, _unchanged, mu
         return loop.run(b, x0, tolerance, norm_A)
     loop.A = ScaledOperator(A, A_exponent)
     shift = b_exponent - A_exponent  # x = 2^shift x'
@@ -152,6 +153,10 @@ def _solve_scaled(
     report.norm_A = scale_number(report.norm_A, A_exponent)
     report.corrections = [scale_number(r, b_exponent) for r in report.corrections]
     return report
+
+
+def _unchanged(x: np.ndarray) -> np.ndarray:
+    return x
 
 
 def _scaled_start(x0: np.ndarray, exponent: int) -> np.ndarray:
@@ -176,7 +181,7 @@ class _Cycles:
 
     def __init__(self, A, M, reorthogonalization, restart, maxiter, callback, mu) -> None:
         self.A, self.M, self.mode, self.maxiter, self.mu = A, M, reorthogonalization, maxiter, mu
-        self.callback, self.unscale = callback, lambda x: x
+        self.callback, self.unscale = callback, _unchanged
         n, bases = A.shape[0], 1 if M is None else 2
         fits = BASIS_BYTES // (np.dtype(A.dtype).itemsize * n * bases)
         self.restart = max(2, fits) if restart is None else restart
@@ -197,14 +202,13 @@ class _Cycles:
                 return report
             residual = self._evaluate(b, x, report)
             previous, new = norm, norm2(residual)
-            if (
-                new < norm or self.exhausted
-            ):  # a cycle that memory ended has lowered ‖e‖_A, whatever ‖r‖ does on the way
+            # a cycle cut short by memory or maxiter has lowered ‖e‖_A, whatever ‖r‖ does on the way
+            cut = self.exhausted or (report.iterations >= self.maxiter and norm > self._floor(b, report))
+            if new < norm or cut:
                 report.x, report.residual, norm = x, residual, new
                 report.corrections.append(norm)
-            if (
-                norm > tolerance and not self.exhausted and not new < 0.5 * previous
-            ):  # another cycle of this kind would gain nothing
+            # less than halved: another cycle of this kind would gain nothing
+            if norm > tolerance and not cut and not new < 0.5 * previous:
                 if norm <= self._floor(b, report) and not self._hopeless(b, report, norm):
                     report.status = SolveStatus.FLOOR
                     return report
@@ -284,7 +288,7 @@ class _Cycles:
     def _hopeless(self, b: np.ndarray, report: SolveReport, norm: float) -> bool:
         """Whether A is singular to working precision: a huge x excuses any residual, and solves nothing."""
         singular = self.M is None and report.condition_estimate * (b.size + 10) * unit_roundoff(b.dtype) > 1
-        return singular or norm > 0.1 * norm2(b)
+        return singular or norm > 0.01 * norm2(b)
 
     def _floor(self, b: np.ndarray, report: SolveReport) -> float:
         """(n + 10) u (‖A‖‖x‖ + ‖b‖): what rounding alone may leave in the evaluated residual."""

@@ -56,7 +56,7 @@ def certify_mu(A: Any, mu: float) -> bool:
     """
     mu = as_number("mu", mu)
     B, slack = exact_matrix(A)
-    return _exceeds(B, mu + slack * (1 + 4 * U))
+    return _exceeds(B, math.nextafter(mu + slack * (1 + 4 * U), math.inf))
 
 
 def largest_certified_mu(A: Any) -> Proven | None:
@@ -68,7 +68,7 @@ def largest_certified_mu(A: Any) -> Proven | None:
         *(estimate * (1 - 10.0**-digits) - 2 * shift for digits in (12, 9, 6, 4, 2)),
         *(estimate - 2.0**k * shift for k in (2, 4, 6)),
     ):
-        if candidate > 0 and _exceeds(B, candidate + slack * (1 + 4 * U)):
+        if candidate > 0 and _exceeds(B, math.nextafter(candidate + slack * (1 + 4 * U), math.inf)):
             return Proven(candidate)
     return None
 
@@ -154,6 +154,7 @@ def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) ->
     structure = structure_of(A)
     if structure is not None:
         error = 2 * gamma(structure.terms + 2 * n + 10, u) * float(np.abs(z) @ structure.abs_product(np.abs(z)))
+        error += 2 * n * (structure.terms + 2) * smallest_subnormal(z.dtype)
     else:
         error = 2 * gamma(2 * n + 10, u) * max(norm_A or 0.0, norm2(Az))
     return value, error

@@ -30,6 +30,9 @@ class SparseOperator(StructuredOperator):
 
     def __init__(self, A: Any, *, name: str = "A") -> None:
         A = sp.csr_array(A)
+        if not A.has_canonical_format:  # entries given twice are added once, here: |A| and A must be of one matrix
+            A = A.copy()
+            A.sum_duplicates()
         if A.dtype.kind in "biu":
             A = A.astype(np.float64)
         if A.dtype.char not in "fdFD":

@@ -101,3 +101,30 @@ def test_report_carries_the_ritz_values_and_the_corrections():
     assert report.condition_estimate == pytest.approx(1e6, rel=1e-5)
     assert (np.diff(report.corrections) < 0).all() and len(report.corrections) >= 2
     assert np.linalg.norm(report.residual - (1 - d * report.x)) == 0
+
+
+def test_indefinite_systems_read_nothing_beyond_the_iterate():
+    """T turned indefinite at step 4, and one more step was made: the iterate uses the columns before that."""
+    for seed in range(30):
+        d = np.random.default_rng(seed).choice([1.0, 2, 3, -4, 5, 6], 6)
+        x, info = lanczos_solve(np.diag(d), np.ones(6))
+        assert np.isfinite(x).all() and (info == -1) == bool((d < 0).any())
+
+
+def test_maxiter_returns_the_iterate_of_conjugate_gradients():
+    d, b = np.geomspace(1, 1e4, 50), np.random.default_rng(0).standard_normal(50)
+    for steps in (1, 5, 10):
+        x, info = lanczos_solve(np.diag(d), b, maxiter=steps)
+        assert info == steps
+        np.testing.assert_allclose(x, cg(np.diag(d), b, maxiter=steps)[0], rtol=1e-8)
+
+
+def test_what_looked_out_of_range_and_is_not_after_all():
+    from lancbio_ref import Linearization
+
+    single = Linearization(
+        np.diag([1e8, 0.7]).astype("f"), np.ones((1, 2), "f"), np.array([0, 1], "f"), np.zeros(1, "f")
+    )
+    assert single.hypergradient().status.success
+    found = Linearization([[0.7]], [[1.0]], [1.0], [0.0], mu=0.5, smoothness=1e200).hypergradient()
+    assert found.value[0] == pytest.approx(-1 / 0.7)
