@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run test test-thorough coverage validate lint typecheck format clean
+.PHONY: help run test test-python test-thorough coverage validate lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ run: $(VENV)/cli.stamp  ## hyper-data cleaning on the digits: report, trace, sum
 
 test: $(VENV)/test.stamp  ## every test and doctest
 	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-python: $(VENV)/test.stamp  ## the Krylov tests with the kernels as plain Python, where an index out of bounds is an error
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \
+	    tests/pathologies/test_indefinite_hessian.py tests/pathologies/test_nonsymmetric_operators.py $(ARGS)
 
 test-thorough: $(VENV)/test.stamp  ## the same with 10 000 examples a property
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n auto $(ARGS)

@@ -197,12 +197,13 @@ class LanczosProcess:
         if self.M is not None:
             self.norm_A = max(self.norm_A, norm2(w) / norm2(q))
 
-        if j == 0:
-            alpha = kernels.dot(_real(q), _real(w))
-        else:
-            previous = self._dual[self._row(j - 1)]
-            alpha = kernels.subtract_and_dot(_real(w), self._beta[j - 1], _real(previous), _real(q))
-        square = kernels.subtract_and_square(_real(w), alpha, _real(p))
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is formed again, scaled; plain Python warns
+            if j == 0:
+                alpha = kernels.dot(_real(q), _real(w))
+            else:
+                previous = self._dual[self._row(j - 1)]
+                alpha = kernels.subtract_and_dot(_real(w), self._beta[j - 1], _real(previous), _real(q))
+            square = kernels.subtract_and_square(_real(w), alpha, _real(p))
         self.residual_norm = self._norm(w, square)
         if not (math.isfinite(alpha) and math.isfinite(self.residual_norm)):
             raise RepresentationError(f"step {j + 1}: alpha or beta overflows {self.dtype}: scale A down")
