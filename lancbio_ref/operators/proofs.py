@@ -108,7 +108,7 @@ def exact_matrix(A: Any) -> tuple[np.ndarray, float]:
         difference = abs(stored - stored.T)
         if (difference.nnz if sp.issparse(difference) else difference.any()) and difference.max() > 0:
             raise ArgumentError("A", f"|A - Aᵀ| up to {difference.max():.3g}", "a matrix symmetric to the bit")
-        return np.asarray(structure.toarray(), dtype=np.float64), 0.0
+        return np.array(structure.toarray(), dtype=np.float64), 0.0
     return _form(structure)
 
 

@@ -277,7 +277,8 @@ def synthetic_from_arrays(
     gamma = as_number("gamma", gamma, least=0.0)
     if mu is not None:
         mu = as_number("mu", mu, above=0.0)
-    operator = as_operator("G", G, (n, n))
+    # what is proven below is proven of a copy: the caller may change theirs
+    operator = as_operator("G", G.copy() if isinstance(G, np.ndarray) else G, (n, n))
     lowest = norm = None
     if isinstance(operator, DenseOperator):
         if operator.dtype.kind == "c":

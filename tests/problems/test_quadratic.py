@@ -102,3 +102,10 @@ def test_bad_sizes():
 def test_an_undetermined_stationary_point_is_refused():
     with pytest.raises(ArgumentError, match="rho"):
         problems.quadratic_from_arrays([[1.0]], [[0.0, 0.0]], [1.0], [1.0], rho=0.0).stationary_point()
+
+
+def test_what_was_proven_is_not_undone_by_changing_the_callers_arrays():
+    A = np.eye(2)
+    problem = problems.quadratic_from_arrays(A, np.eye(2), [0.0, 0.0], [-1.0, -1e-3])
+    A[1, 1] = 1e-3
+    assert problem.A[1, 1] == 1.0 and problem.hessian(np.ones(2), np.ones(2)).matvec(np.ones(2))[1] == 1.0
