@@ -1,0 +1,102 @@
+"""A known fault is an edit: the textbook of :mod:`lancbio_ref.oracle.reference` with a line of it changed.
+
+The correct code stays free of switches, and what the fault is can be shown as the two lines it is.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from types import ModuleType
+from typing import Any
+
+from ..errors import ArgumentError
+
+MODULES = ("numbers", "lanczos", "solve", "problems", "hypergradient", "trace", "baselines", "candidates")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Text of one module of the reference, and what stands there instead.
+
+    Parameters
+    ----------
+    module : str
+        One of `MODULES`.
+    correct : str
+        Must occur in it exactly once.
+    wrong : str
+    """
+
+    module: str
+    correct: str
+    wrong: str
+
+    def apply(self, source: str) -> str:
+        """The source with the edit made; :class:`ArgumentError` where it does not fit."""
+        if (times := source.count(self.correct)) != 1:
+            raise ArgumentError(f"reference.{self.module}", f"{self.correct!r} {times} times", "it once")
+        return source.replace(self.correct, self.wrong)
+
+    def lines(self) -> tuple[str, str]:
+        """The lines of the reference that are changed, and what they become; indentation taken out."""
+        before = source(self.module)
+        start = before.index(self.correct)
+        first = before.rindex("\n", 0, start) + 1
+        last = before.index("\n", start + len(self.correct.rstrip("\n")))
+        old = before[first:last]
+        new = old.replace(self.correct, self.wrong) if self.correct in old else old.replace(self.correct[:-1], self.wrong)
+        return _dedent(old), _dedent(new)
+
+
+@lru_cache
+def source(module: str) -> str:
+    """The text of a module of the reference."""
+    return (resources.files(__package__) / "reference" / f"{module}.py").read_text(encoding="utf-8")
+
+
+def edited(name: str, edits: tuple[Edit, ...]) -> dict[str, ModuleType]:
+    """The modules of the reference with these edits made, as a package of their own.
+
+    Parameters
+    ----------
+    name : str
+        Of that package, under ``lancbio_ref.oracle.reference``; tracebacks show it.
+    edits : tuple of Edit
+    """
+    package = f"{__package__}.reference<{name}>"
+    parent = ModuleType(package)
+    parent.__path__ = []
+    made = {package: parent}
+    before = {key: sys.modules.get(key) for key in (package, *(f"{package}.{module}" for module in MODULES))}
+    try:
+        sys.modules[package] = parent
+        for module in MODULES:
+            made[module] = sys.modules[f"{package}.{module}"] = _execute(package, module, edits)
+            setattr(parent, module, made[module])
+    finally:  # relative imports are done: nothing of it needs to stay importable
+        for key, value in before.items():
+            if value is None:
+                sys.modules.pop(key, None)
+            else:
+                sys.modules[key] = value
+    return {module: made[module] for module in MODULES}
+
+
+def _execute(package: str, module: str, edits: tuple[Edit, ...]) -> ModuleType:
+    text, name = source(module), f"{package}.{module}"
+    for edit in edits:
+        text = edit.apply(text) if edit.module == module else text
+    made = ModuleType(name)
+    made.__package__, made.__file__ = package, f"<{name}>"
+    linecache.cache[made.__file__] = (len(text), None, text.splitlines(keepends=True), made.__file__)
+    namespace: dict[str, Any] = made.__dict__
+    exec(compile(text, made.__file__, "exec"), namespace)
+    return made
+
+
+def _dedent(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
