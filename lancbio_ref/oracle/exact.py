@@ -1,0 +1,302 @@
+"""Numbers that are proven: exact rationals and Arb balls (python-flint), and the text that a vector keeps of them.
+
+Two routes must agree before a number is kept: `fmpq` matrices hold exact rationals, `arb` matrices hold balls
+[m − r, m + r] whose arithmetic is rigorous (Johansson, IEEE Trans. Comput. 66, 2017). What is written, though, depends
+on neither: the real number rounded to a fixed count of decimal digits, half a unit of the last digit as its radius,
+and the nearest float64. A ball that does not decide all three is computed again with more bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from ..errors import ArgumentError, LancbioError
+from .hexfloat import decimal_exponent, nearest_float, round_decimal, round_up, to_decimal, to_hex
+
+try:
+    import flint
+except ImportError:  # pragma: no cover - the tests install it
+    flint = None
+
+DIGITS = 36  # of a midpoint
+ZERO = 60  # a ball about zero is kept when it is below 10^-ZERO of the largest entry
+
+
+class PrecisionError(LancbioError, ArithmeticError):
+    """Balls too wide to decide a digit, or two routes that disagree."""
+
+
+def require_flint() -> Any:
+    """The module ``flint``; a clear error where it is not installed."""
+    if flint is None:
+        raise ArgumentError("python-flint", "not installed", "the extra: pip install 'lancbio_ref[oracle]'")
+    return flint
+
+
+# -- between the types -----------------------------------------------------------------------
+
+
+def rational(value: Any) -> Any:
+    """A float64, integer or Fraction as ``fmpq``, exactly."""
+    p, q = value.as_integer_ratio()
+    return flint.fmpq(int(p), int(q))
+
+
+def fraction(q: Any) -> Fraction:
+    """An ``fmpq`` as a Fraction."""
+    return Fraction(int(q.p), int(q.q))
+
+
+def column(values: Iterable[Any]) -> Any:
+    """An ``fmpq`` column of numbers."""
+    entries = [rational(value) if not isinstance(value, flint.fmpq) else value for value in values]
+    return flint.fmpq_mat(len(entries), 1, entries)
+
+
+def matrix(rows: Sequence[Sequence[Any]]) -> Any:
+    """An ``fmpq`` matrix of numbers, one list a row."""
+    entries = [rational(value) if not isinstance(value, flint.fmpq) else value for row in rows for value in row]
+    return flint.fmpq_mat(len(rows), len(rows[0]), entries)
+
+
+def balls(exact: Any) -> Any:
+    """An ``fmpq`` matrix as an ``arb`` matrix, at the precision in force."""
+    return flint.arb_mat(exact.nrows(), exact.ncols(), [flint.arb(q) for q in exact.entries()])
+
+
+def ends(ball: Any) -> tuple[Fraction, Fraction]:
+    """The two ends of an ``arb`` ball, exactly."""
+    if not ball.is_finite():
+        raise PrecisionError("a ball that is not finite")
+    (m, e), (r, f) = ball.mid().man_exp(), ball.rad().man_exp()
+    mid, rad = Fraction(int(m)) * Fraction(2) ** int(e), Fraction(int(r)) * Fraction(2) ** int(f)
+    return mid - rad, mid + rad
+
+
+class precision:
+    """A with-block in which ``arb`` works with that many bits."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def __enter__(self) -> None:
+        self.before = require_flint().ctx.prec
+        flint.ctx.prec = self.bits
+
+    def __exit__(self, *_: Any) -> None:
+        flint.ctx.prec = self.before
+
+
+def root(square: Any, bits: int = 1024) -> Any:
+    """√square of an ``fmpq``, a narrow ball; an exact zero stays one."""
+    with precision(bits):
+        return flint.arb(square).sqrt() if square else square
+
+
+# -- numbers as text -------------------------------------------------------------------------
+
+
+def number_text(value: float) -> dict[str, str]:
+    """NUMBER of the format."""
+    return {"hex": to_hex(value), "dec": to_decimal(value)}
+
+
+def array_text(values: Iterable[float], shape: Sequence[int]) -> dict[str, Any]:
+    """VECTOR or MATRIX of the format."""
+    numbers = [float(value) for value in values]
+    return {
+        "shape": list(shape),
+        "hex": [to_hex(value) for value in numbers],
+        "dec": [to_decimal(value) for value in numbers],
+    }
+
+
+def floats(exact: Any) -> list[float]:
+    """The entries of an ``fmpq`` matrix as float64; they must be that exactly."""
+    values = [nearest_float(fraction(q)) for q in exact.entries()]
+    if any(rational(value) != q for value, q in zip(values, exact.entries(), strict=True)):
+        raise PrecisionError("an input that is no float64 number")
+    return values
+
+
+def exact_text(exact: Any, shape: Sequence[int] | None = None) -> dict[str, Any]:
+    """VECTOR (a column) or MATRIX of an ``fmpq`` matrix whose entries are float64 numbers."""
+    default = [exact.nrows()] if exact.ncols() == 1 else [exact.nrows(), exact.ncols()]
+    return array_text(floats(exact), default if shape is None else shape)
+
+
+def sparse_text(exact: Any) -> dict[str, Any]:
+    """SPARSE of a symmetric ``fmpq`` matrix."""
+    n = exact.nrows()
+    places = [(i, j) for i in range(n) for j in range(i + 1) if exact[i, j] != 0]
+    values = floats(flint.fmpq_mat(len(places), 1, [exact[i, j] for i, j in places]))
+    text = array_text(values, [n, n])
+    return text | {"row": [i for i, _ in places], "col": [j for _, j in places], "symmetric": True}
+
+
+def enclosure_text(values: Iterable[Any], shape: Sequence[int]) -> dict[str, Any]:
+    """ENCLOSURE of the format, from ``fmpq`` numbers or ``arb`` balls.
+
+    Raises
+    ------
+    PrecisionError
+        A ball that leaves open a digit that is to be written.
+    """
+    values = list(values)
+    sizes = [abs(fraction(v)) if isinstance(v, flint.fmpq) else max(map(abs, ends(v))) for v in values]
+    largest = max(sizes, default=Fraction(0))
+    parts = [_rational_text(v) if isinstance(v, flint.fmpq) else _ball_text(v, largest) for v in values]
+    mid, rad, near = zip(*parts, strict=True) if parts else ((), (), ())
+    return {"shape": list(shape), "mid": list(mid), "rad": list(rad), "float64": list(near)}
+
+
+def column_text(values: Any) -> dict[str, Any]:
+    """ENCLOSURE of a column, or of a list."""
+    entries = list(values) if isinstance(values, (list, tuple)) else values.entries()
+    return enclosure_text(entries, [len(entries)])
+
+
+def scalar_text(value: Any) -> dict[str, Any]:
+    """ENCLOSURE of one number."""
+    return enclosure_text([value], [])
+
+
+def _rational_text(q: Any) -> tuple[str, str, str]:
+    value = fraction(q)
+    mid, rounded = round_decimal(value, DIGITS)
+    return mid, "0" if rounded == value else _half_unit(value), to_hex(_finite(nearest_float(value)))
+
+
+def _ball_text(ball: Any, largest: Fraction) -> tuple[str, str, str]:
+    low, high = ends(ball)
+    if low <= 0 <= high:
+        if low == high:
+            return "0", "0", "0x0p+0"
+        bound = Fraction(10) ** (decimal_exponent(largest) - ZERO)
+        if max(-low, high) > bound:
+            raise PrecisionError(
+                f"a ball about zero of radius {float(max(-low, high)):.1g}, {float(largest):.1g} being large"
+            )
+        return "0", round_up(bound), "0x0p+0"
+    mid, rounded = round_decimal(low, DIGITS)
+    near = nearest_float(low)
+    if round_decimal(high, DIGITS)[0] != mid or nearest_float(high) != near:
+        raise PrecisionError(f"a ball of relative radius {float((high - low) / abs(low)):.1g} about {mid}")
+    return mid, "0" if low == high == rounded else _half_unit(low), to_hex(_finite(near))
+
+
+def _half_unit(value: Fraction) -> str:
+    return round_up(Fraction(10) ** (decimal_exponent(value) - DIGITS + 1) / 2)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise PrecisionError("a number beyond the range of float64")
+    return value
+
+
+# -- agreement -------------------------------------------------------------------------------
+
+
+def agree(first: Iterable[Any], second: Iterable[Any], what: str, digits: int = 45) -> None:
+    """Two routes to the same numbers: the balls meet, and are narrow beside the largest entry.
+
+    Parameters
+    ----------
+    first, second : iterable of fmpq or arb
+    what : str
+        For the message.
+    digits : int
+        Radii must be below 10^-digits of the largest entry.
+
+    Raises
+    ------
+    PrecisionError
+    """
+    one, two = [_interval(v) for v in first], [_interval(v) for v in second]
+    if len(one) != len(two):
+        raise PrecisionError(f"{what}: {len(one)} numbers by one route, {len(two)} by the other")
+    largest = max([max(abs(low), abs(high)) for low, high in one], default=Fraction(0))
+    for i, ((low, high), (below, above)) in enumerate(zip(one, two, strict=True)):
+        if max(low, below) > min(high, above):
+            raise PrecisionError(f"{what}[{i}]: the routes disagree, {float(low)!r} and {float(below)!r}")
+        if max(high - low, above - below) > largest * Fraction(10) ** -digits:
+            raise PrecisionError(f"{what}[{i}]: a route is too wide to compare")
+
+
+def _interval(value: Any) -> tuple[Fraction, Fraction]:
+    if isinstance(value, flint.fmpq):
+        return fraction(value), fraction(value)
+    return ends(value)
+
+
+def solve_both(A: Any, b: Any, bits: int = 256) -> Any:
+    """A⁻¹b as an ``fmpq`` column, by rational elimination, confirmed by Arb's default solver with at least 192 bits.
+
+    Arb's ``arb_mat.solve`` with its default algorithm multiplies by an approximate inverse and bounds the rest; bits are
+    doubled until it succeeds.
+    """
+    exact = A.solve(b)
+    for attempt in range(8):
+        with precision(bits << attempt):
+            try:
+                agree(exact.entries(), balls(A).solve(balls(b)).entries(), "A⁻¹b")
+            except (ZeroDivisionError, PrecisionError) as error:
+                if "disagree" in str(error):
+                    raise
+                continue
+            return exact
+    raise PrecisionError("A⁻¹b: Arb finds the matrix singular")
+
+
+# -- the spectrum ----------------------------------------------------------------------------
+
+
+def spectrum_bounds(A: Any, bits: int = 256) -> tuple[float, float]:
+    """(μ, L): float64 numbers of six decimal digits with μ ≤ λ_min and λ_max ≤ L, proven for a symmetric ``fmpq`` matrix.
+
+    Eigenvalues are approximated with Arb's complex solver, rounded outward by 10⁻⁶, and then proven: A − μI and
+    L I − A have an LDLᵀ factorization in ball arithmetic whose pivots are all positive (Sylvester's law of inertia).
+    """
+    with precision(bits):
+        values = sorted(
+            Fraction(int(m)) * Fraction(2) ** int(e)
+            for m, e in (v.real.mid().man_exp() for v in flint.acb_mat(balls(A)).eig(algorithm="approx", multiple=True))
+        )
+    low, high = values[0], values[-1]
+    mu = nearest_float(_six(low, down=True))
+    L = nearest_float(_six(high, down=False))
+    n = A.nrows()
+    identity = flint.fmpq_mat(n, n, [flint.fmpq(int(i == j)) for i in range(n) for j in range(n)])
+    if not is_positive_definite(A - identity * rational(mu)) or not is_positive_definite(identity * rational(L) - A):
+        raise PrecisionError("bounds of the spectrum that cannot be proven")
+    return mu, L
+
+
+def _six(value: Fraction, *, down: bool) -> Fraction:
+    if value == 0:
+        raise PrecisionError("an eigenvalue that is zero")
+    unit = Fraction(10) ** (decimal_exponent(value) - 5)
+    # to the nearest unit, then one unit outward: the text does not hang on the last bits of an approximate eigenvalue
+    return (round(value / unit) + (-1 if down else 1)) * unit
+
+
+def is_positive_definite(A: Any, bits: int = 512) -> bool:
+    """Whether a symmetric ``fmpq`` matrix is proven positive definite, by the signs of the pivots of LDLᵀ in balls."""
+    n = A.nrows()
+    with precision(bits):
+        rows = [[flint.arb(A[i, j]) for j in range(i + 1)] for i in range(n)]
+        for k in range(n):
+            pivot = rows[k][k]
+            if not pivot > 0:
+                return False
+            for i in range(k + 1, n):
+                if rows[i][k].is_zero():
+                    continue
+                factor = rows[i][k] / pivot
+                for j in range(k + 1, i + 1):
+                    rows[i][j] -= factor * rows[j][k]
+    return True

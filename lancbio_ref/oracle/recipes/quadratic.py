@@ -1,0 +1,109 @@
+"""Two quadratics with dyadic data: every number of the hyper-gradient is rational.
+
+f = ½‖y − t‖² + ½ρ‖x‖², g = ½yᵀA y − yᵀ(B x + d): ∇²_yy g = A, ∇²_xy g = −Bᵀ, ∇_y f = y − t, ∇_x f = ρ x,
+y*(x) = A⁻¹(B x + d), ∇φ(x) = ρ x + BᵀA⁻¹(y* − t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+from .. import exact
+from ..exact import flint
+from ..random_bits import Bits, rows_of
+from .system import Case
+
+FORMULA = "f = (1/2)||y - t||^2 + (1/2) rho ||x||^2,  g = (1/2) y^T A y - y^T (B x + d)"
+EQUATIONS = ["A v = b", "h = c - J v", "A y_star = B x + d", "grad_phi = rho x + B^T A^-1 (y_star - t)"]
+# n_x, n_y, bits of the entries of the factor, diagonal added, whether y is the rounded solution
+SIZES = [
+    (2, 3, 3, 1),
+    (3, 2, 4, 1),
+    (1, 4, 4, 1),
+    (5, 4, 4, 1),
+    (3, 6, 4, 1),
+    (7, 6, 6, 1),
+    (4, 8, 6, 1),
+    (9, 8, 6, 1),
+    (5, 10, 8, 1),
+    (2, 12, 8, 1),
+    (6, 16, 8, 1),
+    (3, 20, 10, 1),
+]
+
+
+def definite(bits: Bits, n: int, fraction_bits: int, added: int = 1) -> Any:
+    """A = F Fᵀ + diag, F with dyadic entries in [−1, 1]: positive definite, exact, no structure."""
+    F = exact.matrix(rows_of(bits, n, n, -1, 1, fraction_bits))
+    A = F * F.transpose()
+    for i, d in enumerate(bits.dyadics(n, 0, added, 3)):
+        A[i, i] += exact.rational(d)
+    return A
+
+
+def cases() -> Iterator[tuple[str, Any]]:
+    for number, (n_x, n_y, fraction_bits, added) in enumerate(SIZES, 1):
+        id = f"quadratic-{number:03d}"
+        yield id, lambda id=id, p=(n_x, n_y, fraction_bits, added): build(id, *p)
+
+
+def build(id: str, n_x: int, n_y: int, fraction_bits: int, added: int) -> Case:
+    bits = Bits(id)
+    A = definite(bits, n_y, fraction_bits, added)
+    B = exact.matrix(rows_of(bits, n_y, n_x, -2, 2, 4))
+    d, t = (exact.column(bits.dyadics(n_y, -2, 2, 4)) for _ in range(2))
+    x, y = exact.column(bits.dyadics(n_x, -2, 2, 4)), exact.column(bits.dyadics(n_y, -2, 2, 6))
+    v0 = exact.column(bits.dyadics(n_y, -1, 1, 4))
+    rho = Fraction(1, 4)
+    return quadratic_case(
+        id,
+        dict(A=A, B=B, d=d, t=t, rho=rho),
+        x,
+        y,
+        v0,
+        parameters={"n_x": n_x, "n_y": n_y, "fraction_bits": fraction_bits, "added": added},
+        why="The general case: A, J, b, c and v0 without structure, n_x differs from n_y, y is not y*(x).",
+    )
+
+
+def quadratic_case(
+    id: str, data: dict[str, Any], x: Any, y: Any, v0: Any, *, parameters: dict[str, Any], why: str, **options: Any
+) -> Case:
+    """The case of a quadratic problem at (x, y)."""
+    A, B, d, t = (data[name] for name in "ABdt")
+    rho = exact.rational(data["rho"])
+    y_star = exact.solve_both(A, B * x + d)
+    grad_phi = x * rho + B.transpose() * exact.solve_both(A, y_star - t)
+    n_y, n_x = B.nrows(), B.ncols()
+    problem = {
+        "name": "quadratic",
+        "formula": FORMULA,
+        "data": {
+            "A": exact.exact_text(A, [n_y, n_y]),
+            "B": exact.exact_text(B, [n_y, n_x]),
+            "d": exact.exact_text(d, [n_y]),
+            "t": exact.exact_text(t, [n_y]),
+            "rho": exact.number_text(float(data["rho"])),
+        },
+        "x": exact.exact_text(x, [n_x]),
+        "y": exact.exact_text(y, [n_y]),
+    }
+    return Case(
+        id=id,
+        recipe=options.pop("recipe", "quadratic"),
+        parameters=parameters,
+        why=why,
+        equations=EQUATIONS,
+        A=A,
+        J=B.transpose() * flint.fmpq(-1),
+        b=y - t,
+        c=x * rho,
+        v0=v0,
+        k=options.pop("k", min(16, n_y)),
+        problem=problem,
+        y_star=y_star.entries(),
+        grad_phi=grad_phi.entries(),
+        **options,
+    )
