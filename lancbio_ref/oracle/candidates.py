@@ -67,7 +67,8 @@ class Candidate(Protocol):
 def make_reply(case: Mapping[str, Any], answer: Any, seconds: float = 0.0, stderr: str = "") -> Reply:
     """The reply that an answer, as it came, amounts to."""
     if isinstance(answer, Mapping) and answer.get("error") is not None:
-        return Reply(failure=str(answer["error"])[:500], kind="error", seconds=seconds, stderr=stderr)
+        kind = "garbage" if answer.get("kind") == "garbage" else "error"  # a Python callable returned no numbers
+        return Reply(failure=str(answer["error"])[:500], kind=kind, seconds=seconds, stderr=stderr)
     try:
         read = read_answer(case, answer)
     except BadAnswer as error:
@@ -105,7 +106,7 @@ class CallableCandidate:
             with np.errstate(all="ignore"):
                 answer = call(self.function, case["level"], case)
         except BadAnswer as error:
-            answer = dict(error=str(error))
+            answer = dict(error=str(error), kind=error.kind)
         except (Exception, SystemExit) as error:
             answer = dict(error=f"raised {type(error).__name__}: {error}")
         return make_reply(case, answer, time.perf_counter() - start)
@@ -303,7 +304,7 @@ def _read_results(path: Path) -> dict[tuple[str, str], Any]:
 def _read_npz(path: Path) -> dict[tuple[str, str], Any]:
     """The same of arrays named ID/LEVEL/QUANTITY, and ID/trace/rows/K/QUANTITY for row K of a trace."""
     answers: dict[tuple[str, str], Any] = {}
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         for name in arrays.files:
             parts = name.split("/")
             if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from .candidates import Candidate, Reply
 from .judge import Verdict, judge
 from .levels import LEVELS, make_case
 
-GIVE_UP = 3  # cases in a row without an answer in time, after which the rest of the run is not asked
+GIVE_UP = dict(hang=3, crash=10)  # so many in a row, and the rest of the run is not asked
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,14 @@ def check(
     asked = [(vector, level) for level in levels for vector in vectors if level in vector.levels]
     if not asked:
         raise ArgumentError("vectors", f"none for level {', '.join(levels)}", "at least one case to ask")
-    start, verdicts, hangs = time.perf_counter(), [], 0
+    start, verdicts, kind, in_a_row = time.perf_counter(), [], "", 0
     answers: dict[str, dict[str, Any]] = {level: {} for level in levels}
     for number, (vector, level) in enumerate(asked, 1):
-        if hangs >= GIVE_UP:
-            reply = Reply(failure=f"not asked: {GIVE_UP} cases in a row had no answer in time", kind="not asked")
+        if in_a_row >= GIVE_UP.get(kind, math.inf):
+            reply = Reply(failure=f"not asked: {in_a_row} cases in a row ended in a {kind}", kind="not asked")
         else:
             reply = candidate.ask(make_case(vector, level))
-        hangs = hangs + 1 if reply.kind == "hang" else hangs if reply.kind == "not asked" else 0
+            kind, in_a_row = reply.kind, in_a_row + 1 if reply.kind == kind else 1
         verdict = judge(vector, level, reply, precision)
         verdicts.append(verdict)
         if reply.answer is not None:

@@ -44,8 +44,8 @@ def answer(function: Callable[..., Any], case: dict[str, Any]) -> dict[str, Any]
     try:
         return _plain(call(function, case["level"], case))
     except BadAnswer as error:
-        return dict(error=str(error))
-    except Exception as error:
+        return dict(error=str(error), kind=error.kind)
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         return dict(error=f"raised {type(error).__name__}: {error}")
 
