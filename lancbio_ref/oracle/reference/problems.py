@@ -60,90 +60,89 @@ class Ridge:
 
 
 class Logistic:
-    """f = mean_i log(1 + exp(−s_i x_iᵀy)) on validation data, g the same on training data + ½ρΣ_j exp(x_j)y_j².
+    """f = mean_i CE_i on validation data, g the same on training data + 1/(2Cp) Σ_cj exp(x_j)y_cj²; Y has one row a class.
 
-    Labels s_i = ±1. With m_i = s_i x_iᵀy, the logistic σ(m) = 1/(1 + exp(−m)) and ρ = 1/p:
-
-        ∇_y = −mean_i σ(−m_i) s_i x_i + ρ exp(x) ∘ y,    A = mean_i σ(m_i)σ(−m_i) x_i x_iᵀ + ρ diag(exp x)
+    For a sample z with label l, p = softmax(Y z):   ∇CE = (p − e_l) zᵀ,   ∇²CE = (diag(p) − ppᵀ) ⊗ zzᵀ.
     """
 
-    def __init__(self, X_train, labels_train, X_val, labels_val):
-        self.X, self.s = X_train, labels_train
-        self.X_val, self.s_val = X_val, labels_val
-        self.rho = 1.0 / X_train.shape[1]
+    def __init__(self, X_train, labels_train, X_val, labels_val, classes):
+        self.X, self.labels, self.X_val, self.labels_val = X_train, labels_train, X_val, labels_val
+        self.classes = int(classes)
 
     def f_x(self, x, y):
         return np.zeros_like(x)
 
     def f_y(self, x, y):
-        return self.loss_gradient(self.X_val, self.s_val, y)
+        return gradients(self.X_val, self.labels_val, self.classes, y).mean(axis=0)
 
     def g_x(self, x, y):
-        return 0.5 * self.rho * np.exp(x) * y**2
+        return 0.5 * (self.penalty(x) * y**2).reshape(self.classes, -1).sum(axis=0)
 
     def g_y(self, x, y):
-        return self.loss_gradient(self.X, self.s, y) + self.rho * np.exp(x) * y
+        return gradients(self.X, self.labels, self.classes, y).mean(axis=0) + self.penalty(x) * y
 
     def A(self, x, y):
-        m = self.s * (self.X @ y)
-        weights = sigmoid(m) * sigmoid(-m)
-        return self.X.T @ (weights[:, None] * self.X) / len(m) + self.rho * np.diag(np.exp(x))
+        weights = np.full(len(self.X), 1 / len(self.X))
+        return hessian(self.X, weights, self.classes, y) + np.diag(self.penalty(x))
 
     def J(self, x, y):
-        return np.diag(self.rho * np.exp(x) * y)
+        blocks = [np.diag(column) for column in (self.penalty(x) * y).reshape(self.classes, -1)]
+        return np.hstack(blocks)
 
-    def loss_gradient(self, X, s, y):
-        return -X.T @ (s * sigmoid(-s * (X @ y))) / len(s)
+    def penalty(self, x):
+        """exp(x_j)/(Cp), once a class."""
+        return np.tile(np.exp(x) / (self.classes * len(x)), self.classes)
 
 
 class Cleaning:
-    """f = mean_i CE_i on clean data,   g = mean_i σ(x_i)CE_i + c‖Y‖² on training data; Y has one row a class.
-
-    For a sample z with label l, p = softmax(Y z):   ∇CE = (p − e_l) zᵀ,   ∇²CE = (diag(p) − ppᵀ) ⊗ zzᵀ.
-    """
+    """f = mean_i CE_i on clean data, g = mean_i σ(x_i)CE_i + c‖Y‖² on training data; the last column of Y is the bias."""
 
     def __init__(self, X_train, labels_train, X_val, labels_val, classes, regularization):
-        self.X, self.labels, self.X_val, self.labels_val = X_train, labels_train, X_val, labels_val
+        self.X, self.X_val = (np.column_stack([X, np.ones(len(X))]) for X in (X_train, X_val))
+        self.labels, self.labels_val = labels_train, labels_val
         self.classes, self.c = int(classes), regularization
 
     def f_x(self, x, y):
         return np.zeros_like(x)
 
     def f_y(self, x, y):
-        return self.gradients(self.X_val, self.labels_val, y).mean(axis=0)
+        return gradients(self.X_val, self.labels_val, self.classes, y).mean(axis=0)
 
     def g_x(self, x, y):
-        p = self.probabilities(self.X, y)
+        p = softmax(self.X @ y.reshape(self.classes, -1).T)
         losses = -np.log(p[np.arange(len(p)), self.labels])
         return sigmoid(x) * sigmoid(-x) * losses / len(x)
 
     def g_y(self, x, y):
-        return sigmoid(x) @ self.gradients(self.X, self.labels, y) / len(x) + 2 * self.c * y
+        return sigmoid(x) @ gradients(self.X, self.labels, self.classes, y) / len(x) + 2 * self.c * y
 
     def A(self, x, y):
-        A = 2 * self.c * np.eye(len(y))
-        for weight, p, z in zip(sigmoid(x), self.probabilities(self.X, y), self.X, strict=True):
-            A += weight * np.kron(np.diag(p) - np.outer(p, p), np.outer(z, z)) / len(x)
-        return A
+        return hessian(self.X, sigmoid(x) / len(x), self.classes, y) + 2 * self.c * np.eye(len(y))
 
     def J(self, x, y):
         slope = sigmoid(x) * sigmoid(-x)  # σ′ = σ(1 − σ)
-        return slope[:, None] * self.gradients(self.X, self.labels, y) / len(x)
+        return slope[:, None] * gradients(self.X, self.labels, self.classes, y) / len(x)
 
-    def probabilities(self, X, y):
-        return softmax(X @ y.reshape(self.classes, -1).T)
 
-    def gradients(self, X, labels, y):
-        """∇_y CE_i, one row a sample."""
-        residual = self.probabilities(X, y) - np.eye(self.classes)[labels]
-        return np.einsum("ic,ij->icj", residual, X).reshape(len(X), -1)
+def gradients(X, labels, classes, y):
+    """∇_y CE_i = (p_i − e_{l_i}) x_iᵀ, flat, one row a sample."""
+    residual = softmax(X @ y.reshape(classes, -1).T) - np.eye(classes)[labels]
+    return (residual[:, :, None] * X[:, None, :]).reshape(len(X), -1)
+
+
+def hessian(X, weights, classes, y):
+    """Σ_i w_i (diag(p_i) − p_ip_iᵀ) ⊗ x_ix_iᵀ."""
+    H = np.zeros((len(y), len(y)))
+    for weight, z, p in zip(weights, X, softmax(X @ y.reshape(classes, -1).T), strict=True):
+        H += weight * np.kron(np.diag(p) - np.outer(p, p), np.outer(z, z))
+    return H
 
 
 class Synthetic:
     """f = 0.1 cos(Σ a_i x_i y_i) + ½‖d∘x − y‖²,   g = γΣ sin(x_i + y_i) + log Σ exp(x_i y_i) + ½yᵀ(diag(e) + G)y."""
 
-    def __init__(self, a, d, e, G, gamma):
-        self.a, self.d, self.e, self.G, self.gamma = a, d, e, G, gamma
+    def __init__(self, coef, scale_x, ridge, G, gamma):
+        self.a, self.d, self.e, self.G, self.gamma = coef, scale_x, ridge, G, gamma
 
     def f_x(self, x, y):
         return -0.1 * np.sin(np.sum(self.a * x * y)) * self.a * y + self.d * (self.d * x - y)
@@ -194,7 +193,7 @@ FAMILIES = {
     "quadratic": Quadratic,
     "ridge": Ridge,
     "logistic": Logistic,
-    "cleaning": Cleaning,
+    "data_cleaning": Cleaning,
     "synthetic": Synthetic,
 }
 
