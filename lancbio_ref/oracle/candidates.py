@@ -44,6 +44,8 @@ class Reply:
     seconds : float
     stderr : str
         The end of what an executable wrote to its error output so far.
+    returned : dict or None
+        What came back where it was an answer, a rejection or not finite: what known faults are compared with.
     """
 
     answer: dict[str, Any] | None = None
@@ -52,6 +54,7 @@ class Reply:
     kind: str = "answer"
     seconds: float = 0.0
     stderr: str = ""
+    returned: dict[str, Any] | None = None
 
 
 class Candidate(Protocol):
@@ -72,10 +75,11 @@ def make_reply(case: Mapping[str, Any], answer: Any, seconds: float = 0.0, stder
     try:
         read = read_answer(case, answer)
     except BadAnswer as error:
-        return Reply(failure=str(error), kind=error.kind, seconds=seconds, stderr=stderr)
+        returned = dict(answer) if error.kind == "not finite" else None
+        return Reply(failure=str(error), kind=error.kind, seconds=seconds, stderr=stderr, returned=returned)
     if "reject" in read:
-        return Reply(rejection=read["reject"], kind="rejection", seconds=seconds, stderr=stderr)
-    return Reply(answer=read, seconds=seconds, stderr=stderr)
+        return Reply(rejection=read["reject"], kind="rejection", seconds=seconds, stderr=stderr, returned=read)
+    return Reply(answer=read, seconds=seconds, stderr=stderr, returned=read)
 
 
 class CallableCandidate:

@@ -12,6 +12,8 @@ from ..errors import ArgumentError
 from .candidates import Candidate, Reply
 from .judge import Verdict, judge
 from .levels import LEVELS, make_case
+from .suspects import Suspect
+from .suspects import suspects as find_suspects
 
 GIVE_UP = dict(hang=3, crash=10)  # so many in a row, and the rest of the run is not asked
 
@@ -57,7 +59,7 @@ class CheckResult:
     source: str
     precision: str
     verdicts: tuple[Verdict, ...]
-    suspects: dict[str, Sequence[Any]] = field(default_factory=dict)
+    suspects: dict[str, Sequence[Suspect]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def count(self, status: str) -> int:
@@ -136,21 +138,27 @@ def check(
             kind, in_a_row = reply.kind, in_a_row + 1 if reply.kind == kind else 1
         verdict = judge(vector, level, reply, precision)
         verdicts.append(verdict)
-        if reply.answer is not None:
-            answers[level][vector.id] = reply.answer
+        if reply.returned is not None:
+            answers[level][vector.id] = reply.returned
         if progress is not None:
             progress(number, len(asked), verdict)
-    found = {
-        level: _suspects(level, answers[level], [v for v, at in asked if at == level], verdicts) for level in levels
-    }
+    found = {level: _suspects(level, answers[level], asked, verdicts, precision) for level in levels}
     elapsed = time.perf_counter() - start
     return CheckResult(candidate.name, tuple(levels), source, precision, tuple(verdicts), found, elapsed)
 
 
 def _suspects(
-    level: str, answers: dict[str, Any], vectors: Sequence[Any], verdicts: Sequence[Verdict]
-) -> Sequence[Any]:
+    level: str,
+    answers: dict[str, Any],
+    asked: Sequence[tuple[Any, str]],
+    verdicts: Sequence[Verdict],
+    precision: str,
+) -> Sequence[Suspect]:
     """Faults whose numbers the wrong answers are; only where an answer is wrong."""
-    if not any(verdict.level == level and verdict.status == "failed" for verdict in verdicts):
+    failed = {verdict.id for verdict in verdicts if verdict.level == level and verdict.status == "failed"} & set(
+        answers
+    )
+    if not failed:
         return []
-    return []
+    vectors = [vector for vector, at in asked if at == level]
+    return find_suspects(level, answers, vectors, precision=precision, failed=failed)

@@ -274,7 +274,7 @@ def _trace(vector: Any, answer: Mapping[str, Any], u: float) -> Iterator[Measure
         limit = _admissible(limit, u)
         if limit >= UNDECIDED:
             return
-        for name in sorted((name for name in row if name != "k"), key=_order):
+        for name in sorted((name for name in row if name != "k" and row[name] is not None), key=_order):
             label = f"row {row['k']}: {name}"
             if name in given:
                 yield _entry(label, name, row[name], given[name], limit, vector.L)

@@ -194,7 +194,7 @@ def _read_trace(case: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str,
     for index, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
             raise BadAnswer("garbage", f"row {index} is {type(row).__name__}, expected an object")
-        read.append({str(name): entry for name, entry in row.items() if entry is not None})
+        read.append({"k": index} | {str(name): entry for name, entry in row.items() if entry is not None})
     return dict(rows=read)
 
 

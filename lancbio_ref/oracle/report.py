@@ -104,7 +104,7 @@ def _suspects(level: str, result: CheckResult) -> Iterator[str]:
     yield f"suspects at level {level}"
     for suspect in found[:SHOWN_SUSPECTS]:
         fault = suspect.fault
-        yield f'  matches fault {fault.id} "{fault.title}" on {suspect.matches} of {suspect.of} cases'
+        yield f"  {suspect}"
         for label, words in (("symptom", fault.symptom), ("cause", fault.cause), ("remedy", fault.remedy)):
             yield f"    {label:<8}{words}"
     yield ""
@@ -146,6 +146,8 @@ def json_report(result: CheckResult) -> dict[str, Any]:
                 remedy=suspect.fault.remedy,
                 matches=suspect.matches,
                 of=suspect.of,
+                against=suspect.against,
+                alike=suspect.alike,
             )
             for level, found in result.suspects.items()
             for suspect in found
