@@ -173,7 +173,8 @@ def _trace(vector: Any, answer: Mapping[str, Any]) -> Picture:
                 unit = _norm(value.float64.ravel()) or 1.0
                 parts[row["k"], name] = np.asarray(row[name], dtype=float) / unit
                 truth[row["k"], name] = value.float64 / unit
-    error = max((_norm((parts[key] - truth[key]).ravel()) for key in parts if parts[key].shape == truth[key].shape), default=0.0)
+    same = [key for key in parts if parts[key].shape == truth[key].shape]
+    error = max((_norm((parts[key] - truth[key]).ravel()) for key in same), default=0.0)
     return Picture("", parts, truth, np.array([error]))
 
 

@@ -48,7 +48,8 @@ class Edit:
         first = before.rindex("\n", 0, start) + 1
         last = before.index("\n", start + len(self.correct.rstrip("\n")))
         old = before[first:last]
-        new = old.replace(self.correct, self.wrong) if self.correct in old else old.replace(self.correct[:-1], self.wrong)
+        correct = self.correct if self.correct in old else self.correct[:-1]  # a last line is quoted with its end
+        new = old.replace(correct, self.wrong)
         return _dedent(old), _dedent(new)
 
 

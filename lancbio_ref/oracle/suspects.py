@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from .candidates import make_reply
 from .compare import Picture, compared, picture_of
@@ -146,9 +145,7 @@ class _Trial:
         return (self.against - len(self.matched), self.against, self.fault.rounding, self.carried)
 
 
-def _trial(
-    fault: Fault, level: str, wrong: list[Any], right: list[Any], picture: Callable[[Any], Picture]
-) -> _Trial:
+def _trial(fault: Fault, level: str, wrong: list[Any], right: list[Any], picture: Callable[[Any], Picture]) -> _Trial:
     """The best of a fault's variants."""
     wrong, right = _within(fault, level, wrong), _within(fault, level, right)
     trials = [_trial_of(fault, i, level, wrong, right, picture) for i in range(len(fault.variants))]
@@ -167,18 +164,41 @@ def _trial_of(
 ) -> _Trial:
     matched: set[str] = set()
     for number, vector in enumerate(wrong, 1):
-        answer = fault.run(make_case(vector, level), variant)
-        near = compared(picture(vector), picture_of(vector, level, answer), rounding=fault.rounding) == "match"
-        if near and _fails(vector, level, answer, "float64"):
+        given = _given(fault, variant, level, vector)
+        near = compared(picture(vector), given.picture, rounding=fault.rounding) == "match"
+        if near and given.fails:
             matched.add(vector.id)
         if number == SCREEN and not matched:
             break
     against = 0
     if matched:
         for vector in right:
-            given = picture_of(vector, level, fault.run(make_case(vector, level), variant))
-            against += compared(picture(vector), given, rounding=fault.rounding) == "apart"
+            given = _given(fault, variant, level, vector)
+            against += compared(picture(vector), given.picture, rounding=fault.rounding) == "apart"
     return _Trial(fault, frozenset(matched), len(wrong), against, fault.level != level)
+
+
+class _Given:
+    """What a fault gives on a vector; whether that fails is judged when it is first asked."""
+
+    def __init__(self, vector: Any, level: str, answer: Any) -> None:
+        self.vector, self.level, self.answer = vector, level, answer
+        self.picture = picture_of(vector, level, answer)
+
+    @cached_property
+    def fails(self) -> bool:
+        return _fails(self.vector, self.level, self.answer, "float64")
+
+
+_memory: dict[tuple[Any, ...], _Given] = {}
+
+
+def _given(fault: Fault, variant: int, level: str, vector: Any) -> _Given:
+    """Computed once a vector: the next candidate is compared with the same numbers."""
+    key = (fault.id, variant, level, id(vector))  # the entry holds the vector, so that its id stays its own
+    if key not in _memory:
+        _memory[key] = _Given(vector, level, fault.run(make_case(vector, level), variant))
+    return _memory[key]
 
 
 # -- all of them ----------------------------------------------------------------------------
@@ -193,7 +213,8 @@ def _ranked(trials: list[_Trial]) -> list[Suspect]:
         new = len(trial.matched - explained)
         if len(trial.matched) < PART * trial.of and new < min(2, trial.of):
             continue
-        alike = tuple(t.fault.id for t in trials if t is not trial and t.key == trial.key and t.matched == trial.matched)
+        equal = [t for t in trials if t is not trial and t.key == trial.key and t.matched == trial.matched]
+        alike = tuple(t.fault.id for t in equal)
         kept.append(Suspect(trial.fault, len(trial.matched), trial.of, trial.against, alike))
         explained |= trial.matched
     return kept

@@ -1,4 +1,4 @@
-"""The vectors that the tests of faults use: by default some of each family, the small ones; all of them when thorough."""
+"""The vectors that the tests of faults use: some of each family, the small ones; all of them when thorough."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ OPTIONS = {
     "f2sa": dict(step_x=0.01, step_y=0.01, step_z=0.1, inner_steps=2, penalty=5.0, penalty_growth=1.0, decay_x=0.5),
     "hjfbio": dict(step_x=0.05, step_y=0.1, step_v=0.1, radius=0.5),
 }
-COLUMNS = {method: ("v", "h", "x_next") for method in OPTIONS} | {
+COLUMNS = dict.fromkeys(OPTIONS, ("v", "h", "x_next")) | {
     "lancbio": ("y", "dv", "v", "h", "x_next"),
     "soba": ("y", "v", "h", "x_next", "y_next", "v_next"),
     "stable": ("v", "h", "x_next", "y_next", "prediction"),
@@ -52,7 +52,8 @@ def synthetic(seed=0):
 def run_both(method, problem, described, x0, y0, v0, **options):
     draws = ("p",) if method in ("bsa", "ttsa") else ()
     columns = COLUMNS[method] + draws
-    result = minimize(problem, x0, y0, v0=v0, method=method, maxiter=ITERATIONS, tol=0.0, rng=0, trace=columns, **options)
+    run = dict(v0=v0, method=method, maxiter=ITERATIONS, rng=0, trace=columns)
+    result = minimize(problem, x0, y0, **run, **options)
     case = dict(method=method, options=textbook(options), x0=x0, y0=y0, v0=v0, iterations=ITERATIONS, problem=described)
     if draws:
         case["draws"] = {"p": result.trace["p"]}
@@ -90,7 +91,9 @@ def test_lancbio_keeps_the_schedule(schedule):
 def test_lancbio_stops_at_an_exact_start_and_at_a_breakdown():
     A = np.diag([1.0, 2.0, 4.0])
     sequence = dict(A=[A] * 4, J=[np.ones((1, 3))] * 4, b=[np.ones(3)] * 4, c=[np.zeros(1)] * 4)
-    case = dict(method="lancbio", options={"subspace": 3}, x0=np.zeros(1), y0=np.zeros(3), iterations=4, sequence=sequence)
+    case = dict(
+        method="lancbio", options={"subspace": 3}, x0=np.zeros(1), y0=np.zeros(3), iterations=4, sequence=sequence
+    )
     exact = np.array([1.0, 0.5, 0.25])
     run = reference.correct("trace")["dense"]
     for v0 in (exact, np.zeros(3)):
@@ -101,7 +104,9 @@ def test_lancbio_stops_at_an_exact_start_and_at_a_breakdown():
 
 def test_lancbio_keeps_v_where_T_is_singular():
     sequence = dict(A=[np.zeros((2, 2)), np.eye(2)], J=[np.ones((1, 2))] * 2, b=[np.ones(2)] * 2, c=[np.zeros(1)] * 2)
-    case = dict(method="lancbio", options={"subspace": 2}, x0=np.zeros(1), y0=np.zeros(2), iterations=2, sequence=sequence)
+    case = dict(
+        method="lancbio", options={"subspace": 2}, x0=np.zeros(1), y0=np.zeros(2), iterations=2, sequence=sequence
+    )
     rows = reference.correct("trace")["dense"](case | {"v0": np.array([3.0, 0.0])})["rows"]
     np.testing.assert_array_equal(rows[0]["v"], [3.0, 0.0])
     np.testing.assert_allclose(rows[1]["v"], [1.0, 1.0], rtol=1e-14)

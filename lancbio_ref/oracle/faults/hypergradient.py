@@ -35,7 +35,9 @@ def _answer(wrong: str) -> tuple[Edit, ...]:
 
 
 # the same line in two classes, told apart by the line after it
-F_Y = "        return gradients(self.X_val, self.labels_val, self.classes, y).mean(axis=0)\n\n    def g_x(self, x, y):\n"
+F_Y = (
+    "        return gradients(self.X_val, self.labels_val, self.classes, y).mean(axis=0)\n\n    def g_x(self, x, y):\n"
+)
 LOGISTIC_F_Y, CLEANING_F_Y = F_Y + "        return", F_Y + "        p = softmax"
 ARRAYS, PROBLEM = "arrays", "problem"
 
@@ -89,8 +91,16 @@ FAULTS = (
         "say that it failed: raise, or return a status",
         (
             Edit("solve", "    p = r\n    for _ in range(50 * len(b)):", "    p = r\n    for _ in range(len(b)):"),
-            Edit("solve", "parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        raise RuntimeError\n"),
-            _edit(SOLVE, "try:\n        v = conjugate_gradients(A, b, v0)\n    except (ValueError, RuntimeError):\n        return 0 * c"),
+            Edit(
+                "solve",
+                "parts from b − A v in the end\n",
+                "parts from b − A v in the end\n    else:\n        raise RuntimeError\n",
+            ),
+            _edit(
+                SOLVE,
+                "try:\n        v = conjugate_gradients(A, b, v0)\n    except (ValueError, RuntimeError):\n       "
+                " return 0 * c",
+            ),
         ),
         ARRAYS,
     ),
@@ -163,7 +173,11 @@ FAULTS = (
         "h = c + ∇_y g: h = c at y = y*; a shape error for n_x ≠ n_y",
         "a first derivative stands where a second one belongs, and v plays no part",
         "J v = ∂/∂x (∇_y g(x, y) · v)",
-        (_edit(CASE, "g_y = problem_of(case).g_y(x, y)\n    return problem_of(case).f_x(x, y) + g_y.reshape(x.shape)"),),
+        (
+            _edit(
+                CASE, "g_y = problem_of(case).g_y(x, y)\n    return problem_of(case).f_x(x, y) + g_y.reshape(x.shape)"
+            ),
+        ),
         PROBLEM,
     ),
     Fault(
@@ -174,8 +188,13 @@ FAULTS = (
         "the Hessian of the loss is formed, and its penalty forgotten",
         "A is the Hessian of all of g",
         (
-            _problem("return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))", "return self.X.T @ self.X / len(self.t)"),
-            _problem("return hessian(self.X, weights, self.classes, y) + np.diag(self.penalty(x))", "return hessian(self.X, weights, self.classes, y)"),
+            _problem(
+                "return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))", "return self.X.T @ self.X / len(self.t)"
+            ),
+            _problem(
+                "return hessian(self.X, weights, self.classes, y) + np.diag(self.penalty(x))",
+                "return hessian(self.X, weights, self.classes, y)",
+            ),
             _problem(" + 2 * self.c * np.eye(len(y))", ""),
             _edit(DIRECT, "return c - J @ np.linalg.solve(A, b)"),
         ),
@@ -189,7 +208,10 @@ FAULTS = (
         "one part of the code has λ, another its root, as with ½λ²‖y‖² and ½λ‖y‖²",
         "write the penalty once, and derive A, J and ∇_y g from it",
         (
-            _problem("return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))", "return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x) ** 2)"),
+            _problem(
+                "return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))",
+                "return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x) ** 2)",
+            ),
             _problem("self.classes, y) + np.diag(self.penalty(x))", "self.classes, y) + np.diag(self.penalty(x) ** 2)"),
             _problem("+ 2 * self.c * np.eye(len(y))", "+ (2 * self.c) ** 2 * np.eye(len(y))"),
         ),
@@ -204,8 +226,13 @@ FAULTS = (
         "c‖y‖² has the Hessian 2c I",
         (
             _problem("+ 2 * self.c * np.eye(len(y))", "+ self.c * np.eye(len(y))"),
-            _problem("return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))", "return self.X.T @ self.X / len(self.t) + 0.5 * np.diag(np.exp(x))"),
-            _problem("self.classes, y) + np.diag(self.penalty(x))", "self.classes, y) + 0.5 * np.diag(self.penalty(x))"),
+            _problem(
+                "return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))",
+                "return self.X.T @ self.X / len(self.t) + 0.5 * np.diag(np.exp(x))",
+            ),
+            _problem(
+                "self.classes, y) + np.diag(self.penalty(x))", "self.classes, y) + 0.5 * np.diag(self.penalty(x))"
+            ),
         ),
         PROBLEM,
     ),
@@ -217,7 +244,10 @@ FAULTS = (
         "the 1/n of the loss is missing in its Hessian",
         "one weight for the loss and all its derivatives",
         (
-            _problem("return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))", "return self.X.T @ self.X + np.diag(np.exp(x))"),
+            _problem(
+                "return self.X.T @ self.X / len(self.t) + np.diag(np.exp(x))",
+                "return self.X.T @ self.X + np.diag(np.exp(x))",
+            ),
             _problem("weights = np.full(len(self.X), 1 / len(self.X))", "weights = np.ones(len(self.X))"),
             _problem("hessian(self.X, sigmoid(x) / len(x),", "hessian(self.X, sigmoid(x),"),
         ),
@@ -258,10 +288,11 @@ FAULTS = (
         "f is evaluated on the data of g",
         "b = ∇_y f with f on validation data",
         (
-            _problem("return self.X_val.T @ (self.X_val @ y - self.t_val) / len(self.t_val)", "return self.X.T @ (self.X @ y - self.t) / len(self.t)"),
             _problem(
-                LOGISTIC_F_Y, LOGISTIC_F_Y.replace("self.X_val, self.labels_val", "self.X, self.labels")
+                "return self.X_val.T @ (self.X_val @ y - self.t_val) / len(self.t_val)",
+                "return self.X.T @ (self.X @ y - self.t) / len(self.t)",
             ),
+            _problem(LOGISTIC_F_Y, LOGISTIC_F_Y.replace("self.X_val, self.labels_val", "self.X, self.labels")),
             _problem(CLEANING_F_Y, CLEANING_F_Y.replace("self.X_val, self.labels_val", "self.X, self.labels")),
         ),
         PROBLEM,
@@ -273,7 +304,7 @@ FAULTS = (
         "right where A does not depend on y",
         "v takes y's place in the call of the Hessian",
         "A = ∇²_yy g(x, y); v is what it is applied to",
-        (_edit(CASE, CASE + "\n    A = problem_of(case).A(x, case[\"v0\"])"),),
+        (_edit(CASE, CASE + '\n    A = problem_of(case).A(x, case["v0"])'),),
         PROBLEM,
     ),
     Fault(
@@ -283,7 +314,7 @@ FAULTS = (
         "right where J does not depend on y",
         "v takes y's place in the call of the mixed derivative",
         "J = ∇²_xy g(x, y); v is what it is applied to",
-        (_edit(CASE, CASE + "\n    J = problem_of(case).J(x, case[\"v0\"])"),),
+        (_edit(CASE, CASE + '\n    J = problem_of(case).J(x, case["v0"])'),),
         PROBLEM,
     ),
     Fault(

@@ -72,7 +72,12 @@ FAULTS = (
         "α_1 is too large by ‖q1‖², and q_1 is not of length 1; right where q1 is",
         "the process is started with the residual itself",
         "q_1 = r_0/‖r_0‖",
-        (_edit("    q, q_before, beta = q1 / norm(q1), np.zeros(n), 0.0\n", "    q, q_before, beta = q1, np.zeros(n), 0.0\n"),),
+        (
+            _edit(
+                "    q, q_before, beta = q1 / norm(q1), np.zeros(n, A.dtype), 0.0\n",
+                "    q, q_before, beta = q1, np.zeros(n, A.dtype), 0.0\n",
+            ),
+        ),
         "none",
     ),
     Fault(
@@ -82,7 +87,12 @@ FAULTS = (
         "the first β is 0, and the last one, the residual norm, is missing",
         "β_1 is stored though it is not an entry of T",
         "return β_2 … β_{k+1}",
-        (_edit("return np.array(alphas), np.array(betas), Q\n\n\ndef size", "return np.array(alphas), np.array([0.0, *betas[:-1]]), Q\n\n\ndef size"),),
+        (
+            _edit(
+                "return np.array(alphas), np.array(betas), Q\n\n\ndef size",
+                "return np.array(alphas), np.array([0.0, *betas[:-1]]), Q\n\n\ndef size",
+            ),
+        ),
         "full",
     ),
     Fault(
@@ -92,17 +102,29 @@ FAULTS = (
         "right up to the invariant space; then noise, divided by its own norm, or NaN",
         "no test of β_{j+1} against u‖A‖",
         "stop when β_{j+1} ≤ n u‖A‖: the space is invariant, and no q_{j+1} exists",
-        (_edit("        if beta <= (n + 10) * roundoff(A) * size_of_column(alphas, betas):  # K_j is invariant: no q_{j+1}\n            break\n", ""),),
+        (
+            _edit(
+                "        if beta <= (n + 10) * roundoff(A) * size_of_column(alphas, betas):  # K_j is invariant: no"
+                " q_{j+1}\n            break\n",
+                "",
+            ),
+        ),
         "full",
     ),
     Fault(
         "L09",
         "the two rows of the ω-recurrence are swapped",
         "lanczos",
-        "partial reorthogonalization acts at the wrong steps: orthogonality is lost beyond √u, or nearly every step is reorthogonalized",
+        "partial reorthogonalization acts at the wrong steps: orthogonality is lost beyond √u, or nearly every step is"
+        " reorthogonalized",
         "ω_j and ω_{j−1} are exchanged, or share one array",
         "keep two rows, and rotate them after row j + 1 is complete",
-        (_edit("omega_before, omega = np.append(omega, 0.0), omega_next", "omega, omega_before = np.append(omega, 0.0), omega_next"),),
+        (
+            _edit(
+                "omega_before, omega = np.append(omega, 0.0), omega_next",
+                "omega, omega_before = np.append(omega, 0.0), omega_next",
+            ),
+        ),
         "partial",
         rounding=True,
     ),
@@ -113,7 +135,12 @@ FAULTS = (
         "all is right, but there are k − 1 columns where k were asked for",
         "range(1, k) where range(k) was meant",
         "k steps give k columns of Q, k entries of α and of β",
-        (_edit("    while len(alphas) < k:\n        Q = np.column_stack([Q, q])\n        u = A", "    while len(alphas) < k - 1:\n        Q = np.column_stack([Q, q])\n        u = A"),),
+        (
+            _edit(
+                "    while len(alphas) < k:\n        Q = np.column_stack([Q, q])\n        u = A",
+                "    while len(alphas) < k - 1:\n        Q = np.column_stack([Q, q])\n        u = A",
+            ),
+        ),
         "full",
     ),
     Fault(
@@ -163,7 +190,12 @@ FAULTS = (
         "7 digits of orthogonality and of the identity, α and β to match",
         "Q is stored in single precision to save memory",
         "store Q in float64, or claim float32",
-        (_edit("        Q = np.column_stack([Q, q])\n        u = A", "        q = q.astype(np.float32).astype(float)\n        Q = np.column_stack([Q, q])\n        u = A"),),
+        (
+            _edit(
+                "        Q = np.column_stack([Q, q])\n        u = A",
+                "        q = q.astype(np.float32).astype(float)\n        Q = np.column_stack([Q, q])\n        u = A",
+            ),
+        ),
         "full",
         rounding=True,
     ),
@@ -174,7 +206,12 @@ FAULTS = (
         "α and β are right; Q has the shape (k, n), or for k = n is the transpose",
         "rows and columns are stored the other way round (C and Fortran order)",
         "column j of the n × k array is q_j",
-        (_edit("return np.array(alphas), np.array(betas), Q\n\n\ndef size", "return np.array(alphas), np.array(betas), Q.T\n\n\ndef size"),),
+        (
+            _edit(
+                "return np.array(alphas), np.array(betas), Q\n\n\ndef size",
+                "return np.array(alphas), np.array(betas), Q.T\n\n\ndef size",
+            ),
+        ),
         "full",
     ),
     Fault(
@@ -184,7 +221,14 @@ FAULTS = (
         "α and Q are right, β_{j+1} is √(β_j² + β_{j+1}²)",
         "w_j = A q_j − α_j q_j still contains β_j q_{j−1}; Gram–Schmidt takes it out after β_{j+1} was formed",
         "β_{j+1} = ‖w_j‖ after w_j was reorthogonalized",
-        (_edit(RECURRENCE, "u = A @ q  # u_j"), _edit("w = u - alpha * q  # w_j = u_j − α_j q_j\n", "w = u - alpha * q  # w_j = u_j − α_j q_j\n        size = norm(w)\n"), _edit("        betas.append(beta)\n", "        betas.append(size)\n")),
+        (
+            _edit(RECURRENCE, "u = A @ q  # u_j"),
+            _edit(
+                "w = u - alpha * q  # w_j = u_j − α_j q_j\n",
+                "w = u - alpha * q  # w_j = u_j − α_j q_j\n        size = norm(w)\n",
+            ),
+            _edit("        betas.append(beta)\n", "        betas.append(size)\n"),
+        ),
         "full",
     ),
 )

@@ -7,7 +7,11 @@ from .base import Edit, Fault
 OWN_UNITS = Edit(  # no scaling by powers of two: what depends on the units of A and b shows it
     "solve", "return np.ldexp(A, -s), np.ldexp(b, -t), np.ldexp(v0, s - t), t - s", "return A, b, v0, 0"
 )
-UNCHECKED = Edit("solve", "    return refuse_unless_finite(np.ldexp(v, unit))\n\n\ndef preconditioned", "    return np.ldexp(v, unit)\n\n\ndef preconditioned")
+UNCHECKED = Edit(
+    "solve",
+    "    return refuse_unless_finite(np.ldexp(v, unit))\n\n\ndef preconditioned",
+    "    return np.ldexp(v, unit)\n\n\ndef preconditioned",
+)
 
 
 def _cg(correct: str, wrong: str) -> Edit:
@@ -31,7 +35,12 @@ def _absolute(atol: str) -> tuple[Edit, ...]:
 
 
 def _from_start(rtol: str) -> tuple[Edit, ...]:
-    return (_cg("    tolerance = roundoff(A) * norm(b)\n    r = b - A @ v  # r_0 = b − A v_0\n", f"    r = b - A @ v\n    tolerance = {rtol} * norm(r)\n"),)
+    return (
+        _cg(
+            "    tolerance = roundoff(A) * norm(b)\n    r = b - A @ v  # r_0 = b − A v_0\n",
+            f"    r = b - A @ v\n    tolerance = {rtol} * norm(r)\n",
+        ),
+    )
 
 
 def _of_z(rtol: str) -> tuple[Edit, ...]:
@@ -45,13 +54,17 @@ FAULTS = (
         "S01",
         "the iterate before the converged one is returned",
         "solve",
-        "the start comes back (error 1) where one step solves the system, as for A = 2I; a few digits are missing where many steps are made",
+        "the start comes back (error 1) where one step solves the system, as for A = 2I; a few digits are missing where"
+        " many steps are made",
         "the test of convergence stands between the update of r and that of v, or the update goes to a copy",
         "update v before the loop is left, and return that v",
         (
             _cg("    p = r\n    for", "    p, v_before = r, v\n    for"),
             _cg("        v = v + gamma * p  # v_{k+1}", "        v_before, v = v, v + gamma * p  # v_{k+1}"),
-            _cg("parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v, unit))", "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v_before, unit))"),
+            _cg(
+                "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v, unit))",
+                "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v_before, unit))",
+            ),
         ),
         CG,
     ),
@@ -73,7 +86,12 @@ FAULTS = (
         "v = 0 for n = 1, all else is right",
         "the loop runs n − 1 times, or a special case for scalars was never finished",
         "test with n = 1: v = b/a",
-        (_cg("    tolerance = roundoff(A) * norm(b)\n", "    if len(b) == 1:\n        return 0.0 * b\n    tolerance = roundoff(A) * norm(b)\n"),),
+        (
+            _cg(
+                "    tolerance = roundoff(A) * norm(b)\n",
+                "    if len(b) == 1:\n        return 0.0 * b\n    tolerance = roundoff(A) * norm(b)\n",
+            ),
+        ),
         CG,
     ),
     Fault(
@@ -126,7 +144,14 @@ FAULTS = (
         "A is symmetric positive definite: apply conjugate gradients, Lanczos or Cholesky to A itself",
         (_cg("    L = np.linalg.cholesky(A)\n", "    A, b = A.T @ A, A.T @ b\n    L = np.linalg.cholesky(A)\n"),),
         "cholesky",
-        ((_cg("    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))", "    v = np.linalg.solve(A.T @ A, A.T @ b)"),),),
+        (
+            (
+                _cg(
+                    "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))",
+                    "    v = np.linalg.solve(A.T @ A, A.T @ b)",
+                ),
+            ),
+        ),
         rounding=True,
     ),
     Fault(
@@ -234,7 +259,12 @@ FAULTS = (
         "about 7 digits where κ is 1, none at κ = 10⁷",
         "a default of the library, an accelerator, or one array of the wrong type",
         "keep A, b and every sum in float64, or claim float32",
-        (_cg("    A, b, v, unit = near_one(A, b, v0)\n    tolerance", "    A, b, v, unit = near_one(*(a.astype(np.float32) for a in (A, b, v0)))\n    tolerance"),),
+        (
+            _cg(
+                "    A, b, v, unit = near_one(A, b, v0)\n    tolerance",
+                "    A, b, v, unit = near_one(*(a.astype(np.float32) for a in (A, b, v0)))\n    tolerance",
+            ),
+        ),
         CG,
         rounding=True,
     ),
@@ -245,7 +275,10 @@ FAULTS = (
         "with less than full reorthogonalization, few digits where κ is large, though β_{j+1}|e_jᵀy_j| claims all",
         "the residual that the recurrence predicts is taken for b − A v",
         "evaluate b − A v, and correct v by a fresh short process on it until it no longer falls",
-        (_cg("alpha, beta, Q = lanczos(A, r0, len(b))", "alpha, beta, Q = partial_lanczos(A, r0, len(b))"), _cg("import lanczos\n", "import lanczos, partial_lanczos\n")),
+        (
+            _cg("alpha, beta, Q = lanczos(A, r0, len(b))", "alpha, beta, Q = partial_lanczos(A, r0, len(b))"),
+            _cg("import lanczos\n", "import lanczos, partial_lanczos\n"),
+        ),
         LANCZOS,
         rounding=True,
     ),
@@ -276,7 +309,12 @@ FAULTS = (
         "v = b/diag(A); right for diagonal A only",
         "one application of M⁻¹ stands for the solve",
         "M⁻¹ only speeds up the iteration",
-        (_cg("    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))", "    v = b / np.diag(A)"),),
+        (
+            _cg(
+                "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))",
+                "    v = b / np.diag(A)",
+            ),
+        ),
         "cholesky",
     ),
     Fault(
@@ -286,7 +324,12 @@ FAULTS = (
         "right for diagonal A only",
         "a file or format keeps one triangle of a symmetric matrix, and nobody mirrored it",
         "add the transpose of the strict triangle",
-        (_cg("    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))", "    v = np.linalg.solve(np.tril(A), b)"),),
+        (
+            _cg(
+                "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))",
+                "    v = np.linalg.solve(np.tril(A), b)",
+            ),
+        ),
         "cholesky",
     ),
     Fault(
@@ -298,7 +341,11 @@ FAULTS = (
         "reject: an indefinite A is no Hessian at a lower-level minimum",
         (
             _cg("    refuse_unless_spd(A, b)\n    A, b, _, unit", "    A, b, _, unit"),
-            _cg("    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))\n    return refuse_unless_finite(np.ldexp(v, unit))", "    v = np.linalg.solve(A, b)\n    return np.ldexp(v, unit)"),
+            _cg(
+                "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))\n    return"
+                " refuse_unless_finite(np.ldexp(v, unit))",
+                "    v = np.linalg.solve(A, b)\n    return np.ldexp(v, unit)",
+            ),
         ),
         "cholesky",
     ),
@@ -330,7 +377,10 @@ FAULTS = (
         "v = 0 where n steps do not suffice; all else is right",
         "a failed solve is hidden behind a default value",
         "say that it failed: raise, or return a status with the best iterate",
-        (_cg("    p = r\n    for _ in range(50 * len(b)):", "    p = r\n    for _ in range(len(b)):"), _cg("parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        v = 0 * v\n")),
+        (
+            _cg("    p = r\n    for _ in range(50 * len(b)):", "    p = r\n    for _ in range(len(b)):"),
+            _cg("parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        v = 0 * v\n"),
+        ),
         CG,
     ),
 )

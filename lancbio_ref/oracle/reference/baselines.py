@@ -1,13 +1,13 @@
 """The other methods of the field, one function each: v_k, and the order in which x, y and v step.
 
-    AmIGO     Q gradient or conjugate-gradient steps from v_{k−1}                (Arbel and Mairal 2022)
-    SOBA      x, y and v step at once, from the same (x, y, v)                   (Dagréou et al. 2022)
-    stocBiO   v = η Σ_{q=0}^{Q} (I − ηA)^q b                                     (Ji, Yang and Liang 2021)
-    BSA       v = ηQ (I − ηA)^p b, p drawn from {0, …, Q − 1}                    (Ghadimi and Wang 2018)
-    TTSA      the same with one inner step and decaying steps                    (Hong et al. 2023)
-    STABLE    running estimates of both second derivatives                       (Chen et al. 2022)
-    F2SA      no v: the lower level as a penalty                                 (Kwon et al. 2023)
-    HJFBiO    finite differences in place of second derivatives                  (Huang 2024)
+AmIGO     Q gradient or conjugate-gradient steps from v_{k−1}                (Arbel and Mairal 2022)
+SOBA      x, y and v step at once, from the same (x, y, v)                   (Dagréou et al. 2022)
+stocBiO   v = η Σ_{q=0}^{Q} (I − ηA)^q b                                     (Ji, Yang and Liang 2021)
+BSA       v = ηQ (I − ηA)^p b, p drawn from {0, …, Q − 1}                    (Ghadimi and Wang 2018)
+TTSA      the same with one inner step and decaying steps                    (Hong et al. 2023)
+STABLE    running estimates of both second derivatives                       (Chen et al. 2022)
+F2SA      no v: the lower level as a penalty                                 (Kwon et al. 2023)
+HJFBiO    finite differences in place of second derivatives                  (Huang 2024)
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ def f2sa(problem, x, y, v, iterations, options):
             y = y - alpha * (problem.f_y(x, y) + sigma * problem.g_y(x, y))
         h = problem.f_x(x, y) + sigma * (problem.g_x(x, y) - problem.g_x(x, z))
         x = x - step * h
-        rows.append({"k": k, "y": y, "z": z, "sigma": sigma, "h": h, "x_next": x})
         sigma = sigma + options.get("penalty_growth", 0.0) / (k + 1) ** options.get("decay_penalty", 0.0)
+        rows.append({"k": k, "y": y, "z": z, "h": h, "x_next": x, "sigma_next": sigma})
     return rows
 
 

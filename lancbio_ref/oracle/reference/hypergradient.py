@@ -7,8 +7,6 @@ with A = ∇²_yy g, J = ∇²_xy g (n_x × n_y), b = ∇_y f and c = ∇_x f at
 
 from __future__ import annotations
 
-import numpy as np
-
 from .problems import point_of, problem_of
 from .solve import cholesky_solve, conjugate_gradients
 

@@ -42,8 +42,10 @@ def lanczos(A, q1, k, passes=2):
     (array([1., 1.]), array([2., 0.]))
     """
     n = len(q1)
-    Q, alphas, betas = np.zeros((n, 0)), [], []
-    q, q_before, beta = q1 / norm(q1), np.zeros(n), 0.0
+    alphas: list[float] = []
+    betas: list[float] = []
+    Q = np.zeros((n, 0), A.dtype)
+    q, q_before, beta = q1 / norm(q1), np.zeros(n, A.dtype), 0.0
     while len(alphas) < k:
         Q = np.column_stack([Q, q])
         u = A @ q - beta * q_before  # u_j = A q_j − β_j q_{j−1}
@@ -76,8 +78,10 @@ def partial_lanczos(A, q1, k):
     """
     n, u = len(q1), roundoff(A)
     size = np.abs(A).sum(axis=1).max()  # ‖A‖_∞ ≥ ‖A‖₂
-    Q, alphas, betas = np.zeros((n, 0)), [], []
-    q, q_before, beta, again = q1 / norm(q1), np.zeros(n), 0.0, False
+    alphas: list[float] = []
+    betas: list[float] = []
+    Q = np.zeros((n, 0), A.dtype)
+    q, q_before, beta, again = q1 / norm(q1), np.zeros(n, A.dtype), 0.0, False
     omega_before, omega = np.zeros(1), np.ones(1)  # rows j − 1 and j, entries i = 1 … j
     while len(alphas) < k:
         Q = np.column_stack([Q, q])

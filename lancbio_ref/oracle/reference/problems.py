@@ -60,7 +60,7 @@ class Ridge:
 
 
 class Logistic:
-    """f = mean_i CE_i on validation data, g the same on training data + 1/(2Cp) Σ_cj exp(x_j)y_cj²; Y has one row a class.
+    """f = mean_i CE_i on validation data,   g the same on training data + 1/(2Cp) Σ_cj exp(x_j)y_cj²; y is C rows.
 
     For a sample z with label l, p = softmax(Y z):   ∇CE = (p − e_l) zᵀ,   ∇²CE = (diag(p) − ppᵀ) ⊗ zzᵀ.
     """
@@ -95,7 +95,7 @@ class Logistic:
 
 
 class Cleaning:
-    """f = mean_i CE_i on clean data, g = mean_i σ(x_i)CE_i + c‖Y‖² on training data; the last column of Y is the bias."""
+    """f = mean_i CE_i on clean data,   g = mean_i σ(x_i)CE_i + c‖y‖² on training data; a bias is the last column."""
 
     def __init__(self, X_train, labels_train, X_val, labels_val, classes, regularization):
         self.X, self.X_val = (np.column_stack([X, np.ones(len(X))]) for X in (X_train, X_val))

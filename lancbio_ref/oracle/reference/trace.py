@@ -19,9 +19,11 @@ def lancbio(problem, x, y, v, iterations, options):
 
     A moves under the process, so T is not QᵀAQ of any one A; b moves, so the right-hand side is Qᵀ(b_k − w).
     """
-    step_x, m, schedule = options["step_x"], *subspace(options)
-    rows, n, restart_due = [], len(y), True
-    alphas = []
+    rows, n, step_x = [], len(y), options.get("step_x", 0.0)
+    m, schedule = subspace(options)
+    restart_due = True
+    alphas: list[float] = []
+    betas: list[float] = []
     for k in range(1, iterations + 1):
         y = inner_steps(problem, x, y, options)
         A, J, b, c = point_of(problem, k, x, y)
@@ -42,11 +44,14 @@ def lancbio(problem, x, y, v, iterations, options):
             Q = np.column_stack([Q, q])
             alphas.append(alpha)
             T = tridiagonal(alphas, betas)
-            dv = Q @ np.linalg.solve(T, Q.T @ r)  # Δv = Q_j T_j⁻¹ Q_jᵀ(b_k − w)
+            try:
+                dv = Q @ np.linalg.solve(T, Q.T @ r)  # Δv = Q_j T_j⁻¹ Q_jᵀ(b_k − w)
+            except np.linalg.LinAlgError:  # T is singular: v_k = v_{k−1}, and a restart
+                dv, restart_due = v - v_bar, True
             omega = u - alpha * q  # ω = u − α_j q_j
             beta = norm(omega)  # β_{j+1} = ‖ω‖
             betas.append(beta)
-            restart_due = beta <= (n + 10) * roundoff(A) * np.linalg.norm(A, 1)
+            restart_due = restart_due or beta <= (n + 10) * roundoff(A) * np.linalg.norm(A, 1)
             q_before, q = q, direction(omega)  # q_{j+1} = ω/β_{j+1}
         v = v_bar + dv  # v_k = v̄ + Δv
         h = c - J @ v  # h_k = c_k − J_k v_k
@@ -57,7 +62,7 @@ def lancbio(problem, x, y, v, iterations, options):
 
 def subbio(problem, x, y, v, iterations, options):
     """SubBiO (Algorithm 1): v_k is the Galerkin solution in S_k = span{b_k, (I − ηA_k)v_{k−1}}."""
-    step_x, eta = options["step_x"], options["step_v"]
+    step_x, eta = options.get("step_x", 0.0), options["step_v"]
     rows = []
     for k in range(1, iterations + 1):
         y = inner_steps(problem, x, y, options)
@@ -73,7 +78,7 @@ def subbio(problem, x, y, v, iterations, options):
 def inner_steps(problem, x, y, options):
     """y ← y − θ∇_y g(x_k, y), N times."""
     for _ in range(options.get("inner_steps", 1)):
-        y = y - options["step_y"] * problem.g_y(x, y)
+        y = y - options.get("step_y", 0.0) * problem.g_y(x, y)
     return y
 
 
