@@ -27,11 +27,11 @@ from .measure import difference, digits, energy_ratio, normalized, ratio
 PRECISIONS = {"float64": 2.0**-53, "float32": 2.0**-24}
 UNDECIDED = 0.1
 ORDER = (  # in which one iteration forms its quantities
-    *("m", "restarted", "y", "A", "J", "b", "c", "p", "exact", "v_bar", "w", "r", "q", "columns", "alpha", "T"),
-    *("projected", "coefficients", "indefinite", "singular", "dv", "S", "AS", "z", "sigma", "h_yy", "h_xy", "p_x"),
-    *("v", "beta", "breakdown", "q_next", "h", "x_next", "y_next", "v_next"),
+    *("m", "restarted", "y", "z", "A", "J", "b", "c", "p", "exact", "v_bar", "w", "r", "q", "columns", "alpha", "T"),
+    *("projected", "coefficients", "indefinite", "singular", "dv", "S", "AS", "h_yy", "h_xy", "p_x", "v", "beta"),
+    *("breakdown", "q_next", "h", "x_next", "y_next", "v_next", "sigma_next"),
 )
-NEEDED = ("y", "v", "h", "x_next")  # of a row of a trace, where the vector has them; all else may be left out
+NEEDED = ("y", "z", "v", "h", "x_next", "y_next", "v_next")  # of a row, where the vector has them; the rest is optional
 
 
 @dataclass(frozen=True)
