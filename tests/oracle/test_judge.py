@@ -338,3 +338,28 @@ def test_quantities_may_be_left_out_but_not_the_needed_ones():
 
 def test_a_measure_that_is_nan_fails():
     assert not Measure("v", np.nan, 1.0).passed and Measure("v", np.nan, 1.0).excess == np.inf
+
+
+# -- whatever the numbers are ------------------------------------------------------------------
+
+
+anything = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.data())
+def test_no_finite_answer_breaks_the_judge(data):
+    def array(*shape):
+        return data.draw(hnp.arrays(np.float64, shape, elements=anything))
+
+    steps = data.draw(st.integers(1, 6))
+    answers = dict(
+        solve=dict(v=array(6)),
+        hypergradient=dict(h=array(3)),
+        lanczos=dict(alpha=array(steps), beta=array(steps), Q=array(6, steps)),
+    )
+    for level, answer in answers.items():
+        found = verdict(level, answer)
+        assert found.status == "failed" or level != "lanczos"
+        assert found.digits is not None and not np.isnan(found.digits[0])
+    row = dict(y=array(2), v=array(2), h=array(1), alpha=array(), dv=array(3))
+    assert verdict("trace", dict(rows=[row] * 3), TRACE).status == "failed"
