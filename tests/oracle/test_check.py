@@ -2,7 +2,10 @@
 
 import json
 import math
+import signal
+import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -279,3 +282,32 @@ def test_the_help_is_a_manual_page(capsys):
     text = capsys.readouterr().out
     for words in ("exit status", "examples", "--candidate M:F", "--junit FILE", "must be rejected"):
         assert words in text
+
+
+def test_ctrl_c_ends_the_candidate_too(tmp_path):
+    pid_file = tmp_path / "pid"
+    program = f"{EXECUTABLE} grandchild {pid_file}"
+    command = [
+        sys.executable,
+        "-m",
+        "lancbio_ref",
+        "check",
+        "--command",
+        program,
+        "--level",
+        "solve",
+        "--json",
+        "out.json",
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(400):
+            if pid_file.exists() and pid_file.read_text():
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        text, errors = process.communicate(timeout=20)
+    assert (process.returncode, text) == (130, "")
+    assert errors == "lancbio-ref check: interrupted; nothing was written\n"
+    assert not (tmp_path / "out.json").exists()
+    state = Path(f"/proc/{pid_file.read_text()}/stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
