@@ -145,7 +145,7 @@ def enclosure_text(values: Iterable[Any], shape: Sequence[int]) -> dict[str, Any
     PrecisionError
         A ball that leaves open a digit that is to be written.
     """
-    values = list(values)
+    values = [_short(value) for value in values]
     sizes = [abs(fraction(v)) if isinstance(v, flint.fmpq) else max(map(abs, ends(v))) for v in values]
     largest = max(sizes, default=Fraction(0))
     parts = [_rational_text(v) if isinstance(v, flint.fmpq) else _ball_text(v, largest) for v in values]
@@ -162,6 +162,14 @@ def column_text(values: Any) -> dict[str, Any]:
 def scalar_text(value: Any) -> dict[str, Any]:
     """ENCLOSURE of one number."""
     return enclosure_text([value], [])
+
+
+def _short(value: Any) -> Any:
+    """A rational that is too long to be a short decimal, as a ball."""
+    if isinstance(value, flint.fmpq) and value.q.bit_length() > 4096:
+        with precision(1024):
+            return flint.arb(value)
+    return value
 
 
 def _rational_text(q: Any) -> tuple[str, str, str]:

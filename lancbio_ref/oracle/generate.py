@@ -23,7 +23,7 @@ MADE_WITH = "python-flint 0.9.0 (FLINT 3.6.0), mpmath 1.4.1"  # v1 was; other ve
 
 @lru_cache(maxsize=1)
 def recipes() -> dict[str, Callable[[], Any]]:
-    """Id → a function that makes the vector's case or document."""
+    """Id → a function that makes the vector's case."""
     require_flint()
     from .recipes import ALL
 
@@ -47,9 +47,10 @@ def regenerate(id: str) -> bytes:
     if id not in recipes():
         raise ArgumentError("id", repr(id), "the id of a vector that has a recipe")
     from .recipes.system import Case, system
+    from .recipes.trace import trace
 
-    made = recipes()[id]()
-    document = system(made) if isinstance(made, Case) else made
+    case = recipes()[id]()
+    document = system(case) if isinstance(case, Case) else trace(case)
     document["generator"]["made_with"] = MADE_WITH
     document["sums"] = field_sums(document)
     check_document(document, f"{id}.json")

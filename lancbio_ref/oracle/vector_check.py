@@ -41,6 +41,7 @@ ROW_FACTS = {
     "restarted": bool,
     "indefinite": bool,
     "breakdown": bool,
+    "singular": bool,
     "exact": bool,
 }
 

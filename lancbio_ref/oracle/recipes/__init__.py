@@ -1,5 +1,5 @@
 """The recipes of the vectors, a module a kind of case; each has ``cases()``, pairs of an id and a function."""
 
-from . import quadratic
+from . import dynamics, quadratic, sequences
 
-ALL = (quadratic,)
+ALL = (quadratic, sequences, dynamics)

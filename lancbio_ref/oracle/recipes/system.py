@@ -68,8 +68,8 @@ class Case:
 def system(case: Case) -> dict[str, Any]:
     """The document of a case, without its sums."""
     n_y, n_x = case.A.nrows(), case.J.nrows()
-    mu, L = exact.spectrum_bounds(case.A) if case.definite else (None, _norm_bound(case.A))
-    kappa = None if mu is None else _up(L / mu)
+    mu, L, spectrum = stated_spectrum(case.A, case.definite)
+    kappa = None if mu is None else up(L / mu)
     solvable = case.result != "must_reject"
     v = exact.solve_both(case.A, case.b) if solvable else None
     h = case.c - case.J * v if solvable else None
@@ -100,14 +100,7 @@ def system(case: Case) -> dict[str, Any]:
         "routes": list(case.routes),
         "generator": {"recipe": case.recipe, "parameters": case.parameters, "version": case.version},
         "sizes": {"n_x": n_x, "n_y": n_y},
-        "mu": _stated(mu, "mu <= lambda_min(A): all pivots of LDL^T of A - mu I are positive, in ball arithmetic"),
-        "L": _stated(
-            L,
-            "L >= lambda_max(A): all pivots of LDL^T of L I - A are positive, in ball arithmetic"
-            if case.definite
-            else "L >= ||A||_F >= ||A||_2, rounded up",
-        ),
-        "kappa": _stated(kappa, "L/mu, rounded up" if kappa else "A is not positive definite"),
+        **spectrum,
         "inputs": {
             "A": exact.sparse_text(case.A) if case.sparse else exact.exact_text(case.A, [n_y, n_y]),
             "J": exact.exact_text(case.J, [n_x, n_y]),
@@ -121,6 +114,20 @@ def system(case: Case) -> dict[str, Any]:
         "expected": expected,
         "admissible": _admissible(case, kappa, v, h, expected["sensitivity"]),
     }
+
+
+def stated_spectrum(A: Any, definite: bool = True) -> tuple[float | None, float, dict[str, Any]]:
+    """μ (None where A is not positive definite), L, and the three fields that state them and κ."""
+    mu, L = exact.spectrum_bounds(A) if definite else (None, _norm_bound(A))
+    kappa = None if mu is None else up(L / mu)
+    of_mu = "mu <= lambda_min(A): all pivots of LDL^T of A - mu I are positive, in ball arithmetic"
+    of_L = "L >= lambda_max(A): all pivots of LDL^T of L I - A are positive, in ball arithmetic"
+    fields = {
+        "mu": _stated(mu, of_mu if definite else "A is not positive definite"),
+        "L": _stated(L, of_L if definite else "L >= ||A||_F >= ||A||_2, rounded up"),
+        "kappa": _stated(kappa, "L/mu, rounded up" if definite else "A is not positive definite"),
+    }
+    return mu, L, fields
 
 
 def difficulty(kappa: float | None) -> str:
@@ -165,7 +172,7 @@ def _process(case: Case, L: float) -> dict[str, Any]:
         "alpha": column_text(truth.alpha),
         "beta": column_text(truth.beta),
         "breakdown": truth.breakdown,
-        "sensitivity": [_up(s, 2) for s in sensitivity(rows, q1, truth, L)],
+        "sensitivity": [up(s, 2) for s in sensitivity(rows, q1, truth, L)],
     }
 
 
@@ -182,14 +189,14 @@ def _admissible(case: Case, kappa: float | None, v: Any, h: Any, sensitivities: 
     conditioning = kappa or float(_inverse_norm(case.A)) * _norm_bound(case.A) if v is not None else 1.0
     size_v, size_h = (_norm(v), _norm(h)) if v is not None else (0.0, 0.0)
     part = _norm_bound(case.J) * size_v * conditioning + _norm(case.c)
-    lanczos_bounds = [None if s >= DECIDES else _up(64 * max(s, (n + 8) * U), 2) for s in sensitivities or []]
+    lanczos_bounds = [None if s >= DECIDES else up(64 * max(s, (n + 8) * U), 2) for s in sensitivities or []]
     return {
         "model": MODEL,
         "c": c,
-        "solve": _up(c * conditioning * U),
-        "solve_scale": _up(size_v) if size_v else _up(_norm(case.v0)) or 1.0,
-        "hypergradient": _up(c * U * case.extra * (part / size_h if size_h else conditioning)),
-        "hypergradient_scale": _up(size_h) if size_h else _up(_norm(case.c)) or 1.0,
+        "solve": up(c * conditioning * U),
+        "solve_scale": up(size_v) if size_v else up(_norm(case.v0)) or 1.0,
+        "hypergradient": up(c * U * case.extra * (part / size_h if size_h else conditioning)),
+        "hypergradient_scale": up(size_h) if size_h else up(_norm(case.c)) or 1.0,
         "lanczos": lanczos_bounds,
     }
 
@@ -200,7 +207,7 @@ def _norm(columns: Any) -> float:
 
 
 def _norm_bound(A: Any) -> float:
-    return _up(_norm(A), 6)
+    return up(_norm(A), 6)
 
 
 def _root(q: Fraction) -> float:
@@ -216,6 +223,6 @@ def _inverse_norm(A: Any) -> float:
     return _norm(A.inv())
 
 
-def _up(value: float, digits: int = 3) -> float:
+def up(value: float, digits: int = 3) -> float:
     """`value` rounded up to that many significant decimal digits."""
     return float(exact.round_up(Fraction(value), digits)) if value else 0.0
