@@ -215,9 +215,15 @@ def _lanczos(vector: Any, answer: Mapping[str, Any], u: float) -> Iterator[Measu
                 yield Measure(f"{name}_{index}", ratio((gap[j : j + 1], exponent), size), limit)
     if (beta < 0).any():
         yield Measure(f"beta_{int(np.argmax(beta < 0)) + 2}", math.inf, 0.0, "is negative, and is a norm")
-    if alpha.size < steps:
+    if alpha.size < steps and not _may_end(vector, alpha.size, u):
         yield Measure("steps", math.inf, 0.0, f"end after {alpha.size}; the space is not invariant before {steps}")
     yield from _basis(vector, answer, u)
+
+
+def _may_end(vector: Any, j: int, u: float) -> bool:
+    """Whether rounding leaves it open that the space is invariant after j steps: β_{j+1} is tiny, or undecided."""
+    beta = float(vector.expected["beta"].float64[j - 1])
+    return beta <= 1e4 * u * vector.L or _admissible(vector.admissible["lanczos"][j - 1], u) >= UNDECIDED
 
 
 def _padded(values: np.ndarray, size: int) -> np.ndarray:

@@ -241,6 +241,17 @@ def test_stopping_early_is_for_breakdown():
     assert verdict("lanczos", lanczos_answer(steps=4), replace(VECTOR, expected=broken)).status == "passed"
 
 
+def test_a_beta_at_rounding_level_may_end_the_process():
+    beta = VECTOR.expected["beta"].float64.copy()
+    beta[3] = 1e-14 * VECTOR.L
+    tiny = replace(VECTOR, expected=VECTOR.expected | dict(beta=enclosure(beta)))
+    assert verdict("lanczos", lanczos_answer(steps=4, beta=lambda b: beta[:4]), tiny).first.quantity.startswith(
+        "identity"
+    )
+    undecided = replace(VECTOR, admissible=dict(lanczos=[1e-13, 1e-13, 1e-13, None, None, None]))
+    assert verdict("lanczos", lanczos_answer(steps=4), undecided).status == "passed"
+
+
 def cut(enclosed, size):
     return Enclosure(enclosed.mid[:size], enclosed.rad[:size], enclosed.float64[:size])
 
