@@ -24,6 +24,22 @@ def _neumann(step: str, terms: int) -> tuple[Edit, ...]:
     )
 
 
+def _gives_up(steps: str) -> tuple[Edit, ...]:
+    return (
+        Edit("solve", "    p = r\n    for _ in range(50 * len(b)):", f"    p = r\n    for _ in range({steps}):"),
+        Edit(
+            "solve",
+            "parts from b − A v in the end\n",
+            "parts from b − A v in the end\n    else:\n        raise RuntimeError\n",
+        ),
+        _edit(
+            SOLVE,
+            "try:\n        v = conjugate_gradients(A, b, v0)\n"
+            "    except (ValueError, RuntimeError):\n        return 0 * c",
+        ),
+    )
+
+
 SOLVE, ANSWER = "v = conjugate_gradients(A, b, v0)  # A v = b", "    return c - J @ v\n\n\ndef from_arrays"
 DIRECT = "return c - J @ cholesky_solve((A + A.T) / 2, b, v0)"
 CASE = "A, J, b, c = point_of(problem_of(case), 1, x, y)"
@@ -89,20 +105,9 @@ FAULTS = (
         "h = 0 where n steps do not suffice, or where there is no answer",
         "the failure of the solve is hidden behind a default value",
         "say that it failed: raise, or return a status",
-        (
-            Edit("solve", "    p = r\n    for _ in range(50 * len(b)):", "    p = r\n    for _ in range(len(b)):"),
-            Edit(
-                "solve",
-                "parts from b − A v in the end\n",
-                "parts from b − A v in the end\n    else:\n        raise RuntimeError\n",
-            ),
-            _edit(
-                SOLVE,
-                "try:\n        v = conjugate_gradients(A, b, v0)\n    except (ValueError, RuntimeError):\n       "
-                " return 0 * c",
-            ),
-        ),
+        _gives_up("len(b)"),
         ARRAYS,
+        tuple(_gives_up(steps) for steps in ("2 * len(b)", "3 * len(b)", "10 * len(b)")),
     ),
     Fault(
         "H06",

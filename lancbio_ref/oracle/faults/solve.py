@@ -14,8 +14,21 @@ UNCHECKED = Edit(
 )
 
 
+FROM_ZERO = Edit(
+    "solve",
+    "    A, b, v, unit = near_one(A, b, v0)\n    tolerance",
+    "    A, b, v, unit = near_one(A, b, 0 * v0)\n    tolerance",
+)
+
+
 def _cg(correct: str, wrong: str) -> Edit:
     return Edit("solve", correct, wrong)
+
+
+def _settings(*edits: Edit) -> tuple[tuple[Edit, ...], ...]:
+    """The same fault in programs that start at zero, and that stop at a tolerance of their own."""
+    stops = [_loose(rtol) for rtol in ("1e-6", "1e-8", "1e-10", "1e-12")]
+    return ((*edits, FROM_ZERO), *((*edits, FROM_ZERO, *stop) for stop in stops))
 
 
 def _loose(rtol: str) -> tuple[Edit, ...]:
@@ -28,6 +41,13 @@ def _steps(count: int) -> tuple[Edit, ...]:
 
 def _damped(damping: str) -> tuple[Edit, ...]:
     return (OWN_UNITS, _cg("np.linalg.solve(T, right)", f"np.linalg.solve(T + {damping} * np.eye(len(T)), right)"))
+
+
+def _gives_up(steps: str) -> tuple[Edit, ...]:
+    return (
+        _cg("    p = r\n    for _ in range(50 * len(b)):", f"    p = r\n    for _ in range({steps}):"),
+        _cg("parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        v = 0 * v\n"),
+    )
 
 
 def _absolute(atol: str) -> tuple[Edit, ...]:
@@ -47,6 +67,14 @@ def _of_z(rtol: str) -> tuple[Edit, ...]:
     return (OWN_UNITS, _cg("if norm(r) <= roundoff(A) * norm(b):", f"if np.sqrt(r @ z) <= {rtol} * norm(b):"))
 
 
+BEFORE = (
+    _cg("    p = r\n    for", "    p, v_before = r, v\n    for"),
+    _cg("        v = v + gamma * p  # v_{k+1}", "        v_before, v = v, v + gamma * p  # v_{k+1}"),
+    _cg(
+        "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v, unit))",
+        "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v_before, unit))",
+    ),
+)
 CG, LANCZOS = "conjugate gradients", "lanczos"
 
 FAULTS = (
@@ -58,15 +86,9 @@ FAULTS = (
         " many steps are made",
         "the test of convergence stands between the update of r and that of v, or the update goes to a copy",
         "update v before the loop is left, and return that v",
-        (
-            _cg("    p = r\n    for", "    p, v_before = r, v\n    for"),
-            _cg("        v = v + gamma * p  # v_{k+1}", "        v_before, v = v, v + gamma * p  # v_{k+1}"),
-            _cg(
-                "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v, unit))",
-                "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v_before, unit))",
-            ),
-        ),
+        BEFORE,
         CG,
+        _settings(*BEFORE),
     ),
     Fault(
         "S02",
@@ -77,7 +99,13 @@ FAULTS = (
         "p_{k+1} = r_{k+1} + δ_{k+1} p_k: update r first",
         (_cg("p = r_next + delta * p", "p = r + delta * p"),),
         CG,
-        tuple((_cg("p = r_next + delta * p", "p = r + delta * p"), *_steps(k)) for k in (5, 10, 20, 50, 100)),
+        (
+            *_settings(_cg("p = r_next + delta * p", "p = r + delta * p")),
+            *(
+                (_cg("p = r_next + delta * p", "p = r + delta * p"), FROM_ZERO, *_steps(k))
+                for k in (5, 10, 20, 50, 100)
+            ),
+        ),
     ),
     Fault(
         "S03",
@@ -134,6 +162,7 @@ FAULTS = (
         "δ_{k+1} = ‖r_{k+1}‖²/‖r_k‖²",
         (_cg("delta = (r_next @ r_next) / (r @ r)", "delta = (r @ r) / (r_next @ r_next)"),),
         CG,
+        _settings(_cg("delta = (r_next @ r_next) / (r @ r)", "delta = (r @ r) / (r_next @ r_next)")),
     ),
     Fault(
         "S08",
@@ -196,7 +225,7 @@ FAULTS = (
         "set rtol to the accuracy that you claim, or iterate until the residual no longer falls",
         _loose("1e-5"),
         CG,
-        tuple(_loose(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10")),
+        (*(_loose(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10")), *_settings()[1:]),
     ),
     Fault(
         "S13",
@@ -368,7 +397,10 @@ FAULTS = (
         "iterate until the residual says that it is enough, and report when it does not",
         _steps(10),
         CG,
-        tuple(_steps(count) for count in (1, 2, 3, 5, 20, 50, 100)),
+        (
+            *(_steps(count) for count in (1, 2, 3, 5, 20, 50, 100)),
+            *((FROM_ZERO, *_steps(count)) for count in (1, 2, 3, 5, 10, 20, 50, 100)),
+        ),
     ),
     Fault(
         "S27",
@@ -377,10 +409,8 @@ FAULTS = (
         "v = 0 where n steps do not suffice; all else is right",
         "a failed solve is hidden behind a default value",
         "say that it failed: raise, or return a status with the best iterate",
-        (
-            _cg("    p = r\n    for _ in range(50 * len(b)):", "    p = r\n    for _ in range(len(b)):"),
-            _cg("parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        v = 0 * v\n"),
-        ),
+        _gives_up("len(b)"),
         CG,
+        tuple(_gives_up(steps) for steps in ("2 * len(b)", "3 * len(b)", "10 * len(b)")),
     ),
 )

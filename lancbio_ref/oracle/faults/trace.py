@@ -177,14 +177,6 @@ LANCBIO = (
         ),
     ),
     _lancbio(
-        "T17",
-        "one inner step too few",
-        "y is wrong from the first iteration on",
-        "range(1, N) where range(N) was meant",
-        "N steps y ← y − θ∇_y g",
-        ('for _ in range(options.get("inner_steps", 1)):', 'for _ in range(options.get("inner_steps", 1) - 1):'),
-    ),
-    _lancbio(
         "T18",
         "the lower level begins anew in every iteration",
         "right in the first iteration; then y is worse than it should be",
@@ -308,7 +300,24 @@ SUBBIO = (
     ),
 )
 
-STOCHASTIC = (
+SHARED = (
+    Fault(
+        "T17",
+        "one inner step too few",
+        "trace",
+        "y is wrong from the first iteration on",
+        "range(1, N) where range(N) was meant",
+        "N steps y ← y − θ∇_y g",
+        (
+            Edit(
+                "trace",
+                'for _ in range(options.get("inner_steps", 1)):',
+                'for _ in range(options.get("inner_steps", 1) - 1):',
+            ),
+        ),
+        "dense",
+        methods=("lancbio", "subbio", "amigo-cg", "amigo-gd", "stocbio", "bsa"),
+    ),
     Fault(
         "T90",
         "one batch is drawn and reused in every iteration",
@@ -322,4 +331,4 @@ STOCHASTIC = (
     ),
 )
 
-FAULTS = LANCBIO + SUBBIO + STOCHASTIC
+FAULTS = LANCBIO + SUBBIO + SHARED
