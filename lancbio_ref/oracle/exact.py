@@ -9,9 +9,11 @@ and the nearest float64. A ball that does not decide all three is computed again
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from ..errors import ArgumentError, LancbioError
 from .hexfloat import decimal_exponent, nearest_float, round_decimal, round_up, to_decimal, to_hex
@@ -235,6 +237,28 @@ def agree(first: Iterable[Any], second: Iterable[Any], what: str, digits: int = 
             raise PrecisionError(f"{what}[{i}]: a route is too wide to compare")
 
 
+def short_ends(value: Any) -> tuple[Fraction, Fraction]:
+    """Ends of an ``fmpq`` or ``arb``, short: what is long is put into a ball of 1024 bits."""
+    with precision(1024):
+        return ends(flint.arb(value) + 0)
+
+
+def close(what: str, first: Iterable[Any], second: Iterable[Any], digits: int = 45) -> None:
+    """Two routes to the same numbers, one of them without a bound of its error: they differ by less than 10^-digits.
+
+    Relative to the largest entry; ``fmpq`` or ``arb``.
+
+    Raises
+    ------
+    PrecisionError
+    """
+    pairs = [(short_ends(a), short_ends(b)) for a, b in zip(first, second, strict=True)]
+    largest = max((abs(t) for a, _ in pairs for t in a), default=Fraction(0)) or Fraction(1)
+    for i, ((low, high), (below, above)) in enumerate(pairs):
+        if max(high, above) - min(low, below) > largest * Fraction(10) ** -digits:
+            raise PrecisionError(f"{what}[{i}]: the routes disagree, {float(low)!r} and {float(below)!r}")
+
+
 def _interval(value: Any) -> tuple[Fraction, Fraction]:
     if isinstance(value, flint.fmpq):
         return fraction(value), fraction(value)
@@ -263,33 +287,61 @@ def solve_both(A: Any, b: Any, bits: int = 256) -> Any:
 # -- the spectrum ----------------------------------------------------------------------------
 
 
-def spectrum_bounds(A: Any, bits: int = 256) -> tuple[float, float]:
-    """(μ, L): float64 numbers of six decimal digits with μ ≤ λ_min and λ_max ≤ L, proven for a symmetric ``fmpq`` matrix.
+def spectrum_bounds(A: Any) -> tuple[float, float]:
+    """(μ, L) for a symmetric positive definite ``fmpq`` matrix: the best bounds of four decimal digits that are proven.
 
-    Eigenvalues are approximated with Arb's complex solver, rounded outward by 10⁻⁶, and then proven: A − μI and
-    L I − A have an LDLᵀ factorization in ball arithmetic whose pivots are all positive (Sylvester's law of inertia).
+    μ is the largest and L the smallest number of four digits (as a float64) for which A − μI and L I − A are proven
+    positive definite: their LDLᵀ factorizations in ball arithmetic have positive pivots (Sylvester's law of inertia).
+    That is a property of A: floating-point eigenvalues only say where the search begins.
     """
-    with precision(bits):
-        values = sorted(
-            Fraction(int(m)) * Fraction(2) ** int(e)
-            for m, e in (v.real.mid().man_exp() for v in flint.acb_mat(balls(A)).eig(algorithm="approx", multiple=True))
-        )
-    low, high = values[0], values[-1]
-    mu = nearest_float(_six(low, down=True))
-    L = nearest_float(_six(high, down=False))
     n = A.nrows()
+    dense = np.array([float(fraction(q)) for q in A.entries()]).reshape(n, n)
+    scale = math.frexp(float(np.abs(dense).max()))[1]
+    guesses = np.linalg.eigvalsh(np.ldexp(dense, -scale))
     identity = flint.fmpq_mat(n, n, [flint.fmpq(int(i == j)) for i in range(n) for j in range(n)])
-    if not is_positive_definite(A - identity * rational(mu)) or not is_positive_definite(identity * rational(L) - A):
-        raise PrecisionError("bounds of the spectrum that cannot be proven")
-    return mu, L
+    top = max(float(guesses[-1]), 2.0**-40)
+    bottom = max(float(guesses[0]), top * 2.0**-48)
+
+    def below(index: int) -> bool:
+        return is_positive_definite(A - identity * rational(_four(index)))
+
+    def above(index: int) -> bool:
+        return is_positive_definite(identity * rational(_four(index)) - A)
+
+    unit = Fraction(2) ** scale
+    mu = _last(below, _index(Fraction(bottom) * unit), -1)
+    L = _last(above, _index(Fraction(top) * unit), 1)
+    return _four(mu), _four(L)
 
 
-def _six(value: Fraction, *, down: bool) -> Fraction:
-    if value == 0:
-        raise PrecisionError("an eigenvalue that is zero")
-    unit = Fraction(10) ** (decimal_exponent(value) - 5)
-    # to the nearest unit, then one unit outward: the text does not hang on the last bits of an approximate eigenvalue
-    return (round(value / unit) + (-1 if down else 1)) * unit
+def _index(value: Fraction) -> int:
+    """The place of the four-digit number at or below a positive value, in the order of all of them."""
+    exponent = decimal_exponent(value)
+    return exponent * 9000 + math.floor(value / Fraction(10) ** (exponent - 3)) - 1000
+
+
+def _four(index: int) -> float:
+    exponent, mantissa = divmod(index, 9000)
+    return nearest_float((mantissa + 1000) * Fraction(10) ** (exponent - 3))
+
+
+def _last(holds: Callable[[int], bool], index: int, outward: int) -> int:
+    """The innermost index that holds, where every index further outward holds too."""
+    step = 1
+    while not holds(index):
+        index += outward * step
+        step *= 2
+        if step > 2**22:
+            raise PrecisionError("a matrix that is not proven positive definite")
+    inside, step = index, 1
+    while holds(inside - outward * step):
+        inside -= outward * step
+        step *= 2
+    low, high = inside, inside - outward * step  # holds at low, not at high
+    while abs(high - low) > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def is_positive_definite(A: Any, bits: int = 512) -> bool:

@@ -183,9 +183,10 @@ def sensitivity(
         for full in (False, True):
             alpha, beta = _float_process(rows, q1, len(worst), Sums(seed), full)
             for i in range(len(worst)):
-                # a run that breaks down before the exact one says nothing more
-                pair = (alpha[i], beta[i]) if i < len(alpha) else (0.0, 0.0)
-                error = max(abs(Fraction(pair[0]) - exact_alpha[i]), abs(Fraction(pair[1]) - exact_beta[i]))
+                if i >= len(alpha) or not (math.isfinite(alpha[i]) and math.isfinite(beta[i])):
+                    worst[i] = max(worst[i], 1.0)  # broken down early, or overflown
+                    continue
+                error = max(abs(Fraction(alpha[i]) - exact_alpha[i]), abs(Fraction(beta[i]) - exact_beta[i]))
                 worst[i] = max(worst[i], float(error / Fraction(L)))
     return worst
 

@@ -128,6 +128,8 @@ class _Checker:
             if expected[key] is None and level in raw["levels"] and raw["result"] == "valid":
                 self.refuse(f"expected.{key}", None, f"an enclosure, for level {level}")
         breakdown = expected["breakdown"]
+        if expected["alpha"] is None:
+            k = 0
         steps = k if breakdown is None else min(k, self.integer("expected.breakdown", breakdown, 0))
         if expected["alpha"] is not None:
             self.enclosure("expected.alpha", expected["alpha"], (steps,))

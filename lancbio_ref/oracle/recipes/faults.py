@@ -47,7 +47,9 @@ def square(id: str) -> Case:
 
 
 def larger_square(id: str) -> Case:
-    return quadratic(id, 8, "n_x = n_y and grad_y g is far from 0: grad_y g in place of J v gives numbers, and wrong ones.")
+    return quadratic(
+        id, 8, "n_x = n_y and grad_y g is far from 0: grad_y g in place of J v gives numbers, and wrong ones."
+    )
 
 
 def long_start(id: str) -> Case:
@@ -61,7 +63,9 @@ def far_start(id: str) -> Case:
 
 
 def farther_start(id: str) -> Case:
-    return quadratic(id, 18, "v0 is far, and many steps are needed: the tolerance is relative to ||b||.", start=64, added=2)
+    return quadratic(
+        id, 18, "v0 is far, and many steps are needed: the tolerance is relative to ||b||.", start=64, added=2
+    )
 
 
 # n_y = n_x, iterations, mu, lambda

@@ -15,7 +15,8 @@ U = 2.0**-53
 DECIDES = 1e-6  # a coefficient whose sensitivity is not below this decides nothing
 MODEL = (
     "relative error <= c * kappa * u with u = 2^-53 and c = 16 (n_y + 4), in the A-norm for v; for h that times "
-    "||J||_F ||v*|| / ||h||, plus c u ||c|| / ||h||; for alpha_i and beta_{i+1}, relative to L, 64 times the larger of "
+    "||J||_F ||v*|| / ||h||, plus c u ||c|| / ||h||, and at least 64 times what float64 runs from the problem's formula "
+    "err; for alpha_i and beta_{i+1}, relative to L, 64 times the larger of "
     "the sensitivity and (n_y + 8) u"
 )
 
@@ -34,8 +35,8 @@ class Case:
         As in the format.
     y_star, grad_phi : list, optional
         ``fmpq`` numbers or ``arb`` balls.
-    extra : float
-        By how much more than A's own rounding a candidate that differentiates `problem` may err: a factor of c.
+    measured : float
+        Relative error of h in float64 runs that differentiate `problem`; 64 times that is admissible.
     """
 
     id: str
@@ -59,7 +60,7 @@ class Case:
     q1: Any = None
     sparse: bool = False
     difficulty: str | None = None
-    extra: float = 1.0
+    measured: float = 0.0
     definite: bool = True
     version: str = "1.0"
     notes: dict[str, str] = field(default_factory=dict)
@@ -187,27 +188,27 @@ def _admissible(case: Case, kappa: float | None, v: Any, h: Any, sensitivities: 
     n = case.A.nrows()
     c = 16.0 * (n + 4)
     conditioning = kappa or float(_inverse_norm(case.A)) * _norm_bound(case.A) if v is not None else 1.0
-    size_v, size_h = (_norm(v), _norm(h)) if v is not None else (0.0, 0.0)
-    part = _norm_bound(case.J) * size_v * conditioning + _norm(case.c)
+    size_v, size_h = (norm(v), norm(h)) if v is not None else (0.0, 0.0)
+    part = _norm_bound(case.J) * size_v * conditioning + norm(case.c)
     lanczos_bounds = [None if s >= DECIDES else up(64 * max(s, (n + 8) * U), 2) for s in sensitivities or []]
     return {
         "model": MODEL,
         "c": c,
         "solve": up(c * conditioning * U),
-        "solve_scale": up(size_v) if size_v else up(_norm(case.v0)) or 1.0,
-        "hypergradient": up(c * U * case.extra * (part / size_h if size_h else conditioning)),
-        "hypergradient_scale": up(size_h) if size_h else up(_norm(case.c)) or 1.0,
+        "solve_scale": up(size_v) if size_v else up(norm(case.v0)) or 1.0,
+        "hypergradient": up(max(c * U * (part / size_h if size_h else conditioning), 64 * case.measured)),
+        "hypergradient_scale": up(size_h) if size_h else up(norm(case.c)) or 1.0,
         "lanczos": lanczos_bounds,
     }
 
 
-def _norm(columns: Any) -> float:
+def norm(columns: Any) -> float:
     """2-norm of a column, or Frobenius norm, correct to a few units whatever its size."""
     return _root(sum((exact.fraction(q) ** 2 for q in columns.entries()), Fraction(0)))
 
 
 def _norm_bound(A: Any) -> float:
-    return up(_norm(A), 6)
+    return up(norm(A), 6)
 
 
 def _root(q: Fraction) -> float:
@@ -220,7 +221,7 @@ def _root(q: Fraction) -> float:
 
 
 def _inverse_norm(A: Any) -> float:
-    return _norm(A.inv())
+    return norm(A.inv())
 
 
 def up(value: float, digits: int = 3) -> float:

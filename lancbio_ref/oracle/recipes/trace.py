@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from .. import exact
-from ..exact import PrecisionError, flint, precision
+from ..exact import PrecisionError, precision
 from . import methods, methods_again
 from .arithmetic import Balls, Digits, Floats, Rational
 from .differences import Differences
@@ -166,21 +166,7 @@ def _agree(id: str, rows: list[Row], second: list[Row]) -> None:
         if "beta" not in theirs and "beta_squared" in other:
             theirs["beta"] = [exact.root(other["beta_squared"], 1 << 11)]
         for name, values in quantities(row).items():
-            _close(f"{id}, iteration {row['k']}: {name}", values, theirs[name])
-
-
-def _close(what: str, first: list[Any], second: list[Any], digits: int = 45) -> None:
-    pairs = [(_interval(a), _interval(b)) for a, b in zip(first, second, strict=True)]
-    largest = max(max(abs(t) for t in a) for a, _ in pairs)
-    for (low, high), (below, above) in pairs:
-        if max(high, above) - min(low, below) > (largest or 1) * Fraction(10) ** -digits:
-            raise PrecisionError(f"{what}: the routes disagree, {float(low)!r} and {float(below)!r}")
-
-
-def _interval(value: Any) -> tuple[Fraction, Fraction]:
-    """Ends of short length: a long rational or ball is put into one of 1024 bits."""
-    with precision(1024):
-        return exact.ends(flint.arb(value) + 0)
+            exact.close(f"{id}, iteration {row['k']}: {name}", values, theirs[name])
 
 
 # -- what rounding does ----------------------------------------------------------------------
@@ -189,7 +175,8 @@ def _interval(value: Any) -> tuple[Fraction, Fraction]:
 def _float_errors(case: TraceCase, rows: list[Row], second: list[Row], L: float) -> tuple[list[float], list[float]]:
     """For each row: the largest relative error of four float64 runs, and the largest difference of two of them."""
     truth = [
-        {name: [sum(_interval(t)) / 2 for t in values] for name, values in quantities(row).items()} for row in rows
+        {name: [sum(exact.short_ends(t)) / 2 for t in values] for name, values in quantities(row).items()}
+        for row in rows
     ]
     runs = []
     for seed in range(4):
