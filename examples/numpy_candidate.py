@@ -17,6 +17,8 @@ def solve(A, b, v0):
         raise ValueError("A is not symmetric")
     s, t = exponent(A), exponent(b)
     L = np.linalg.cholesky(np.ldexp(A, -s))  # powers of two keep all numbers near 1 and change no digit
+    if np.min(np.diag(L)) ** 2 <= b.size * 2.0**-53:
+        raise ValueError("A is singular to working precision")
     v = np.ldexp(np.linalg.solve(L.T, np.linalg.solve(L, np.ldexp(b, -t))), t - s)
     if not np.isfinite(v).all():
         raise OverflowError("v is not representable")

@@ -36,8 +36,8 @@ def solve(A, b):
     if (half - half.T).abs().max() > 1e-10:
         raise ValueError("A is not symmetric")
     L, info = torch.linalg.cholesky_ex(A)
-    if info:
-        raise ValueError("A is not positive definite")
+    if info or L.diagonal().min() ** 2 <= len(b) * 2.0**-53:
+        raise ValueError("A is not positive definite to working precision")
     v = torch.cholesky_solve(torch.ldexp(b, torch.tensor(-t, dtype=b.dtype))[:, None], L)[:, 0]
     v = torch.ldexp(v, torch.tensor(t - s, dtype=b.dtype))
     if not torch.isfinite(v).all():

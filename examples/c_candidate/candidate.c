@@ -112,11 +112,11 @@ static int symmetric(const double *A, size_t n) {
     return 1;
 }
 
-/* A = L L^T in the lower triangle of A; 0 where A is not positive definite. */
+/* A = L L^T in the lower triangle of A; 0 where A is not positive definite to working precision (its entries are below 1). */
 static int cholesky(double *A, size_t n) {
     for (size_t j = 0; j < n; j++) {
         double pivot = A[j * n + j] - dot(A + j * n, A + j * n, j);
-        if (!(pivot > 0)) return 0;
+        if (!(pivot > n * DBL_EPSILON / 2)) return 0;
         A[j * n + j] = sqrt(pivot);
         for (size_t i = j + 1; i < n; i++)
             A[i * n + j] = (A[i * n + j] - dot(A + i * n, A + j * n, j)) / A[j * n + j];
