@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import shlex
 import sys
 from collections.abc import Sequence
@@ -88,8 +89,10 @@ def add_check(commands: Any, formatter: type[argparse.HelpFormatter]) -> argpars
         metavar="L,M",
         help=f"of {', '.join(LEVELS)} (default: the callable's name, what the executable announces, what FILE has)",
     )
-    what.add_argument("--family", metavar="A,B", help="only these families (lancbio-ref vectors list)")
-    what.add_argument("--id", metavar="A,B", help="only these vectors")
+    what.add_argument(
+        "--family", metavar="A,B", help="only these families, such as lancbio-* (lancbio-ref vectors list)"
+    )
+    what.add_argument("--id", metavar="A,B", help="only these vectors, such as strakos-*")
     what.add_argument("--vectors", metavar="DIR", help="a folder of vector files (default: those of the package, v1)")
     how = parser.add_argument_group("run")
     how.add_argument("--precision", default="float64", choices=list(PRECISIONS), help="of the candidate's arithmetic")
@@ -177,11 +180,13 @@ def _select(folder: str | None, families: str | None, ids: str | None) -> list[A
     for option, words, field in (("--family", families, "family"), ("--id", ids, "id")):
         if words is None:
             continue
-        names, known = _words(words), {getattr(vector, field) for vector in chosen}
-        for name in names:
-            if name not in known:
-                expected = ", ".join(sorted(known)) if option == "--family" else "ids of lancbio-ref vectors list"
-                raise ArgumentError(option, name, f"of {expected}")
+        known, names = sorted({getattr(vector, field) for vector in chosen}), set()
+        for pattern in _words(words):
+            matching = fnmatch.filter(known, pattern)
+            if not matching:
+                expected = ", ".join(known) if option == "--family" else "ids of lancbio-ref vectors list"
+                raise ArgumentError(option, pattern, f"of {expected}")
+            names.update(matching)
         chosen = [vector for vector in chosen if getattr(vector, field) in names]
     return chosen
 

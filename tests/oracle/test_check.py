@@ -199,6 +199,11 @@ def test_a_failing_candidate_has_exit_status_1(module, capsys):
     assert text.splitlines()[-1].startswith("lancbio-ref check: FAIL: hypergradient: 0 passed, 2 failed")
 
 
+def test_families_and_ids_may_be_patterns(module, capsys):
+    code, text, _ = run(capsys, "--candidate", "mine:solve", "--family", "quad*", "--id", "*-00[1-3],*-012")
+    assert code == 0 and "PASS: solve: 4 passed" in text
+
+
 def test_an_executable_announces_its_levels(capsys):
     code, text, _ = run(capsys, "--command", f"{EXECUTABLE} announced", "--family", "quadratic")
     assert code == 0 and "PASS: solve: 12 passed" in text
