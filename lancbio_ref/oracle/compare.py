@@ -132,6 +132,8 @@ def _lanczos(vector: Any, answer: Mapping[str, Any]) -> Picture:
     alpha, beta, Q = (np.asarray(answer[name], dtype=float) for name in ("alpha", "beta", "Q"))
     if Q.shape != (A.shape[0], alpha.size):
         return Picture("none")
+    if not all(np.isfinite(part).all() for part in (alpha, beta, Q)):
+        return Picture("not finite")
     limits = vector.admissible["lanczos"]
     decided = next((j for j, limit in enumerate(limits) if limit is None), None)
     steps = max(alpha.size, len(limits)) if decided is None else decided
@@ -140,7 +142,7 @@ def _lanczos(vector: Any, answer: Mapping[str, Any]) -> Picture:
     truth = _columns([vector.expected["alpha"].float64 / L, vector.expected["beta"].float64 / L, right], steps)
     T = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
     errors = [
-        float(np.linalg.norm(Q.T @ Q - np.eye(alpha.size), 2)),
+        float(np.linalg.norm(Q.T @ Q - np.eye(alpha.size))),
         float(np.linalg.norm((A @ Q - Q @ T)[:, :-1] / L)),
         _norm(numbers - truth),
     ]

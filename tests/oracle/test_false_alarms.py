@@ -71,7 +71,9 @@ def checked(A):
     """What every candidate owes: a refusal where A is no Hessian at a minimum."""
     if not (np.isfinite(A).all() and np.array_equal(A, A.T)):
         raise ValueError("A is not symmetric or not finite")
-    np.linalg.cholesky(A / np.abs(A).max())
+    pivots = np.diag(np.linalg.cholesky(A / np.abs(A).max())) ** 2
+    if pivots.min() < 1e-15 * len(A):
+        raise ValueError("A is singular to working precision")
     return A
 
 

@@ -58,6 +58,18 @@ def test_an_unknown_fault_is_refused():
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
+def test_every_variant_gives_numbers(entry):
+    """A fault that only raises would be named wherever a candidate raises."""
+    vectors = [v for v in at(entry.level) if entry.level != "trace" or v.inputs["method"] in entry.methods]
+    square = next(
+        v for v in vectors if v.result == "valid" and v.n_y > 3 and (v.n_x == v.n_y or entry.level == "trace")
+    )
+    for variant in range(len(entry.variants)):
+        answer = entry.run(make_case(square, entry.level), variant)
+        assert "error" not in answer and "reject" not in answer, answer
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
 def test_every_fault_is_caught_a_hundred_times_over(entry):
     largest = 0.0
     for vector in at(entry.level):

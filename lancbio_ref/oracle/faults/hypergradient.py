@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from .base import Edit, Fault
 
+NUMPY = Edit("hypergradient", "from .problems import", "import numpy as np\n\nfrom .problems import")
+
 
 def _edit(correct: str, wrong: str) -> Edit:
     return Edit("hypergradient", correct, wrong)
@@ -15,6 +17,7 @@ def _problem(correct: str, wrong: str) -> Edit:
 
 def _neumann(step: str, terms: int) -> tuple[Edit, ...]:
     return (
+        NUMPY,
         _edit(
             SOLVE,
             f"v, term, eta = 0 * b, b, 1 / {step}\n"
@@ -41,7 +44,7 @@ def _gives_up(steps: str) -> tuple[Edit, ...]:
 
 
 SOLVE, ANSWER = "v = conjugate_gradients(A, b, v0)  # A v = b", "    return c - J @ v\n\n\ndef from_arrays"
-DIRECT = "return c - J @ cholesky_solve((A + A.T) / 2, b, v0)"
+DIRECT = "return c - J @ cholesky_solve(A, b, v0)"
 CASE = "A, J, b, c = point_of(problem_of(case), 1, x, y)"
 LARGEST, SMALLEST = "np.linalg.eigvalsh(A)[-1]", "np.linalg.eigvalsh(A)[0]"
 
@@ -168,7 +171,7 @@ FAULTS = (
         "h = c − J·1: the row sums of J",
         "∇_y g is summed and differentiated, instead of ∇_y g · v",
         "differentiate the scalar ∇_y g(x, y) · v, v held fixed, in x",
-        _answer("c - J @ np.ones_like(v)"),
+        (NUMPY, *_answer("c - J @ np.ones_like(v)")),
         ARRAYS,
     ),
     Fault(
@@ -201,6 +204,7 @@ FAULTS = (
                 "return hessian(self.X, weights, self.classes, y)",
             ),
             _problem(" + 2 * self.c * np.eye(len(y))", ""),
+            NUMPY,
             _edit(DIRECT, "return c - J @ np.linalg.solve(A, b)"),
         ),
         PROBLEM,
@@ -369,7 +373,7 @@ FAULTS = (
         "7 digits, all entries being float32 numbers",
         "one array of the wrong type at the end",
         "keep h in float64, or claim float32",
-        _answer("(c - J @ v).astype(np.float32).astype(float)"),
+        (NUMPY, *_answer("(c - J @ v).astype(np.float32).astype(float)")),
         ARRAYS,
     ),
 )

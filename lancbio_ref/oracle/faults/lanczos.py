@@ -113,18 +113,13 @@ FAULTS = (
     ),
     Fault(
         "L09",
-        "the two rows of the ω-recurrence are swapped",
+        "the rows of the ω-recurrence are swapped: row j decides in place of row j + 1",
         "lanczos",
-        "partial reorthogonalization acts at the wrong steps: orthogonality is lost beyond √u, or nearly every step is"
-        " reorthogonalized",
-        "ω_j and ω_{j−1} are exchanged, or share one array",
-        "keep two rows, and rotate them after row j + 1 is complete",
-        (
-            _edit(
-                "omega_before, omega = np.append(omega, 0.0), omega_next",
-                "omega, omega_before = np.append(omega, 0.0), omega_next",
-            ),
-        ),
+        "partial reorthogonalization acts one step late: orthogonality is lost beyond √u, and where ω grows fast,"
+        " entirely",
+        "ω_{j+1} and ω_j are exchanged, or share one array",
+        "keep two rows; look at row j + 1 before q_{j+1} is normalized, and rotate them after it is complete",
+        (_edit("now = np.abs(omega_next[:-1])", "now = np.abs(omega[:-1])"),),
         "partial",
         rounding=True,
     ),

@@ -75,6 +75,13 @@ BEFORE = (
         "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v_before, unit))",
     ),
 )
+DIVIDED = (
+    _cg(
+        "    if norm(b) == 0:\n        return 0 * b\n    A, b, v, unit = near_one(A, b, v0)\n    tol",
+        "    A, b, v, unit = near_one(A, b, v0)\n    tol",
+    ),
+    _cg("if norm(r) <= tolerance:", "if norm(r) / norm(b) <= roundoff(A):"),
+)
 CG, LANCZOS = "conjugate gradients", "lanczos"
 
 FAULTS = (
@@ -129,9 +136,9 @@ FAULTS = (
         "NaN, or a rejection, where b = 0 and v = 0 is the answer",
         "a division by ‖b‖ or by ‖r_0‖ = 0, often in the relative test of convergence",
         "compare ‖r‖ with rtol·‖b‖ instead of ‖r‖/‖b‖ with rtol",
-        (_cg("if norm(r) <= tolerance:", "if norm(r) / norm(b) <= roundoff(A):"), UNCHECKED),
+        (*DIVIDED, UNCHECKED),
         CG,
-        ((_cg("if norm(r) <= tolerance:", "if norm(r) / norm(b) <= roundoff(A):"),),),
+        (DIVIDED,),
     ),
     Fault(
         "S05",

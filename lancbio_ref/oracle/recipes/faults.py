@@ -10,13 +10,14 @@ from typing import Any
 from .. import exact
 from ..random_bits import Bits, rows_of
 from .dynamics import step_case
+from .frame import diagonal, framed
 from .quadratic import definite, quadratic_case
 from .system import Case
 from .trace import TraceCase
 
 
 def cases() -> Iterator[tuple[str, Any]]:
-    for number, build in enumerate((square, larger_square, long_start, far_start, farther_start), 1):
+    for number, build in enumerate((square, larger_square, long_start, far_start, farther_start, outlier), 1):
         id = f"fault-{number:03d}"
         yield id, lambda id=id, build=build: build(id)
     for number, (shape, count, mu, step_x) in enumerate(STABLE, 1):
@@ -66,6 +67,13 @@ def farther_start(id: str) -> Case:
     return quadratic(
         id, 18, "v0 is far, and many steps are needed: the tolerance is relative to ||b||.", start=64, added=2
     )
+
+
+def outlier(id: str) -> Case:
+    """1, 1 + 1/16, …, 2 and 2^17."""
+    A = diagonal([1 + Fraction(i, 16) for i in range(17)] + [Fraction(2**17)])
+    why = "One eigenvalue far from the others: orthogonality, once lost, is lost entirely within two steps."
+    return framed(id, "faults", A, 3, why, {"outlier": 2**17}, levels=("solve", "lanczos", "hypergradient"))
 
 
 # n_y = n_x, iterations, mu, lambda

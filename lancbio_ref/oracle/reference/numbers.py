@@ -23,12 +23,14 @@ def norm(a):
 
 
 def refuse_unless_spd(A, b):
-    """ValueError unless A is finite, symmetric and positive definite (by Cholesky) and b is finite."""
+    """ValueError unless A is finite, symmetric and positive definite beyond rounding, and b is finite."""
     if not (np.isfinite(A).all() and np.isfinite(b).all()):
         raise ValueError("A and b must be finite")
     if not np.array_equal(A, A.T):
         raise ValueError("A is not symmetric")
-    np.linalg.cholesky(np.ldexp(A, -exponent(A)))  # raises LinAlgError, a ValueError, where A is not positive definite
+    pivots = np.diag(np.linalg.cholesky(np.ldexp(A, -exponent(A)))) ** 2  # LinAlgError, where A is not definite
+    if pivots.min() <= len(b) * roundoff(A):
+        raise ValueError("A is singular to working precision")
 
 
 def refuse_unless_finite(v):

@@ -31,6 +31,8 @@ def conjugate_gradients(A, b, v0):
     array([1., 2.])
     """
     refuse_unless_spd(A, b)
+    if norm(b) == 0:
+        return 0 * b
     A, b, v, unit = near_one(A, b, v0)
     tolerance = roundoff(A) * norm(b)
     r = b - A @ v  # r_0 = b − A v_0
@@ -59,6 +61,8 @@ def preconditioned_conjugate_gradients(A, b, v0):
     array([2., 4.])
     """
     refuse_unless_spd(A, b)
+    if norm(b) == 0:
+        return 0 * b
     A, b, v, unit = near_one(A, b, v0)
     M = np.diag(A)
     r = b - A @ v
