@@ -70,10 +70,11 @@ def farther_start(id: str) -> Case:
 
 
 def outlier(id: str) -> Case:
-    """1, 1 + 1/16, …, 2 and 2^17."""
-    A = diagonal([1 + Fraction(i, 16) for i in range(17)] + [Fraction(2**17)])
+    """1, 1 + 1/16, …, and 2^19; v_0 = 0, so that q_1 = b/‖b‖ leans on all eigenvectors alike."""
+    A = diagonal([1 + Fraction(i, 16) for i in range(25)] + [Fraction(2**19)])
     why = "One eigenvalue far from the others: orthogonality, once lost, is lost entirely within two steps."
-    return framed(id, "faults", A, 3, why, {"outlier": 2**17}, levels=("solve", "lanczos", "hypergradient"))
+    zero = exact.column([Fraction(0)] * 26)
+    return framed(id, "faults", A, 3, why, {"outlier": 2**19}, v0=zero)
 
 
 # n_y = n_x, iterations, mu, lambda
