@@ -207,7 +207,7 @@ def _lanczos(vector: Any, answer: Mapping[str, Any], u: float) -> Iterator[Measu
     size = normalized(np.array([vector.L]))
     errors = {key: difference(_padded(answer[key], steps), vector.expected[key]) for key in ("alpha", "beta")}
     yield from _start(vector, answer["Q"], u)
-    for j in range(min(alpha.size, steps)):
+    for j in range(min(alpha.size, steps, _decided(answer, u))):
         limit = _admissible(vector.admissible["lanczos"][j], u)
         if limit < UNDECIDED:
             for name, index in (("alpha", j + 1), ("beta", j + 2)):
@@ -218,6 +218,20 @@ def _lanczos(vector: Any, answer: Mapping[str, Any], u: float) -> Iterator[Measu
     if alpha.size < steps and not _may_end(vector, alpha.size, u):
         yield Measure("steps", math.inf, 0.0, f"end after {alpha.size}; the space is not invariant before {steps}")
     yield from _basis(vector, answer, u)
+
+
+def _decided(answer: Mapping[str, Any], u: float) -> int:
+    """How many α decide: where no orthogonality is claimed, those of the columns that are orthogonal to √u (Simon).
+
+    As long as they are, T is what exact arithmetic gives, to rounding; then copies of Ritz values appear, and only the
+    identity is left to hold. When that comes depends on u, and on how w was reorthogonalized.
+    """
+    Q = answer["Q"]
+    if answer.get("reorthogonalization") not in ("none", "local"):
+        return Q.shape[1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = np.max(np.triu(np.abs(Q.T @ Q - np.eye(Q.shape[1]))), axis=0)
+    return int(np.argmax(np.append(~(loss <= math.sqrt(u)), True)))
 
 
 def _may_end(vector: Any, j: int, u: float) -> bool:
@@ -248,7 +262,8 @@ def _basis(vector: Any, answer: Mapping[str, Any], u: float) -> Iterator[Measure
     if claim not in ("none", "local"):
         limit = 1e6 * u if claim == "full" else 10 * math.sqrt(u)
         gram = Q.T @ Q - np.eye(k)
-        yield Measure("orthogonality of Q", np.linalg.norm(gram, 2) if np.isfinite(gram).all() else math.inf, limit)
+        loss = float(np.linalg.norm(gram, 2)) if np.isfinite(gram).all() else math.inf
+        yield Measure("orthogonality of Q", loss, limit)
     T = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
     rest = A @ Q - Q @ T
     columns = np.linalg.norm(rest, axis=0)
