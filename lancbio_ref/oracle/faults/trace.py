@@ -147,8 +147,8 @@ LANCBIO = (
         "x is updated before v",
         "first v_k, then h_k = c_k − J_k v_k, then x_{k+1}",
         (
-            "v = v_bar + dv  # v_k = v̄ + Δv\n        h = c - J @ v  # h_k",
-            "h = c - J @ v\n        v = v_bar + dv  # h_k",
+            "v = v_bar + dv  # v_k = v̄ + Δv\n        h = c - J @ v  # h_k = c_k − J_k v_k",
+            "h = c - J @ v  # h_k = c_k − J_k v_k\n        v = v_bar + dv  # v_k = v̄ + Δv",
         ),
     ),
     _lancbio(
