@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import ArgumentError, LancbioError
 from .hexfloat import decimal_exponent, nearest_float, round_decimal, round_up, to_decimal, to_hex
 
+flint: Any
 try:
     import flint
 except ImportError:  # pragma: no cover - the tests install it
@@ -106,7 +107,7 @@ def number_text(value: float) -> dict[str, str]:
     return {"hex": to_hex(value), "dec": to_decimal(value)}
 
 
-def array_text(values: Iterable[float], shape: Sequence[int]) -> dict[str, Any]:
+def array_text(values: Iterable[float | Fraction], shape: Sequence[int]) -> dict[str, Any]:
     """VECTOR or MATRIX of the format."""
     numbers = [float(value) for value in values]
     return {
@@ -268,8 +269,8 @@ def _interval(value: Any) -> tuple[Fraction, Fraction]:
 def solve_both(A: Any, b: Any, bits: int = 256) -> Any:
     """A⁻¹b as an ``fmpq`` column, by rational elimination, confirmed by Arb's default solver with at least 192 bits.
 
-    Arb's ``arb_mat.solve`` with its default algorithm multiplies by an approximate inverse and bounds the rest; bits are
-    doubled until it succeeds.
+    Arb's ``arb_mat.solve`` with its default algorithm multiplies by an approximate inverse and bounds the rest; bits
+    are doubled until it succeeds.
     """
     exact = A.solve(b)
     for attempt in range(8):
@@ -342,6 +343,12 @@ def _last(holds: Callable[[int], bool], index: int, outward: int) -> int:
         middle = (low + high) // 2
         low, high = (middle, high) if holds(middle) else (low, middle)
     return low
+
+
+def midpoint(ball: Any) -> Fraction:
+    """The middle of an ``arb``, exactly."""
+    low, high = ends(ball)
+    return (low + high) / 2
 
 
 def is_positive_definite(A: Any, bits: int = 512) -> bool:

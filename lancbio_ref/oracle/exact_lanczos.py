@@ -78,7 +78,8 @@ def _ball_process(A: Any, q1: Any, k: int, breakdown: int | None) -> tuple[list[
     A, q = balls(A), balls(q1)
     q = q * (1 / _dot(q, q).sqrt())
     before, beta = q * flint.arb(0), flint.arb(0)
-    alphas, betas = [], []
+    alphas: list[Any] = []
+    betas: list[Any] = []
     for j in range(1, k + 1):
         u = A * q - before * beta
         alphas.append(_dot(q, u))
@@ -163,9 +164,9 @@ def sensitivity(
 ) -> list[float]:
     """For each i the largest |α̂_i − α_i|/L and |β̂_{i+1} − β_{i+1}|/L over eight float64 runs.
 
-    Four orders of summation, two of them with a random last-bit error in every sum, each without reorthogonalization and
-    with two passes of Gram–Schmidt against all vectors. Python's own float operations are used, one rounding each, so
-    the outcome is the same everywhere.
+    Four orders of summation, two of them with a random last-bit error in every sum, each without reorthogonalization
+    and with two passes of Gram–Schmidt against all vectors. Python's own float operations are used, one rounding each,
+    so the outcome is the same everywhere.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def sensitivity(
 
 
 class Sums:
-    """Sums and dot products in one of four orders of rounding: forward, backward, and two shuffled with last-bit errors."""
+    """Sums in one of four orders of rounding: forward, backward, and two shuffled ones with last-bit errors."""
 
     def __init__(self, seed: int) -> None:
         self.seed, self.bits = seed, Bits(f"rounding {seed}")

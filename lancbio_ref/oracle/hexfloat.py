@@ -86,7 +86,7 @@ def from_decimal(text: str) -> Fraction:
     return Fraction(text)
 
 
-def nearest_float(value: Fraction) -> float:
+def nearest_float(value: Fraction | int) -> float:
     """The float64 nearest to a rational number, ties to even; ±inf beyond the largest.
 
     Examples

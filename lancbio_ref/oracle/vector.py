@@ -7,9 +7,9 @@ One JSON file (UTF-8, keys sorted, a list of numbers on one line) a vector, name
 *Numbers.* ``NUMBER`` is ``{"hex", "dec"}``: a float64 as a C99 hexadecimal float, which is the number, and as the
 shortest decimal that reads back as it. ``VECTOR`` and ``MATRIX`` are ``{"shape", "hex", "dec"}`` with one string an
 entry in C order. ``SPARSE`` is ``{"shape", "row", "col", "hex", "dec", "symmetric": true}``: the lower triangle of a
-symmetric matrix, indices from 0, each place once. ``ENCLOSURE`` is ``{"shape", "mid", "rad", "float64"}``: the real number lies in
-[mid − rad, mid + rad], both decimals, and float64 is the hexadecimal form of the float64 nearest to it; a scalar has
-shape ``[]`` and lists of length 1.
+symmetric matrix, indices from 0, each place once. ``ENCLOSURE`` is ``{"shape", "mid", "rad", "float64"}``: the real
+number lies in [mid − rad, mid + rad], both decimals, and float64 is the hexadecimal form of the float64 nearest to it;
+a scalar has shape ``[]`` and lists of length 1.
 
 *What every vector has*
 
@@ -27,16 +27,18 @@ rigour, routes     ``E``: exact rational arithmetic. ``A``: ball arithmetic. ``V
                    computations that agreed (``fmpq``, ``arb``, ``mpmath``)
 generator          recipe, parameters and version: what regenerates it; ``made_with``: the libraries that made v1
 sizes              ``n_x``, ``n_y``
-mu, L, kappa       ``{"value": NUMBER or null, "how"}``: μ ≤ λ_min(A), L ≥ ‖A‖₂, κ = L/μ; of the first A of a trace
+mu, L, kappa       ``{"value": NUMBER or null, "how"}``: μ ≤ λ_min(A), L ≥ ‖A‖₂, κ = L/μ. Of a trace: of
+                   the A_1 of its sequence, or of A at (x_0, y_0)
 sums               field → first 16 hexadecimal digits of the SHA-256 of its canonical text: names the field that was
                    changed. Fields are the top-level ones, and those one level down in inputs, expected, admissible
 =================  ====================================================================================================
 
 *System.* ``inputs``: MATRIX or SPARSE ``A`` (n_y × n_y), MATRIX ``J`` (n_x × n_y), VECTORs ``b``, ``c``, ``v0`` (a
-start), ``q1`` (a start of the Lanczos process, of norm 1 up to rounding; null where there is no such level) and the
-integer ``k``, steps asked for. ``problem`` (or null): ``{"name", "formula", "data", "x", "y"}``, the bilevel problem
-whose second derivatives at (x, y), rounded to float64, are A and J, and whose gradients are b and c; ``data`` holds
-MATRIX, VECTOR, NUMBER, integers, strings and lists of integers. ``expected``:
+start), ``q1`` (a start of the Lanczos process, which begins with q1/‖q1‖: of norm 1 up to rounding in most vectors, but
+not in all; null where there is no such level) and the integer ``k``, steps asked for. ``problem`` (or null):
+``{"name", "formula", "data", "x", "y"}``, the bilevel problem whose second derivatives at (x, y), rounded to float64,
+are A and J, and whose gradients are b and c; ``data`` holds MATRIX, VECTOR, NUMBER, integers, strings and lists of
+integers. ``expected``:
 
 =================  ====================================================================================================
 v                  A⁻¹b for the A and b of ``inputs``; null where there is none
@@ -51,15 +53,15 @@ sensitivity        a number for each i = 1 … j: the largest difference from ex
                    over float64 runs that differ in rounding only
 =================  ====================================================================================================
 
-``admissible``: ``model`` (words), ``c``; ``solve``: largest ‖v − v*‖_A/‖v*‖_A; ``hypergradient``: largest ‖h − h*‖/‖h*‖;
-``lanczos``: for each i the largest difference of α_i and of β_{i+1}, relative to L, or null where it does not decide
-(sensitivity 10⁻⁶ or more). Where v* or h* is zero, the error is absolute in units of ``solve_scale`` and
-``hypergradient_scale``. All are for float64; for another unit roundoff u, multiply by u/2⁻⁵³.
+``admissible``: ``model`` (words), ``c``; ``solve``: largest ‖v − v*‖_A/‖v*‖_A; ``hypergradient``: largest
+‖h − h*‖/‖h*‖; ``lanczos``: for each i the largest difference of α_i and of β_{i+1}, relative to L, or null where it
+does not decide (sensitivity 10⁻⁶ or more). Where v* or h* is zero, the error is absolute in units of ``solve_scale``
+and ``hypergradient_scale``. All are for float64; for another unit roundoff u, multiply by u/2⁻⁵³.
 
 *Trace.* ``inputs``: ``method`` (a name of ``lancbio_ref.minimize``), ``options`` (its options, NUMBERs and integers),
 ``x0``, ``y0``, ``v0`` (VECTORs), ``iterations``; and either ``problem`` (as above, without x and y) or ``sequence``:
 ``{"A", "J", "b", "c"}``, lists of MATRIX and VECTOR, one an iteration: A_k, J_k, b_k, c_k given outright, so that x and
-y play no part. ``draws`` (optional): what a random method would have drawn, such as ``{"p": [3]}``. ``expected``:
+y play no part. ``draws`` (or null): what a random method would have drawn, such as ``{"p": [3]}``. ``expected``:
 ``rows``, one an iteration, each with ``k`` and, under the names of :mod:`lancbio_ref.methods`, what the method computes
 (ENCLOSUREs; integers; booleans), and ``rounding``: for each row the largest relative difference between float64 runs
 that differ in rounding only. ``admissible``: ``model`` and ``rows``, the largest relative 2-norm error of any quantity
@@ -212,14 +214,27 @@ def parse(text: bytes, name: str) -> Vector:
         raw = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ArgumentError(name, f"no JSON of this format ({error})", "a vector file, UTF-8 JSON") from None
-    check_document(raw, name)
-    sums = field_sums(raw)
-    if sums != raw["sums"]:
-        changed = [key for key in {**sums, **raw["sums"]} if sums.get(key) != raw["sums"].get(key)]
+    changed = _changed_fields(raw)
+    try:
+        check_document(raw, name)
+    except ArgumentError as error:
+        field = error.argument.partition(": ")[2]
+        if not changed or not field or any(field.startswith(key) or key.startswith(field) for key in changed):
+            raise
+        # what is wrong is not what was changed: a size, say, that fits no array any more
+    if changed:
         raise ArgumentError(
             f"{name}: {changed[0]}", "a value that its sum does not fit", "the value that was published"
         )
     return Vector.from_document(raw)
+
+
+def _changed_fields(raw: Any) -> list[str]:
+    """The fields whose sums do not fit; none where there are no sums to tell."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("sums"), dict):
+        return []
+    sums = field_sums(raw)
+    return [key for key in sorted({*sums, *raw["sums"]}) if sums.get(key) != raw["sums"].get(key)]
 
 
 def load(id_or_path: str | Path, version: str = "v1") -> Vector:
@@ -279,7 +294,7 @@ def vectors(version: str = "v1") -> list[Vector]:
 def manifest(version: str = "v1") -> dict[str, str]:
     """File name → SHA-256 of the vectors of a version."""
     lines = (folder(version) / MANIFEST).read_text().splitlines()
-    return dict(reversed(line.split("  ", 1)) for line in lines)  # type: ignore[arg-type, misc]
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
 
 
 def folder(version: str = "v1") -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from ..errors import ArgumentError
@@ -171,7 +172,7 @@ class _Checker:
         shapes = {"A": (self.n_y, self.n_y), "J": (self.n_x, self.n_y), "b": (self.n_y,), "c": (self.n_x,)}
         for key, shape in shapes.items():
             field = f"inputs.sequence.{key}"
-            self.list(field, value[key], lambda place, entry, shape=shape: self.array(place, entry, shape))
+            self.list(field, value[key], partial(self.array, shape=shape))
             if len(value[key]) != count:
                 self.refuse(field, f"{len(value[key])} entries", f"{count}, one an iteration")
 
@@ -244,7 +245,7 @@ class _Checker:
             self.refuse(f"{field}.dec{index}", dec, f"{to_decimal(number)!r}, the shortest decimal of {hex}")
         return number
 
-    def array(self, field: str, value: Any, shape: tuple[int, ...] | None) -> None:
+    def array(self, field: str, value: Any, shape: tuple[int, ...] | None = None) -> None:
         self.keys(field, value, {"shape", "hex", "dec"})
         self.shaped(field, value, shape, ("hex", "dec"))
         for i, (hex, dec) in enumerate(zip(value["hex"], value["dec"], strict=True)):
@@ -275,14 +276,14 @@ class _Checker:
         self.keys(field, value, {"shape", "mid", "rad", "float64"})
         self.shaped(field, value, shape, ("mid", "rad", "float64"))
         for i, (mid, rad, near) in enumerate(zip(value["mid"], value["rad"], value["float64"], strict=True)):
-            numbers = {}
+            numbers: dict[str, Any] = {}
             for key, text, read in (
                 ("mid", mid, from_decimal),
                 ("rad", rad, from_decimal),
                 ("float64", near, from_hex),
             ):
                 try:
-                    numbers[key] = read(text)  # type: ignore[operator]
+                    numbers[key] = read(text)
                 except ArgumentError as error:
                     self.refuse(f"{field}.{key}[{i}]", error.found, error.expected)
             low, high = numbers["mid"] - numbers["rad"], numbers["mid"] + numbers["rad"]

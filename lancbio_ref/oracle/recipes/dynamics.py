@@ -24,6 +24,7 @@ LANCBIO_CASES: list[tuple[str, tuple[int, ...], int, Any, int, str, str]] = [
     ("ridge", (5,), 7, 3, 2, "1/8", "1/16"),
     ("logistic", (3, 2), 7, 3, 2, "1", "1/4"),
     ("data-cleaning", (2, 2), 7, 3, 2, "1", "1/4"),
+    ("synthetic", (8, 29), 10, 5, 2, "1/16", "1/64"),
 ]
 # problem, sizes, iterations, inner steps, lambda, theta, eta
 SUBBIO_CASES: list[tuple[str, tuple[int, ...], int, int, str, str, str]] = [
@@ -67,14 +68,16 @@ METHODS: dict[str, tuple[dict[str, Any], list[str], str]] = {
         {**STEPS, "step_v": "1/16", "decay_x": "3/4", "decay_y": "1/2", "inverse_steps": 5},
         [
             "alpha_k = step_x/(k+1)^decay_x, beta_k = step_y/(k+1)^decay_y; one step y <- y - beta_k grad_y g(x_k, y)",
-            "p drawn from 0 .. Q - 1; v_k = eta Q (I - eta A_k)^p b_k; h_k = c_k - J_k v_k; x_{k+1} = x_k - alpha_k h_k",
+            "p drawn from 0 .. Q - 1; v_k = eta Q (I - eta A_k)^p b_k",
+            "h_k = c_k - J_k v_k; x_{k+1} = x_k - alpha_k h_k",
         ],
         "Decaying steps; k counts from 1. The randomized Neumann term with the p that is given.",
     ),
     "stable": (
         {**STEPS, "momentum": "1/4", "mu": "1/64", "radius": "64"},
         [
-            "H_yy <- P[(1 - tau)(H_yy - A(z_{k-1})) + A(z_k)], eigenvalues raised to mu; H_xy alike, singular values <= C",
+            "H_yy <- P[(1 - tau)(H_yy - A(z_{k-1})) + A(z_k)], eigenvalues raised to mu",
+            "H_xy <- P[(1 - tau)(H_xy - J(z_{k-1})) + J(z_k)], singular values lowered to C",
             "v_k = H_yy^-1 b_k; h_k = c_k - H_xy v_k; x_{k+1} = x_k - lambda h_k",
             "y_{k+1} = y_k - theta grad_y g(z_k) - H_yy^-1 H_xy^T (x_{k+1} - x_k)",
         ],
@@ -85,8 +88,9 @@ METHODS: dict[str, tuple[dict[str, Any], list[str], str]] = {
          "decay_y": "1/2", "decay_penalty": "1"},
         [
             "T times z <- z - gamma grad_y g(x_k, z); y <- y - alpha_k (grad_y f(x_k, y) + sigma_k grad_y g(x_k, y))",
-            "h_k = grad_x f(x_k, y_k) + sigma_k (grad_x g(x_k, y_k) - grad_x g(x_k, z_k)); x_{k+1} = x_k - lambda_k h_k",
-            "alpha_k, lambda_k = step/(k+1)^decay; sigma_{k+1} = sigma_k + penalty_growth/(k+1)^decay_penalty; z_0 = y_0",
+            "h_k = grad_x f(x_k, y_k) + sigma_k (grad_x g(x_k, y_k) - grad_x g(x_k, z_k))",
+            "x_{k+1} = x_k - lambda_k h_k; sigma_{k+1} = sigma_k + penalty_growth/(k+1)^decay_penalty",
+            "alpha_k, lambda_k = step/(k+1)^decay; sigma_1 = penalty; z_0 = y_0",
         ],
         "First derivatives only; steps decay, the penalty grows.",
     ),
@@ -94,7 +98,8 @@ METHODS: dict[str, tuple[dict[str, Any], list[str], str]] = {
         {**STEPS, "step_v": "1/16", "radius": "16", "difference": "1/131072"},
         [
             "Av = (grad_y g(x, y + delta v) - grad_y g(x, y - delta v))/(2 delta); Jv alike with grad_x g",
-            "y_{k+1} = y_k - theta grad_y g; h_k = c_k - Jv; x_{k+1} = x_k - lambda h_k; v_{k+1} = P[v_k - eta (Av - b_k)]",
+            "y_{k+1} = y_k - theta grad_y g; h_k = c_k - Jv; x_{k+1} = x_k - lambda h_k",
+            "v_{k+1} = P[v_k - eta (Av - b_k)], shortened to length r where it is longer",
         ],
         "Central differences with delta = 2^-17: the numbers are those of the differences, not of the derivatives.",
     ),
@@ -106,7 +111,8 @@ STEP_CASES: list[tuple[str, tuple[int, ...], int, list[int]]] = [
     ("data-cleaning", (2, 2), 1, [1]),
 ]
 PROJECTED: dict[str, tuple[str, tuple[int, ...], int, dict[str, Any], str]] = {
-    "stable": ("quadratic", (1, 2), 2, {"mu": "1", "radius": "1/2"}, "Both projections are active: an eigenvalue of H_yy is below mu, and ||H_xy|| exceeds C."),
+    "stable": ("quadratic", (1, 2), 2, {"mu": "1", "radius": "1/2"},
+               "Both projections are active: an eigenvalue of H_yy is below mu, and ||H_xy|| exceeds C."),
     "hjfbio": ("quadratic", (3, 5), 1, {"radius": "1/2"}, "v leaves the ball of radius r and is pulled back."),
     "bsa": ("quadratic", (2, 4), 1, {}, "p = 0: v = eta Q b."),
 }  # fmt: skip

@@ -116,7 +116,7 @@ def scaled(id: str, n_y: int, of_A: int, of_b: int, result: str) -> Case:
     v0 = exact.column(bits.dyadics(n_y, -1, 1, 3)) * two ** max(-1000, min(1000, of_b - of_A))
     extreme = {
         "valid": "squares stay in range.",
-        "acceptable": "squares of the numbers leave the range of float64: scale by powers of two, or say that it is too much.",
+        "acceptable": "squares leave the range of float64: scale by powers of two, or say that it is too much.",
         "must_reject": "v = A^-1 b lies beyond the largest float64: infinity is no answer.",
     }[result]
     options: dict[str, Any] = {}

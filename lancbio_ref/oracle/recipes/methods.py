@@ -1,8 +1,8 @@
 """The outer loops as textbooks have them, in any arithmetic: the first route to a trace, and what float64 runs follow.
 
-A *source* gives what an iteration needs: ``gy``, ``gx``, ``fx``, ``fy`` and ``point(k, x, y) → (A, J, b, c)``. A *row* is a
-dict of what iteration k computed, its numbers still scalars of the arithmetic. What must be decided exactly (b = w,
-β = 0, T singular) is told by ``facts``, the rows of an exact run; without them none of it happens.
+A *source* gives what an iteration needs: ``gy``, ``gx``, ``fx``, ``fy`` and ``point(k, x, y) → (A, J, b, c)``. A *row*
+is a dict of what iteration k computed, its numbers still scalars of the arithmetic. What must be decided exactly
+(b = w, β = 0, T singular) is told by ``facts``, the rows of an exact run; without them none of it happens.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class Schedule:
     def __init__(self, subspace: Any) -> None:
         constant = isinstance(subspace, int)
         self.m = subspace if constant else subspace["initial"]
-        self.growth, self.every = (Fraction(1), 1) if constant else (subspace["growth"], subspace["every"])
+        self.growth: Fraction = Fraction(1) if constant else subspace["growth"]
+        self.every: int = 1 if constant else subspace["every"]
         self.maximum = subspace if constant else subspace["maximum"]
 
     def restarts(self, k: int, columns: int, n: int, due: bool) -> bool:
@@ -278,7 +279,7 @@ def soba(
     for k in range(1, count + 1):
         A, J, b, c = source.point(k, x, y)
         h = subtract(c, at.times(J, v))
-        row = {
+        row: Row = {
             "k": k,
             "h": h,
             "x_next": subtract(x, scaled(o.step_x, h)),
@@ -304,7 +305,7 @@ def hjfbio(
         length = at.norm(v_next)
         if length > o.radius:
             v_next = scaled(o.radius / length, v_next)
-        row = {
+        row: Row = {
             "k": k,
             "h": h,
             "x_next": subtract(x, scaled(o.step_x, h)),
@@ -338,6 +339,7 @@ def stable(
 ) -> list[Row]:
     at, o, rows = source.at, Options(source.at, options), []
     H_yy: Any = None
+    before: Any = None
     keep = 1 - o.momentum
     for k in range(1, count + 1):
         A, J, b, c = source.point(k, x, y)
@@ -374,7 +376,7 @@ def raised(at: Arithmetic, H: Rows, mu: Any) -> Rows:
         return H
     if n != 2:
         raise NotImplementedError("a projection that is active is written for 2 × 2 matrices")
-    # H − μI = M has one negative eigenvalue λ⁻; P = M − λ⁻ uuᵀ with the projector uuᵀ = (λ⁺I − M)/(λ⁺ − λ⁻)
+    # M = H − μI has one negative eigenvalue λ⁻, its projector is (λ⁺I − M)/(λ⁺ − λ⁻), and λ⁻ times that goes off
     (a, b), (_, d) = shifted
     half = at.sqrt((a - d) * (a - d) / 4 + b * b)
     low, high = (a + d) / 2 - half, (a + d) / 2 + half

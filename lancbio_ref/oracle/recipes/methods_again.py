@@ -4,10 +4,11 @@
 
     p_{j+1} = A_j p_j − α_j p_j − β_j² p_{j−1},   Δv = P_j z,   (D T_j D) z = P_jᵀ(b_k − w),
 
-where D T_j D is rational: α_i d_i² on the diagonal and d_{i+1}² beside it. In rational arithmetic b = w, β = 0, a singular
-T and dependent directions of SubBiO are decided here, exactly. *SubBiO* from the two directions as they are, not made
-orthonormal; *AmIGO-GD* by the series of its residual; *AmIGO-CG* as the Galerkin solution in the span of r, A r, …;
-the *Neumann* series by Horner's rule, its random term by powers of the matrix; *STABLE* with mpmath's eigenvalues.
+where D T_j D is rational: α_i d_i² on the diagonal and d_{i+1}² beside it. In rational arithmetic b = w, β = 0, a
+singular T and dependent directions of SubBiO are decided here, exactly. *SubBiO* from the two directions as they are,
+not made orthonormal; *AmIGO-GD* by the series of its residual; *AmIGO-CG* as the Galerkin solution in the span of
+r, A r, …; the *Neumann* series by Horner's rule, its random term by powers of the matrix; *STABLE* with mpmath's
+eigenvalues.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def f2sa(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, 
 def stable(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int) -> list[Row]:
     if not isinstance(source.at, Digits):
         raise TypeError("STABLE's projections need mpmath's digits")
-    mp, at, o, rows = source.at.mp, source.at, Options(source.at, options), []
+    mp, o, rows = source.at.mp, Options(source.at, options), []
     previous: Any = None
     for k in range(1, count + 1):
         A, J, b, c = source.point(k, x, y)
@@ -245,7 +246,6 @@ def stable(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column
         y = subtract(_inner(source, x, y, o.step_y, 1), follow)
         x = x_next
         rows.append({"k": k, "v": v, "h": h, "x_next": x, "y_next": y})
-    del at
     return rows
 
 

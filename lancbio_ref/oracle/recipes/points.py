@@ -52,6 +52,8 @@ SYNTHETIC = [
     ((5,), 20),
     ((10,), 0),
     ((1,), 0),
+    ((4, 97), 0),
+    ((8, 897), 0),
 ]
 # y is y_star up to 2^-bits: the same point at several lower-level errors
 INEXACT = [
@@ -84,8 +86,8 @@ def build(id: str, seed: str, family: str, shape: tuple[int, ...], rounded_bits:
     why = f"The {family} problem at a point where y is not y*(x): h is the estimate there, not the gradient of phi."
     if rounded_bits:
         scale = 2**rounded_bits
-        y = [Fraction(round(sum(exact.ends(t)) / 2 * scale), scale) for t in y_star]
-        why = f"y is y*(x) to 2^-{rounded_bits}: h differs from the gradient of phi by about that much, and must still be h."
+        y = [Fraction(round(exact.midpoint(t) * scale), scale) for t in y_star]
+        why = f"y is y*(x) to 2^-{rounded_bits}: h differs from the gradient of phi by about that much, and is still h."
     A, J, b, c = (exact.matrix(M) for M in linearization(name, data, x, y))
     case = Case(
         id=id,
@@ -126,7 +128,7 @@ def linearization(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fr
     again = D.A(X, Y), D.J(X, Y), _one_column(D.fy(X, Y)), _one_column(D.fx(X, Y))
     for what, M, N in zip(("A", "J", "b", "c"), found, again, strict=True):
         exact.close(what, [t for row in M for t in row], [digits.ball(t) for row in N for t in row])
-    return tuple([[exact.nearest_float(sum(exact.ends(t)) / 2) for t in row] for row in M] for M in found)
+    return tuple([[exact.nearest_float(exact.midpoint(t)) for t in row] for row in M] for M in found)
 
 
 def solution(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fraction]) -> tuple[Column, Column]:
@@ -142,7 +144,7 @@ def solution(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fractio
         grad_phi = subtract(P.fx(X, y_star), (flint.arb_mat(P.J(X, y_star)) * v).entries())
     digits = Digits(250)
     D, X = Differences(PROBLEMS[name](digits, data)), digits.column(x)
-    Y = newton(D, X, digits.column([sum(exact.ends(t)) / 2 for t in y_star]), digits.solve, 2)
+    Y = newton(D, X, digits.column([exact.midpoint(t) for t in y_star]), digits.solve, 2)
     w = digits.solve(D.A(X, Y), D.fy(X, Y))
     h = subtract(D.fx(X, Y), digits.times(D.J(X, Y), w))
     exact.close("y_star", y_star, [digits.ball(t) for t in Y])

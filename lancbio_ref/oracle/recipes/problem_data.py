@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -61,18 +62,31 @@ def data_cleaning(
     return classes(bits, C, p, n, m) | {"regularization": regularization}
 
 
-def synthetic(bits: Bits, n: int, fraction_bits: int = 2) -> dict[str, Any]:
-    """λ_min(G) ≥ 1, so that g is strongly convex in y with γ = ½."""
+def synthetic(bits: Bits, n: int, condition: int = 0) -> dict[str, Any]:
+    """λ_min(G) ≥ 1, so that g is strongly convex in y with γ = ½.
+
+    With a condition number κ, n must be a power of two, and G has the eigenvalues linspace(1, κ, n), exactly if
+    (κ − 1)/(n − 1) is an integer.
+    """
     return {
         "coef": bits.dyadics(n, -2, 2, 3),
         "scale_x": bits.dyadics(n, 0, 1, 4),
         "ridge": bits.dyadics(n, 0, 1, 4),
-        "G": definite(bits, n, fraction_bits, lowest=1),
+        "G": spread(bits, n, condition) if condition else definite(bits, n, lowest=1),
         "gamma": Fraction(1, 2),
     }
 
 
-MAKERS = {
+def spread(bits: Bits, n: int, condition: int) -> list[list[Fraction]]:
+    """H Λ H/n with the Hadamard matrix H."""
+    values = bits.shuffled([1 + Fraction((condition - 1) * i, n - 1) for i in range(n)])
+    sign = [[(-1) ** bin(i & j).count("1") for j in range(n)] for i in range(n)]
+    return [
+        [sum((s * t * v for s, t, v in zip(a, b, values, strict=True)), Fraction(0)) / n for b in sign] for a in sign
+    ]
+
+
+MAKERS: dict[str, Callable[..., dict[str, Any]]] = {
     "quadratic": quadratic,
     "ridge": ridge,
     "logistic": logistic,

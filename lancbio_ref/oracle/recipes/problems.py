@@ -161,7 +161,7 @@ class Ridge(Formulas):
 
 
 class Classifier(Formulas):
-    """What the two classification problems share: y ∈ R^{C × p} in C order, CE_i = log Σ_c exp(y_c·x_i) − y_{l_i}·x_i."""
+    """What both classification problems share: y ∈ R^{C × p} in C order, CE_i = log Σ_c exp(y_c·x_i) − y_{l_i}·x_i."""
 
     classes: int
 
@@ -216,7 +216,8 @@ class Logistic(Classifier):
     name = "logistic"
     formula = (
         "f = mean_i CE_i on (X_val, labels_val),  g = mean_i CE_i on (X_train, labels_train) "
-        "+ 1/(2 C p) sum_cj exp(x_j) y_cj^2; y is C by p in C order, CE_i = log sum_c exp(y_c . x_i) - y_l . x_i; no bias"
+        "+ 1/(2 C p) sum_cj exp(x_j) y_cj^2; y is C by p in C order, CE_i = log sum_c exp(y_c . x_i) - y_l . x_i; "
+        "no bias"
     )
     X_train: Rows
     X_val: Rows
@@ -334,7 +335,8 @@ class Synthetic(Formulas):
     name = "synthetic"
     formula = (
         "f = 0.1 cos(sum_i coef_i x_i y_i) + (1/2)||scale_x * x - y||^2,  "
-        "g = gamma sum_i sin(x_i + y_i) + log sum_i exp(x_i y_i) + (1/2) y^T (diag(ridge) + G) y; 0.1 is the real number"
+        "g = gamma sum_i sin(x_i + y_i) + log sum_i exp(x_i y_i) + (1/2) y^T (diag(ridge) + G) y; "
+        "0.1 is the real number"
     )
     coef: Column
     scale_x: Column

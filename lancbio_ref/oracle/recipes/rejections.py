@@ -100,7 +100,7 @@ def nonsymmetric(id: str, spec: tuple[int, str]) -> Case:
     A = F * F.transpose() + (S - S.transpose()) * exact.rational(Fraction(size))
     for i in range(n):
         A[i, i] += 1
-    why = "A is not symmetric: conjugate gradients and Lanczos do not apply. A^-1 b, or a rejection; not what they make of it."
+    why = "A is not symmetric: conjugate gradients and Lanczos do not apply. A^-1 b, or a rejection; nothing else."
     return framed(
         id, "rejections", A, 3, why, {"n": n, "skew": size}, k=0, levels=("solve", "hypergradient"),
         result="acceptable", definite=False, difficulty="hard",

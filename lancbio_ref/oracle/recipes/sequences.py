@@ -11,7 +11,8 @@ from .trace import TraceCase
 
 LANCBIO = [
     "restart: v_bar = v, w = A_k v_bar, q_1 = (b_k - w)/||b_k - w||, beta_1 = 0, T and Q empty",
-    "u = A_k q_j - beta_j q_{j-1}; alpha_j = q_j^T u; omega = u - alpha_j q_j; beta_{j+1} = ||omega||; q_{j+1} = omega/beta_{j+1}",
+    "u = A_k q_j - beta_j q_{j-1}; alpha_j = q_j^T u; omega = u - alpha_j q_j",
+    "beta_{j+1} = ||omega||; q_{j+1} = omega/beta_{j+1}",
     "dv = Q_j T_j^{-1} Q_j^T (b_k - w); v_k = v_bar + dv; h_k = c_k - J_k v_k",
     "[A_1 q_1, ..., A_j q_j] = Q_j T_j + beta_{j+1} q_{j+1} e_j^T",
 ]
@@ -66,7 +67,7 @@ LANCBIO_CASES: list[tuple[int, int, int, Any, str, str]] = [
         12,
         {"initial": 1, "growth": Fraction(3, 2), "every": 3, "maximum": 4},
         "AJbc",
-        "The published schedule: m grows at k mod f = f - 1, restarts at k mod m = 1 and when the basis has m_max vectors.",
+        "The published schedule: m grows at k mod f = f - 1; restarts at k mod m = 1, and at m_max vectors.",
     ),
     (4, 10, 5, 5, "AJbc", "One subspace of dimension 5 that is never restarted."),
     (1, 4, 8, 4, "Jbc", "A stays, b moves, two subspaces; n_x = 1."),
@@ -153,7 +154,7 @@ def breakdown(id: str, key: str) -> TraceCase:
     zero = Fraction(0)
     two, rest = bits.dyadics(2, -2, 2, 3), bits.dyadics(5, -2, 2, 3)
     sequence["b"] = [[*two, zero, zero, zero]] * 2 + [rest] * 4
-    why = "The subspace is invariant after two steps (beta_3 = 0): v_2 stays, and the next iteration restarts although k mod m = 3."
+    why = "The subspace is invariant after two steps (beta_3 = 0): v_2 stays, and the next iteration restarts early."
     return _case(id, sequence, {"subspace": 4}, [zero] * 5, why, {"case": key})
 
 

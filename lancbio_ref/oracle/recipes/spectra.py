@@ -77,8 +77,8 @@ def strakos(id: str, spec: tuple[int, str, str, str, bool]) -> Case:
     values = [first + Fraction(i - 1, n - 1) * (last - first) * rho ** (n - i) for i in range(1, n + 1)]
     A = rounded(diagonal(values)) if plain else reflected(diagonal(values), Bits(id))
     why = (
-        "A Strakos spectrum: eigenvalues crowd at the lower end, the large ones converge first and come back as ghosts, "
-        "so that a correct float64 process leaves the exact coefficients after some steps."
+        "A Strakos spectrum: eigenvalues crowd at the lower end, large ones converge first and come back as ghosts, so "
+        "that a correct float64 process leaves the exact coefficients after some steps."
     )
     parameters = {"n": n, "lambda_1": low, "lambda_n": high, "rho": ratio, "diagonal": plain}
     return framed(id, "spectra", A, 3 + n % 4, why, parameters, k=16)

@@ -15,8 +15,8 @@ U = 2.0**-53
 DECIDES = 1e-6  # a coefficient whose sensitivity is not below this decides nothing
 MODEL = (
     "relative error <= c * kappa * u with u = 2^-53 and c = 16 (n_y + 4), in the A-norm for v; for h that times "
-    "||J||_F ||v*|| / ||h||, plus c u ||c|| / ||h||, and at least 64 times what float64 runs from the problem's formula "
-    "err; for alpha_i and beta_{i+1}, relative to L, 64 times the larger of "
+    "||J||_F ||v*|| / ||h||, plus c u ||c|| / ||h||, and at least 64 times what float64 runs from the problem's "
+    "formula err; for alpha_i and beta_{i+1}, relative to L, 64 times the larger of "
     "the sensitivity and (n_y + 8) u"
 )
 
@@ -68,7 +68,7 @@ class Case:
 
 def system(case: Case) -> dict[str, Any]:
     """The document of a case, without its sums."""
-    n_y, n_x = case.A.nrows(), case.J.nrows()
+    n_y, n_x, q1 = case.A.nrows(), case.J.nrows(), _q1(case)
     mu, L, spectrum = stated_spectrum(case.A, case.definite)
     kappa = None if mu is None else up(L / mu)
     solvable = case.result != "must_reject"
@@ -108,7 +108,7 @@ def system(case: Case) -> dict[str, Any]:
             "b": exact.exact_text(case.b, [n_y]),
             "c": exact.exact_text(case.c, [n_x]),
             "v0": exact.exact_text(case.v0, [n_y]),
-            "q1": _q1(case) and exact.array_text(_q1(case), [n_y]),
+            "q1": None if q1 is None else exact.array_text(q1, [n_y]),
             "k": case.k,
         },
         "problem": case.problem,
@@ -158,7 +158,7 @@ def normalized(column: Any) -> list[float]:
     """The float64 numbers nearest to column/‖column‖."""
     with precision(512):
         size = flint.arb((column.transpose() * column)[0, 0]).sqrt()
-        return [exact.nearest_float(sum(exact.ends(flint.arb(q) / size)) / 2) for q in column.entries()]
+        return [exact.nearest_float(exact.midpoint(flint.arb(q) / size)) for q in column.entries()]
 
 
 def _process(case: Case, L: float) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from .system import U, difficulty, stated_spectrum, up
 
 FACTS = ("k", "m", "columns", "restarted", "indefinite", "singular", "breakdown", "exact")
 MODEL = (
-    "largest relative 2-norm error of a quantity of the row: 64 times the larger of (n_y + 8) u and the largest error of "
-    "four float64 runs of the same formulas that differ in rounding only; alpha and beta relative to L"
+    "largest relative 2-norm error of a quantity of the row: 64 times the larger of (n_y + 8) u and the largest error "
+    "of four float64 runs of the same formulas that differ in rounding only; alpha and beta relative to L"
 )
 
 
@@ -240,4 +240,4 @@ def _first_hessian(case: TraceCase) -> Any:
     with precision(512):
         at = Balls()
         A = PROBLEMS[name](at, data).A(at.column(case.x0), at.column(case.y0))
-        return exact.matrix([[exact.nearest_float(sum(exact.ends(t)) / 2) for t in row] for row in A])
+        return exact.matrix([[exact.nearest_float(exact.midpoint(t)) for t in row] for row in A])
