@@ -21,7 +21,7 @@ from .jobs import (
     run_synthetic,
 )
 from .methods import names
-from .oracle.commands_check import add_check, run_check
+from .oracle import commands_check, commands_vectors
 
 DESCRIPTION = """\
 LancBiO and SubBiO for bilevel optimization (Yang, Gao, Yuan, ICLR 2025): hyper-gradients you can trust.
@@ -163,7 +163,8 @@ def make_parser() -> argparse.ArgumentParser:
     data.add_argument("--condition", type=float, metavar="K", help="synthetic: condition number of G (default: 1000)")
     run.set_defaults(handler=_run)
     _add_compare(commands, raw)
-    add_check(commands, raw).set_defaults(handler=run_check)
+    commands_check.add_parser(commands, raw).set_defaults(handler=commands_check.run)
+    commands_vectors.add_parser(commands, raw).set_defaults(handler=commands_vectors.run)
     return parser
 
 

@@ -70,7 +70,7 @@ examples
   lancbio-ref check --results answers.npz --json report.json"""
 
 
-def add_check(commands: Any, formatter: type[argparse.HelpFormatter]) -> argparse.ArgumentParser:
+def add_parser(commands: Any, formatter: type[argparse.HelpFormatter]) -> argparse.ArgumentParser:
     """Add the command to the subparsers of ``lancbio-ref``."""
     parser = commands.add_parser(
         "check",
@@ -105,7 +105,7 @@ def add_check(commands: Any, formatter: type[argparse.HelpFormatter]) -> argpars
     return parser
 
 
-def run_check(given: dict[str, Any]) -> tuple[int, str]:
+def run(given: dict[str, Any]) -> tuple[int, str]:
     """Exit status and report of ``lancbio-ref check``.
 
     Parameters

@@ -26,6 +26,7 @@ from .measure import difference, digits, energy_ratio, normalized, ratio
 
 PRECISIONS = {"float64": 2.0**-53, "float32": 2.0**-24}
 UNDECIDED = 0.1
+NONLINEAR = 1e-3  # of α, β: from there on a sensitivity that was measured in float64 cannot be scaled to another u
 ORDER = (  # in which one iteration forms its quantities
     *("m", "restarted", "y", "z", "A", "J", "b", "c", "p", "exact", "v_bar", "w", "r", "q", "columns", "alpha", "T"),
     *("projected", "coefficients", "indefinite", "singular", "dv", "S", "AS", "h_yy", "h_xy", "p_x", "v", "beta"),
@@ -209,6 +210,8 @@ def _lanczos(vector: Any, answer: Mapping[str, Any], u: float) -> Iterator[Measu
     yield from _start(vector, answer["Q"], u)
     for j in range(min(alpha.size, steps, _decided(answer, u))):
         limit = _admissible(vector.admissible["lanczos"][j], u)
+        if u > 2.0**-53 and limit >= NONLINEAR:
+            break
         if limit < UNDECIDED:
             for name, index in (("alpha", j + 1), ("beta", j + 2)):
                 gap, exponent = errors[name]
