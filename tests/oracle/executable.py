@@ -7,19 +7,17 @@ import subprocess
 import sys
 import time
 
-MODE = sys.argv[1]
-
 
 def solve(A, b):
     """Gaussian elimination with pivoting."""
-    rows = [[*row, right] for row, right in zip(A, b)]
+    rows = [[*row, right] for row, right in zip(A, b, strict=True)]
     n = len(rows)
     for i in range(n):
         pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
         rows[i], rows[pivot] = rows[pivot], rows[i]
         for r in range(i + 1, n):
             factor = rows[r][i] / rows[i][i]
-            rows[r] = [a - factor * p for a, p in zip(rows[r], rows[i])]
+            rows[r] = [a - factor * p for a, p in zip(rows[r], rows[i], strict=True)]
     v = [0.0] * n
     for i in reversed(range(n)):
         v[i] = (rows[i][n] - sum(rows[i][j] * v[j] for j in range(i + 1, n))) / rows[i][i]
@@ -104,11 +102,17 @@ ANSWERS = {
     "wrong": lambda case: say(json.dumps({"v": [2 * v for v in solve(case["A"], case["b"])]})),
 }
 
-if MODE == "deaf":
-    time.sleep(600)
-if MODE == "announced":
-    say(json.dumps({"protocol": "lancbio-oracle", "version": "1", "levels": ["solve"]}))
-if MODE == "old":
-    say(json.dumps({"protocol": "lancbio-oracle", "version": "0"}))
-for line in sys.stdin:
-    ANSWERS[MODE](json.loads(line))
+
+def main(mode):
+    if mode == "deaf":
+        time.sleep(600)
+    if mode == "announced":
+        say(json.dumps({"protocol": "lancbio-oracle", "version": "1", "levels": ["solve"]}))
+    if mode == "old":
+        say(json.dumps({"protocol": "lancbio-oracle", "version": "0"}))
+    for line in sys.stdin:
+        ANSWERS[mode](json.loads(line))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -21,6 +21,7 @@ from lancbio_ref.oracle.report import json_report, junit_report, summary_line, t
 from lancbio_ref.oracle.vector import folder, load, vectors
 
 EXECUTABLE = f"{sys.executable} {Path(__file__).with_name('executable.py')}"
+ANNOUNCED = f"{EXECUTABLE} announced"
 SMALL = [load(f"quadratic-00{i}") for i in range(1, 6)]
 MODULE = """
 import numpy as np
@@ -199,13 +200,13 @@ def test_a_failing_candidate_has_exit_status_1(module, capsys):
     assert text.splitlines()[-1].startswith("lancbio-ref check: FAIL: hypergradient: 0 passed, 2 failed")
 
 
-def test_families_and_ids_may_be_patterns(module, capsys):
-    code, text, _ = run(capsys, "--candidate", "mine:solve", "--family", "quad*", "--id", "*-00[1-3],*-012")
+def test_families_and_ids_may_be_patterns(capsys):
+    code, text, _ = run(capsys, "--command", ANNOUNCED, "--family", "quad*", "--id", "*-00[1-3],*-012")
     assert code == 0 and "PASS: solve: 4 passed" in text
 
 
 def test_an_executable_announces_its_levels(capsys):
-    code, text, _ = run(capsys, "--command", f"{EXECUTABLE} announced", "--family", "quadratic")
+    code, text, _ = run(capsys, "--command", ANNOUNCED, "--family", "quadratic")
     assert code == 0 and f"PASS: solve: {sum(v.family == 'quadratic' for v in vectors())} passed, 0 failed" in text
 
 
@@ -225,23 +226,23 @@ def test_a_file_of_results(capsys, tmp_path):
     assert code == 1 and "quadratic-006, solve: no answer in answers.json" in text
 
 
-def test_a_folder_of_vectors(capsys, module, tmp_path):
+def test_a_folder_of_vectors(capsys, tmp_path):
     place = tmp_path / "vectors"
     place.mkdir()
     text = (folder("v1") / "quadratic-001.json").read_text()
     (place / "quadratic-001.json").write_text(text)
-    code, report, _ = run(capsys, "--candidate", "mine:solve", "--vectors", place)
+    code, report, _ = run(capsys, "--command", ANNOUNCED, "--vectors", place)
     assert code == 0 and f"1 passed, 0 failed, 0 undecided ({place}, " in report
     (place / "quadratic-001.json").write_text(text.replace('"easy"', '"hard"'))
-    code, _, errors = run(capsys, "--candidate", "mine:solve", "--vectors", place)
+    code, _, errors = run(capsys, "--command", ANNOUNCED, "--vectors", place)
     assert code == 2 and "quadratic-001.json: difficulty" in errors
 
 
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--candidate", "mine:absent"], "--candidate: found mine:absent ('mine' has no 'absent')"),
-        (["--candidate", "mine:solve", "--level", "guess"], "--level: found guess, expected of solve, hypergradient"),
+        (["--candidate", "mine"], "--candidate: found mine (expected package.module:function)"),
+        (["--command", ANNOUNCED, "--level", "guess"], "--level: found guess, expected of solve, hypergradient"),
         (["--candidate", "mine:solve", "--family", "cubic"], "--family: found cubic, expected of"),
         (["--candidate", "mine:solve", "--id", "quadratic-999"], "--id: found quadratic-999"),
         (["--candidate", "mine:solve", "--vectors", "empty"], "--vectors: found empty without .json files"),
@@ -269,15 +270,16 @@ def test_one_candidate_is_asked_for(capsys, arguments):
     assert caught.value.code == 2
 
 
-def test_a_file_that_cannot_be_written_leaves_what_was_there(module, capsys, tmp_path, monkeypatch):
-    (tmp_path / "out.json").write_text("before")
+def test_a_file_that_cannot_be_written_leaves_what_was_there(capsys, tmp_path, monkeypatch):
+    path = tmp_path / "out.json"
+    path.write_text("before")
 
     def fail(*arguments, **options):
         raise ArgumentError("disk", "full", "room")
 
     monkeypatch.setattr(output.os, "replace", fail)
-    code, _, _ = run(capsys, "--candidate", "mine:solve", "--id", "quadratic-001", "--json", "out.json")
-    assert code == 2 and (tmp_path / "out.json").read_text() == "before"
+    code, _, _ = run(capsys, "--command", ANNOUNCED, "--id", "quadratic-001", "--json", path)
+    assert code == 2 and path.read_text() == "before"
 
 
 def test_the_help_is_a_manual_page(capsys):
