@@ -40,7 +40,9 @@ def test_malformed_hexadecimal_is_refused(text):
     assert raised.value.argument == "hex"
 
 
-@pytest.mark.parametrize("text", ["", "nan", "inf", "1/3", "0x1p+0", "1_0", "01", ".5", "5.", "1e+5", "1e123456", " 1", None, 1.0])
+@pytest.mark.parametrize(
+    "text", ["", "nan", "inf", "1/3", "0x1p+0", "1_0", "01", ".5", "5.", "1e+5", "1e123456", " 1", None, 1.0]
+)
 def test_malformed_decimal_is_refused(text):
     with pytest.raises(ArgumentError) as raised:
         hf.from_decimal(text)

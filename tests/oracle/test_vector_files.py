@@ -14,7 +14,15 @@ from lancbio_ref.oracle.layout import canonical, field_sums
 from lancbio_ref.oracle.vector import MANIFEST
 from tests.oracle.documents import leaves, raw_copy, write_document
 
-SAMPLES = ["quadratic-001", "ridge-001", "bcsstk01-002", "singular-001", "lancbio-sequence-014", "step-bsa-001", "scalar-001"]
+SAMPLES = [
+    "quadratic-001",
+    "ridge-001",
+    "bcsstk01-002",
+    "singular-001",
+    "lancbio-sequence-014",
+    "step-bsa-001",
+    "scalar-001",
+]
 
 
 def refused(path) -> ArgumentError:
@@ -77,7 +85,10 @@ def test_any_changed_leaf_is_refused_with_file_and_field(tmp_path_factory, id, d
 @given(st.data())
 def test_a_field_that_is_missing_or_added_is_named(tmp_path_factory, id, data):
     raw = raw_copy(id)
-    containers = [("", raw), *[(key, raw[key]) for key in ("inputs", "expected", "admissible", "sizes", "mu", "generator")]]
+    containers = [
+        ("", raw),
+        *[(key, raw[key]) for key in ("inputs", "expected", "admissible", "sizes", "mu", "generator")],
+    ]
     path, container = data.draw(st.sampled_from(containers))
     if data.draw(st.booleans()):
         key = data.draw(st.sampled_from(sorted(container)))
@@ -185,7 +196,17 @@ def test_a_malformed_sparse_matrix_is_named(tmp_path, place):
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"[]", b"3", b"null", b'{"format": "lancbio-vector", "format": "x"}', b'{"c": NaN}', b"\xff\xfe", b"[" * 100000],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"null",
+        b'{"format": "lancbio-vector", "format": "x"}',
+        b'{"c": NaN}',
+        b"\xff\xfe",
+        b"[" * 100000,
+    ],
 )
 def test_what_is_no_vector_is_refused_with_the_file(tmp_path, text):
     path = tmp_path / "junk.json"
