@@ -6,8 +6,10 @@ of errors. A refusal and an answer that is no array have a word instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,12 @@ class Picture:
     truth: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
+    @cached_property
+    def last_row(self) -> int:
+        """Of a trace, a few rows after the first wrong one; later, rounding may have grown to anything."""
+        wrong = [key[0] for key, truth in self.truth.items() if _gap(self.parts[key], truth) > WRONG]
+        return min(wrong, default=max(key[0] for key in self.parts)) + ROWS_AFTER
+
 
 def compared(candidate: Picture, fault: Picture, *, rounding: bool) -> str:
     """``"match"``, ``"apart"`` or ``"near"``, which is neither."""
@@ -53,7 +61,7 @@ def compared(candidate: Picture, fault: Picture, *, rounding: bool) -> str:
         return "apart"
     if rounding:
         return _sizes(candidate.sizes, fault.sizes)
-    keys = _until_wrong(candidate, keys)
+    keys = [key for key in keys if key[0] <= candidate.last_row]
     a, f = (np.concatenate([picture.parts[key].ravel() for key in keys]) for picture in (candidate, fault))
     gap = _norm(a - f)
     if not candidate.truth:
@@ -62,14 +70,6 @@ def compared(candidate: Picture, fault: Picture, *, rounding: bool) -> str:
     if gap <= NEAR * _norm(a - t) and _norm(a - t) > 0:
         return "match"
     return "apart" if gap > SPOILT * max(_norm(t), _norm(a - t)) else "near"
-
-
-def _until_wrong(candidate: Picture, keys: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Of a trace, the rows up to a few after the first wrong one; later, rounding may have grown to anything."""
-    wrong = [
-        key[0] for key in keys if candidate.truth and _norm(candidate.parts[key] - candidate.truth[key]) > WRONG
-    ]  # fmt: skip
-    return [key for key in keys if key[0] <= min(wrong, default=max(keys)[0]) + ROWS_AFTER]
 
 
 def _sizes(a: np.ndarray, f: np.ndarray) -> str:
@@ -81,10 +81,17 @@ def _sizes(a: np.ndarray, f: np.ndarray) -> str:
     return "apart" if ratio > SAME_SIZE**2 else "near"
 
 
+def _gap(a: np.ndarray, truth: np.ndarray) -> float:
+    return _norm(a - truth) if a.shape == truth.shape else math.inf
+
+
 def _norm(a: np.ndarray) -> float:
-    with np.errstate(over="ignore"):
-        size = np.max(np.abs(a), initial=0.0)
-        return float(size * np.linalg.norm(a / size)) if 0 < size < np.inf else float(size)
+    size = math.sqrt(float(np.vdot(a, a)))
+    if 1e-140 < size < 1e140:
+        return size
+    with np.errstate(over="ignore"):  # squares have left the range
+        size = float(np.max(np.abs(a), initial=0.0))
+        return size * float(np.linalg.norm(a / size)) if 0 < size < np.inf else size
 
 
 # -- pictures -------------------------------------------------------------------------------
@@ -175,8 +182,7 @@ def _trace(vector: Any, answer: Mapping[str, Any]) -> Picture:
                 unit = _norm(value.float64.ravel()) or 1.0
                 parts[row["k"], name] = np.asarray(row[name], dtype=float) / unit
                 truth[row["k"], name] = value.float64 / unit
-    same = [key for key in parts if parts[key].shape == truth[key].shape]
-    error = max((_norm((parts[key] - truth[key]).ravel()) for key in same), default=0.0)
+    error = max((_gap(parts[key], truth[key]) for key in parts), default=0.0)
     return Picture("", parts, truth, np.array([error]))
 
 

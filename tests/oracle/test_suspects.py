@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lancbio_ref.oracle.faults import CATALOGUE, fault
-from lancbio_ref.oracle.levels import make_case
+from lancbio_ref.oracle.levels import LEVELS, make_case
 from lancbio_ref.oracle.suspects import Suspect, answers_of, suspects
 from tests.oracle.cases import at, some, verdict
 
@@ -15,11 +15,16 @@ def named(level, answers, vectors=None, **options):
     return suspects(level, answers, some(level) if vectors is None else vectors, **options)
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
-def test_every_fault_is_among_the_first_two(entry):
-    vectors = some(entry.level)
-    found = named(entry.level, answers_of(entry, vectors), vectors)
-    assert entry.id in [suspect.fault.id for suspect in found[:2]], [str(suspect) for suspect in found]
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_fault_is_among_the_first_two(level):
+    """One test a level, since what the faults give is computed once a process."""
+    missed = {}
+    for entry in (entry for entry in CATALOGUE if entry.level == level):
+        vectors = [v for v in some(level) if level != "trace" or v.inputs["method"] in entry.methods]
+        found = named(level, answers_of(entry, vectors), vectors)
+        if entry.id not in [suspect.fault.id for suspect in found[:2]]:
+            missed[entry.id] = [str(suspect) for suspect in found]
+    assert not missed
 
 
 def test_the_line_says_what_and_how_often():
@@ -130,6 +135,13 @@ def test_nothing_is_named_where_nothing_fails_or_nothing_fits():
     rng = np.random.default_rng(0)
     noise = {v.id: {"v": v.expected["v"].float64 + rng.standard_normal(v.n_y)} for v in vectors if v.n_y > 1}
     assert named("solve", noise, vectors) == []
+
+
+def test_rows_of_a_wrong_shape_do_not_raise():
+    vectors = some("trace")[:6]
+    short = {v.id: {"rows": [{"k": 1, "v": np.ones(1), "h": [[1.0]]}] * v.inputs["iterations"]} for v in vectors}
+    named("trace", short, vectors)
+    named("trace", {v.id: {"rows": [{}] * v.inputs["iterations"]} for v in vectors}, vectors)
 
 
 def test_refusals_and_garbage_are_compared_too():
