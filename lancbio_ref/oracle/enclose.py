@@ -125,6 +125,7 @@ def enclose(problem_or_linearization: Any, x: Any = None, y: Any = None, *, bits
     point = _linearize(problem_or_linearization, x, y)
     A, J = _Matrix(point.A, "A"), _Matrix(point.J, "J")
     with_radii = A.radii is not None
+    found: tuple[Intervals, Intervals] | None = None
     for attempt in range(1 if with_radii else 5):
         used = bits << attempt
         with precision(used):
@@ -136,7 +137,7 @@ def enclose(problem_or_linearization: Any, x: Any = None, y: Any = None, *, bits
                 continue
         if with_radii or J.radii is not None or all(map(_narrow, found)):
             break
-    else:
+    if found is None:
         what = "its rounding" if with_radii else f"{used} bits"
         raise PrecisionError(f"A: singular, or too near to it for {what}: no interval for A⁻¹b is finite")
     kinds = {A.kind, J.kind}
@@ -201,7 +202,8 @@ def _column(values: np.ndarray) -> Any:
 
 def _narrow(found: Intervals) -> bool:
     """No more than three float64 numbers in an interval."""
-    return bool(np.all(np.nextafter(np.nextafter(found.lower, np.inf), np.inf) >= found.upper))
+    with np.errstate(over="ignore"):
+        return bool(np.all(np.nextafter(np.nextafter(found.lower, np.inf), np.inf) >= found.upper))
 
 
 def _intervals(column: Any) -> Intervals:

@@ -1,4 +1,4 @@
-"""The exact side: enclosures that enclose, routes that are compared, spectra that are proven, a process that is Lanczos'."""
+"""The exact side: enclosures that enclose, routes that are compared, proven spectra, a process that is Lanczos'."""
 
 from fractions import Fraction
 

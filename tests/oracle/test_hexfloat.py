@@ -31,9 +31,11 @@ def test_decimal_is_the_shortest_that_reads_back(number):
 
 @pytest.mark.parametrize(
     "text",
-    ["1.5", "0x1.8", "0x1.80p+1", "0x3p+0", "0x1.8P+1", " 0x1p+0", "0x1p+0 ", "nan", "inf", "0x1p+1024", "0x1.00000000000001p+0",
-     "0x1p-1075", "", "0x", "0x1.8p1", "+0x1p+0", None, 1.5, 3],
-)  # fmt: skip
+    [
+        *("1.5", "0x1.8", "0x1.80p+1", "0x3p+0", "0x1.8P+1", " 0x1p+0", "0x1p+0 ", "nan", "inf", "0x1p+1024"),
+        *("0x1.00000000000001p+0", "0x1p-1075", "", "0x", "0x1.8p1", "+0x1p+0", None, 1.5, 3),
+    ],
+)
 def test_malformed_hexadecimal_is_refused(text):
     with pytest.raises(ArgumentError) as raised:
         hf.from_hex(text)
@@ -41,7 +43,8 @@ def test_malformed_hexadecimal_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nan", "inf", "1/3", "0x1p+0", "1_0", "01", ".5", "5.", "1e+5", "1e123456", " 1", None, 1.0]
+    "text",
+    ["", "nan", "inf", "1/3", "0x1p+0", "1_0", "01", ".5", "5.", "1e+5", "1e123456", " 1", None, 1.0],
 )
 def test_malformed_decimal_is_refused(text):
     with pytest.raises(ArgumentError) as raised:
