@@ -93,12 +93,18 @@ def edited(name: str, edits: tuple[Edit, ...]) -> dict[str, ModuleType]:
 
 
 def _execute(package: str, module: str, edits: tuple[Edit, ...]) -> ModuleType:
-    text, name = source(module), f"{package}.{module}"
-    for edit in edits:
-        text = edit.apply(text) if edit.module == module else text
-    made = ModuleType(name)
-    made.__package__, made.__file__ = package, f"<{name}>"
+    text, here = source(module), tuple(edit for edit in edits if edit.module == module)
+    for edit in here:
+        text = edit.apply(text)
+    made = ModuleType(f"{package}.{module}")
+    made.__package__, made.__file__ = package, f"<{made.__name__}>" if here else f"<reference.{module}>"
     linecache.cache[made.__file__] = (len(text), None, text.splitlines(keepends=True), made.__file__)
     namespace: dict[str, Any] = made.__dict__
-    exec(compile(text, made.__file__, "exec"), namespace)
+    exec(_compiled(text, made.__file__), namespace)
     return made
+
+
+@lru_cache(maxsize=2 * len(MODULES))
+def _compiled(text: str, file: str) -> Any:
+    """Most modules of a package are unedited, and the same as in the package before."""
+    return compile(text, file, "exec")

@@ -20,7 +20,7 @@ from .faults import CATALOGUE, Fault
 from .judge import judge
 from .levels import make_case
 
-SCREEN = 8  # failing cases without any match, after which a fault is dropped
+SCREEN = 6  # failing cases without any match, after which a fault is dropped
 PASSING = 24  # passing cases that a fault is tried on
 PART = 0.25  # of the failing cases: less is named only where nothing better explains them
 
@@ -148,7 +148,11 @@ class _Trial:
 def _trial(fault: Fault, level: str, wrong: list[Any], right: list[Any], picture: Callable[[Any], Picture]) -> _Trial:
     """The best of a fault's variants."""
     wrong, right = _within(fault, level, wrong), _within(fault, level, right)
-    trials = [_trial_of(fault, i, level, wrong, right, picture) for i in range(len(fault.variants))]
+    trials = []
+    for variant in range(len(fault.variants)):
+        trials.append(_trial_of(fault, variant, level, wrong, right, picture))
+        if len(trials[-1].matched) == len(wrong) and not trials[-1].against:
+            break
     return min(trials, key=lambda trial: trial.key)
 
 

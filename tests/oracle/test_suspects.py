@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import cg
 
 from lancbio_ref.oracle.faults import CATALOGUE, fault
 from lancbio_ref.oracle.levels import LEVELS, make_case
@@ -78,6 +79,87 @@ def solve_with_inverse(case):
 def test_another_program_s_fault_has_the_same_name(id, level, function):
     well_posed = [v for v in some(level) if v.result == "valid" and (v.kappa or 1e9) < 1e8]
     assert named(level, answers(level, function, well_posed), well_posed)[0].fault.id == id
+
+
+# -- programs as they are met ------------------------------------------------------------------
+
+
+def returns_the_iterate_before(case):
+    A, b = case["A"], case["b"]
+    x, r = np.zeros_like(b), b
+    p, rho = r, r @ r
+    for _ in range(1000):
+        Ap = A @ p
+        alpha = rho / (p @ Ap)
+        new, r = x + alpha * p, r - alpha * Ap
+        rho, old = r @ r, rho
+        if np.sqrt(rho) < 1e-10 * np.linalg.norm(b):
+            break
+        p, x = r + rho / old * p, new
+    return {"v": x}
+
+
+def keeps_the_old_residual(case):
+    A, b = case["A"], case["b"]
+    x, r = np.zeros_like(b), b.copy()
+    p = r.copy()
+    for _ in range(len(b)):
+        Ap = A @ p
+        alpha = (r @ r) / (p @ Ap)
+        x += alpha * p
+        new = r - alpha * Ap
+        p = r + (new @ new) / (r @ r) * p
+        r = new
+    return {"v": x}
+
+
+def ports_the_lanczos_solve(case):
+    A, b = case["A"], case["b"]
+    q = b / np.linalg.norm(b)
+    columns, alpha, beta = [], [], []
+    for _ in range(min(10, b.size)):
+        columns.append(q)
+        w = A @ q
+        alpha.append(w @ q)
+        w = w - alpha[-1] * q
+        beta.append(np.linalg.norm(w))
+        q = w / beta[-1]
+    T = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1) + 1e-4 * np.eye(len(alpha))
+    right = np.zeros(len(alpha))
+    right[0] = np.linalg.norm(b)
+    return {"v": np.stack(columns, 1) @ np.linalg.solve(T, right) * np.linalg.norm(b)}
+
+
+def gives_zero_when_it_fails(case):
+    x, info = cg(case["A"], case["b"], rtol=1e-12, maxiter=len(case["b"]))
+    return {"h": case["c"] - case["J"] @ x if info == 0 else np.zeros_like(case["c"])}
+
+
+def unrolls_twenty_steps(case):
+    v = np.zeros_like(case["b"])
+    for _ in range(20):
+        v = v - 0.1 * (case["A"] @ v - case["b"])
+    return {"h": case["c"] - case["J"] @ v}
+
+
+@pytest.mark.parametrize(
+    "id, level, program",
+    [
+        ("S01", "solve", returns_the_iterate_before),
+        ("S02", "solve", keeps_the_old_residual),
+        ("S28", "solve", ports_the_lanczos_solve),
+        ("S12", "solve", lambda case: {"v": cg(case["A"], case["b"])[0]}),
+        ("S08", "solve", lambda case: {"v": np.linalg.solve(case["A"].T @ case["A"], case["A"].T @ case["b"])}),
+        ("H05", "hypergradient", gives_zero_when_it_fails),
+        ("H08", "hypergradient", unrolls_twenty_steps),
+    ],
+)
+def test_programs_as_they_are_met(id, level, program):
+    """Each has its own start, number of steps and tolerance, and none looks at v_0."""
+    vectors = [v for v in some(level) if v.result == "valid" and v.inputs["b"].any() and v.n_y > 1]
+    with np.errstate(all="ignore"):
+        given = answers(level, program, vectors)
+    assert named(level, given, vectors)[0].fault.id == id
 
 
 @pytest.mark.parametrize("id", ["S02", "S05", "S20", "H01", "H02", "L03", "L11"])

@@ -141,7 +141,10 @@ FAULTS = (
         "a Krylov solve needs √κ steps where the series needs κ; iterate until the residual is small",
         _neumann(LARGEST, 10),
         ARRAYS,
-        tuple(_neumann(LARGEST, terms) for terms in (1, 2, 3, 5, 11, 20, 21, 50, 100)),
+        (
+            *(_neumann(LARGEST, terms) for terms in (1, 2, 3, 5, 11, 20, 21, 50, 100)),
+            *(_neumann(step, terms) for step in ("1.0", "2.0", "10.0", "100.0") for terms in (5, 10, 20, 50, 100)),
+        ),
     ),
     Fault(
         "H09",

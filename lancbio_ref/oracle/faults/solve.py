@@ -27,7 +27,7 @@ def _cg(correct: str, wrong: str) -> Edit:
 
 def _settings(*edits: Edit) -> tuple[tuple[Edit, ...], ...]:
     """The same fault in programs that start at zero, and that stop at a tolerance of their own."""
-    stops = [_loose(rtol) for rtol in ("1e-6", "1e-8", "1e-10", "1e-12")]
+    stops = [_loose(rtol) for rtol in ("1e-5", "1e-6", "1e-8", "1e-10", "1e-12")]
     return ((*edits, FROM_ZERO), *((*edits, FROM_ZERO, *stop) for stop in stops))
 
 
@@ -35,7 +35,7 @@ def _loose(rtol: str) -> tuple[Edit, ...]:
     return (_cg("tolerance = roundoff(A) * norm(b)", f"tolerance = {rtol} * norm(b)"),)
 
 
-def _steps(count: int) -> tuple[Edit, ...]:
+def _steps(count: int | str) -> tuple[Edit, ...]:
     return (_cg("    p = r\n    for _ in range(50 * len(b)):", f"    p = r\n    for _ in range({count}):"),)
 
 
@@ -47,6 +47,16 @@ def _gives_up(steps: str) -> tuple[Edit, ...]:
     return (
         _cg("    p = r\n    for _ in range(50 * len(b)):", f"    p = r\n    for _ in range({steps}):"),
         _cg("parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        v = 0 * v\n"),
+    )
+
+
+def _port(damping: str, steps: str) -> tuple[Edit, ...]:
+    return (
+        *TWO_TERMS,
+        *_damped(damping),
+        _cg("right = norm(r0) * np.eye", "right = norm(r0) * norm(r0) * np.eye"),
+        _cg("near_one(A, b, v0)\n    r0 =", "near_one(A, b, 0 * v0)\n    r0 ="),
+        _cg("lanczos(A, r0, len(b))", f"lanczos(A, r0, min({steps}, len(b)))"),
     )
 
 
@@ -82,6 +92,10 @@ DIVIDED = (
     ),
     _cg("if norm(r) <= tolerance:", "if norm(r) / norm(b) <= roundoff(A):"),
 )
+TWO_TERMS = (
+    Edit("lanczos", "u = A @ q - beta * q_before  # u_j", "u = A @ q  # u_j"),
+    Edit("lanczos", "def lanczos(A, q1, k, passes=2)", "def lanczos(A, q1, k, passes=0)"),
+)
 CG, LANCZOS = "conjugate gradients", "lanczos"
 
 FAULTS = (
@@ -110,7 +124,7 @@ FAULTS = (
             *_settings(_cg("p = r_next + delta * p", "p = r + delta * p")),
             *(
                 (_cg("p = r_next + delta * p", "p = r + delta * p"), FROM_ZERO, *_steps(k))
-                for k in (5, 10, 20, 50, 100)
+                for k in ("len(b)", "2 * len(b)", "10 * len(b)", 5, 10, 20, 50, 100)
             ),
         ),
     ),
@@ -232,7 +246,7 @@ FAULTS = (
         "set rtol to the accuracy that you claim, or iterate until the residual no longer falls",
         _loose("1e-5"),
         CG,
-        (*(_loose(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10")), *_settings()[1:]),
+        (*(_loose(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10")), *_settings()[1:], (*_loose("1e-4"), FROM_ZERO)),
     ),
     Fault(
         "S13",
@@ -241,10 +255,7 @@ FAULTS = (
         "right for one step, wrong from the second on",
         "A q − β q_{j−1} is computed into a variable that nobody uses: two terms instead of three",
         "u_j = A q_j − β_j q_{j−1}, and go on with u_j",
-        (
-            Edit("lanczos", "u = A @ q - beta * q_before  # u_j", "u = A @ q  # u_j"),
-            Edit("lanczos", "def lanczos(A, q1, k, passes=2)", "def lanczos(A, q1, k, passes=0)"),
-        ),
+        TWO_TERMS,
         LANCZOS,
     ),
     Fault(
@@ -419,5 +430,20 @@ FAULTS = (
         _gives_up("len(b)"),
         CG,
         tuple(_gives_up(steps) for steps in ("2 * len(b)", "3 * len(b)", "10 * len(b)")),
+    ),
+    Fault(
+        "S28",
+        "two terms instead of three, a right-hand side scaled twice and a damped T, all at once",
+        "solve",
+        "wrong everywhere: S13, S14 and S16 together",
+        "a port of the Lanczos solve that was never compared with another solver",
+        "mend S13, S14 and S16, one after the other",
+        _port("1e-4", "len(b)"),
+        LANCZOS,
+        tuple(
+            _port(damping, steps)
+            for steps in ("10", "20", "50", "len(b)")
+            for damping in ("1e-2", "1e-3", "1e-4", "1e-6", "1e-8", "1e-10")
+        ),
     ),
 )
