@@ -21,6 +21,7 @@ from .judge import judge
 from .levels import make_case
 
 SCREEN = 6  # failing cases without any match, after which a fault is dropped
+REMEMBERED = 100_000  # answers of faults
 PASSING = 24  # passing cases that a fault is tried on
 PART = 0.25  # of the failing cases: less is named only where nothing better explains them
 
@@ -201,6 +202,8 @@ def _given(fault: Fault, variant: int, level: str, vector: Any) -> _Given:
     """Computed once a vector: the next candidate is compared with the same numbers."""
     key = (fault.id, variant, level, id(vector))  # the entry holds the vector, so that its id stays its own
     if key not in _memory:
+        if len(_memory) >= REMEMBERED:
+            _memory.clear()
         _memory[key] = _Given(vector, level, fault.run(make_case(vector, level), variant))
     return _memory[key]
 
