@@ -1,6 +1,7 @@
 """The vectors that travel with the package: complete, within their limits, as the schema says, and what they claim."""
 
 import json
+import os
 from collections import Counter
 from fractions import Fraction
 from importlib import resources
@@ -18,6 +19,7 @@ from tests.exact import norm, rational, root
 
 VECTORS = {vector.id: vector for vector in oracle.vectors()}
 SYSTEMS = {id: vector for id, vector in VECTORS.items() if vector.kind == "system"}
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 FAMILIES = Counter(vector.family for vector in VECTORS.values())
 
 
@@ -44,11 +46,11 @@ def test_every_vector_has_a_recipe_and_every_recipe_a_vector():
     assert on_disk == set(manifest())
 
 
-def test_schema_holds_for_every_file():
+def test_schema_holds_for_every_family():
     schema = json.loads((resources.files("lancbio_ref.oracle") / "schema" / "vector-v1.schema.json").read_text())
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
-    for vector in VECTORS.values():
+    for vector in VECTORS.values() if THOROUGH else {v.family: v for v in VECTORS.values()}.values():
         validator.validate(vector.raw)
 
 

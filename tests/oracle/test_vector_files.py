@@ -17,7 +17,6 @@ from tests.oracle.documents import leaves, raw_copy, write_document
 SAMPLES = [
     "quadratic-001",
     "ridge-001",
-    "bcsstk01-002",
     "singular-001",
     "lancbio-sequence-014",
     "step-bsa-001",

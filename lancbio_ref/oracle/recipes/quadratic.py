@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from .. import exact
-from ..exact import flint
+from ..exact import flint, precision
 from ..random_bits import Bits, rows_of
 from .frame import diagonal
 from .system import Case
@@ -87,6 +87,7 @@ def quadratic_case(
     rho = exact.rational(data["rho"])
     y_star = exact.solve_both(A, B * x + d)
     grad_phi = x * rho + B.transpose() * exact.solve_both(A, y_star - t)
+    _confirm(A, B, d, t, rho, x, grad_phi)
     n_y, n_x = B.nrows(), B.ncols()
     problem = {
         "name": "quadratic",
@@ -118,3 +119,13 @@ def quadratic_case(
         grad_phi=grad_phi.entries(),
         **options,
     )
+
+
+def _confirm(A: Any, B: Any, d: Any, t: Any, rho: Any, x: Any, grad_phi: Any) -> None:
+    """∇φ once more, in balls: from Arb's inverse, and with the products in another order."""
+    with precision(512):
+        inverse, right, point = exact.balls(A).inv(), exact.balls(B), exact.balls(x)
+        pulled = right.transpose() * inverse  # BᵀA⁻¹
+        found = point * flint.arb(rho) + pulled * (inverse * exact.balls(d) - exact.balls(t))
+        found += pulled * (inverse * right) * point
+        exact.agree(grad_phi.entries(), found.entries(), "grad_phi", 40)

@@ -9,6 +9,7 @@ written comes from the rationals or the balls.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -197,7 +198,7 @@ def _difference(one: dict[str, Any], other: dict[str, Any], truth: dict[str, Any
         gap = sum((a - b) ** 2 for a, b in zip(one[name], other[name], strict=True))
         size = Fraction(L) ** 2 if name in ("alpha", "beta") else sum(t * t for t in values)
         if gap:
-            worst = max(worst, float(gap / size if size else gap) ** 0.5)
+            worst = max(worst, math.sqrt(gap / size if size else gap))
     return worst
 
 
