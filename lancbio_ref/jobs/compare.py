@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,52 +12,15 @@ import numpy as np
 
 from ..errors import ArgumentError, LancbioError
 from ..minimize import BilevelResult, minimize
-from ..problems import data_cleaning, quadratic, random_ridge, synthetic
 from ..rounding import norm2
 from ..status import SolveStatus
-from .cleaning import Samples, load_samples
+from .compare_instance import Instance, make_instance
 from .compare_report import comparison_report, plain_settings, write_comparison
-from .compare_settings import CLEANING, Comparison
+from .compare_settings import Comparison
 from .output import prepare_folder, write
 from .progress import Progress, make_progress
-from .settings import CleaningSettings, make_settings
 
 NO_V = ("f2sa",)  # solves no linear system: its v stays v_0, of which a residual would say nothing
-
-
-@dataclass(frozen=True)
-class Instance:
-    """The problem and the start of one seed; `samples` where there is a test set."""
-
-    problem: Any
-    x0: np.ndarray
-    y0: np.ndarray
-    v0: np.ndarray
-    samples: Samples | None
-
-
-def make_instance(comparison: Comparison, seed: int) -> Instance:
-    """The same for every method of a seed."""
-    name, given = comparison.problem, comparison.given
-    if name in CLEANING:
-        settings = make_settings(name, given | dict(seed=seed))
-        assert isinstance(settings, CleaningSettings)
-        samples = load_samples(settings)
-        problem: Any = data_cleaning(
-            samples.X_train, samples.noisy, samples.X_val, samples.labels_val, regularization=settings.regularization
-        )
-        x0, y0, v0 = problem.initial_point(seed)
-        return Instance(problem, x0, y0, v0, samples)
-    rng = np.random.default_rng(seed)
-    if name == "synthetic":
-        problem = synthetic(given["n"], given["condition"], rng=rng)
-        x0, y0, v0 = problem.initial_point(rng)
-        return Instance(problem, x0, y0, v0, None)
-    if name == "quadratic":
-        problem, n = quadratic(given["n"], given["n"], given["condition"], rng=rng), given["n"]
-    else:
-        problem, n = random_ridge(40, 40, 20, rng=rng), 20
-    return Instance(problem, rng.standard_normal(n), rng.standard_normal(n), np.zeros(n), None)
 
 
 def run_comparison(comparison: Comparison) -> tuple[int, str]:
@@ -145,7 +107,10 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
 
 def _warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
     """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
-    start: dict[str, Any] = dict(v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0)
+    batch_size = comparison.batch_size[name]
+    start: dict[str, Any] = dict(
+        v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0, batch_size=batch_size
+    )
     with suppress(LancbioError, np.linalg.LinAlgError):  # what fails here fails again in the run, which records it
         if minimize(instance.problem, instance.x0, instance.y0, **start).status == SolveStatus.INTERRUPTED:
             raise KeyboardInterrupt
@@ -163,8 +128,8 @@ def run_one(
 
     def record(state: Any) -> None:
         if state.k % every == 0:
-            if (s := instance.samples) is not None:
-                accuracies.append(instance.problem.accuracy(state.y, s.X_test, s.labels_test))
+            if instance.test is not None:
+                accuracies.append(instance.problem.accuracy(state.y, *instance.test))
             progress.update(done + state.k, **{f"{name} seed {seed} |h|": norm2(state.h)})
 
     failure, result = "", None
@@ -174,8 +139,9 @@ def run_one(
             instance.x0,
             instance.y0,
             v0=instance.v0,
-            method=comparison.methods[name],
+            method=comparison.method(name),
             maxiter=comparison.maxiter[name],
+            batch_size=comparison.batch_size[name],
             rng=np.random.default_rng([1, seed]),  # not the stream that the problem and the start are drawn from
             callback=record,
             diagnostics_every=every,
