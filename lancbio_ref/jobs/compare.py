@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from .compare_instance import Instance, make_instance
 from .compare_report import comparison_report, plain_settings, write_comparison
 from .compare_settings import Comparison
 from .output import prepare_folder, write
-from .progress import Progress, make_progress
+from .progress import make_progress
 
 NO_V = ("f2sa",)  # solves no linear system: its v stays v_0, of which a residual would say nothing
 
@@ -92,9 +93,14 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
             if instance is None or seed != seed_of:
                 instance, seed_of = make_instance(comparison, seed), seed
             if name not in warm:
-                _warm_up(comparison, instance, name)
+                warm_up(comparison, instance, name)
                 warm.add(name)
-            run = run_one(comparison, instance, seed, name, progress, done)
+
+            def show(state: Any, seed: int = seed, name: str = name, done: int = done) -> None:
+                if state.k % comparison.every[name] == 0:
+                    progress.update(done + state.k, **{f"{name} seed {seed} |h|": norm2(state.h)})
+
+            run = run_one(comparison, instance, seed, name, show)
             if run is None:
                 return False
             write(comparison.path(seed, name), lambda file, run=run: np.savez_compressed(file, **run))  # type: ignore[misc]
@@ -105,7 +111,7 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
     return True
 
 
-def _warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
+def warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
     """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
     batch_size = comparison.batch_size[name]
     start: dict[str, Any] = dict(
@@ -117,9 +123,9 @@ def _warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
 
 
 def run_one(
-    comparison: Comparison, instance: Instance, seed: int, name: str, progress: Progress, done: int
+    comparison: Comparison, instance: Instance, seed: int, name: str, watch: Callable[[Any], object]
 ) -> dict[str, np.ndarray] | None:
-    """One run as the arrays of its file; None where Ctrl-C ended it.
+    """One run as the arrays of its file, `watch` being called after every iteration; None where Ctrl-C ended it.
 
     A method that fails, or cannot work on this problem, gives a run with outcome FAILED and the message; its arrays
     hold the iterations before.
@@ -127,10 +133,9 @@ def run_one(
     every, accuracies = comparison.every[name], []
 
     def record(state: Any) -> None:
-        if state.k % every == 0:
-            if instance.test is not None:
-                accuracies.append(instance.problem.accuracy(state.y, *instance.test))
-            progress.update(done + state.k, **{f"{name} seed {seed} |h|": norm2(state.h)})
+        if state.k % every == 0 and instance.test is not None:
+            accuracies.append(instance.problem.accuracy(state.y, *instance.test))
+        watch(state)
 
     failure, result = "", None
     try:

@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_number
-from .base import State
+from ..arguments import as_number
+from .base import State, check_options
 
 
 @dataclass
@@ -102,11 +102,9 @@ class F2SA:
     decay_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
+        check_options(self)
         if self.step_z is not None:
             as_number("step_z", self.step_z, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
         as_number("penalty", self.penalty, above=0.0)
         for name in ("penalty_growth", "decay_x", "decay_y", "decay_penalty"):
             as_number(name, getattr(self, name), least=0.0)

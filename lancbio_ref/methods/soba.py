@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_number
-from .base import State
+from .base import State, check_options
 
 
 @dataclass
@@ -68,9 +67,7 @@ class SOBA:
     step_v: float
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
+        check_options(self)
 
     def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> SOBAState:
         """The state before the first iteration."""

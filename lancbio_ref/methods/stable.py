@@ -27,7 +27,7 @@ from scipy.sparse.linalg import LinearOperator
 from ..arguments import as_number
 from ..errors import ArgumentError
 from ..minibatch import fixed_batch
-from .base import State
+from .base import State, check_options
 
 
 @dataclass
@@ -106,8 +106,7 @@ class STABLE:
     radius: float | None = None
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
+        check_options(self)
         as_number("momentum", self.momentum, above=0.0, most=1.0)
         for name in ("mu", "radius"):
             if getattr(self, name) is not None:
