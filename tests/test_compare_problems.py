@@ -9,7 +9,8 @@ from lancbio_ref import ArgumentError, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.datasets import load_newsgroups
 from lancbio_ref.datasets.newsgroups import FILE
-from lancbio_ref.jobs import output
+from lancbio_ref.jobs import compare_settings, output
+from lancbio_ref.jobs.compare_instance import make_instance
 from lancbio_ref.jobs.compare_settings import default_options, make_comparison
 from lancbio_ref.methods import F2SA, SOBA, HalvedSteps, LancBiO
 from tests.datasets.test_newsgroups import arrays
@@ -124,3 +125,48 @@ def test_bad_options_are_named(problem, given, argument):
     with pytest.raises(ArgumentError) as caught:
         make_comparison(problem, given)
     assert caught.value.argument == argument
+
+
+def test_the_true_gradient_stands_beside_the_methods_own(compare, capsys):
+    arguments = ["quadratic", "--n", 6, "--methods", "stocbio,lancbio", "--seeds", 2, "--maxiter", 400]
+    runs, summary = compare(*arguments, "--certify")
+    rng = np.random.default_rng(2)
+    problem = problems.quadratic(6, 6, 10.0, rng=rng)
+    x0, y0 = rng.standard_normal(6), rng.standard_normal(6)
+    for name in ("stocbio", "lancbio"):
+        last = []
+        options = default_options("quadratic", name) | dict(callback=lambda state, last=last: last.append(state.x))
+        minimize(problem, x0, y0, method=name, maxiter=400, **options)
+        truth = np.linalg.norm(problem.hypergradient(last[-1]))
+        assert runs[f"{name}-2"]["gradient"][-1] == pytest.approx(truth, rel=1e-6, abs=1e-10)
+        assert summary["methods"][name]["columns"]["gradient"]["mean"] == runs[f"{name}-2"]["gradient"][-1]
+    assert "||grad phi||" in capsys.readouterr().out
+    own, true = (summary["methods"]["stocbio"]["columns"][column]["mean"] for column in ("h_norm", "gradient"))
+    assert own < 0.05 * true  # why the column is there: stocBiO stops where its own estimate vanishes
+
+
+def test_accuracy_is_that_of_y(compare):
+    runs, _ = compare("digits", "--methods", "subbio", "--seeds", 1, "--maxiter", 3)
+    instance = make_instance(make_comparison("digits", {}), 1)
+    options = default_options("digits", "subbio")
+    result = minimize(instance.problem, instance.x0, instance.y0, v0=instance.v0, method="subbio", maxiter=3, **options)
+    assert runs["subbio-1"]["test_accuracy"][-1] == instance.problem.accuracy(result.y, *instance.test)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--n", 7), ("--condition", 20)])
+def test_resume_refuses_another_problem(compare, tmp_path, capsys, option, value):
+    arguments = ["quadratic", "--methods", "soba", "--seeds", 1, "--maxiter", 4]
+    compare(*arguments)
+    code = main(["compare", *map(str, arguments), option, str(value), "--resume", "--out", str(tmp_path / "out")])
+    assert code == 2 and "given" in capsys.readouterr().err
+
+
+def test_resume_refuses_another_version_and_clears_what_a_kill_left(compare, tmp_path, capsys, monkeypatch):
+    arguments = ["quadratic", "--methods", "soba", "--seeds", 1, "--maxiter", 4]
+    compare(*arguments)
+    left = tmp_path / "out" / "runs" / "soba-2.npz.abcd"
+    left.write_bytes(b"half a run")
+    again = ["compare", *map(str, arguments), "--resume", "--quiet", "--out", str(tmp_path / "out")]
+    assert main(again) == 0 and not left.exists()
+    monkeypatch.setattr(compare_settings, "__version__", "0.0.1")
+    assert main(again) == 2 and "version" in capsys.readouterr().err

@@ -80,17 +80,14 @@ def measure(full: bool) -> dict[str, Any]:
 
 
 def paper_steps(stochastic: bool, halve_from: int | None) -> dict[str, Any]:
-    """λ = 500, θ = 0.1 are the defaults of `compare`; stochastic, λ = 100, and both halved once."""
+    """λ = 500 (stochastic: 100), θ = 0.1 are the defaults of `compare`; stochastic, both are halved once."""
     return dict(halve_from=halve_from) if stochastic else {}
 
 
 def overrides(method: str, maxiter: int, stochastic: bool) -> tuple[str, ...]:
     """What the paper sets for one method."""
     made = [f"{method}.maxiter={2 * maxiter}"] if method in TWICE else []
-    if stochastic:
-        made.append(f"{method}.step_x=100.0")
-        made += ["soba.batch_size=128"] if method == "soba" else []
-    return tuple(made)
+    return (*made, "soba.batch_size=128") if stochastic and method == "soba" else tuple(made)
 
 
 def pooled(images: np.ndarray) -> np.ndarray:

@@ -30,12 +30,10 @@ import scipy
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from lancbio_ref import LancbioError, hypergradient, lower_solution  # noqa: E402
-from lancbio_ref.jobs.compare import run_one, warm_up  # noqa: E402
+from lancbio_ref.jobs.compare import run_one, true_gradient, warm_up  # noqa: E402
 from lancbio_ref.jobs.compare_instance import Instance, make_instance  # noqa: E402
 from lancbio_ref.jobs.compare_settings import Comparison, make_comparison  # noqa: E402
 from lancbio_ref.jobs.output import plain, write  # noqa: E402
-from lancbio_ref.rounding import norm2  # noqa: E402
 
 DATA = Path(os.environ.get("LANCBIO_DATA", HERE.parent.parent / "shared" / "data"))
 PROCESSES = 2
@@ -182,17 +180,7 @@ def run(task: Task) -> dict[str, Any]:
 
 def with_gradient(instance: Instance, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> dict[str, Any]:
     """A `Task.finish`: the true ‖∇φ(x_K)‖."""
-    return dict(gradient=true_gradient(instance.problem, x, y, v)["norm"])
-
-
-def true_gradient(problem: Any, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> dict[str, float]:
-    """‖∇φ(x)‖ with the lower level and the linear system solved, and what is known of its error."""
-    try:
-        solution = lower_solution(problem, x, y, tol=1e-9)
-        h = hypergradient(problem, x, solution.y, inverse="cg", rtol=1e-9, v0=v)
-    except LancbioError as error:
-        return dict(norm=float("nan"), bound=float("nan"), problem=str(error))
-    return dict(norm=norm2(h.value), bound=h.error_bound, lower_grad_norm=solution.grad_norm)
+    return dict(gradient=true_gradient(instance.problem, x, y, v))
 
 
 # -- tables and curves ---------------------------------------------------------------------

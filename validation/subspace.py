@@ -66,7 +66,7 @@ def one_run(task: tuple) -> dict[str, Any]:
         residual=float(np.median(residual[len(residual) // 2 :])),
         residual_last=float(residual[-1]),
         bad=float(np.mean(residual > np.array(bad))),
-        gradient=true_gradient(problem, *last_state)["norm"],
+        gradient=true_gradient(problem, *last_state),
         h_norm=float(result.trace["h_norm"][-1]),
         products=result.n_hvp,
         indefinite=indefinite,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ArgumentError, LancbioError
+from ..hypergradient import hypergradient
+from ..inverse import lower_solution
 from ..minimize import BilevelResult, minimize
 from ..rounding import norm2
 from ..status import SolveStatus
@@ -40,6 +43,8 @@ def run_comparison(comparison: Comparison) -> tuple[int, str]:
     """
     out = prepare_folder(comparison.out)
     (out / "runs").mkdir(exist_ok=True)
+    for unfinished in (out / "runs").glob("*.npz.*"):  # of a comparison that was killed while it wrote
+        unfinished.unlink()
     runs = finished_runs(comparison)
     kept = len(runs)
     if kept and not comparison.quiet:
@@ -131,8 +136,11 @@ def run_one(
     hold the iterations before.
     """
     every, accuracies = comparison.every[name], []
+    x = instance.x0  # x_K in the end; result.x is x_{K+1}
 
     def record(state: Any) -> None:
+        nonlocal x
+        x = state.x
         if state.k % every == 0 and instance.test is not None:
             accuracies.append(instance.problem.accuracy(state.y, *instance.test))
         watch(state)
@@ -164,7 +172,22 @@ def run_one(
         assert result is not None  # `minimize` returned it
         about = dict(settings=settings, outcome=result.status.name, message=result.message)
     arrays: dict[str, np.ndarray] = {key: np.array(text) for key, text in about.items()}
-    return arrays if result is None else arrays | _arrays(result, accuracies, name)
+    if result is not None:
+        arrays |= _arrays(result, accuracies, name)
+        if comparison.certify and not failure:
+            arrays["gradient"] = np.array([true_gradient(instance.problem, x, result.y, result.v)])
+    return arrays
+
+
+def true_gradient(problem: Any, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> float:
+    """‖∇φ(x)‖₂, the lower level solved from y and the linear system from v to 1e-9; NaN where they cannot be."""
+    try:
+        solution = lower_solution(problem, x, y, tol=1e-9)
+        found = hypergradient(problem, x, solution.y, inverse="cg", rtol=1e-9, v0=v)
+    except LancbioError:
+        return math.nan
+    solved = solution.status.success or solution.grad_norm <= 1e-6
+    return norm2(found.value) if solved and found.status.success else math.nan
 
 
 def _arrays(result: BilevelResult, accuracies: list[float], name: str) -> dict[str, np.ndarray]:

@@ -37,6 +37,7 @@ INVERSE_STEPS = {"amigo-gd": 5, "amigo-cg": 5, "stocbio": 10, "bsa": 10, "ttsa":
 NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa")
 ALWAYS_TEN = ("stocbio", "bsa")  # N = 10 in all of the paper's experiments
 TEN_WHEN_CLEANING = ("amigo-gd", "amigo-cg", "f2sa", *ALWAYS_TEN)
+STOCHASTIC_STEP_X = 100.0  # of the paper's experiments with mini-batches
 F2SA_DECAY = dict(decay_x=1 / 7, penalty=1.0, penalty_growth=0.1, decay_penalty=1.0)
 
 
@@ -60,6 +61,8 @@ class Comparison:
     given : dict
         What the problem is made from: those of `KEPT` that it knows.
     out : Path
+    certify : bool
+        Whether the true ‖∇φ(x_K)‖ is evaluated after each run.
     resume, quiet : bool
     """
 
@@ -72,6 +75,7 @@ class Comparison:
     halve_from: int | None
     given: dict[str, Any]
     out: Path
+    certify: bool = False
     resume: bool = False
     quiet: bool = False
 
@@ -99,11 +103,14 @@ class Comparison:
             every=self.every[name],
             batch_size=self.batch_size[name],
             halve_from=self.halve_from,
+            certify=self.certify,
             seed=seed,
         )
 
 
-def default_options(problem: str, method: str, condition: float | None = None) -> dict[str, Any]:
+def default_options(
+    problem: str, method: str, condition: float | None = None, *, stochastic: bool = False
+) -> dict[str, Any]:
     """The options of `method` on `problem`; θ = η = 1/condition where the problem has no θ of its own.
 
     Examples
@@ -114,7 +121,8 @@ def default_options(problem: str, method: str, condition: float | None = None) -
     """
     own = PROBLEMS[problem]
     step_y = 1 / (own["condition"] if condition is None else condition) if own["step_y"] is None else own["step_y"]
-    options: dict[str, Any] = dict(step_x=own["step_x"], step_y=step_y)
+    step_x = STOCHASTIC_STEP_X if stochastic and problem in CLEANING[1:] else own["step_x"]
+    options: dict[str, Any] = dict(step_x=step_x, step_y=step_y)
     if method not in NO_STEP_V:
         options["step_v"] = 0.05 if problem in CLEANING else step_y
     if method not in SINGLE_LOOP:
@@ -140,6 +148,7 @@ def options_table() -> str:
             f"  {title:<28} {own['maxiter']:>7} {own['step_x']:>6g} {step_y:>11} {step_v:>11}"
             f" {own['inner_steps']:>3} {own['subspace']:>3}"
         )
+    lines += ["", f"  On {image_jobs} with --batch-size, step_x is {STOCHASTIC_STEP_X:g}."]
     lines += ["", f"  {'method':<10} {'inner_steps':<34} {'inverse_steps':<14} other options"]
     for method in names():
         inner = (
@@ -195,7 +204,8 @@ def make_comparison(problem: str, given: Mapping[str, Any]) -> Comparison:
         every[name] = _every(chosen.get("every"), maxiter[name])
         own = overrides[name].pop("batch_size", batch_size)
         batches[name] = parse_batch_size(problem, str(own)) if isinstance(own, (int, str)) else own
-        methods[name] = build(name, default_options(problem, name, about.get("condition")) | overrides[name])
+        options = default_options(problem, name, about.get("condition"), stochastic=batches[name] is not None)
+        methods[name] = build(name, options | overrides[name])
     return Comparison(
         problem,
         methods,
@@ -206,6 +216,7 @@ def make_comparison(problem: str, given: Mapping[str, Any]) -> Comparison:
         halve_from,
         about,
         Path(chosen.get("out") or Path("lancbio-runs", f"compare-{problem}")),
+        bool(chosen.get("certify")),
         bool(chosen.get("resume")),
         bool(chosen.get("quiet")),
     )

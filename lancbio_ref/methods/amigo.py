@@ -52,6 +52,8 @@ class AmIGOCGState(State):
         d, so that v_k = v_{k−1} + d.
     residual : ndarray, shape (n_y,)
         r_j after the last step, by the recurrence.
+    direction : ndarray, shape (n_y,)
+        p_j after the last step: where the next would have gone.
     gamma, delta : ndarray, shape (j,)
         γ_0 … γ_{j−1} and δ_1 … δ_j of the j ≤ Q steps made.
     """
@@ -59,6 +61,7 @@ class AmIGOCGState(State):
     r0: np.ndarray | None = None
     dv: np.ndarray | None = None
     residual: np.ndarray | None = None
+    direction: np.ndarray | None = None
     gamma: np.ndarray | None = None
     delta: np.ndarray | None = None
 
@@ -192,6 +195,6 @@ def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, st
         p = r + r.dtype.type(delta) * p
         gammas.append(gamma)
         deltas.append(delta)
-    new.dv, new.residual = scale(d, exponent), scale(r, exponent)
+    new.dv, new.residual, new.direction = scale(d, exponent), scale(r, exponent), scale(p, exponent)
     new.gamma, new.delta = np.array(gammas), np.array(deltas)
     new.v = new.v + new.dv

@@ -31,6 +31,8 @@ class State:
         h_k = c_k − J_k v_k.
     b, c : ndarray or None
         ∇_y f and ∇_x f at (x_k, y_k).
+    direction_y : ndarray, shape (n_y,), or None
+        What the last step of y went against: ∇_y g where it was taken from (F2SA: with its share of ∇_y f).
     status : StepStatus
     n_hvp, n_cross, n_grad, n_grad_upper : int
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
@@ -44,6 +46,7 @@ class State:
     h: np.ndarray | None = None
     b: np.ndarray | None = None
     c: np.ndarray | None = None
+    direction_y: np.ndarray | None = None
     status: StepStatus = field(default=StepStatus.REGULAR)
     n_hvp: int = 0
     n_cross: int = 0
@@ -61,13 +64,6 @@ class Method(Protocol):
         """One outer iteration; may reuse the arrays of `state`."""
 
 
-def gradient_steps(problem: Any, x: np.ndarray, y: np.ndarray, step: float, count: int) -> np.ndarray:
-    """y ← y − θ∇_y g(x, y), `count` times; a new array."""
-    for _ in range(count):
-        y = y - y.dtype.type(step) * problem.lower_grad_y(x, y)
-    return y
-
-
 def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
     """λ, θ, η above 0, N at least 1, and Q at least so large, as far as `method` has them."""
     for name in ("step_x", "step_y", "step_v"):
@@ -80,8 +76,10 @@ def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
 
 def advance(problem: Any, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
     """y_k by the inner steps at x_k, and the linearization there; v is still v_{k−1}, and h of no use yet."""
-    x = state.x_next
-    y = gradient_steps(problem, x, state.y, step_y, inner_steps)
+    x, y, theta, gradient = state.x_next, state.y, state.y.dtype.type(step_y), state.direction_y
+    for _ in range(inner_steps):
+        gradient = problem.lower_grad_y(x, y)
+        y = y - theta * gradient
     point = problem.linearize(x, y)
     new = replace(
         state,
@@ -90,6 +88,7 @@ def advance(problem: Any, state: Any, step_y: float, inner_steps: int) -> tuple[
         y=y,
         b=point.b,
         c=point.c,
+        direction_y=gradient,
         status=StepStatus.REGULAR,
         n_grad=state.n_grad + inner_steps,
         n_grad_upper=state.n_grad_upper + 1,

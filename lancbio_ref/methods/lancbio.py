@@ -78,7 +78,7 @@ def _empty() -> np.ndarray:
 
 @dataclass
 class LancBiOState(State):
-    """The state of LancBiO; Q, T, α, β and the latest q are those of `process`.
+    """The state of LancBiO; T, Q, alpha, beta, q, q_next, omega and u are properties, views of `process`.
 
     Attributes
     ----------
@@ -122,6 +122,36 @@ class LancBiOState(State):
     def Q(self) -> np.ndarray:
         """Q_j, shape (n_y, j)."""
         return np.zeros((self.y.size, 0)) if self.process is None else self.process.Q
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """α_1 … α_j."""
+        return _empty() if self.process is None else self.process.alpha
+
+    @property
+    def beta(self) -> np.ndarray:
+        """β_2 … β_{j+1}."""
+        return _empty() if self.process is None else self.process.beta
+
+    @property
+    def q(self) -> np.ndarray:
+        """q_j."""
+        return np.zeros_like(self.y) if self.process is None else self.process.q
+
+    @property
+    def q_next(self) -> np.ndarray:
+        """q_{j+1}; zeros at breakdown."""
+        return np.zeros_like(self.y) if self.process is None else self.process.q_next
+
+    @property
+    def omega(self) -> np.ndarray:
+        """ω = β_{j+1} q_{j+1}, what was left after reorthogonalization if there was one."""
+        return self.beta[-1] * self.q_next if self.beta.size else np.zeros_like(self.y)
+
+    @property
+    def u(self) -> np.ndarray:
+        """u = A_k q_j − β_j q_{j−1} = α_j q_j + ω."""
+        return self.alpha[-1] * self.q + self.omega if self.alpha.size else np.zeros_like(self.y)
 
 
 @dataclass(frozen=True)
@@ -199,6 +229,7 @@ class LancBiO:
         if not r.any():  # b_k = w
             new.v, new.dv = new.v_bar, np.zeros_like(r)
             new.process = None if new.restarted else new.process
+            new.projected = new.coefficients = np.zeros(0 if new.process is None else new.process.k)
             new.status, new.restart_due = StepStatus.EXACT, True
             return
         process = new.process

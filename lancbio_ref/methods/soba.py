@@ -27,13 +27,12 @@ class SOBAState(State):
     ----------
     y_next, v_next : ndarray, shape (n_y,)
         y_{k+1} and v_{k+1}.
-    direction_y, direction_v : ndarray, shape (n_y,)
-        D_y and D_v.
+    direction_v : ndarray, shape (n_y,)
+        D_v; `direction_y` is D_y.
     """
 
     y_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
     v_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    direction_y: np.ndarray | None = None
     direction_v: np.ndarray | None = None
 
 

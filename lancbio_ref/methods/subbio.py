@@ -29,17 +29,26 @@ class SubBiOState(State):
 
     Attributes
     ----------
+    Av : ndarray, shape (n_y,)
+        A_k v_{k−1}.
+    second : ndarray, shape (n_y,)
+        (I − ηA_k)v_{k−1}; the first direction is b.
     S, AS : ndarray, shape (n_y, r)
         Orthonormal basis of S_k, r ≤ 2, and A_kS.
     projected : ndarray, shape (r, r)
         SᵀA_kS, symmetrized.
+    right : ndarray, shape (r,)
+        Sᵀb_k.
     coefficients : ndarray, shape (r,)
         z.
     """
 
+    Av: np.ndarray | None = None
+    second: np.ndarray | None = None
     S: np.ndarray = field(default_factory=_empty)
     AS: np.ndarray = field(default_factory=_empty)
     projected: np.ndarray = field(default_factory=_empty)
+    right: np.ndarray | None = None
     coefficients: np.ndarray | None = None
 
 
@@ -82,7 +91,9 @@ class SubBiO:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
-        new.S = orthonormal_pair(point.b, state.v - eta * point.A.matvec(state.v))
+        new.Av = point.A.matvec(state.v)
+        new.second = state.v - eta * new.Av
+        new.S = orthonormal_pair(point.b, new.second)
         A = one_batch(point.A)  # with a batch a column the 2 × 2 matrix would not be symmetric
         new.AS = np.stack([A.matvec(s) for s in new.S.T], axis=1) if new.S.size else np.zeros_like(new.S)
         new.n_hvp += 1 + new.S.shape[1]
@@ -93,7 +104,7 @@ class SubBiO:
 
     def _galerkin(self, new: SubBiOState) -> None:
         """z with (SᵀAS) z = Sᵀb; v stays v_{k−1} where the matrix is singular."""
-        right = new.S.T @ new.b
+        new.right = right = new.S.T @ new.b
         try:
             z = np.linalg.solve(new.projected, right)
         except np.linalg.LinAlgError:

@@ -1,4 +1,4 @@
-"""TTSA: two time scales, decaying at different rates (Hong, Wai, Wang, Yang, SIAM J. Optim. 33, 2023, Algorithm 1).
+"""TTSA: two time scales, decaying at different rates (Hong, Wai, Wang, Yang, arXiv 2007.05170).
 
 At iteration k = 1, 2, …, with α_k = step_x/(k+1)^a and β_k = step_y/(k+1)^b, one inner step, and BSA's random Neumann
 term:
@@ -46,7 +46,7 @@ class TTSA:
     step_x, step_y, step_v : float
         Of α_k = step_x/(k+1)^decay_x, of β_k = step_y/(k+1)^decay_y, and η.
     decay_x, decay_y : float
-        a and b; 3/5 and 2/5 are those of Hong et al. for a nonconvex φ. 0 is a constant step.
+        a and b; 3/5 and 2/5 are the exponents of Hong et al. for a nonconvex φ. 0 is a constant step.
     inverse_steps : int
         Q.
 
