@@ -157,7 +157,9 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
         Verdict(
             "LancBiO or SubBiO ends with the smallest residual ‖A_k v_k − b_k‖",
             HOLDS if smallest == len(parts) else CAVEAT if smallest >= len(parts) / 2 else FAILS,
-            f"in {smallest} of {len(parts)} experiments. " + "; ".join(shown),
+            f"in {smallest} of {len(parts)} experiments. "
+            + "; ".join(shown)
+            + ". Where lancbio's is huge on mini-batches, the next section has the cause",
         )
     )
     gains = []

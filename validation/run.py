@@ -25,11 +25,12 @@ import newsgroups
 import products
 import rate
 import report
+import stochastic
 import subspace
 import synthetic
 from common import load, machine, save, save_figure
 
-SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, newsgroups)
+SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, stochastic, newsgroups)
 
 
 def main() -> int:
