@@ -224,7 +224,8 @@ def section(found: dict[str, Any]) -> str:
         " steps halved after a sixth of the iterations; seed 1. K = "
         + ", ".join(f"{K} ({part})" for part, K in found["maxiter"].items())
         + "; soba and hjfbio twice as many. Products of a stochastic run are products with a batch. f2sa's y_k"
-        " minimizes f/σ + g, so that its loss and accuracy at y_K are those of a classifier trained on the validation data too.",
+        " minimizes f/σ + g, so that its loss and accuracy at y_K are those of a classifier trained on the validation"
+        " data too.",
     ]
     header = [*HEADER, "products", "gradients", "seconds", "K"]
     for part, methods in found["parts"].items():
