@@ -31,8 +31,8 @@ test-thorough: $(VENV)/test.stamp  ## the same with 10 000 examples a property
 coverage: $(VENV)/test.stamp  ## lines and branches that the tests reach; kernels run as Python
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term $(ARGS)
 
-validate: $(VENV)/test.stamp  ## measure what is promised; writes validation/CORE.md
-	$(BIN)/python validation/core.py $(ARGS)
+validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; writes validation/REPORT.md (ARGS=--full: a day)
+	$(BIN)/python validation/run.py $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style, formatting, import contract
 	$(BIN)/ruff check

@@ -106,7 +106,8 @@ def minimize(
     maxiter : int
         Outer iterations.
     tol : float
-        Stop when ‖h_k‖₂ ≤ tol. With 0, making `maxiter` iterations is a success; with more, it is not.
+        Stop when ‖h_k‖₂ ≤ tol. With 0, the run never stops early, and making `maxiter` iterations is a success; with
+        more, it is not.
     rng : None, int or numpy.random.Generator
         For methods that draw, and for batches.
     callback : callable (state) → anything, optional
@@ -171,8 +172,9 @@ def minimize(
             if callback is not None and _asks_to_stop(callback, run.state):
                 status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
                 break
-            untouched = run.state.k == 1 and run.state.v is v0  # a single loop's h_1 says nothing: it has v_0 in it
-            if run.h_norm <= tol and not untouched:
+            # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
+            untouched = run.state.k == 1 and (run.state.v is v0 or run.state.y is y0)
+            if tol > 0 and run.h_norm <= tol and not untouched:
                 status = SolveStatus.CONVERGED
                 message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
                 break

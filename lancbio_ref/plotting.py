@@ -25,7 +25,7 @@ FIT_LINES = {
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, "#56B4E9", "#CC79A7", "#000000")  # Okabe and Ito's, without the yellow
 MARKERS = "osD^vPX<>*h"
 QUANTITIES = {
-    "h_norm": r"hyper-gradient $\|h_k\|_2$",
+    "h_norm": r"method's own $\|h_k\|_2$",
     "residual": r"residual $\|A_k v_k - b_k\|_2$",
     "test_accuracy": "test accuracy (%)",
 }

@@ -330,3 +330,11 @@ def test_version(capsys):
         main(["--version"])
     assert stopped.value.code == 0
     assert capsys.readouterr().out == f"lancbio-ref {lancbio_ref.__version__}\n"
+
+
+def test_a_reader_that_stops_reading_is_no_error(tmp_path):
+    command = (
+        f"{sys.executable} -m lancbio_ref compare quadratic --n 3 --maxiter 5 --seeds 1 --quiet --out {tmp_path} | true"
+    )
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

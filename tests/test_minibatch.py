@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lancbio_ref import ArgumentError, Minibatched, fixed_batch, methods, minimize, problems
+from lancbio_ref import ArgumentError, Minibatched, SolveStatus, fixed_batch, methods, minimize, problems
 from lancbio_ref.operators import one_batch, structure_of
 
 
@@ -158,7 +158,7 @@ RUNS = {
     "stocbio": dict(STEPS, step_v=0.1, inverse_steps=3),
     "bsa": dict(STEPS, step_v=0.1, inverse_steps=3),
     "ttsa": dict(STEPS, step_v=0.1, inverse_steps=3),
-    "stable": dict(STEPS, momentum=0.5, mu=0.1, radius=5.0),
+    "stable": dict(STEPS, momentum=0.5, mu=0.1, cross_norm=5.0),
     "f2sa": dict(STEPS, step_z=0.1, penalty_growth=0.5),
     "hjfbio": dict(STEPS, step_v=0.1, radius=100.0, difference=1e-4),
 }
@@ -298,3 +298,29 @@ def test_minimize_refuses_impossible_batch_sizes(size):
         run(problem, "lancbio", batch_size=size)
     with pytest.raises(ArgumentError, match="batch_size"):
         run(Minibatched(problem, 2, 2), "lancbio", batch_size=2)
+
+
+def test_values_are_those_of_the_whole_and_all_samples_keep_their_bounds():
+    problem = make("ridge")
+    x, y, _ = point(problem)
+    batches = Minibatched(problem, 2, 2, rng=0)
+    assert batches.value(x, y) == problem.value(x, y) and batches.lower_value(x, y) == problem.lower_value(x, y)
+    assert not batches.log and batches.linearize(x, y).mu is None
+    assert Minibatched(problem, None, None).linearize(x, y).mu == problem.linearize(x, y).mu > 0
+
+
+def test_batches_of_an_iteration_that_was_interrupted_are_left_out(monkeypatch):
+    problem = make("ridge")
+    x, y, _ = point(problem)
+    make_batch, calls = problem.minibatch, itertools.count(1)
+
+    def minibatch(**rows):
+        if next(calls) == 9:  # the last of three draws of iteration 3
+            raise KeyboardInterrupt
+        return make_batch(**rows)
+
+    monkeypatch.setattr(problem, "minibatch", minibatch)
+    steps = dict(step_x=0.1, step_y=0.1, step_v=0.1)
+    result = minimize(problem, x, y, v0=y, method="soba", maxiter=9, batch_size=(None, 2), rng=0, **steps)
+    assert result.status == SolveStatus.INTERRUPTED and result.nit == 2
+    assert [draw.k for draw in result.batches] == [1, 1, 1, 2, 2, 2]

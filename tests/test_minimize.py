@@ -159,3 +159,20 @@ def test_float32_stays_float32():
     single = problems.data_cleaning(train, rng.integers(0, 2, 12), validation, rng.integers(0, 2, 9), n_classes=2)
     result = minimize(single, np.zeros(12, np.float32), np.zeros(8, np.float32), maxiter=5, step_x=1.0, step_y=0.1)
     assert result.x.dtype == result.y.dtype == result.v.dtype == result.hypergradient.dtype == np.float32
+
+
+def test_nothing_is_concluded_from_a_first_hypergradient_at_y0():
+    """At y_0 = 0 this J vanishes, and h_1 = c − J v = 0 says nothing of φ: a single loop must go on."""
+    problem = problems.random_ridge(20, 15, 4, rng=0)
+    zero = np.zeros(4)
+    for method in ("stable", "soba", "hjfbio"):
+        options = dict(step_x=0.1, step_y=0.1) | ({} if method == "stable" else dict(step_v=0.1))
+        result = minimize(problem, zero, zero, v0=np.ones(4), method=method, maxiter=20, tol=1e-6, **options)
+        assert result.nit == 20 and not result.success
+
+
+def test_a_run_without_tol_never_stops_early():
+    H = np.eye(2)
+    problem = problems.quadratic_from_arrays(H, H, d=[0.0, 0.0], t=[0.0, 0.0])  # 0 is the solution: h = 0 at once
+    result = minimize(problem, np.zeros(2), np.zeros(2), maxiter=7, step_x=0.1, step_y=0.1)
+    assert result.nit == 7 and result.status == SolveStatus.COMPLETED and not result.hypergradient.any()

@@ -5,12 +5,14 @@ from .download import fetch
 from .idx import MnistLike, load_idx, load_mnist_like
 from .libsvm import load_libsvm
 from .newsgroups import Newsgroups, load_newsgroups, tfidf
+from .posts import count_posts
 from .splits import corrupt_labels, stratified_split
 
 __all__ = [
     "MnistLike",
     "Newsgroups",
     "corrupt_labels",
+    "count_posts",
     "fetch",
     "load_digits",
     "load_idx",

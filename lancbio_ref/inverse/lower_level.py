@@ -10,7 +10,7 @@ is μ-strongly convex the answer certifies itself: ‖y − y*‖ ≤ ‖∇_y g
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class LowerSolution:
         With INDEFINITE: a verified direction of negative curvature.
     """
 
-    y: np.ndarray
+    y: np.ndarray = field(repr=False)
     grad_norm: float
     error_bound: float
     certificate: CertificateStatus
@@ -52,7 +52,7 @@ class LowerSolution:
     n_iter: int
     n_hvp: int
     n_grad: int
-    direction: np.ndarray | None = None
+    direction: np.ndarray | None = field(default=None, repr=False)
 
 
 def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter: int = 100) -> LowerSolution:

@@ -22,6 +22,7 @@ from .report import certify, cleaning_report, describe_run
 from .settings import CleaningSettings
 
 LOWER_TOL = 1e-8
+VALIDATION = 5000  # images, as published
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def load_samples(settings: CleaningSettings) -> Samples:
         data = load_mnist_like(settings.data_dir or fetch(settings.job), settings.job)
         X, X_test = (_standardized(images) for images in (data.train_images, data.test_images))
         labels, labels_test = data.train_labels, data.test_labels
-        train = np.arange(min(5000, len(X)))
-        val = rng.choice(len(X), size=len(train), replace=False)  # as published: from all training images
+        train = np.arange(min(settings.train or VALIDATION, len(X)))
+        val = rng.choice(len(X), size=min(VALIDATION, len(X)), replace=False)  # as published: from all training images
         shared = np.isin(val, train).sum()
         origin = f"{settings.job}, (pixels / 255 - 0.1307) / 0.3081, {shared} images in both training and validation"
     noisy, corrupted = corrupt_labels(labels[train], settings.corruption, rng)

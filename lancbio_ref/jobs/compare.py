@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,53 +13,18 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ArgumentError, LancbioError
+from ..hypergradient import hypergradient
+from ..inverse import lower_solution
 from ..minimize import BilevelResult, minimize
-from ..problems import data_cleaning, quadratic, random_ridge, synthetic
 from ..rounding import norm2
 from ..status import SolveStatus
-from .cleaning import Samples, load_samples
+from .compare_instance import Instance, make_instance
 from .compare_report import comparison_report, plain_settings, write_comparison
-from .compare_settings import CLEANING, Comparison
+from .compare_settings import Comparison
 from .output import prepare_folder, write
-from .progress import Progress, make_progress
-from .settings import CleaningSettings, make_settings
+from .progress import make_progress
 
 NO_V = ("f2sa",)  # solves no linear system: its v stays v_0, of which a residual would say nothing
-
-
-@dataclass(frozen=True)
-class Instance:
-    """The problem and the start of one seed; `samples` where there is a test set."""
-
-    problem: Any
-    x0: np.ndarray
-    y0: np.ndarray
-    v0: np.ndarray
-    samples: Samples | None
-
-
-def make_instance(comparison: Comparison, seed: int) -> Instance:
-    """The same for every method of a seed."""
-    name, given = comparison.problem, comparison.given
-    if name in CLEANING:
-        settings = make_settings(name, given | dict(seed=seed))
-        assert isinstance(settings, CleaningSettings)
-        samples = load_samples(settings)
-        problem: Any = data_cleaning(
-            samples.X_train, samples.noisy, samples.X_val, samples.labels_val, regularization=settings.regularization
-        )
-        x0, y0, v0 = problem.initial_point(seed)
-        return Instance(problem, x0, y0, v0, samples)
-    rng = np.random.default_rng(seed)
-    if name == "synthetic":
-        problem = synthetic(given["n"], given["condition"], rng=rng)
-        x0, y0, v0 = problem.initial_point(rng)
-        return Instance(problem, x0, y0, v0, None)
-    if name == "quadratic":
-        problem, n = quadratic(given["n"], given["n"], given["condition"], rng=rng), given["n"]
-    else:
-        problem, n = random_ridge(40, 40, 20, rng=rng), 20
-    return Instance(problem, rng.standard_normal(n), rng.standard_normal(n), np.zeros(n), None)
 
 
 def run_comparison(comparison: Comparison) -> tuple[int, str]:
@@ -77,6 +43,8 @@ def run_comparison(comparison: Comparison) -> tuple[int, str]:
     """
     out = prepare_folder(comparison.out)
     (out / "runs").mkdir(exist_ok=True)
+    for unfinished in (out / "runs").glob("*.npz.*"):  # of a comparison that was killed while it wrote
+        unfinished.unlink()
     runs = finished_runs(comparison)
     kept = len(runs)
     if kept and not comparison.quiet:
@@ -130,9 +98,14 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
             if instance is None or seed != seed_of:
                 instance, seed_of = make_instance(comparison, seed), seed
             if name not in warm:
-                _warm_up(comparison, instance, name)
+                warm_up(comparison, instance, name)
                 warm.add(name)
-            run = run_one(comparison, instance, seed, name, progress, done)
+
+            def show(state: Any, seed: int = seed, name: str = name, done: int = done) -> None:
+                if state.k % comparison.every[name] == 0:
+                    progress.update(done + state.k, **{f"{name} seed {seed} |h|": norm2(state.h)})
+
+            run = run_one(comparison, instance, seed, name, show)
             if run is None:
                 return False
             write(comparison.path(seed, name), lambda file, run=run: np.savez_compressed(file, **run))  # type: ignore[misc]
@@ -143,29 +116,34 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
     return True
 
 
-def _warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
+def warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
     """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
-    start: dict[str, Any] = dict(v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0)
+    batch_size = comparison.batch_size[name]
+    start: dict[str, Any] = dict(
+        v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0, batch_size=batch_size
+    )
     with suppress(LancbioError, np.linalg.LinAlgError):  # what fails here fails again in the run, which records it
         if minimize(instance.problem, instance.x0, instance.y0, **start).status == SolveStatus.INTERRUPTED:
             raise KeyboardInterrupt
 
 
 def run_one(
-    comparison: Comparison, instance: Instance, seed: int, name: str, progress: Progress, done: int
+    comparison: Comparison, instance: Instance, seed: int, name: str, watch: Callable[[Any], object]
 ) -> dict[str, np.ndarray] | None:
-    """One run as the arrays of its file; None where Ctrl-C ended it.
+    """One run as the arrays of its file, `watch` being called after every iteration; None where Ctrl-C ended it.
 
     A method that fails, or cannot work on this problem, gives a run with outcome FAILED and the message; its arrays
     hold the iterations before.
     """
     every, accuracies = comparison.every[name], []
+    x = instance.x0  # x_K in the end; result.x is x_{K+1}
 
     def record(state: Any) -> None:
-        if state.k % every == 0:
-            if (s := instance.samples) is not None:
-                accuracies.append(instance.problem.accuracy(state.y, s.X_test, s.labels_test))
-            progress.update(done + state.k, **{f"{name} seed {seed} |h|": norm2(state.h)})
+        nonlocal x
+        x = state.x
+        if state.k % every == 0 and instance.test is not None:
+            accuracies.append(instance.problem.accuracy(state.y, *instance.test))
+        watch(state)
 
     failure, result = "", None
     try:
@@ -174,8 +152,9 @@ def run_one(
             instance.x0,
             instance.y0,
             v0=instance.v0,
-            method=comparison.methods[name],
+            method=comparison.method(name),
             maxiter=comparison.maxiter[name],
+            batch_size=comparison.batch_size[name],
             rng=np.random.default_rng([1, seed]),  # not the stream that the problem and the start are drawn from
             callback=record,
             diagnostics_every=every,
@@ -193,7 +172,22 @@ def run_one(
         assert result is not None  # `minimize` returned it
         about = dict(settings=settings, outcome=result.status.name, message=result.message)
     arrays: dict[str, np.ndarray] = {key: np.array(text) for key, text in about.items()}
-    return arrays if result is None else arrays | _arrays(result, accuracies, name)
+    if result is not None:
+        arrays |= _arrays(result, accuracies, name)
+        if comparison.certify and not failure:
+            arrays["gradient"] = np.array([true_gradient(instance.problem, x, result.y, result.v)])
+    return arrays
+
+
+def true_gradient(problem: Any, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> float:
+    """‖∇φ(x)‖₂, the lower level solved from y and the linear system from v to 1e-9; NaN where they cannot be."""
+    try:
+        solution = lower_solution(problem, x, y, tol=1e-9)
+        found = hypergradient(problem, x, solution.y, inverse="cg", rtol=1e-9, v0=v)
+    except LancbioError:
+        return math.nan
+    solved = solution.status.success or solution.grad_norm <= 1e-6
+    return norm2(found.value) if solved and found.status.success else math.nan
 
 
 def _arrays(result: BilevelResult, accuracies: list[float], name: str) -> dict[str, np.ndarray]:

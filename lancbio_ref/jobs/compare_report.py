@@ -15,7 +15,8 @@ from .output import plain, write, write_figure, write_json
 
 Runs = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
 COLUMNS = {  # array of a run: heading and format; the last entry is the one that counts
-    "h_norm": ("||h||", "{:.2e}"),
+    "gradient": ("||grad phi||", "{:.2e}"),
+    "h_norm": ("own ||h||", "{:.2e}"),
     "residual": ("||A v - b||", "{:.2e}"),
     "loss": ("loss", "{:.4g}"),
     "test_accuracy": ("accuracy", "{:.4f}"),
@@ -101,12 +102,15 @@ def comparison_report(summary: Mapping[str, Any], files: Sequence[str], kept: in
     """What is printed at the end."""
     methods = summary["methods"]
     failed = [f"  {name}, seed {seed}: {text}" for name, m in methods.items() for seed, text in m["failed"].items()]
+    certified = any("gradient" in entry["columns"] for entry in methods.values())
     missing = sum(len(entry["missing"]) for entry in methods.values())
     size = f"{len(methods)} methods, {len(summary['seeds'])} seeds"
     lines = [
         f"lancbio-ref {summary['version']}: {summary['problem']}, {size}",
         "",
         "  at the last iteration; mean ± standard deviation over the runs that did not fail",
+        "  own ||h|| is the norm of the method's estimate of grad phi, which may be far from it"
+        + (": see ||grad phi||" if certified else ": --certify evaluates it"),
         table(summary),
     ]
     if failed:

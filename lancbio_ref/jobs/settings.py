@@ -14,14 +14,24 @@ SHARED: dict[str, Any] = dict(method="lancbio", seed=1, step_v=0.05)
 PAPER_CLEANING: dict[str, Any] = SHARED | dict(
     maxiter=3000, step_x=500.0, step_y=0.1, inner_steps=5, subspace=10, corruption=0.5, regularization=0.01, every=10
 )
+PAPER_IMAGES = PAPER_CLEANING | dict(train=5000)
 JOBS: dict[str, dict[str, Any]] = {
     "digits": PAPER_CLEANING | dict(maxiter=500, step_y=0.3, inner_steps=10, regularization=0.001, every=2),
-    "mnist": PAPER_CLEANING,
-    "fashion-mnist": PAPER_CLEANING,
-    "kmnist": PAPER_CLEANING,
+    "mnist": PAPER_IMAGES,
+    "fashion-mnist": PAPER_IMAGES,
+    "kmnist": PAPER_IMAGES,
     "synthetic": SHARED
     | dict(
-        maxiter=2000, step_x=1.0, step_y=None, step_v=None, inner_steps=5, subspace=80, n=1000, condition=1e3, every=5
+        maxiter=2000,
+        step_x=1.0,
+        step_y=None,
+        step_v=None,
+        inner_steps=5,
+        subspace=80,
+        n=1000,
+        condition=1e3,
+        matrix_free=False,
+        every=5,
     ),
 }
 SCHEDULES = {"synthetic": (1.1, 20)}  # growth ρ and how often f; elsewhere:
@@ -29,6 +39,8 @@ SCHEDULE = (1.3, 50)
 ONLY = {
     "n": "synthetic",
     "condition": "synthetic",
+    "matrix_free": "synthetic",
+    "train": "the image jobs",
     "corruption": "the data-cleaning jobs",
     "regularization": "the data-cleaning jobs",
 }
@@ -80,11 +92,14 @@ class CleaningSettings(Settings):
     ----------
     data_dir : Path or None
         Where the idx files are; None for the digits, and where they are to be downloaded.
+    train : int or None
+        How many training samples; None for the digits, whose split is fixed.
     corruption, regularization : float
         The fraction of wrong training labels; c in c‖y‖².
     """
 
     data_dir: Path | None
+    train: int | None
     corruption: float
     regularization: float
 
@@ -99,10 +114,13 @@ class SyntheticSettings(Settings):
         The length of x and of y.
     condition : float
         κ of G.
+    matrix_free : bool
+        Whether G is formed or made of fast transforms.
     """
 
     n: int
     condition: float
+    matrix_free: bool
 
 
 def make_settings(job: str, given: dict[str, Any]) -> CleaningSettings | SyntheticSettings:
@@ -139,10 +157,16 @@ def make_settings(job: str, given: dict[str, Any]) -> CleaningSettings | Synthet
         quiet=bool(values.get("quiet")),
     )
     if job == "synthetic":
-        return SyntheticSettings(**shared, n=as_integer("--n", values["n"], least=1), condition=values["condition"])
+        return SyntheticSettings(
+            **shared,
+            n=as_integer("--n", values["n"], least=1),
+            condition=values["condition"],
+            matrix_free=values["matrix_free"],
+        )
     return CleaningSettings(
         **shared,
         data_dir=Path(values["data_dir"]) if "data_dir" in chosen else None,
+        train=as_integer("--train", values["train"], least=2) if "train" in values else None,
         corruption=as_number("--corruption", values["corruption"], least=0.0, most=1.0),
         regularization=as_number("--regularization", values["regularization"], above=0.0),
     )

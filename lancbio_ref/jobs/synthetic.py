@@ -28,7 +28,7 @@ def run_synthetic(settings: SyntheticSettings) -> tuple[int, str]:
     """
     out = prepare_folder(settings.out)
     rng = np.random.default_rng(settings.seed)
-    problem = synthetic(settings.n, settings.condition, rng=rng)
+    problem = synthetic(settings.n, settings.condition, matrix_free=settings.matrix_free, rng=rng)
     x0, y0, v0 = problem.initial_point(rng)
     progress = make_progress(settings.maxiter, quiet=settings.quiet)
     last_x = x0  # x_K, at which h_K was formed; result.x is x_{K+1}

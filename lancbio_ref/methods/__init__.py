@@ -11,6 +11,7 @@ from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
 from .base import Method, State
 from .bsa import BSA, BSAState
 from .f2sa import F2SA, F2SAState
+from .halved import HalvedSteps
 from .hjfbio import HJFBiO, HJFBiOState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
 from .soba import SOBA, SOBAState
@@ -47,6 +48,7 @@ __all__ = [
     "F2SAState",
     "HJFBiO",
     "HJFBiOState",
+    "HalvedSteps",
     "LancBiO",
     "LancBiOState",
     "Method",

@@ -15,17 +15,16 @@ Thanks to the warm start both converge to the stationary point of φ for any Q �
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import as_integer, as_number
 from ..operators import one_batch
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import StepStatus
-from .base import State, gradient_steps
+from .base import State, advance, check_options, descend
 
 
 @dataclass
@@ -53,6 +52,8 @@ class AmIGOCGState(State):
         d, so that v_k = v_{k−1} + d.
     residual : ndarray, shape (n_y,)
         r_j after the last step, by the recurrence.
+    direction : ndarray, shape (n_y,)
+        p_j after the last step: where the next would have gone.
     gamma, delta : ndarray, shape (j,)
         γ_0 … γ_{j−1} and δ_1 … δ_j of the j ≤ Q steps made.
     """
@@ -60,6 +61,7 @@ class AmIGOCGState(State):
     r0: np.ndarray | None = None
     dv: np.ndarray | None = None
     residual: np.ndarray | None = None
+    direction: np.ndarray | None = None
     gamma: np.ndarray | None = None
     delta: np.ndarray | None = None
 
@@ -96,11 +98,7 @@ class AmIGOGD:
     inverse_steps: int = 5
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
-        as_integer("inverse_steps", self.inverse_steps, least=1)
+        check_options(self)
 
     def init(
         self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
@@ -110,13 +108,13 @@ class AmIGOGD:
 
     def step(self, problem: Any, state: AmIGOGDState) -> AmIGOGDState:
         """One outer iteration."""
-        new, point = _to_the_point(self, problem, state)
+        new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
         for _ in range(self.inverse_steps):
             new.residual = point.A.matvec(new.v) - point.b
             new.v = new.v - eta * new.residual
         new.n_hvp += self.inverse_steps
-        return _descend(self, new, point)
+        return descend(new, point, self.step_x)
 
 
 @dataclass(frozen=True)
@@ -154,10 +152,7 @@ class AmIGOCG:
     inverse_steps: int = 5
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
-        as_integer("inverse_steps", self.inverse_steps, least=1)
+        check_options(self)
 
     def init(
         self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
@@ -167,36 +162,9 @@ class AmIGOCG:
 
     def step(self, problem: Any, state: AmIGOCGState) -> AmIGOCGState:
         """One outer iteration."""
-        new, point = _to_the_point(self, problem, state)
+        new, point = advance(problem, state, self.step_y, self.inner_steps)
         _conjugate_gradients(one_batch(point.A), point.b, new, self.inverse_steps)
-        return _descend(self, new, point)
-
-
-def _to_the_point(method: Any, problem: Any, state: Any) -> tuple[Any, Any]:
-    """The inner steps, and the linearization at (x_k, y_k); v is still v_{k−1}."""
-    x = state.x_next
-    y = gradient_steps(problem, x, state.y, method.step_y, method.inner_steps)
-    point = problem.linearize(x, y)
-    new = replace(
-        state,
-        k=state.k + 1,
-        x=x,
-        y=y,
-        b=point.b,
-        c=point.c,
-        status=StepStatus.REGULAR,
-        n_grad=state.n_grad + method.inner_steps,
-        n_grad_upper=state.n_grad_upper + 1,
-    )
-    return new, point
-
-
-def _descend(method: Any, new: Any, point: Any) -> Any:
-    """h_k and x_{k+1}."""
-    new.h = point.c - point.J.matvec(new.v)
-    new.n_cross += 1
-    new.x_next = new.x - new.x.dtype.type(method.step_x) * new.h
-    return new
+        return descend(new, point, self.step_x)
 
 
 def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, steps: int) -> None:
@@ -227,6 +195,6 @@ def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, st
         p = r + r.dtype.type(delta) * p
         gammas.append(gamma)
         deltas.append(delta)
-    new.dv, new.residual = scale(d, exponent), scale(r, exponent)
+    new.dv, new.residual, new.direction = scale(d, exponent), scale(r, exponent), scale(p, exponent)
     new.gamma, new.delta = np.array(gammas), np.array(deltas)
     new.v = new.v + new.dv

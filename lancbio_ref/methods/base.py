@@ -1,12 +1,13 @@
-"""What every outer loop has in common: its state, the inner gradient steps, the checks of its options."""
+"""What the outer loops have in common: the state, the checks of options, the way to a point and the step from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from ..arguments import as_integer, as_number
 from ..status import StepStatus
 
 
@@ -30,6 +31,8 @@ class State:
         h_k = c_k − J_k v_k.
     b, c : ndarray or None
         ∇_y f and ∇_x f at (x_k, y_k).
+    direction_y : ndarray, shape (n_y,), or None
+        What the last step of y went against: ∇_y g where it was taken from (F2SA: with its share of ∇_y f).
     status : StepStatus
     n_hvp, n_cross, n_grad, n_grad_upper : int
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
@@ -43,6 +46,7 @@ class State:
     h: np.ndarray | None = None
     b: np.ndarray | None = None
     c: np.ndarray | None = None
+    direction_y: np.ndarray | None = None
     status: StepStatus = field(default=StepStatus.REGULAR)
     n_hvp: int = 0
     n_cross: int = 0
@@ -60,8 +64,41 @@ class Method(Protocol):
         """One outer iteration; may reuse the arrays of `state`."""
 
 
-def gradient_steps(problem: Any, x: np.ndarray, y: np.ndarray, step: float, count: int) -> np.ndarray:
-    """y ← y − θ∇_y g(x, y), `count` times; a new array."""
-    for _ in range(count):
-        y = y - y.dtype.type(step) * problem.lower_grad_y(x, y)
-    return y
+def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
+    """λ, θ, η above 0, N at least 1, and Q at least so large, as far as `method` has them."""
+    for name in ("step_x", "step_y", "step_v"):
+        if hasattr(method, name):
+            as_number(name, getattr(method, name), above=0.0)
+    for name, least in dict(inner_steps=1, inverse_steps=least_inverse_steps).items():
+        if hasattr(method, name):
+            as_integer(name, getattr(method, name), least=least)
+
+
+def advance(problem: Any, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
+    """y_k by the inner steps at x_k, and the linearization there; v is still v_{k−1}, and h of no use yet."""
+    x, y, theta, gradient = state.x_next, state.y, state.y.dtype.type(step_y), state.direction_y
+    for _ in range(inner_steps):
+        gradient = problem.lower_grad_y(x, y)
+        y = y - theta * gradient
+    point = problem.linearize(x, y)
+    new = replace(
+        state,
+        k=state.k + 1,
+        x=x,
+        y=y,
+        b=point.b,
+        c=point.c,
+        direction_y=gradient,
+        status=StepStatus.REGULAR,
+        n_grad=state.n_grad + inner_steps,
+        n_grad_upper=state.n_grad_upper + 1,
+    )
+    return new, point
+
+
+def descend(new: Any, point: Any, step_x: float) -> Any:
+    """h_k = c_k − J_k v_k and x_{k+1} = x_k − λh_k, from the v_k that `new` holds."""
+    new.h = point.c - point.J.matvec(new.v)
+    new.n_cross += 1
+    new.x_next = new.x - new.x.dtype.type(step_x) * new.h
+    return new

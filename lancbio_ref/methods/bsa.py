@@ -16,13 +16,13 @@ affine map, drawn independently.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..arguments import as_generator, as_integer, as_number
-from .base import State, gradient_steps
+from ..arguments import as_generator
+from .base import State, advance, check_options, descend
 
 
 @dataclass
@@ -77,11 +77,7 @@ class BSA:
     inverse_steps: int = 10
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
-        as_integer("inverse_steps", self.inverse_steps, least=1)
+        check_options(self)
 
     def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> BSAState:
         """The state before the first iteration."""
@@ -89,28 +85,10 @@ class BSA:
 
     def step(self, problem: Any, state: BSAState) -> BSAState:
         """One outer iteration."""
-        x = state.x_next
-        y = gradient_steps(problem, x, state.y, self.step_y, self.inner_steps)
-        point = problem.linearize(x, y)
-        p, term, v = random_neumann(point, state.rng, self.step_v, self.inverse_steps)
-        h = point.c - point.J.matvec(v)
-        return replace(
-            state,
-            k=state.k + 1,
-            x=x,
-            y=y,
-            v=v,
-            b=point.b,
-            c=point.c,
-            h=h,
-            p=p,
-            term=term,
-            x_next=x - x.dtype.type(self.step_x) * h,
-            n_hvp=state.n_hvp + p,
-            n_cross=state.n_cross + 1,
-            n_grad=state.n_grad + self.inner_steps,
-            n_grad_upper=state.n_grad_upper + 1,
-        )
+        new, point = advance(problem, state, self.step_y, self.inner_steps)
+        new.p, new.term, new.v = random_neumann(point, state.rng, self.step_v, self.inverse_steps)
+        new.n_hvp += new.p
+        return descend(new, point, self.step_x)
 
 
 def random_neumann(

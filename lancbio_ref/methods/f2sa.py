@@ -1,4 +1,4 @@
-"""F2SA: the lower level as a penalty, first derivatives only (Kwon, Kwon, Wright, Nowak, ICML 2023, Algorithm 1).
+"""F2SA: the lower level as a penalty, first derivatives only (Kwon, Kwon, Wright, Nowak, ICML 2023).
 
 With the penalty σ_k, y_k pursues argmin_y f/σ_k + g and z_k pursues y*(x_k) = argmin_z g. At iteration k = 1, 2, …, T
 times
@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_number
-from .base import State
+from ..arguments import as_number
+from .base import State, check_options
 
 
 @dataclass
@@ -43,6 +43,8 @@ class F2SAState(State):
         σ_k and σ_{k+1}.
     alpha, step : float
         α_k and λ_k.
+    direction_z : ndarray, shape (n_y,)
+        ∇_y g of the last step of z; `direction_y` is ∇_y f + σ_k∇_y g of the last step of y.
     grad_x_y, grad_x_z : ndarray, shape (n_x,)
         ∇_x g(x_k, y_k) and ∇_x g(x_k, z_k).
     n_grad_x : int
@@ -55,6 +57,7 @@ class F2SAState(State):
     sigma_next: float = 0.0
     alpha: float = 0.0
     step: float = 0.0
+    direction_z: np.ndarray | None = None
     grad_x_y: np.ndarray | None = None
     grad_x_z: np.ndarray | None = None
     n_grad_x: int = 0
@@ -102,11 +105,9 @@ class F2SA:
     decay_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
+        check_options(self)
         if self.step_z is not None:
             as_number("step_z", self.step_z, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
         as_number("penalty", self.penalty, above=0.0)
         for name in ("penalty_growth", "decay_x", "decay_y", "decay_penalty"):
             as_number(name, getattr(self, name), least=0.0)
@@ -121,10 +122,12 @@ class F2SA:
         number = x.dtype.type
         gamma = number(self.step_y if self.step_z is None else self.step_z)
         alpha, step = self.step_y / (k + 1) ** self.decay_y, self.step_x / (k + 1) ** self.decay_x
-        sigma = state.sigma_next
+        sigma, direction_y, direction_z = state.sigma_next, state.direction_y, state.direction_z
         for _ in range(self.inner_steps):
-            z = z - gamma * problem.lower_grad_y(x, z)
-            y = y - number(alpha) * (problem.upper_grad_y(x, y) + number(sigma) * problem.lower_grad_y(x, y))
+            direction_z = problem.lower_grad_y(x, z)
+            z = z - gamma * direction_z
+            direction_y = problem.upper_grad_y(x, y) + number(sigma) * problem.lower_grad_y(x, y)
+            y = y - number(alpha) * direction_y
         c, grad_x_y, grad_x_z = problem.upper_grad_x(x, y), problem.lower_grad_x(x, y), problem.lower_grad_x(x, z)
         h = c + number(sigma) * (grad_x_y - grad_x_z)
         return replace(
@@ -139,6 +142,8 @@ class F2SA:
             sigma_next=sigma + self.penalty_growth / (k + 1) ** self.decay_penalty,
             alpha=alpha,
             step=step,
+            direction_y=direction_y,
+            direction_z=direction_z,
             grad_x_y=grad_x_y,
             grad_x_z=grad_x_z,
             x_next=x - number(step) * h,

@@ -1,4 +1,4 @@
-"""HJFBiO: finite differences in place of second derivatives (Huang, ICML 2024, Algorithm 1).
+"""HJFBiO: finite differences in place of second derivatives (Huang, ICML 2024).
 
 All is formed at the same (x_k, y_k, v_k), and then the three variables step at once:
 
@@ -34,8 +34,8 @@ class HJFBiOState(State):
         y_{k+1} and v_{k+1}.
     Av, Jv : ndarray, shape (n_y,), (n_x,)
         Âv and Ĵv.
-    direction_y, direction_v : ndarray, shape (n_y,)
-        ∇_y g(x_k, y_k) and Âv − b_k.
+    direction_v : ndarray, shape (n_y,)
+        Âv − b_k; `direction_y` is ∇_y g(x_k, y_k).
     projected : bool
         Whether v_{k+1} was pulled back to the ball.
     n_grad_x : int
@@ -46,7 +46,6 @@ class HJFBiOState(State):
     v_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
     Av: np.ndarray | None = None
     Jv: np.ndarray | None = None
-    direction_y: np.ndarray | None = None
     direction_v: np.ndarray | None = None
     projected: bool = False
     n_grad_x: int = 0

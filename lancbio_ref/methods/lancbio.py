@@ -18,7 +18,7 @@ solved with pivoting and the step says so. Since b moves, the right-hand side is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from ..errors import ArgumentError
 from ..krylov import LanczosProcess
 from ..krylov.tridiagonal import solve_tridiagonal
 from ..status import StepStatus
-from .base import State, gradient_steps
+from .base import State, advance, check_options, descend
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _empty() -> np.ndarray:
 
 @dataclass
 class LancBiOState(State):
-    """The state of LancBiO; Q, T, α, β and the latest q are those of `process`.
+    """The state of LancBiO; T, Q, alpha, beta, q, q_next, omega and u are properties, views of `process`.
 
     Attributes
     ----------
@@ -123,6 +123,36 @@ class LancBiOState(State):
         """Q_j, shape (n_y, j)."""
         return np.zeros((self.y.size, 0)) if self.process is None else self.process.Q
 
+    @property
+    def alpha(self) -> np.ndarray:
+        """α_1 … α_j."""
+        return _empty() if self.process is None else self.process.alpha
+
+    @property
+    def beta(self) -> np.ndarray:
+        """β_2 … β_{j+1}."""
+        return _empty() if self.process is None else self.process.beta
+
+    @property
+    def q(self) -> np.ndarray:
+        """q_j."""
+        return np.zeros_like(self.y) if self.process is None else self.process.q
+
+    @property
+    def q_next(self) -> np.ndarray:
+        """q_{j+1}; zeros at breakdown."""
+        return np.zeros_like(self.y) if self.process is None else self.process.q_next
+
+    @property
+    def omega(self) -> np.ndarray:
+        """ω = β_{j+1} q_{j+1}, what was left after reorthogonalization if there was one."""
+        return self.beta[-1] * self.q_next if self.beta.size else np.zeros_like(self.y)
+
+    @property
+    def u(self) -> np.ndarray:
+        """u = A_k q_j − β_j q_{j−1} = α_j q_j + ω."""
+        return self.alpha[-1] * self.q + self.omega if self.alpha.size else np.zeros_like(self.y)
+
 
 @dataclass(frozen=True)
 class LancBiO:
@@ -154,9 +184,7 @@ class LancBiO:
     reorthogonalization: str = "none"
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
+        check_options(self)
         if not isinstance(self.subspace, SubspaceSchedule):
             as_integer("subspace", self.subspace, least=1)
         if self.reorthogonalization in ("selective", "partial"):
@@ -181,33 +209,17 @@ class LancBiO:
 
     def step(self, problem: Any, state: LancBiOState) -> LancBiOState:
         """One outer iteration."""
-        k, x, schedule = state.k + 1, state.x_next, self.schedule
-        y = gradient_steps(problem, x, state.y, self.step_y, self.inner_steps)
-        point = problem.linearize(x, y)
-        m = schedule.dimension(k, state.m)
+        new, point = advance(problem, state, self.step_y, self.inner_steps)
         columns = 0 if state.process is None else state.process.k
-        exhausted = columns >= y.size
-        new = replace(
-            state,
-            k=k,
-            x=x,
-            y=y,
-            b=point.b,
-            c=point.c,
-            m=m,
-            restarted=state.restart_due or exhausted or schedule.restarts(k, m, columns),
-            n_grad=state.n_grad + self.inner_steps,
-            n_grad_upper=state.n_grad_upper + 1,
-        )
-        self._advance(point, new)
-        new.h = point.c - point.J.matvec(new.v)
-        new.n_cross += 1
-        new.x_next = x - x.dtype.type(self.step_x) * new.h
-        return new
+        new.m = self.schedule.dimension(new.k, state.m)
+        exhausted = columns >= new.y.size
+        new.restarted = state.restart_due or exhausted or self.schedule.restarts(new.k, new.m, columns)
+        self._lanczos(point, new)
+        return descend(new, point, self.step_x)
 
-    def _advance(self, point: Any, new: LancBiOState) -> None:
+    def _lanczos(self, point: Any, new: LancBiOState) -> None:
         """DLanczos: v_{k−1} in ``new.v`` becomes v_k."""
-        new.status, new.restart_due = StepStatus.REGULAR, False
+        new.restart_due = False
         if new.restarted:
             new.v_bar = new.v
             new.w = point.A.matvec(new.v_bar)
@@ -217,6 +229,7 @@ class LancBiO:
         if not r.any():  # b_k = w
             new.v, new.dv = new.v_bar, np.zeros_like(r)
             new.process = None if new.restarted else new.process
+            new.projected = new.coefficients = np.zeros(0 if new.process is None else new.process.k)
             new.status, new.restart_due = StepStatus.EXACT, True
             return
         process = new.process

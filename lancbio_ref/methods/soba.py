@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_number
-from .base import State
+from .base import State, check_options
 
 
 @dataclass
@@ -28,13 +27,12 @@ class SOBAState(State):
     ----------
     y_next, v_next : ndarray, shape (n_y,)
         y_{k+1} and v_{k+1}.
-    direction_y, direction_v : ndarray, shape (n_y,)
-        D_y and D_v.
+    direction_v : ndarray, shape (n_y,)
+        D_v; `direction_y` is D_y.
     """
 
     y_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
     v_next: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    direction_y: np.ndarray | None = None
     direction_v: np.ndarray | None = None
 
 
@@ -68,9 +66,7 @@ class SOBA:
     step_v: float
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
+        check_options(self)
 
     def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> SOBAState:
         """The state before the first iteration."""

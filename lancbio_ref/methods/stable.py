@@ -27,7 +27,7 @@ from scipy.sparse.linalg import LinearOperator
 from ..arguments import as_number
 from ..errors import ArgumentError
 from ..minibatch import fixed_batch
-from .base import State
+from .base import State, check_options
 
 
 @dataclass
@@ -44,10 +44,10 @@ class STABLEState(State):
         The same at z_{k−1}.
     H_yy, H_xy : ndarray, shape (n_y, n_y), (n_x, n_y)
         The estimates.
+    free_yy, free_xy : ndarray, shape (n_y, n_y), (n_x, n_y)
+        The estimates before they were projected.
     eigenvalues, eigenvectors : ndarray, shape (n_y,), (n_y, n_y)
         Of H_yy.
-    direction_y : ndarray, shape (n_y,)
-        ∇_y g(z_k).
     prediction : ndarray, shape (n_y,)
         −H_yy⁻¹H_xyᵀ(x_{k+1} − x_k).
     """
@@ -59,9 +59,10 @@ class STABLEState(State):
     J_before: np.ndarray | None = None
     H_yy: np.ndarray | None = None
     H_xy: np.ndarray | None = None
+    free_yy: np.ndarray | None = None
+    free_xy: np.ndarray | None = None
     eigenvalues: np.ndarray | None = None
     eigenvectors: np.ndarray | None = None
-    direction_y: np.ndarray | None = None
     prediction: np.ndarray | None = None
 
 
@@ -78,7 +79,7 @@ class STABLE:
     mu : float, optional
         μ > 0. By default what the lower level gives as its modulus at z_k, without which :class:`ArgumentError` is
         raised.
-    radius : float, optional
+    cross_norm : float, optional
         C > 0. By default what the lower level gives as its bound of ‖∇²_xy g‖; H_xy stays as it is where there is none.
 
     Notes
@@ -103,13 +104,12 @@ class STABLE:
     step_y: float
     momentum: float = 0.5
     mu: float | None = None
-    radius: float | None = None
+    cross_norm: float | None = None
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
+        check_options(self)
         as_number("momentum", self.momentum, above=0.0, most=1.0)
-        for name in ("mu", "radius"):
+        for name in ("mu", "cross_norm"):
             if getattr(self, name) is not None:
                 as_number(name, getattr(self, name), above=0.0)
 
@@ -137,9 +137,10 @@ class STABLE:
             J_before = as_dense(sample.cross(state.x, state.y))
             H_xy = step(1 - self.momentum) * (state.H_xy - J_before) + J
 
-        mu, radius = self._bounds(problem, x, y)
+        mu, cross_norm = self._bounds(problem, x, y)
+        free_yy, free_xy = H_yy, H_xy
         values, vectors, H_yy = raise_eigenvalues(H_yy, mu)
-        H_xy = H_xy if radius is None else lower_singular_values(H_xy, radius)
+        H_xy = H_xy if cross_norm is None else lower_singular_values(H_xy, cross_norm)
 
         v = vectors @ ((vectors.T @ b) / values)  # H_yy⁻¹ b, no eigenvalue being below μ
         h = c - H_xy @ v
@@ -161,6 +162,8 @@ class STABLE:
             J_before=J_before,
             H_yy=H_yy,
             H_xy=H_xy,
+            free_yy=free_yy,
+            free_xy=free_xy,
             eigenvalues=values,
             eigenvectors=vectors,
             direction_y=direction_y,
@@ -178,7 +181,7 @@ class STABLE:
         mu = problem.lower_bound("mu", x, y) if self.mu is None else self.mu
         if mu is None:
             raise ArgumentError("mu", None, "a number > 0, since the lower level gives no modulus here")
-        return mu, problem.lower_bound("cross_norm", x, y) if self.radius is None else self.radius
+        return mu, problem.lower_bound("cross_norm", x, y) if self.cross_norm is None else self.cross_norm
 
 
 def as_dense(operator: LinearOperator) -> np.ndarray:

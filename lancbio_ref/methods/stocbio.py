@@ -14,13 +14,12 @@ relative error of v along an eigenvector of A is (1 − ηλ)^{Q+1}: nearly all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_number
-from .base import State, gradient_steps
+from .base import State, advance, check_options, descend
 
 
 @dataclass
@@ -69,11 +68,7 @@ class StocBiO:
     inverse_steps: int = 10
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
-        as_integer("inverse_steps", self.inverse_steps, least=0)
+        check_options(self, least_inverse_steps=0)
 
     def init(
         self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
@@ -83,29 +78,12 @@ class StocBiO:
 
     def step(self, problem: Any, state: StocBiOState) -> StocBiOState:
         """One outer iteration."""
-        x = state.x_next
-        y = gradient_steps(problem, x, state.y, self.step_y, self.inner_steps)
-        point = problem.linearize(x, y)
+        new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
-        terms = np.empty((self.inverse_steps + 1, y.size), point.dtype)
+        new.terms = terms = np.empty((self.inverse_steps + 1, new.y.size), point.dtype)
         terms[0] = point.b
         for q in range(self.inverse_steps):
             terms[q + 1] = terms[q] - eta * point.A.matvec(terms[q])  # (I − ηA)^{q+1} b
-        v = eta * terms.sum(axis=0)
-        h = point.c - point.J.matvec(v)
-        return replace(
-            state,
-            k=state.k + 1,
-            x=x,
-            y=y,
-            v=v,
-            b=point.b,
-            c=point.c,
-            h=h,
-            terms=terms,
-            x_next=x - x.dtype.type(self.step_x) * h,
-            n_hvp=state.n_hvp + self.inverse_steps,
-            n_cross=state.n_cross + 1,
-            n_grad=state.n_grad + self.inner_steps,
-            n_grad_upper=state.n_grad_upper + 1,
-        )
+        new.v = eta * terms.sum(axis=0)
+        new.n_hvp += self.inverse_steps
+        return descend(new, point, self.step_x)

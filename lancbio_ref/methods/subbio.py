@@ -8,16 +8,15 @@ Where the two directions are dependent, one of them spans the space.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_number
 from ..operators import one_batch
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
-from .base import State, gradient_steps
+from .base import State, advance, check_options, descend
 
 
 def _empty() -> np.ndarray:
@@ -30,17 +29,26 @@ class SubBiOState(State):
 
     Attributes
     ----------
+    Av : ndarray, shape (n_y,)
+        A_k v_{k−1}.
+    second : ndarray, shape (n_y,)
+        (I − ηA_k)v_{k−1}; the first direction is b.
     S, AS : ndarray, shape (n_y, r)
         Orthonormal basis of S_k, r ≤ 2, and A_kS.
     projected : ndarray, shape (r, r)
         SᵀA_kS, symmetrized.
+    right : ndarray, shape (r,)
+        Sᵀb_k.
     coefficients : ndarray, shape (r,)
         z.
     """
 
+    Av: np.ndarray | None = None
+    second: np.ndarray | None = None
     S: np.ndarray = field(default_factory=_empty)
     AS: np.ndarray = field(default_factory=_empty)
     projected: np.ndarray = field(default_factory=_empty)
+    right: np.ndarray | None = None
     coefficients: np.ndarray | None = None
 
 
@@ -71,10 +79,7 @@ class SubBiO:
     inner_steps: int = 1
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
-        as_integer("inner_steps", self.inner_steps, least=1)
+        check_options(self)
 
     def init(
         self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
@@ -84,36 +89,22 @@ class SubBiO:
 
     def step(self, problem: Any, state: SubBiOState) -> SubBiOState:
         """One outer iteration."""
-        x = state.x_next
-        y = gradient_steps(problem, x, state.y, self.step_y, self.inner_steps)
-        point = problem.linearize(x, y)
-        new = replace(
-            state,
-            k=state.k + 1,
-            x=x,
-            y=y,
-            b=point.b,
-            c=point.c,
-            status=StepStatus.REGULAR,
-            n_grad=state.n_grad + self.inner_steps,
-            n_grad_upper=state.n_grad_upper + 1,
-            n_cross=state.n_cross + 1,
-        )
+        new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
-        new.S = orthonormal_pair(point.b, state.v - eta * point.A.matvec(state.v))
+        new.Av = point.A.matvec(state.v)
+        new.second = state.v - eta * new.Av
+        new.S = orthonormal_pair(point.b, new.second)
         A = one_batch(point.A)  # with a batch a column the 2 × 2 matrix would not be symmetric
         new.AS = np.stack([A.matvec(s) for s in new.S.T], axis=1) if new.S.size else np.zeros_like(new.S)
-        new.n_hvp = state.n_hvp + 1 + new.S.shape[1]
+        new.n_hvp += 1 + new.S.shape[1]
         G = new.S.T @ new.AS
         new.projected = (G + G.T) / 2
         self._galerkin(new)
-        new.h = point.c - point.J.matvec(new.v)
-        new.x_next = x - x.dtype.type(self.step_x) * new.h
-        return new
+        return descend(new, point, self.step_x)
 
     def _galerkin(self, new: SubBiOState) -> None:
         """z with (SᵀAS) z = Sᵀb; v stays v_{k−1} where the matrix is singular."""
-        right = new.S.T @ new.b
+        new.right = right = new.S.T @ new.b
         try:
             z = np.linalg.solve(new.projected, right)
         except np.linalg.LinAlgError:

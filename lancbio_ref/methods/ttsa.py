@@ -1,4 +1,4 @@
-"""TTSA: two time scales, decaying at different rates (Hong, Wai, Wang, Yang, SIAM J. Optim. 33, 2023, Algorithm 1).
+"""TTSA: two time scales, decaying at different rates (Hong, Wai, Wang, Yang, arXiv 2007.05170).
 
 At iteration k = 1, 2, …, with α_k = step_x/(k+1)^a and β_k = step_y/(k+1)^b, one inner step, and BSA's random Neumann
 term:
@@ -13,13 +13,13 @@ P(A) b = 0 at y = y*(x).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..arguments import as_generator, as_integer, as_number
-from .base import gradient_steps
+from ..arguments import as_generator, as_number
+from .base import advance, check_options, descend
 from .bsa import BSAState, random_neumann
 
 
@@ -46,7 +46,7 @@ class TTSA:
     step_x, step_y, step_v : float
         Of α_k = step_x/(k+1)^decay_x, of β_k = step_y/(k+1)^decay_y, and η.
     decay_x, decay_y : float
-        a and b; 3/5 and 2/5 are those of Hong et al. for a nonconvex φ. 0 is a constant step.
+        a and b; 3/5 and 2/5 are the exponents of Hong et al. for a nonconvex φ. 0 is a constant step.
     inverse_steps : int
         Q.
 
@@ -68,12 +68,9 @@ class TTSA:
     inverse_steps: int = 10
 
     def __post_init__(self) -> None:
-        as_number("step_x", self.step_x, above=0.0)
-        as_number("step_y", self.step_y, above=0.0)
-        as_number("step_v", self.step_v, above=0.0)
+        check_options(self)
         as_number("decay_x", self.decay_x, least=0.0)
         as_number("decay_y", self.decay_y, least=0.0)
-        as_integer("inverse_steps", self.inverse_steps, least=1)
 
     def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> TTSAState:
         """The state before the first iteration."""
@@ -81,28 +78,10 @@ class TTSA:
 
     def step(self, problem: Any, state: TTSAState) -> TTSAState:
         """One outer iteration."""
-        k, x = state.k + 1, state.x_next
+        k = state.k + 1
         alpha, beta = self.step_x / (k + 1) ** self.decay_x, self.step_y / (k + 1) ** self.decay_y
-        y = gradient_steps(problem, x, state.y, beta, 1)
-        point = problem.linearize(x, y)
-        p, term, v = random_neumann(point, state.rng, self.step_v, self.inverse_steps)
-        h = point.c - point.J.matvec(v)
-        return replace(
-            state,
-            k=k,
-            x=x,
-            y=y,
-            v=v,
-            b=point.b,
-            c=point.c,
-            h=h,
-            p=p,
-            term=term,
-            alpha=alpha,
-            beta=beta,
-            x_next=x - x.dtype.type(alpha) * h,
-            n_hvp=state.n_hvp + p,
-            n_cross=state.n_cross + 1,
-            n_grad=state.n_grad + 1,
-            n_grad_upper=state.n_grad_upper + 1,
-        )
+        new, point = advance(problem, state, beta, 1)
+        new.alpha, new.beta = alpha, beta
+        new.p, new.term, new.v = random_neumann(point, state.rng, self.step_v, self.inverse_steps)
+        new.n_hvp += new.p
+        return descend(new, point, alpha)

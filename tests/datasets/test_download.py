@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.datasets import download, fetch
+from lancbio_ref.datasets import download, fetch, load_newsgroups
 from lancbio_ref.datasets.idx import PARTS
+from tests.datasets.test_posts import make_archive
 
 
 @pytest.fixture
@@ -31,16 +32,20 @@ def server(tmp_path):
         thread.join()
 
 
-def test_every_set_has_its_four_files_and_an_address():
-    assert download.ADDRESSES.keys() == download.SUMS.keys() == {"mnist", "fashion-mnist", "kmnist"}
-    for sums in download.SUMS.values():
-        assert set(sums) == {f"{stem}.gz" for stem in PARTS.values()}
+IMAGES = ("mnist", "fashion-mnist", "kmnist")
+
+
+def test_every_set_has_its_files_and_an_address():
+    assert download.ADDRESSES.keys() == download.SUMS.keys() == {*IMAGES, "20newsgroups"}
+    for name, sums in download.SUMS.items():
+        assert name not in IMAGES or set(sums) == {f"{stem}.gz" for stem in PARTS.values()}
         assert all(len(bytes.fromhex(checksum)) == 32 for checksum in sums.values())
-    assert len({checksum for sums in download.SUMS.values() for checksum in sums.values()}) == 12
+    assert len({checksum for sums in download.SUMS.values() for checksum in sums.values()}) == 13
 
 
 def test_the_sums_are_those_of_the_real_files(data_dir):
-    for name, sums in download.SUMS.items():
+    for name in IMAGES:
+        sums = download.SUMS[name]
         if not (data_dir / name).is_dir():
             pytest.skip(f"no {name} in {data_dir}")
         for file, checksum in sums.items():
@@ -85,3 +90,15 @@ def test_files_are_fetched_once_and_checked(server, tmp_path, monkeypatch):
         fetch("mnist", tmp_path / "cache")
     (tmp_path / "public" / "one.gz").write_bytes(b"one.gz")
     assert (fetch("mnist", tmp_path / "cache") / "one.gz").read_bytes() == b"one.gz"  # repaired
+
+
+def test_posts_are_counted_once(server, tmp_path, monkeypatch):
+    pytest.importorskip("pooch")
+    archive = make_archive(tmp_path / "public" / download.POSTS)
+    checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setitem(download.ADDRESSES, "20newsgroups", server)
+    monkeypatch.setitem(download.SUMS, "20newsgroups", {download.POSTS: checksum})
+    posts = load_newsgroups(fetch("20newsgroups", tmp_path / "cache"))
+    assert posts.class_names == ("a", "b") and posts.X_test.shape == (2, 4)
+    monkeypatch.setattr(download, "count_posts", None)  # not asked again
+    assert load_newsgroups(fetch("20newsgroups", tmp_path / "cache")).X_train.nnz == posts.X_train.nnz

@@ -195,7 +195,7 @@ def ttsa(P, s, *, p, k, step_x, step_y, step_v, decay_x, decay_y, inverse_steps)
     return new | dict(alpha=alpha, beta=beta)
 
 
-def stable(P, s, *, step_x, step_y, momentum, mu, radius):
+def stable(P, s, *, step_x, step_y, momentum, mu, cross_norm):
     x, y = s["x_next"], s["y_next"]
     b, c, dy = P.fy(x, y), P.fx(x, y), P.gy(x, y)
     H_yy, H_xy = P.A(x, y), P.J(x, y)
@@ -205,7 +205,7 @@ def stable(P, s, *, step_x, step_y, momentum, mu, radius):
     w, V = np.linalg.eigh(H_yy)
     H_yy = V @ np.diag(np.where(w < mu, mu, w)) @ V.T
     U, d, Wt = np.linalg.svd(H_xy)
-    H_xy = U[:, : d.size] @ np.diag(np.where(d > radius, radius, d)) @ Wt[: d.size]
+    H_xy = U[:, : d.size] @ np.diag(np.where(d > cross_norm, cross_norm, d)) @ Wt[: d.size]
     v = np.linalg.solve(H_yy, b)
     h = c - H_xy @ v
     x_next = x - step_x * h

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lancbio_ref import ArgumentError, BilevelProblem, LowerLevel, StepStatus, UpperLevel, methods, minimize, problems
-from lancbio_ref.methods import BSA, F2SA, SOBA, STABLE, TTSA, AmIGOCG, AmIGOGD, HJFBiO, StocBiO
+from lancbio_ref.jobs.compare_settings import default_options
+from lancbio_ref.methods import BSA, F2SA, SOBA, STABLE, TTSA, AmIGOCG, AmIGOGD, HJFBiO, StocBiO, SubBiO
 from lancbio_ref.methods.stable import lower_singular_values, raise_eigenvalues
 from lancbio_ref.operators import DenseOperator
 from tests.methods import dense
@@ -52,7 +53,7 @@ CASES = [
         "stable",
         STABLE,
         dense.stable,
-        dict(**STEPS, momentum=0.3, mu=0.9, radius=0.6),  # both projections act
+        dict(**STEPS, momentum=0.3, mu=0.9, cross_norm=0.6),  # both projections act
         ("y_next", "H_yy", "H_xy", "direction_y", "prediction"),
     ),
     (
@@ -310,11 +311,14 @@ def test_batches_are_drawn_as_often_as_the_formula_says(name):
     cls, _, options, _ = BY_NAME[name]
     problem = problems.random_ridge(40, 30, 4, rng=0)
     one = np.ones(4)
-    result = minimize(problem, 0 * one, one, v0=one, method=cls(**options), maxiter=2, batch_size=20, rng=0)
+    extra = ("p",) if name in ("bsa", "ttsa") else ()
+    start = dict(v0=one, method=cls(**options), maxiter=2, batch_size=20, rng=0, trace=extra)
+    result = minimize(problem, 0 * one, one, **start)
     drawn = Counter(draw.quantity for draw in result.batches if draw.k == 2)
     expected = {"upper.grad_y": 1, "upper.grad_x": 1} | BATCHES[name]
-    if name in ("bsa", "ttsa"):
-        expected["lower.hessian"] = drawn["lower.hessian"]  # p; counted elsewhere
+    if extra:
+        expected["lower.hessian"] = int(result.trace["p"][1])  # a batch a factor
+        assert expected["lower.hessian"] > 1
     assert {key: count for key, count in drawn.items() if count} == {key: n for key, n in expected.items() if n}
     whole = [
         minimize(problem, 0 * one, one, v0=one, method=cls(**options), maxiter=5, rng=0, **batch).x
@@ -405,12 +409,13 @@ BAD = {
 }
 KINDS = {
     **dict.fromkeys(
-        ("step_x", "step_y", "step_v", "step_z", "penalty", "radius", "difference", "mu", "momentum"), "positive"
+        ("step_x", "step_y", "step_v", "step_z", "penalty", "radius", "cross_norm", "difference", "mu", "momentum"),
+        "positive",
     ),
     **dict.fromkeys(("decay_x", "decay_y", "decay_penalty", "penalty_growth"), "not negative"),
     **dict.fromkeys(("inner_steps", "inverse_steps"), "count"),
 }
-OPTIONAL = {("stable", "mu"), ("stable", "radius"), ("f2sa", "step_z")}  # None is a choice
+OPTIONAL = {("stable", "mu"), ("stable", "cross_norm"), ("f2sa", "step_z")}  # None is a choice
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -436,3 +441,41 @@ def test_momentum_is_at_most_one():
 
 def test_names():
     assert methods.names()[:2] == ("lancbio", "subbio") and set(methods.names()[2:]) == set(BY_NAME)
+
+
+def test_states_expose_what_the_steps_were_made_from():
+    """Quantities that the transcriptions do not return, each from its definition at the same point."""
+    problem, _, (x, y, v, _) = next(iter(PROBLEMS.values()))()
+
+    def step(method):
+        return method.step(problem, method.init(problem, x, y, v, np.random.default_rng(0)))
+
+    close = dict(rtol=1e-9, atol=1e-12)
+    s = step(AmIGOCG(**INNER, inverse_steps=3))
+    A = problem.hessian(s.x, s.y)
+    last = (s.direction - s.residual) / s.delta[-1]  # p_{j+1} = r_{j+1} + δ_{j+1} p_j, and p_jᵀA p_{j+1} = 0
+    assert abs(last @ A.matvec(s.direction)) <= 1e-9 * np.linalg.norm(last) * np.linalg.norm(A.matvec(s.direction))
+    s = step(AmIGOGD(step_x=0.1, step_y=0.05, step_v=0.04))
+    np.testing.assert_allclose(s.direction_y, problem.lower_grad_y(s.x, y), **close)
+    np.testing.assert_allclose(s.y, y - 0.05 * s.direction_y, **close)
+    s = step(SubBiO(step_x=0.1, step_y=0.05, step_v=0.04))
+    np.testing.assert_allclose(s.Av, problem.hessian(s.x, s.y).matvec(v), **close)
+    np.testing.assert_allclose(s.second, v - 0.04 * s.Av, **close)
+    np.testing.assert_allclose(s.right, s.S.T @ s.b, **close)
+    s = step(F2SA(step_x=0.1, step_y=0.05, step_z=0.02, penalty=2.0))
+    np.testing.assert_allclose(s.z, y - 0.02 * s.direction_z, **close)
+    both = problem.upper_grad_y(s.x, y) + 2.0 * problem.lower_grad_y(s.x, y)
+    np.testing.assert_allclose(s.direction_y, both, **close)
+    s = step(STABLE(step_x=0.1, step_y=0.05, mu=0.9, cross_norm=0.1))
+    np.testing.assert_allclose(s.free_yy, s.A, **close)
+    np.testing.assert_allclose(s.free_xy, s.J, **close)
+    assert np.linalg.norm(s.H_xy - s.free_xy) > 1e-3  # the projection acts
+
+
+def test_defaults_are_those_of_the_papers():
+    assert (TTSA(1.0, 1.0, 1.0).decay_x, TTSA(1.0, 1.0, 1.0).decay_y) == (0.6, 0.4)
+    assert default_options("mnist", "bsa") == dict(
+        step_x=500.0, step_y=0.1, step_v=0.05, inner_steps=10, inverse_steps=10
+    )
+    assert default_options("mnist", "bsa", stochastic=True)["step_x"] == 100
+    assert default_options("mnist", "f2sa")["decay_x"] == 1 / 7

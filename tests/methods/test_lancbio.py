@@ -73,6 +73,11 @@ def test_every_quantity_of_the_state_fits_the_formulas():
         np.testing.assert_allclose(state.v, state.v_bar + state.dv, atol=1e-13)
         np.testing.assert_allclose(state.h, state.c - point.J.matvec(state.v), atol=1e-13)
         np.testing.assert_allclose(state.x_next, state.x - 0.1 * state.h, atol=1e-14)
+        before = state.beta[-2] * state.Q[:, -2] if state.beta.size > 1 else 0.0
+        np.testing.assert_allclose(state.u, point.A.matvec(state.q) - before, atol=1e-13)
+        np.testing.assert_allclose(state.omega, state.u - state.alpha[-1] * state.q, atol=1e-13)
+        np.testing.assert_allclose(state.q_next, state.omega / np.linalg.norm(state.omega), atol=1e-13)
+        np.testing.assert_array_equal(np.diag(state.T), state.alpha)
 
 
 def test_b_equal_to_w_keeps_v_and_restarts():
@@ -236,3 +241,35 @@ def test_methods_converge_to_the_stationary_point():
 
 def test_names():
     assert methods.names()[:2] == ("lancbio", "subbio")
+
+
+def test_the_schedule_counts_iterations_as_published():
+    """At each k with k mod f = f − 1, m ← min(⌈ρm⌉, m_max), before the restart test of that k."""
+    problem = problems.synthetic(12, 5.0, rng=0)
+    x0, y0, v0 = problem.initial_point(0)
+    steps = dict(step_x=0.1, step_y=0.1, subspace=SubspaceSchedule(1, 1.3, 7, 10))
+    result = minimize(problem, x0, y0, v0=v0, maxiter=40, trace=("m", "restarted"), **steps)
+    m, dimensions, restarts = 1, [], []
+    for k in range(1, 41):
+        if k in (6, 13, 20, 27, 34):
+            m = min(int(np.ceil(1.3 * m)), 10)
+        dimensions.append(m)
+        restarts.append(m == 1 or k % m == 1)
+    assert result.trace["m"].tolist() == dimensions
+    assert result.trace["restarted"].tolist() == restarts
+
+
+def test_an_exact_step_leaves_nothing_of_the_step_before():
+    A = np.diag([2.0, 3.0, 5.0])
+    rights = iter([np.array([3.0, 1.0, 2.0]), A @ np.ones(3)])
+    problem = BilevelProblem(
+        UpperLevel(lambda x, y: 0.0, lambda x, y: np.zeros(2), lambda x, y: next(rights)),
+        LowerLevel(lambda x, y: A @ y, lambda x, y: A, lambda x, y: np.ones((2, 3))),
+    )
+    method = LancBiO(0.1, 0.1, subspace=3)
+    state = method.init(problem, np.zeros(2), np.zeros(3), np.ones(3), np.random.default_rng(0))
+    state = method.step(problem, state)
+    assert state.projected.any() and state.coefficients.any()
+    state = method.step(problem, state)
+    assert state.status == StepStatus.EXACT
+    assert not (state.r.any() or state.projected.any() or state.coefficients.any() or state.dv.any())
