@@ -124,7 +124,7 @@ FAULTS = (
             *_settings(_cg("p = r_next + delta * p", "p = r + delta * p")),
             *(
                 (_cg("p = r_next + delta * p", "p = r + delta * p"), FROM_ZERO, *_steps(k))
-                for k in ("len(b)", "2 * len(b)", "10 * len(b)", 5, 10, 20, 50, 100)
+                for k in (*(f"{times} * len(b)" for times in (1, 2, 3, 4, 5, 10)), 5, 10, 20, 50, 100, 200, 500, 1000)
             ),
         ),
     ),
