@@ -19,7 +19,7 @@ OPTIONS = {
     "stocbio": dict(step_x=0.05, step_y=0.1, step_v=0.1, inverse_steps=4),
     "bsa": dict(step_x=0.05, step_y=0.1, step_v=0.1, inverse_steps=4),
     "ttsa": dict(step_x=0.05, step_y=0.1, step_v=0.1, inverse_steps=4),
-    "stable": dict(step_x=0.05, step_y=0.1, mu=3.0, radius=0.7, momentum=0.3),
+    "stable": dict(step_x=0.05, step_y=0.1, mu=3.0, cross_norm=0.7, momentum=0.3),
     "f2sa": dict(step_x=0.01, step_y=0.01, step_z=0.1, inner_steps=2, penalty=5.0, penalty_growth=1.0, decay_x=0.5),
     "hjfbio": dict(step_x=0.05, step_y=0.1, step_v=0.1, radius=0.5),
 }

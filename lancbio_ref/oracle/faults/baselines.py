@@ -246,7 +246,7 @@ FAULTS = (
         "H_yy is bounded by C from below, H_xy by μ from above",
         "the two bounds are passed in the wrong order",
         "P_{⪰ μI} for H_yy, P_{‖·‖ ≤ C} for H_xy",
-        ('options["mu"], options.get("radius"), []', 'options.get("radius"), options["mu"], []'),
+        ('options["mu"], options.get("cross_norm"), []', 'options.get("cross_norm"), options["mu"], []'),
     ),
     _baseline(
         "f2sa",

@@ -77,6 +77,8 @@ def _of_z(rtol: str) -> tuple[Edit, ...]:
     return (OWN_UNITS, _cg("if norm(r) <= roundoff(A) * norm(b):", f"if np.sqrt(r @ z) <= {rtol} * norm(b):"))
 
 
+OLD_RESIDUAL = _cg("p = r_next + delta * p", "p = r + delta * p")
+STEPS: tuple[int | str, ...] = (*(f"{times} * len(b)" for times in (1, 2, 3, 4, 5, 10)), 5, 10, 20, 50, 100, 200, 500)
 BEFORE = (
     _cg("    p = r\n    for", "    p, v_before = r, v\n    for"),
     _cg("        v = v + gamma * p  # v_{k+1}", "        v_before, v = v, v + gamma * p  # v_{k+1}"),
@@ -118,15 +120,9 @@ FAULTS = (
         "the first step is right; from the second on the error grows with the iterations",
         "r is overwritten after p, or r_k and r_{k+1} share a name",
         "p_{k+1} = r_{k+1} + δ_{k+1} p_k: update r first",
-        (_cg("p = r_next + delta * p", "p = r + delta * p"),),
+        (OLD_RESIDUAL,),
         CG,
-        (
-            *_settings(_cg("p = r_next + delta * p", "p = r + delta * p")),
-            *(
-                (_cg("p = r_next + delta * p", "p = r + delta * p"), FROM_ZERO, *_steps(k))
-                for k in (*(f"{times} * len(b)" for times in (1, 2, 3, 4, 5, 10)), 5, 10, 20, 50, 100, 200, 500, 1000)
-            ),
-        ),
+        (*_settings(OLD_RESIDUAL), *((OLD_RESIDUAL, FROM_ZERO, *_steps(count)) for count in STEPS)),
     ),
     Fault(
         "S03",

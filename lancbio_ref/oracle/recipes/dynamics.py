@@ -74,7 +74,7 @@ METHODS: dict[str, tuple[dict[str, Any], list[str], str]] = {
         "Decaying steps; k counts from 1. The randomized Neumann term with the p that is given.",
     ),
     "stable": (
-        {**STEPS, "momentum": "1/4", "mu": "1/64", "radius": "64"},
+        {**STEPS, "momentum": "1/4", "mu": "1/64", "cross_norm": "64"},
         [
             "H_yy <- P[(1 - tau)(H_yy - A(z_{k-1})) + A(z_k)], eigenvalues raised to mu",
             "H_xy <- P[(1 - tau)(H_xy - J(z_{k-1})) + J(z_k)], singular values lowered to C",
@@ -111,7 +111,7 @@ STEP_CASES: list[tuple[str, tuple[int, ...], int, list[int]]] = [
     ("data-cleaning", (2, 2), 1, [1]),
 ]
 PROJECTED: dict[str, tuple[str, tuple[int, ...], int, dict[str, Any], str]] = {
-    "stable": ("quadratic", (1, 2), 2, {"mu": "1", "radius": "1/2"},
+    "stable": ("quadratic", (1, 2), 2, {"mu": "1", "cross_norm": "1/2"},
                "Both projections are active: an eigenvalue of H_yy is below mu, and ||H_xy|| exceeds C."),
     "hjfbio": ("quadratic", (3, 5), 1, {"radius": "1/2"}, "v leaves the ball of radius r and is pulled back."),
     "bsa": ("quadratic", (2, 4), 1, {}, "p = 0: v = eta Q b."),

@@ -350,7 +350,7 @@ def stable(
             H_yy = [add(scaled(keep, subtract(h, old)), new) for h, old, new in zip(H_yy, old_A, A, strict=True)]
             H_xy = [add(scaled(keep, subtract(h, old)), new) for h, old, new in zip(H_xy, old_J, J, strict=True)]
         before = A, J
-        H_yy, H_xy = raised(at, H_yy, o.mu), shortened(at, H_xy, o.radius)
+        H_yy, H_xy = raised(at, H_yy, o.mu), shortened(at, H_xy, o.cross_norm)
         v = at.solve(H_yy, b)
         h = subtract(c, at.times(H_xy, v))
         x_next = subtract(x, scaled(o.step_x, h))

@@ -238,7 +238,7 @@ def stable(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column
         values = mp.diag([max(t, o.mu) for t in values])
         H_yy = vectors * values * vectors.T
         U, s, V = mp.svd_r(H_xy)
-        H_xy = U * mp.diag([min(t, o.radius) for t in s]) * V
+        H_xy = U * mp.diag([min(t, o.cross_norm) for t in s]) * V
         v = list(mp.lu_solve(H_yy, mp.matrix(b)))
         h = subtract(c, list(H_xy * mp.matrix(v)))
         x_next = [s - o.step_x * t for s, t in zip(x, h, strict=True)]

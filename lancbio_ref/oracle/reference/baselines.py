@@ -128,7 +128,7 @@ def random_neumann(A, b, p, options):
 
 def stable(problem, x, y, v, iterations, options):
     """STABLE: estimates H_yy, H_xy with momentum τ, projected onto what is known of the true derivatives."""
-    tau, mu, radius, rows = options.get("momentum", 0.5), options["mu"], options.get("radius"), []
+    tau, mu, bound, rows = options.get("momentum", 0.5), options["mu"], options.get("cross_norm"), []
     H_yy = H_xy = A_before = J_before = 0.0
     for k in range(1, iterations + 1):
         A, J, b, c = point_of(problem, k, x, y)
@@ -136,7 +136,7 @@ def stable(problem, x, y, v, iterations, options):
         H_xy = (1 - tau) * (H_xy - J_before) + J if k > 1 else J
         A_before, J_before = A, J
         H_yy = raise_eigenvalues(H_yy, mu)  # P_{⪰ μI}
-        H_xy = H_xy if radius is None else lower_singular_values(H_xy, radius)  # P_{‖·‖ ≤ C}
+        H_xy = H_xy if bound is None else lower_singular_values(H_xy, bound)  # P_{‖·‖ ≤ C}
         v = np.linalg.solve(H_yy, b)
         h = c - H_xy @ v
         x_next = x - options["step_x"] * h
@@ -153,10 +153,10 @@ def raise_eigenvalues(H, mu):
     return (vectors * np.maximum(values, mu)) @ vectors.T
 
 
-def lower_singular_values(H, radius):
+def lower_singular_values(H, bound):
     """The matrix nearest to H with no singular value above C."""
     left, values, right = np.linalg.svd(H, full_matrices=False)
-    return (left * np.minimum(values, radius)) @ right
+    return (left * np.minimum(values, bound)) @ right
 
 
 def f2sa(problem, x, y, v, iterations, options):
