@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXAMPLES := .venv-examples
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run test test-python test-thorough coverage validate lint typecheck format clean
+.PHONY: help run test test-examples test-python test-thorough coverage validate lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -16,6 +17,9 @@ run: $(VENV)/cli.stamp  ## hyper-data cleaning on the digits: report, trace, sum
 
 test: $(VENV)/test.stamp  ## every test and doctest
 	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
+	$(EXAMPLES)/bin/python examples/run_all.py
 
 test-python: $(VENV)/test.stamp  ## the Krylov tests with the kernels as plain Python, where an index out of bounds is an error
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \
@@ -43,11 +47,16 @@ format: $(VENV)/dev.stamp  ## let ruff format and sort
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and every cache
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) $(EXAMPLES) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[$*]'
+	@touch $@
+
+$(EXAMPLES)/ready.stamp: pyproject.toml
+	$(PYTHON) -m venv $(EXAMPLES)
+	$(EXAMPLES)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(BIN)/python:

@@ -1,4 +1,4 @@
-"""The command line: ``lancbio-ref run [job] [options]`` and ``lancbio-ref compare problem [options]``."""
+"""The command line: ``lancbio-ref`` with ``run``, ``compare``, ``check`` or ``vectors``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from .jobs import (
     run_synthetic,
 )
 from .methods import names
+from .oracle import commands_check, commands_vectors
 
 DESCRIPTION = """\
 LancBiO and SubBiO for bilevel optimization (Yang, Gao, Yuan, ICLR 2025): hyper-gradients you can trust.
-"lancbio-ref run --help" and "lancbio-ref compare --help" are the manual pages of the two commands."""
+"lancbio-ref COMMAND --help" is the manual page of a command."""
 
 RUN_DESCRIPTION = """\
 Run a bilevel method on a job and report what came of it.
@@ -172,7 +173,10 @@ def make_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--matrix-free", action="store_true", default=None, help="synthetic: never form G; for n of 10000 and more"
     )
+    run.set_defaults(handler=_run)
     _add_compare(commands, raw)
+    commands_check.add_parser(commands, raw).set_defaults(handler=commands_check.run)
+    commands_vectors.add_parser(commands, raw).set_defaults(handler=commands_vectors.run)
     return parser
 
 
@@ -216,6 +220,7 @@ def _add_compare(commands: Any, raw: type[argparse.HelpFormatter]) -> None:
     data.add_argument(
         "--matrix-free", action="store_true", default=None, help="synthetic: never form G; for n of 10000 and more"
     )
+    compare.set_defaults(handler=lambda given: run_comparison(make_comparison(given.pop("job"), given)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -227,14 +232,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Those of the process by default.
     """
     given = vars(make_parser().parse_args(arguments))
-    command, job = given.pop("command"), given.pop("job")
+    command, handler = given.pop("command"), given.pop("handler")
     try:
-        code, report = _run(command, job, given)
+        code, report = handler(given)
     except LancbioError as error:
         print(f"lancbio-ref {command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        left = "nothing was written" if command == "run" else "the finished runs are kept: --resume goes on from there"
+        left = (
+            "the finished runs are kept: --resume goes on from there" if command == "compare" else "nothing was written"
+        )
         print(f"lancbio-ref {command}: interrupted; {left}", file=sys.stderr)
         return 130
     try:
@@ -244,9 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(command: str, job: str, given: dict[str, Any]) -> tuple[int, str]:
-    """Exit status and report of a command."""
-    if command == "compare":
-        return run_comparison(make_comparison(job, given))
-    settings = make_settings(job, given)
+def _run(given: dict[str, Any]) -> tuple[int, str]:
+    """Exit status and report of ``lancbio-ref run``."""
+    settings = make_settings(given.pop("job"), given)
     return run_synthetic(settings) if isinstance(settings, SyntheticSettings) else run_cleaning(settings)

@@ -1,0 +1,216 @@
+"""``lancbio-ref check``: its manual page, its options, and what they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..arguments import as_number
+from ..errors import ArgumentError
+from ..jobs.output import write, write_json
+from .candidates import TIMEOUT, Candidate, CommandCandidate, PythonCandidate, ResultsCandidate
+from .check import check
+from .judge import PRECISIONS, Verdict
+from .levels import LEVELS
+from .process import LineFailure
+from .report import json_report, junit_report, text_report
+from .vector import load, vectors
+
+DESCRIPTION = """\
+Run a candidate (your code, in any language) over the oracle's vectors and say whether its numbers are right, to how
+many digits, and if they are wrong, what is first wrong and which known fault gives just these numbers.
+
+Candidates (one of the three)
+  --candidate package.module:function
+                 a Python callable, run in a process of its own; modules are looked for in the current folder too
+  --command "PROGRAM ARGUMENT ..."
+                 any executable: it reads one case a line from its standard input, as JSON, and writes one answer a line
+                 to its standard output. docs/oracle.md has the protocol, with a complete example
+  --results FILE answers computed elsewhere, .json or .npz (docs/oracle.md)
+
+Levels, and what a Python callable of each looks like
+  solve          (A, b, v0) -> v             A v = b with A symmetric positive definite, started at v0
+  hypergradient  (case) -> h                 h = c - J A^-1 b; case has A, J, b, c, v0, and problem, to differentiate
+  lanczos        (A, q1, k) -> (alpha, beta, Q)
+                                             k steps of the Lanczos process; beta is beta_2 .. beta_{k+1}
+  trace          (case) -> rows              iterations of a bilevel method, one dict of quantities each
+
+To reject a case (A is not positive definite, say), raise ValueError or ArithmeticError, or answer
+{"reject": "reason"}. Vectors say whether a case has an answer, must be rejected, or may be."""
+
+EPILOG = """\
+what is compared
+  solve          ||v - A^-1 b||_A / ||A^-1 b||_A, with an admissible error c kappa u that the vector states
+  hypergradient  ||h - h*|| / ||h*||, in the 2-norm
+  lanczos        alpha and beta as far as the vector's own sensitivity to rounding lets them decide; Q by orthogonality
+                 and A Q = Q T + beta q e^T. A process that keeps no orthogonality says so: a fourth returned value, or
+                 the field "reorthogonalization", is "none", "local", "selective", "partial" or "full"
+  trace          y, alpha, beta, v, h, x_next ... row by row, in the order in which they are computed; the first that
+                 diverges is named
+  The truth is an enclosure computed in exact or ball arithmetic. NaN, infinity, a wrong shape, a crash, silence and
+  garbage fail the case, and the run goes on. "undecided" is a case that can say nothing about the candidate, because at
+  its precision any error would be admissible. "digits" is -log10 of the relative error.
+
+exit status
+  0    every case that decides was passed, and there was one at every level
+  1    at least one case failed
+  2    an argument or a file cannot be used; one line on the error output says which
+  130  stopped by Ctrl-C; nothing was written
+
+examples
+  lancbio-ref check --candidate examples.numpy_candidate:solve
+  lancbio-ref check --candidate examples.numpy_candidate:hypergradient --family ridge,logistic
+  lancbio-ref check --command "./candidate --fast" --level solve,lanczos --timeout 5 --junit check.xml
+  lancbio-ref check --command "julia candidate.jl" --level solve --precision float32
+  lancbio-ref check --results answers.npz --json report.json"""
+
+
+def add_parser(commands: Any, formatter: type[argparse.HelpFormatter]) -> argparse.ArgumentParser:
+    """Add the command to the subparsers of ``lancbio-ref``."""
+    parser = commands.add_parser(
+        "check",
+        help="check a candidate's numbers against proven ones",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=formatter,
+    )
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--candidate", metavar="M:F", help="a Python callable, package.module:function")
+    who.add_argument("--command", dest="program", metavar="CMD", help="an executable and its arguments, one string")
+    who.add_argument("--results", metavar="FILE", help="a file of answers")
+    what = parser.add_argument_group("cases")
+    what.add_argument(
+        "--level",
+        metavar="L,M",
+        help=f"of {', '.join(LEVELS)} (default: the callable's name, what the executable announces, what FILE has)",
+    )
+    what.add_argument(
+        "--family", metavar="A,B", help="only these families, such as lancbio-* (lancbio-ref vectors list)"
+    )
+    what.add_argument("--id", metavar="A,B", help="only these vectors, such as strakos-*")
+    what.add_argument("--vectors", metavar="DIR", help="a folder of vector files (default: those of the package, v1)")
+    how = parser.add_argument_group("run")
+    how.add_argument("--precision", default="float64", choices=list(PRECISIONS), help="of the candidate's arithmetic")
+    how.add_argument(
+        "--timeout", type=float, default=TIMEOUT, metavar="S", help=f"seconds a case may take (default: {TIMEOUT:g})"
+    )
+    files = parser.add_argument_group("files, each complete or not at all")
+    files.add_argument("--json", metavar="FILE", help="every case, error and suspect")
+    files.add_argument("--junit", metavar="FILE", help="JUnit XML, as CI systems read it")
+    return parser
+
+
+def run(given: dict[str, Any]) -> tuple[int, str]:
+    """Exit status and report of ``lancbio-ref check``.
+
+    Parameters
+    ----------
+    given : dict
+        The parsed options.
+
+    Raises
+    ------
+    ArgumentError
+        An option, a file or the candidate itself cannot be used.
+    """
+    as_number("--timeout", given["timeout"], above=0.0)
+    files = {name: _writable(name, given[name]) for name in ("json", "junit") if given[name] is not None}
+    chosen = _select(given["vectors"], given["family"], given["id"])
+    candidate = _make_candidate(given)
+    try:
+        levels = _levels(candidate, given)
+        progress = _show if sys.stderr.isatty() else None
+        source = given["vectors"] or "v1"
+        result = check(candidate, levels, chosen, precision=given["precision"], source=source, progress=progress)
+    finally:
+        candidate.close()
+    written = []
+    if "json" in files:
+        written.append(write_json(files["json"], json_report(result)))
+    if "junit" in files:
+        write(files["junit"], lambda file: file.write(junit_report(result)))
+        written.append(f"wrote {files['junit']}")
+    *lines, summary = text_report(result).splitlines()
+    return (0 if result.passed else 1), "\n".join([*lines, *written, summary])
+
+
+def _make_candidate(given: dict[str, Any]) -> Candidate:
+    if given["candidate"] is not None:
+        return PythonCandidate(given["candidate"], timeout=given["timeout"])
+    if given["results"] is not None:
+        return ResultsCandidate(Path(given["results"]))
+    try:
+        command = shlex.split(given["program"])
+    except ValueError as error:
+        raise ArgumentError("--command", f"{given['program']} ({error})", "a command as a shell takes it") from None
+    if not command:
+        raise ArgumentError("--command", "nothing", "an executable and its arguments")
+    return CommandCandidate(command, timeout=given["timeout"])
+
+
+def _levels(candidate: Candidate, given: dict[str, Any]) -> tuple[str, ...]:
+    """The levels claimed, in the order of the mathematics."""
+    if given["level"] is not None:
+        names: Sequence[str] = _words(given["level"])
+    elif isinstance(candidate, ResultsCandidate):
+        names = candidate.levels
+    elif isinstance(candidate, PythonCandidate):
+        names = [candidate.name.rpartition(":")[2].rpartition(".")[2]]
+    else:
+        assert isinstance(candidate, CommandCandidate)
+        try:
+            announced = candidate.announced().get("levels")
+        except LineFailure as error:
+            raise ArgumentError("--level", f"nothing, nor announced ({error})", f"of {', '.join(LEVELS)}") from None
+        names = announced if isinstance(announced, list) and announced else ["none announced"]
+    unknown = [name for name in names if name not in LEVELS]
+    if unknown or not names:
+        raise ArgumentError("--level", str(unknown[0]) if unknown else "none", f"of {', '.join(LEVELS)}")
+    return tuple(level for level in LEVELS if level in names)
+
+
+def _select(folder: str | None, families: str | None, ids: str | None) -> list[Any]:
+    """The vectors of a folder, or of the package, that are of these families and have these ids."""
+    chosen = vectors() if folder is None else _folder(Path(folder))
+    for option, words, field in (("--family", families, "family"), ("--id", ids, "id")):
+        if words is None:
+            continue
+        known, names = sorted({getattr(vector, field) for vector in chosen}), set()
+        for pattern in _words(words):
+            matching = fnmatch.filter(known, pattern)
+            if not matching:
+                expected = ", ".join(known) if option == "--family" else "ids of lancbio-ref vectors list"
+                raise ArgumentError(option, pattern, f"of {expected}")
+            names.update(matching)
+        chosen = [vector for vector in chosen if getattr(vector, field) in names]
+    return chosen
+
+
+def _folder(folder: Path) -> list[Any]:
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise ArgumentError("--vectors", f"{folder} without .json files", "a folder of vector files")
+    return [load(path) for path in paths]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _writable(option: str, name: str) -> Path:
+    """The path of a file to write, asked for before the run and not after it."""
+    path = Path(name)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ArgumentError(f"--{option}", name, "a file in a folder that exists")
+    return path
+
+
+def _show(asked: int, of: int, verdict: Verdict) -> None:
+    """The count on one line of a terminal, erased at the end."""
+    text = "" if asked == of else f"{asked} of {of}: {verdict.id} {verdict.status}"
+    print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

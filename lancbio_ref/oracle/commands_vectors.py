@@ -1,0 +1,252 @@
+"""``lancbio-ref vectors``: list the oracle's vectors, show one, export them, make them anew."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..arguments import as_choice
+from ..errors import ArgumentError
+from ..jobs.output import prepare_folder, write
+from .layout import canonical
+from .vector import MANIFEST, Enclosure, Vector, load, manifest, vectors
+
+DESCRIPTION = """\
+The oracle's vectors: cases whose answers are proven, for "lancbio-ref check" and for tests in any language.
+
+Actions
+  list           one line a vector: id, levels, result, rigour, sizes, condition number, difficulty
+  show ID        what a vector asks and what the answer is
+  export         write vectors to a folder, as JSON (the files as they are, with their manifest) or as npz
+  regenerate     make vectors anew from their recipes and compare them, byte for byte, with those of the package
+                 (all take some minutes; needs pip install 'lancbio_ref[oracle]')"""
+
+EPILOG = """\
+columns of the list
+  levels         s: solve, l: lanczos, h: hypergradient, t: trace
+  result         valid, must_reject, acceptable (the right answer or a rejection)
+  rigour         E: exact rational arithmetic, A: ball arithmetic; both by two routes that agree
+
+npz files
+  one a vector: arrays inputs/A, inputs/b, ..., expected/v (the nearest float64), expected/rows/1/v, problem/data/...; a
+  sparse A is written dense. docs/oracle.md says what each is
+
+exit status
+  0    done; regenerate: all files are identical
+  1    regenerate: a file differs
+  2    an argument or a file cannot be used; one line on the error output says which
+
+examples
+  lancbio-ref vectors list --family ridge,synthetic
+  lancbio-ref vectors show lancbio-sequence-001
+  lancbio-ref vectors export --format npz --out vectors
+  lancbio-ref vectors regenerate quadratic-001 strakos-004"""
+
+LETTERS = {"solve": "s", "lanczos": "l", "hypergradient": "h", "trace": "t"}
+
+
+def add_parser(
+    commands: Any, formatter: type[argparse.HelpFormatter] = argparse.RawDescriptionHelpFormatter
+) -> argparse.ArgumentParser:
+    """Add the command to the subparsers of ``lancbio-ref``."""
+    parser = commands.add_parser(
+        "vectors",
+        help="list, show, export and regenerate the oracle's vectors",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=formatter,
+    )
+    parser.add_argument("action", metavar="ACTION", help="list, show, export or regenerate")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="only these vectors")
+    parser.add_argument("--family", metavar="A,B", help="only these families")
+    parser.add_argument("--level", metavar="L,M", help="only vectors of these levels")
+    parser.add_argument("--out", metavar="DIR", help="export, regenerate: where to write (export: lancbio-vectors)")
+    parser.add_argument("--format", metavar="F", help="export: json or npz (default: json)")
+    return parser
+
+
+def run(given: dict[str, Any]) -> tuple[int, str]:
+    """Exit status and report of ``lancbio-ref vectors``.
+
+    Parameters
+    ----------
+    given : dict
+        The parsed options: action, ids, family, level, out, format.
+
+    Raises
+    ------
+    ArgumentError
+        An option that cannot be used, an id or family that does not exist, a file that was changed.
+    """
+    action = as_choice("ACTION", given["action"], ("list", "show", "export", "regenerate"))
+    used = {"export": ("out", "format"), "regenerate": ("out",)}.get(action, ())
+    for name in ("out", "format"):
+        if given.get(name) is not None and name not in used:
+            raise ArgumentError(f"--{name}", given[name], f"nothing: {action} has no such option")
+    chosen = select(given["ids"], given["family"], given["level"])
+    if action == "list":
+        return 0, list_text(chosen)
+    if action == "show":
+        if not given["ids"]:
+            raise ArgumentError("ID", "nothing", "the vector to show")
+        return 0, "\n\n".join(show_text(vector) for vector in chosen)
+    if action == "export":
+        return 0, export(chosen, Path(given["out"] or "lancbio-vectors"), given["format"] or "json")
+    return regenerated(chosen, given["out"])
+
+
+def select(ids: Iterable[str] | None, family: str | None, level: str | None) -> list[Vector]:
+    """The vectors of these ids, families and levels; all where none are named."""
+    found = [load(id) for id in ids] if ids else vectors()
+    for option, text, known in (
+        ("--family", family, sorted({vector.family for vector in vectors()})),
+        ("--level", level, list(LETTERS)),
+    ):
+        if text is None:
+            continue
+        wanted = [as_choice(option, part.strip(), known) for part in text.split(",")]
+        found = [v for v in found if any(w in (v.family, *v.levels) for w in wanted)]
+    if not found:
+        raise ArgumentError("vectors", "none", "a choice that leaves at least one")
+    return found
+
+
+def list_text(chosen: list[Vector]) -> str:
+    """A table, and the counts below it."""
+    width = max(len(vector.id) for vector in chosen)
+    lines = [f"{'id':{width}}  levels  result       rigour  n_x  n_y  kappa    difficulty"]
+    for v in chosen:
+        levels = "".join(LETTERS[name] for name in v.levels)
+        kappa = "-" if v.kappa is None else f"{v.kappa:.3g}"
+        lines.append(
+            f"{v.id:{width}}  {levels:6}  {v.result:11}  {v.rigour:6}  {v.n_x:3}  {v.n_y:3}  {kappa:7}  {v.difficulty}"
+        )
+    families, rigours = len({v.family for v in chosen}), Counter(v.rigour for v in chosen)
+    counted = ", ".join(f"{count} of rigour {name}" for name, count in sorted(rigours.items()))
+    return "\n".join([*lines, f"{len(chosen)} vectors of {families} families: {counted}"])
+
+
+def show_text(vector: Vector) -> str:
+    """What a vector asks and what the answer is, for people."""
+    kappa = "not positive definite" if vector.kappa is None else f"kappa = {vector.kappa:.3g}"
+    lines = [
+        f"{vector.id}: {vector.why}",
+        f"  {vector.kind}, levels {', '.join(vector.levels)}; {vector.result}; {vector.difficulty}",
+        f"  n_x = {vector.n_x}, n_y = {vector.n_y}, {kappa}",
+        f"  rigour {vector.rigour} by the routes {', '.join(vector.raw['routes'])}",
+        *(f"  {equation}" for equation in vector.equations),
+    ]
+    if vector.problem is not None:
+        lines.append(f"  problem {vector.problem['name']}: {vector.problem['formula']}")
+    lines += ["inputs", *_numbers(vector.inputs), "expected", *_numbers(vector.expected)]
+    shown = {key: value for key, value in vector.admissible.items() if key != "model"}
+    return "\n".join([*lines, f"admissible: {vector.admissible['model']}", *_numbers(shown)])
+
+
+def _numbers(values: dict[str, Any], indent: str = "  ") -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}", *_numbers(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for row in value:
+                lines += [f"{indent}{key}, k = {row['k']}", *_numbers(row, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], np.ndarray):
+            lines.append(f"{indent}{key}: {len(value)} of shape {value[0].shape}")
+        else:
+            lines.append(f"{indent}{key}: {_short(value)}")
+    return lines
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Enclosure):
+        value = value.float64
+    if sp.issparse(value):
+        return f"{value.shape[0]} x {value.shape[1]}, {value.nnz} entries"
+    if isinstance(value, np.ndarray) and value.size > 1:
+        text = np.array2string(value, precision=17, threshold=24, edgeitems=4, max_line_width=110)
+        return text.replace("\n", "\n      ")
+    return repr(value.item()) if isinstance(value, np.ndarray) else repr(value)
+
+
+# -- export ----------------------------------------------------------------------------------
+
+
+def export(chosen: list[Vector], out: Path, format: str) -> str:
+    """Write vectors to a folder; one line about it."""
+    as_choice("--format", format, ("json", "npz"))
+    prepare_folder(out)
+    digests = {}
+    for vector in chosen:
+        if format == "json":
+            text = canonical(vector.raw)
+            write(out / f"{vector.id}.json", lambda file, text=text: file.write(text))  # type: ignore[misc]
+            digests[f"{vector.id}.json"] = hashlib.sha256(text).hexdigest()
+        else:
+            found = arrays(vector)
+            write(out / f"{vector.id}.npz", lambda file, found=found: np.savez_compressed(file, **found))  # type: ignore[misc]
+    if digests:
+        from .generate import manifest_text
+
+        write(out / MANIFEST, lambda file: file.write(manifest_text(digests).encode()))
+    return f"wrote {len(chosen)} vectors to {out}, as {format}"
+
+
+def arrays(vector: Vector) -> dict[str, np.ndarray]:
+    """The numbers of a vector by path, such as ``inputs/A``; of enclosures the nearest float64."""
+    found: dict[str, np.ndarray] = {"id": np.array(vector.id), "json": np.array(json.dumps(vector.raw))}
+    for name in ("inputs", "expected", "problem", "admissible"):
+        _collect(name, getattr(vector, name), found)
+    return found
+
+
+def _collect(path: str, value: Any, found: dict[str, np.ndarray]) -> None:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            _collect(f"{path}/{key}", entry, found)
+    elif isinstance(value, list) and any(isinstance(entry, (dict, np.ndarray)) for entry in value):
+        for number, entry in enumerate(value, 1):
+            _collect(f"{path}/{number}", entry, found)
+    elif isinstance(value, list):
+        found[path] = np.array([np.nan if entry is None else entry for entry in value])
+    elif value is not None:
+        if isinstance(value, Enclosure):
+            value = value.float64
+        found[path] = value.toarray() if sp.issparse(value) else np.asarray(value)
+
+
+# -- regenerate ------------------------------------------------------------------------------
+
+
+def regenerated(chosen: list[Vector], out: str | None) -> tuple[int, str]:
+    """Make vectors anew; status 1 where one differs from the package's."""
+    from .generate import regenerate
+
+    folder = None if out is None else prepare_folder(Path(out))
+    sums, different = manifest(), []
+    for number, vector in enumerate(chosen, 1):
+        if sys.stderr.isatty():
+            print(f"\r{number}/{len(chosen)} {vector.id:40}", end="", file=sys.stderr, flush=True)
+        text = regenerate(vector.id)
+        if hashlib.sha256(text).hexdigest() != sums[f"{vector.id}.json"]:
+            different.append(f"{vector.id}: differs from the package's in {', '.join(_changes(vector, text))}")
+        if folder is not None:
+            write(folder / f"{vector.id}.json", lambda file, text=text: file.write(text))  # type: ignore[misc]
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    same = f"{len(chosen) - len(different)} of {len(chosen)} vectors regenerated, byte for byte the package's"
+    return int(bool(different)), "\n".join([*different, same])
+
+
+def _changes(vector: Vector, text: bytes) -> list[str]:
+    ours, theirs = vector.raw["sums"], json.loads(text)["sums"]
+    return [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)] or ["sums"]

@@ -1,0 +1,82 @@
+"""Make the files of ``vectors/v1`` from their recipes: the same bytes every time, on every machine.
+
+``python -m lancbio_ref.oracle.generate FOLDER [ID …]`` writes them, and the manifest when no ids are given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import ArgumentError
+from .exact import require_flint
+from .layout import canonical, field_sums
+from .vector import MANIFEST
+from .vector_check import check_document
+
+MADE_WITH = "python-flint 0.9.0 (FLINT 3.6.0), mpmath 1.4.1"  # v1 was; other versions give the same digits or fail
+
+
+@lru_cache(maxsize=1)
+def recipes() -> dict[str, Callable[[], Any]]:
+    """Id → a function that makes the vector's case."""
+    require_flint()
+    from .recipes import ALL
+
+    found: dict[str, Callable[[], Any]] = {}
+    for module in ALL:
+        for id, build in module.cases():
+            if id in found:
+                raise ArgumentError("recipe", f"{id} twice", "each id once")
+            found[id] = build
+    return dict(sorted(found.items()))
+
+
+def regenerate(id: str) -> bytes:
+    """The bytes of ``<id>.json``, made anew.
+
+    Raises
+    ------
+    ArgumentError
+        No such vector, or python-flint or mpmath missing.
+    """
+    if id not in recipes():
+        raise ArgumentError("id", repr(id), "the id of a vector that has a recipe")
+    from .recipes.system import Case, system
+    from .recipes.trace import trace
+
+    case = recipes()[id]()
+    document = system(case) if isinstance(case, Case) else trace(case)
+    document["generator"]["made_with"] = MADE_WITH
+    document["sums"] = field_sums(document)
+    check_document(document, f"{id}.json")
+    return canonical(document)
+
+
+def manifest_text(digests: dict[str, str]) -> str:
+    """The manifest: lines ``<SHA-256>  <file>``, as sha256sum reads them."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
+
+
+def write_all(target: Path, ids: list[str] | None = None) -> None:
+    """Write vectors to a folder; with no ids all, stale ones removed, and the manifest."""
+    target.mkdir(parents=True, exist_ok=True)
+    for id in ids or list(recipes()):
+        text = regenerate(id)
+        (target / f"{id}.json").write_bytes(text)
+        print(f"{id}: {len(text)} bytes", flush=True)
+    if not ids:
+        for path in target.glob("*.json"):
+            if path.stem not in recipes():
+                path.unlink()
+    files = sorted(target.glob("*.json"))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (target / MANIFEST).write_text(manifest_text(digests))
+
+
+if __name__ == "__main__":
+    write_all(Path(sys.argv[1]), sys.argv[2:] or None)

@@ -1,0 +1,5 @@
+"""The recipes of the vectors, a module a kind of case; each has ``cases()``, pairs of an id and a function."""
+
+from . import dynamics, edges, faults, matrices, points, quadratic, rejections, sequences, spectra
+
+ALL = (quadratic, points, spectra, edges, matrices, rejections, sequences, dynamics, faults)

@@ -1,0 +1,98 @@
+"""A Python callable as an executable that speaks the protocol: ``python -m lancbio_ref.oracle.serve module:function``.
+
+`lancbio-ref check --candidate` runs it in a process of its own, so that a callable that hangs, exits or takes the
+interpreter down with it costs one case. What the callable prints goes to the error output.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+import numpy as np
+
+from .levels import PROTOCOL, VERSION, BadAnswer, call, from_json, numbers
+
+BAD_NAME = 64  # the exit status where module:function cannot be imported (EX_USAGE of sysexits.h)
+
+
+def find(name: str) -> Callable[..., Any]:
+    """The callable named ``package.module:function``; ValueError says what is wrong with the name."""
+    module, colon, attribute = name.partition(":")
+    if not (colon and module and attribute):
+        raise ValueError("expected package.module:function")
+    try:
+        found: Any = importlib.import_module(module)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{getattr(found, '__name__', found)!r} has no {part!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ValueError(f"{attribute} is {type(found).__name__}, not callable")
+    return found
+
+
+def answer(function: Callable[..., Any], case: dict[str, Any]) -> dict[str, Any]:
+    """The line that goes back: the answer, a rejection, or ``{"error": ...}`` for any other exception."""
+    try:
+        return _plain(call(function, case["level"], case))
+    except BadAnswer as error:
+        return dict(error=str(error), kind=error.kind)
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        return dict(error=f"raised {type(error).__name__}: {error}")
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays of any library as lists; NaN and infinity pass, for the judge to name."""
+    return {str(name): _list(str(name), entry) for name, entry in found.items()}
+
+
+def _list(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return _plain(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, Mapping) for entry in value):
+        return [_list(name, entry) for entry in value]
+    try:
+        array = np.asarray(value)
+    except Exception:
+        numbers(name, value)  # says what it is, as BadAnswer
+        raise
+    if array.dtype.kind not in "iufb":
+        numbers(name, value)
+    return array.tolist()
+
+
+def main(name: str) -> int:
+    """Answer the lines of the standard input until it ends."""
+    cases, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever the callable prints, in Python or below it, is no answer
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # and what it reads is no case
+    sys.path.insert(0, os.getcwd())
+    try:
+        function = find(name)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return BAD_NAME
+    _send(answers, dict(protocol=PROTOCOL, version=VERSION, name=name))
+    for line in cases:
+        _send(answers, answer(function, from_json(json.loads(line))))
+    return 0
+
+
+def _send(stream: IO[bytes], found: Mapping[str, Any]) -> None:
+    stream.write(json.dumps(found).encode() + b"\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

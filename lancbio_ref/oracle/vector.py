@@ -1,0 +1,337 @@
+"""Vectors: cases with answers that are proven, and the frozen file format that they are kept in.
+
+Format ``lancbio-vector``, version 1
+====================================
+One JSON file (UTF-8, keys sorted, a list of numbers on one line) a vector, named ``<id>.json``.
+
+*Numbers.* ``NUMBER`` is ``{"hex", "dec"}``: a float64 as a C99 hexadecimal float, which is the number, and as the
+shortest decimal that reads back as it. ``VECTOR`` and ``MATRIX`` are ``{"shape", "hex", "dec"}`` with one string an
+entry in C order. ``SPARSE`` is ``{"shape", "row", "col", "hex", "dec", "symmetric": true}``: the lower triangle of a
+symmetric matrix, indices from 0, each place once. ``ENCLOSURE`` is ``{"shape", "mid", "rad", "float64"}``: the real
+number lies in [mid − rad, mid + rad], both decimals, and float64 is the hexadecimal form of the float64 nearest to it;
+a scalar has shape ``[]`` and lists of length 1.
+
+*What every vector has*
+
+=================  ====================================================================================================
+format, version    ``"lancbio-vector"``, ``"1"``
+id, family         ``quadratic-003`` is the third of family ``quadratic``
+kind               ``system``: one point (A, J, b, c); ``trace``: iterations of a method
+levels             what a candidate can be asked: of ``solve``, ``hypergradient``, ``lanczos``; or ``trace``
+result             ``valid``: the answer is required. ``must_reject``: there is none, and a candidate must say so.
+                   ``acceptable``: either the right answer or a rejection passes; a wrong answer does not
+difficulty         ``easy``, ``ordinary``, ``hard``, ``extreme``
+why, equations     why it exists; what its numbers satisfy, in words and symbols
+rigour, routes     ``E``: exact rational arithmetic. ``A``: ball arithmetic. ``V``: floating point with a certificate.
+                   ``F``: floating point; never decides. The weakest of its numbers counts. Routes: the two independent
+                   computations that agreed (``fmpq``, ``arb``, ``mpmath``)
+generator          recipe, parameters and version: what regenerates it; ``made_with``: the libraries that made v1
+sizes              ``n_x``, ``n_y``
+mu, L, kappa       ``{"value": NUMBER or null, "how"}``: μ ≤ λ_min(A), L ≥ ‖A‖₂, κ = L/μ. Of a trace: of
+                   the A_1 of its sequence, or of A at (x_0, y_0)
+sums               field → first 16 hexadecimal digits of the SHA-256 of its canonical text: names the field that was
+                   changed. Fields are the top-level ones, and those one level down in inputs, expected, admissible
+=================  ====================================================================================================
+
+*System.* ``inputs``: MATRIX or SPARSE ``A`` (n_y × n_y), MATRIX ``J`` (n_x × n_y), VECTORs ``b``, ``c``, ``v0`` (a
+start), ``q1`` (a start of the Lanczos process, which begins with q1/‖q1‖: of norm 1 up to rounding in most vectors, but
+not in all; null where there is no such level) and the integer ``k``, steps asked for. ``problem`` (or null):
+``{"name", "formula", "data", "x", "y"}``, the bilevel problem whose second derivatives at (x, y), rounded to float64,
+are A and J, and whose gradients are b and c; ``data`` holds MATRIX, VECTOR, NUMBER, integers, strings and lists of
+integers. ``expected``:
+
+=================  ====================================================================================================
+v                  A⁻¹b for the A and b of ``inputs``; null where there is none
+h                  c − J A⁻¹b for those of ``inputs``
+y_star, grad_phi   argmin_y g(x, y) and ∇φ(x) of ``problem``, at the real numbers of its formula; null without one.
+                   h equals ∇φ(x) only at y = y*(x)
+alpha, beta        α_1 … α_j and β_2 … β_{j+1} of the Lanczos process on A from q1/‖q1‖, j = min(k, breakdown)
+energy_error       ‖v* − v_i‖_A, i = 0 … j, v_i the minimizer over v0 + span{r_0, …, A^{i−1} r_0}, r_0 = b − A v0
+                   (conjugate gradients, Lanczos); null where A is not positive definite
+breakdown          the j with β_{j+1} = 0 from q1, in exact arithmetic; null where there is none up to k
+sensitivity        a number for each i = 1 … j: the largest difference from exact of α_i and β_{i+1}, relative to L,
+                   over float64 runs that differ in rounding only
+=================  ====================================================================================================
+
+``admissible``: ``model`` (words), ``c``; ``solve``: largest ‖v − v*‖_A/‖v*‖_A; ``hypergradient``: largest
+‖h − h*‖/‖h*‖; ``lanczos``: for each i the largest difference of α_i and of β_{i+1}, relative to L, or null where it
+does not decide (sensitivity 10⁻⁶ or more). Where v* or h* is zero, the error is absolute in units of ``solve_scale``
+and ``hypergradient_scale``. All are for float64; for another unit roundoff u, multiply by u/2⁻⁵³.
+
+*Trace.* ``inputs``: ``method`` (a name of ``lancbio_ref.minimize``), ``options`` (its options, NUMBERs and integers),
+``x0``, ``y0``, ``v0`` (VECTORs), ``iterations``; and either ``problem`` (as above, without x and y) or ``sequence``:
+``{"A", "J", "b", "c"}``, lists of MATRIX and VECTOR, one an iteration: A_k, J_k, b_k, c_k given outright, so that x and
+y play no part. ``draws`` (or null): what a random method would have drawn, such as ``{"p": [3]}``. ``expected``:
+``rows``, one an iteration, each with ``k`` and, under the names of :mod:`lancbio_ref.methods`, what the method computes
+(ENCLOSUREs; integers; booleans), and ``rounding``: for each row the largest relative difference between float64 runs
+that differ in rounding only. ``admissible``: ``model`` and ``rows``, the largest relative 2-norm error of any quantity
+of that row (α and β relative to L; others to their own norm, or to 1 if that is smaller than 1e-300).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import ArgumentError
+from .hexfloat import from_decimal, from_hex
+from .layout import canonical, field_sums
+from .vector_check import check_document
+
+VERSIONS = ("v1",)
+MANIFEST = "MANIFEST.sha256"
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """Real numbers, each known to lie in [mid − rad, mid + rad].
+
+    Attributes
+    ----------
+    mid, rad : list of str
+        Decimal numbers, one an entry in C order.
+    float64 : ndarray
+        The float64 numbers nearest to the real ones; the shape is that of the quantity.
+    """
+
+    mid: list[str]
+    rad: list[str]
+    float64: np.ndarray
+
+    def fractions(self) -> Iterator[tuple[Fraction, Fraction]]:
+        """(mid, rad) of each entry, exactly."""
+        for mid, rad in zip(self.mid, self.rad, strict=True):
+            yield from_decimal(mid), from_decimal(rad)
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One vector, its numbers as arrays; the fields are those of the file (see the module's text).
+
+    Attributes
+    ----------
+    inputs : dict
+        Float64 arrays (``A`` a CSR array where the file has a sparse one), integers, strings.
+    expected : dict
+        :class:`Enclosure` for every real quantity; ``rows`` is a list of dicts of them.
+    problem : dict or None
+        ``name``, ``formula``, ``data`` (arrays and numbers), ``x``, ``y``.
+    mu, L, kappa : float or None
+    raw : dict
+        The file as JSON has it.
+    """
+
+    id: str
+    family: str
+    kind: str
+    levels: tuple[str, ...]
+    result: str
+    rigour: str
+    difficulty: str
+    why: str
+    equations: tuple[str, ...]
+    n_x: int
+    n_y: int
+    mu: float | None
+    L: float | None
+    kappa: float | None
+    inputs: dict[str, Any]
+    expected: dict[str, Any]
+    admissible: dict[str, Any]
+    problem: dict[str, Any] | None
+    raw: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def from_document(cls, raw: dict[str, Any]) -> Vector:
+        """From parsed and checked JSON."""
+        names = ("id", "family", "kind", "result", "rigour", "difficulty", "why")
+        return cls(
+            **{name: raw[name] for name in names},
+            levels=tuple(raw["levels"]),
+            equations=tuple(raw["equations"]),
+            n_x=raw["sizes"]["n_x"],
+            n_y=raw["sizes"]["n_y"],
+            **{name: numeric(raw[name]["value"]) for name in ("mu", "L", "kappa")},
+            inputs=numeric(raw["inputs"]),
+            expected=numeric(raw["expected"]),
+            admissible=raw["admissible"],
+            problem=numeric(raw["problem"]),
+            raw=raw,
+        )
+
+
+def numeric(value: Any) -> Any:
+    """What a value of the file means: arrays, :class:`Enclosure`, floats; dicts and lists of them."""
+    if isinstance(value, list):
+        return [numeric(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if "mid" in value:
+        numbers = np.array([from_hex(text) for text in value["float64"]]).reshape(value["shape"])
+        return Enclosure(value["mid"], value["rad"], numbers)
+    if "row" in value:
+        return _sparse(value)
+    if "shape" in value:
+        return np.array([from_hex(text) for text in value["hex"]]).reshape(value["shape"])
+    if "hex" in value:
+        return from_hex(value["hex"])
+    return {key: numeric(entry) for key, entry in value.items()}
+
+
+def _sparse(value: dict[str, Any]) -> sp.csr_array:
+    """Both triangles from the lower one."""
+    row, col = np.array(value["row"], dtype=np.int64), np.array(value["col"], dtype=np.int64)
+    data = np.array([from_hex(text) for text in value["hex"]])
+    below = row != col
+    return sp.coo_array(
+        (
+            np.concatenate([data, data[below]]),
+            (np.concatenate([row, col[below]]), np.concatenate([col, row[below]])),
+        ),
+        shape=tuple(value["shape"]),
+    ).tocsr()
+
+
+def parse(text: bytes, name: str) -> Vector:
+    """The vector in the bytes of a file called `name`.
+
+    Raises
+    ------
+    ArgumentError
+        No JSON, or a field that is missing, malformed or changed; the argument is ``"<name>: <field>"``.
+    """
+    try:
+        raw = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ArgumentError(name, f"no JSON of this format ({error})", "a vector file, UTF-8 JSON") from None
+    changed = _changed_fields(raw)
+    try:
+        check_document(raw, name)
+    except ArgumentError as error:
+        field = error.argument.partition(": ")[2]
+        if not changed or not field or any(field.startswith(key) or key.startswith(field) for key in changed):
+            raise
+        # what is wrong is not what was changed: a size, say, that fits no array any more
+    if changed:
+        raise ArgumentError(
+            f"{name}: {changed[0]}", "a value that its sum does not fit", "the value that was published"
+        )
+    return Vector.from_document(raw)
+
+
+def _changed_fields(raw: Any) -> list[str]:
+    """The fields whose sums do not fit; none where there are no sums to tell."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("sums"), dict):
+        return []
+    sums = field_sums(raw)
+    return [key for key in sorted({*sums, *raw["sums"]}) if sums.get(key) != raw["sums"].get(key)]
+
+
+def load(id_or_path: str | Path, version: str = "v1") -> Vector:
+    """One vector, of this package by its id, or of a file by its path.
+
+    Parameters
+    ----------
+    id_or_path : str or Path
+        ``"quadratic-003"``, or a path that ends in ``.json``.
+    version : str
+        Of the package's vectors.
+
+    Raises
+    ------
+    ArgumentError
+        No such vector, or a file that is not what was published, named with the field.
+
+    Examples
+    --------
+    >>> from lancbio_ref import oracle
+    >>> vector = oracle.load("quadratic-001")
+    >>> vector.kind, vector.rigour, vector.inputs["A"].shape == (vector.n_y, vector.n_y)
+    ('system', 'E', True)
+    """
+    if str(id_or_path).endswith(".json"):
+        path = Path(id_or_path)
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise ArgumentError("vector", f"{path} ({error.strerror})", "a file that can be read") from None
+        vector = parse(text, path.name)
+        sums = manifest(version)
+        if f"{vector.id}.json" in sums and _digest(canonical(vector.raw)) != sums[f"{vector.id}.json"]:
+            raise ArgumentError(f"{path.name}: sums", f"another vector than {version}'s {vector.id}", "a new id")
+        return vector
+    return _packaged(str(id_or_path), version)
+
+
+def vectors(version: str = "v1") -> list[Vector]:
+    """All vectors of a version, in the order of their ids, each checked against the manifest.
+
+    Raises
+    ------
+    ArgumentError
+        A file that is missing or not what was published, named with the field.
+
+    Examples
+    --------
+    >>> from lancbio_ref import oracle
+    >>> len(oracle.vectors()) >= 150
+    True
+    """
+    return [_packaged(name.removesuffix(".json"), version) for name in sorted(manifest(version))]
+
+
+@lru_cache(maxsize=4)
+def manifest(version: str = "v1") -> dict[str, str]:
+    """File name → SHA-256 of the vectors of a version."""
+    lines = (folder(version) / MANIFEST).read_text().splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+
+
+def folder(version: str = "v1") -> Any:
+    """Where the files of a version are."""
+    if version not in VERSIONS:
+        raise ArgumentError("version", repr(version), "one of " + ", ".join(VERSIONS))
+    return resources.files(__package__) / "vectors" / version
+
+
+@lru_cache(maxsize=512)
+def _packaged(id: str, version: str) -> Vector:
+    name = f"{id}.json"
+    if name not in manifest(version):
+        raise ArgumentError(
+            "vector", repr(id), f"an id of {version} (lancbio-ref vectors list) or a path to a .json file"
+        )
+    try:
+        text = (folder(version) / name).read_bytes()
+    except OSError as error:
+        raise ArgumentError(name, error.strerror or "no file", f"the file that {MANIFEST} names") from None
+    digest = _digest(text)
+    if digest != manifest(version)[name]:
+        parse(text, name)  # names the field, if one was changed
+        raise ArgumentError(name, f"SHA-256 {digest}", f"{manifest(version)[name]}, as {MANIFEST} says")
+    return parse(text, name)
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError(f"a key that occurs twice among {', '.join(sorted(key for key, _ in pairs))}"[:200])
+    return result
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")

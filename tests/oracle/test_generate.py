@@ -1,0 +1,73 @@
+"""Regenerating gives the same bytes: some of every family here, all of them in the thorough profile."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lancbio_ref import oracle
+from lancbio_ref.errors import ArgumentError
+from lancbio_ref.oracle import generate
+from lancbio_ref.oracle.layout import canonical, field_sums
+from lancbio_ref.oracle.vector import manifest
+
+SAMPLE = [
+    "quadratic-001", "quadratic-016", "ridge-002", "ridge-007", "logistic-002", "data-cleaning-001",
+    "synthetic-002", "synthetic-011", "inexact-y-004", "strakos-002", "strakos-005", "clusters-003",
+    "repeated-006", "invariance-003", "invariance-006", "scalar-005", "zero-right-side-001",
+    "exact-start-002", "ill-conditioned-004", "ill-conditioned-007", "scale-001", "scale-006", "scale-010",
+    "indefinite-002", "indefinite-004", "indefinite-007", "singular-002", "nonsymmetric-002",
+    "lancbio-sequence-005", "lancbio-sequence-011", "lancbio-sequence-012", "lancbio-sequence-013",
+    "lancbio-sequence-014", "subbio-sequence-003", "subbio-sequence-005", "subbio-problem-002",
+    "step-amigo-cg-001", "step-amigo-gd-001", "step-soba-001", "step-stocbio-001", "step-bsa-001",
+    "step-ttsa-001", "step-stable-004", "step-f2sa-001", "step-hjfbio-004", "fault-003",
+]  # fmt: skip
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+
+
+@pytest.mark.parametrize("id", sorted(generate.recipes()) if THOROUGH else SAMPLE)
+def test_the_same_bytes(id):
+    assert hashlib.sha256(generate.regenerate(id)).hexdigest() == manifest()[f"{id}.json"]
+
+
+def test_no_hash_seed_enters():
+    program = (
+        "import sys; from lancbio_ref.oracle.generate import regenerate as r; sys.stdout.buffer.write(r('scalar-002'))"
+    )
+    for seed in ("1", "2"):
+        found = subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        )
+        assert found.stdout == canonical(oracle.load("scalar-002").raw)
+
+
+def test_an_unknown_id_is_refused():
+    with pytest.raises(ArgumentError):
+        generate.regenerate("no-such-001")
+
+
+def test_missing_flint_is_said(monkeypatch):
+    monkeypatch.setattr("lancbio_ref.oracle.exact.flint", None)
+    generate.recipes.cache_clear()
+    try:
+        with pytest.raises(ArgumentError, match="oracle"):
+            generate.recipes()
+    finally:
+        generate.recipes.cache_clear()
+
+
+def test_write_all_writes_files_and_a_manifest(tmp_path, capsys):
+    generate.write_all(tmp_path, ["scalar-001", "scalar-002"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.sha256", "scalar-001.json", "scalar-002.json"]
+    assert (tmp_path / "scalar-001.json").read_bytes() == canonical(oracle.load("scalar-001").raw)
+    lines = (tmp_path / "MANIFEST.sha256").read_text().splitlines()
+    assert lines[0] == f"{manifest()['scalar-001.json']}  scalar-001.json"
+    assert "scalar-002" in capsys.readouterr().out
+
+
+def test_sums_are_those_of_the_fields():
+    raw = oracle.load("lancbio-sequence-014").raw
+    assert field_sums(raw) == raw["sums"]
+    assert {"expected.rows[0]", "inputs.sequence", "admissible.rows", "why"} <= set(raw["sums"])

@@ -1,0 +1,128 @@
+"""Faults that are not in the catalogue: the vectors catch them all the same, and no wrong name is put on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lancbio_ref.oracle import reference
+from lancbio_ref.oracle.edits import Edit, edited
+from lancbio_ref.oracle.levels import make_case
+from lancbio_ref.oracle.suspects import suspects
+from tests.oracle.cases import at, excess, some, verdict
+
+RIGHT = {level: next(iter(reference.correct(level).values())) for level in ("solve", "hypergradient", "lanczos")}
+
+
+def solve_for_a_scaled_start(case):
+    """The start is rescaled to minimize the residual, and the scaling is forgotten."""
+    return {"v": RIGHT["solve"](case)["v"] - 0.5 * case["v0"]}
+
+
+def last_component_dropped(case):
+    v = RIGHT["solve"](case)["v"].copy()
+    v[-1] = 0.0 if v.size > 1 else 2 * v[-1]
+    return {"v": v}
+
+
+def solution_rounded_to_four_digits(case):
+    v = RIGHT["solve"](case)["v"]
+    return {"v": np.array([float(f"{t:.4g}") for t in v])}
+
+
+def diagonal_counted_twice(case):
+    A = case["A"] + np.diag(np.diag(case["A"]))
+    return RIGHT["solve"](case | {"A": A})
+
+
+def hypergradient_of_half_the_sum(case):
+    return {"h": 0.5 * (case["c"] + RIGHT["hypergradient"](case)["h"])}
+
+
+def entries_in_reverse(case):
+    return {"h": RIGHT["hypergradient"](case)["h"][::-1]}
+
+
+def absolute_values(case):
+    return {"h": np.abs(RIGHT["hypergradient"](case)["h"])}
+
+
+def beta_halved(case):
+    answer = RIGHT["lanczos"](case)
+    return answer | {"beta": 0.5 * answer["beta"]}
+
+
+def sign_of_every_second_vector(case):
+    answer = RIGHT["lanczos"](case)
+    Q = answer["Q"].copy()
+    Q[:, 1::2] *= -1
+    return answer | {"Q": Q}
+
+
+def alpha_of_the_vector_before(case):
+    answer = RIGHT["lanczos"](case)
+    return answer | {"alpha": np.roll(answer["alpha"], 1)}
+
+
+HELD_OUT = [
+    ("solve", solve_for_a_scaled_start),
+    ("solve", last_component_dropped),
+    ("solve", solution_rounded_to_four_digits),
+    ("solve", diagonal_counted_twice),
+    ("hypergradient", hypergradient_of_half_the_sum),
+    ("hypergradient", entries_in_reverse),
+    ("hypergradient", absolute_values),
+    ("lanczos", beta_halved),
+    ("lanczos", sign_of_every_second_vector),
+    ("lanczos", alpha_of_the_vector_before),
+]
+
+
+@pytest.mark.parametrize("level, function", HELD_OUT, ids=lambda value: getattr(value, "__name__", value))
+def test_a_fault_that_nobody_knows_is_caught(level, function):
+    vectors = [v for v in at(level) if v.result == "valid"]
+    caught = [excess(verdict(v, level, function(make_case(v, level)))) for v in vectors]
+    assert max(caught) > 100 and np.count_nonzero(caught) > len(vectors) / 3
+
+
+@pytest.mark.parametrize("level, function", HELD_OUT, ids=lambda value: getattr(value, "__name__", value))
+def test_no_wrong_name_is_put_on_it(level, function):
+    vectors = [v for v in some(level) if v.result == "valid"]
+    found = suspects(level, {v.id: function(make_case(v, level)) for v in vectors}, vectors)
+    assert all(suspect.matches < suspect.of / 2 for suspect in found), [str(suspect) for suspect in found]
+
+
+# -- of the dynamic methods: edits of the textbook that the catalogue does not have ----------------
+
+EDITS = {
+    "the old x is used in the inner steps": Edit(
+        "trace",
+        'y = y - options.get("step_y", 0.0) * problem.g_y(x, y)',
+        'y = y - options.get("step_y", 0.0) * problem.g_y(0.9 * x, y)',
+    ),
+    "Δv is halved": Edit("trace", "v = v_bar + dv  # v_k", "v = v_bar + 0.5 * dv  # v_k"),
+    "ω is not freed of α q": Edit("trace", "omega = u - alpha * q  # ω", "omega = u  # ω"),
+    "the projected matrix is not symmetrized": Edit(
+        "trace",
+        "v = S @ np.linalg.solve(S.T @ A @ S, S.T @ b)",
+        "v = S @ np.linalg.solve(np.triu(S.T @ A @ S), S.T @ b)",
+    ),
+    "SOBA uses the step of x for y": Edit(
+        "baselines", 'y = y - options["step_y"] * direction_y', 'y = y - options["step_x"] * direction_y'
+    ),
+    "F2SA adds the penalty before it is used": Edit(
+        "baselines",
+        '    for k in range(1, iterations + 1):\n        alpha = options["step_y"] / (k + 1) ** options.get("decay_y",'
+        " 0.0)",
+        '    for k in range(1, iterations + 1):\n        sigma = 1.5 * sigma\n        alpha = options["step_y"] / (k +'
+        ' 1) ** options.get("decay_y", 0.0)',
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_a_dynamic_fault_that_nobody_knows_is_caught(edit):
+    modules = edited("held out", (edit,))["candidates"]
+    run = modules.CORRECT["trace"]["dense"]
+    found = [excess(verdict(v, "trace", modules.answer(run, make_case(v, "trace")))) for v in at("trace")]
+    assert max(found) > 100

@@ -1,0 +1,278 @@
+"""A file that is not what was published is refused, and the field named."""
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lancbio_ref import oracle
+from lancbio_ref.errors import ArgumentError
+from lancbio_ref.oracle import vector as module
+from lancbio_ref.oracle.layout import canonical, field_sums
+from lancbio_ref.oracle.vector import MANIFEST
+from tests.oracle.documents import leaves, raw_copy, write_document
+
+SAMPLES = [
+    "quadratic-001",
+    "ridge-001",
+    "singular-001",
+    "lancbio-sequence-014",
+    "step-bsa-001",
+    "scalar-001",
+]
+
+
+def refused(path) -> ArgumentError:
+    with pytest.raises(ArgumentError) as raised:
+        oracle.load(path)
+    return raised.value
+
+
+@pytest.mark.parametrize("id", SAMPLES)
+def test_a_copy_loads(id, tmp_path):
+    vector = oracle.load(write_document(tmp_path, raw_copy(id)))
+    assert vector.id == id and vector.raw == oracle.load(id).raw
+
+
+def test_another_layout_of_the_same_content_loads(tmp_path):
+    path = tmp_path / "pretty.json"
+    path.write_text(json.dumps(raw_copy("quadratic-001"), indent=4))
+    assert oracle.load(path).id == "quadratic-001"
+
+
+def changed(value):
+    """Another value of the same kind, such that only its sum can tell."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * 1.5
+    if value is None:
+        return "something"
+    if isinstance(value, str):
+        return value[:-1] + ("1" if value[-1:] != "1" else "2")
+    return [1] if isinstance(value, list) else {"more": 1}
+
+
+def summed(path):
+    """The field with a sum of its own that a leaf belongs to."""
+    parts = path.split(".")
+    if parts[0] not in ("inputs", "expected", "admissible"):
+        return parts[0].split("[")[0]
+    second = parts[1] if parts[1].startswith("rows") and parts[0] == "expected" else parts[1].split("[")[0]
+    return f"{parts[0]}.{second}"
+
+
+@pytest.mark.parametrize("id", SAMPLES)
+@given(st.data())
+def test_any_changed_leaf_is_refused_with_file_and_field(tmp_path_factory, id, data):
+    raw = raw_copy(id)
+    places = list(leaves(raw))
+    path, container, key = data.draw(st.sampled_from(places))
+    container[key] = changed(container[key])
+    error = refused(write_document(tmp_path_factory.mktemp("v"), raw))
+    file, _, field = error.argument.partition(": ")
+    assert file == "changed.json"
+    if not path.startswith("sums"):  # then it is the other side that seems changed
+        assert field.startswith(summed(path)), (path, field)
+
+
+@pytest.mark.parametrize("id", SAMPLES)
+@given(st.data())
+def test_a_field_that_is_missing_or_added_is_named(tmp_path_factory, id, data):
+    raw = raw_copy(id)
+    containers = [
+        ("", raw),
+        *[(key, raw[key]) for key in ("inputs", "expected", "admissible", "sizes", "mu", "generator")],
+    ]
+    path, container = data.draw(st.sampled_from(containers))
+    if data.draw(st.booleans()):
+        key = data.draw(st.sampled_from(sorted(container)))
+        del container[key]
+    else:
+        key = "surplus"
+        container[key] = 1
+    error = refused(write_document(tmp_path_factory.mktemp("v"), raw))
+    assert error.argument == f"changed.json: {path + '.' if path else ''}{key}"
+
+
+def test_a_vector_with_new_sums_under_an_old_id_is_refused(tmp_path):
+    raw = raw_copy("quadratic-001")
+    raw["why"] = "It was changed."
+    error = refused(write_document(tmp_path, raw, sums=True))
+    assert error.argument == "changed.json: sums" and "quadratic-001" in error.found
+
+
+def test_a_vector_of_ones_own_loads(tmp_path):
+    raw = raw_copy("quadratic-001")
+    raw["id"], raw["family"] = "mine-001", "mine"
+    vector = oracle.load(write_document(tmp_path, raw, sums=True))
+    assert vector.id == "mine-001"
+
+
+def edit(raw, field, value):
+    *path, last = field
+    for key in path:
+        raw = raw[key]
+    raw[last] = value
+
+
+@pytest.mark.parametrize(
+    "field, value, named",
+    [
+        (("format",), "another", "format"),
+        (("version",), "2", "version"),
+        (("kind",), "matrix", "kind"),
+        (("levels",), ["trace"], "levels[0]"),
+        (("levels",), [], "levels"),
+        (("levels",), ["solve", "solve"], "levels"),
+        (("result",), "maybe", "result"),
+        (("rigour",), "B", "rigour"),
+        (("routes",), ["arb"], "routes"),
+        (("id",), "Quadratic 1", "id"),
+        (("id",), "ridge-001", "id"),
+        (("sizes", "n_y"), 4, "inputs.A.shape"),
+        (("sizes", "n_x"), 0, "sizes.n_x"),
+        (("mu", "value", "hex"), "0x1p+0", "mu.value.dec"),
+        (("inputs", "A", "hex", 1), "0x1.9p-1", "inputs.A.dec[1]"),
+        (("inputs", "A", "hex", 1), "0.39", "inputs.A.hex[1]"),
+        (("inputs", "A", "dec", 2), "7", "inputs.A.dec[2]"),
+        (("inputs", "b", "shape"), [2], "inputs.b.shape"),
+        (("inputs", "J", "dec"), ["1.0"], "inputs.J.dec"),
+        (("inputs", "k"), 2.5, "inputs.k"),
+        (("inputs", "k"), True, "inputs.k"),
+        (("inputs", "q1"), None, "inputs.q1"),
+        (("problem", "data", "rho", "dec"), "0.3", "problem.data.rho.dec"),
+        (("problem", "x"), None, "problem.x"),
+        (("expected", "v", "float64", 0), "0x1.8p+1", "expected.v.float64[0]"),
+        (("expected", "v", "mid", 0), "3", "expected.v.float64[0]"),
+        (("expected", "v", "mid", 0), "three", "expected.v.mid[0]"),
+        (("expected", "v", "rad", 0), "-1e-30", "expected.v.rad[0]"),
+        (("expected", "h"), None, "expected.h"),
+        (("expected", "breakdown"), 2, "expected.alpha.shape"),
+        (("admissible", "solve"), "small", "admissible.solve"),
+        (("admissible", "solve"), -1.0, "admissible.solve"),
+        (("admissible", "lanczos"), [], "admissible.lanczos"),
+        (("equations",), [""], "equations[0]"),
+    ],
+)
+def test_what_is_malformed_is_named_even_with_fitting_sums(tmp_path, field, value, named):
+    raw = raw_copy("quadratic-001")
+    edit(raw, field, value)
+    assert refused(write_document(tmp_path, raw, sums=True)).argument == f"changed.json: {named}"
+
+
+@pytest.mark.parametrize(
+    "field, value, named",
+    [
+        (("inputs", "method"), "adam", "inputs.method"),
+        (("inputs", "iterations"), 4, "inputs.sequence.A"),
+        (("inputs", "sequence"), None, "inputs.sequence"),
+        (("inputs", "sequence", "A", 1, "shape"), [4], "inputs.sequence.A[1].shape"),
+        (("inputs", "options"), 3, "inputs.options"),
+        (("expected", "rows", 2, "k"), 7, "expected.rows[2].k"),
+        (("expected", "rows", 1, "speed"), 1, "expected.rows[1].speed"),
+        (("expected", "rows", 1, "singular"), 1, "expected.rows[1].singular"),
+        (("expected", "rows", 0, "alpha", "shape"), [2], "expected.rows[0].alpha.mid"),
+        (("admissible", "rows"), [1e-12], "admissible.rows"),
+    ],
+)
+def test_a_malformed_trace_is_named_even_with_fitting_sums(tmp_path, field, value, named):
+    raw = raw_copy("lancbio-sequence-014")
+    edit(raw, field, value)
+    assert refused(write_document(tmp_path, raw, sums=True)).argument == f"changed.json: {named}"
+
+
+@pytest.mark.parametrize("place", [("col", 0, 3), ("row", 5, 48), ("row", 5, -1), ("symmetric", False)])
+def test_a_malformed_sparse_matrix_is_named(tmp_path, place):
+    raw = raw_copy("bcsstk01-002")
+    edit(raw, ("inputs", "A", *place[:-1]), place[-1])
+    assert refused(write_document(tmp_path, raw, sums=True)).argument.startswith("changed.json: inputs.A.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"null",
+        b'{"format": "lancbio-vector", "format": "x"}',
+        b'{"c": NaN}',
+        b"\xff\xfe",
+        b"[" * 100000,
+    ],
+)
+def test_what_is_no_vector_is_refused_with_the_file(tmp_path, text):
+    path = tmp_path / "junk.json"
+    path.write_bytes(text)
+    assert refused(path).argument.startswith("junk.json")
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "half.json"
+    text = canonical(raw_copy("quadratic-001"))
+    path.write_bytes(text[: len(text) // 2])
+    assert refused(path).argument == "half.json"
+
+
+def test_missing_files_and_unknown_ids():
+    assert "no-such.json" in refused("no-such.json").found
+    assert refused("no-such-vector").argument == "vector"
+    with pytest.raises(ArgumentError):
+        oracle.load("quadratic-001", version="v9")
+
+
+@pytest.fixture
+def package_copy(tmp_path, monkeypatch):
+    """A copy of some of the package's vectors, which `oracle` takes for the package's."""
+    names = ["quadratic-001.json", "scalar-001.json"]
+    for name in names:
+        (tmp_path / name).write_bytes((module.folder() / name).read_bytes())
+    lines = [f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (tmp_path / MANIFEST).write_text("".join(lines))
+    monkeypatch.setattr(module, "folder", lambda version="v1": tmp_path)
+    module.manifest.cache_clear()
+    module._packaged.cache_clear()
+    yield tmp_path
+    module.manifest.cache_clear()
+    module._packaged.cache_clear()
+
+
+def test_every_changed_byte_of_a_packaged_file_is_refused(package_copy):
+    path = package_copy / "scalar-001.json"
+    original = path.read_bytes()
+    for place in range(0, len(original), 61):
+        path.write_bytes(original[:place] + bytes([original[place] ^ 1]) + original[place + 1 :])
+        module._packaged.cache_clear()
+        with pytest.raises(ArgumentError) as raised:
+            oracle.vectors()
+        assert raised.value.argument.startswith("scalar-001.json")
+    path.write_bytes(original)
+    assert [vector.id for vector in oracle.vectors()] == ["quadratic-001", "scalar-001"]
+
+
+def test_a_packaged_field_is_named(package_copy):
+    raw = raw_copy("scalar-001")
+    raw["expected"]["v"]["rad"][0] = "1e-20"
+    (package_copy / "scalar-001.json").write_bytes(canonical(raw))
+    module._packaged.cache_clear()
+    with pytest.raises(ArgumentError) as raised:
+        oracle.load("scalar-001")
+    assert raised.value.argument == "scalar-001.json: expected.v"
+    raw["sums"] = field_sums(raw)
+    (package_copy / "scalar-001.json").write_bytes(canonical(raw))
+    with pytest.raises(ArgumentError) as raised:
+        oracle.load("scalar-001")
+    assert raised.value.argument == "scalar-001.json" and MANIFEST in raised.value.expected
+
+
+def test_a_packaged_file_that_is_gone_is_named(package_copy):
+    (package_copy / "quadratic-001.json").unlink()
+    with pytest.raises(ArgumentError) as raised:
+        oracle.vectors()
+    assert raised.value.argument == "quadratic-001.json"
