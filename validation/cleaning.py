@@ -50,12 +50,12 @@ def missing_data() -> str:
 
 
 def measure(full: bool) -> dict[str, Any]:
-    """K = 180 deterministic, 480 stochastic; 3000 with ``--full``. Seed 1. Digits: all methods, K = 60 (300)."""
+    """K = 150 deterministic, 480 stochastic; 3000 with ``--full``. Seed 1. Digits: all methods, K = 60 (300)."""
     make = make_instance if full else pooled_instance
     found: dict[str, Any] = dict(pixels=28 if full else 14, parts={}, references={}, maxiter={}, digits={})
     for part, given in PARTS.items():
         stochastic = "batch_size" in given
-        maxiter = 3000 if full else 480 if stochastic else 180
+        maxiter = 3000 if full else 480 if stochastic else 150
         halve = maxiter // 6 if stochastic else None  # the paper: 500 of 3000
         found["maxiter"][part] = maxiter
         for name in SETS:

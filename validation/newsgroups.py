@@ -23,8 +23,8 @@ def missing_data() -> str:
 
 
 def measure(full: bool) -> dict[str, Any]:
-    """5657/5657/7532 posts; search of 6 × 8 iterations, then K = 40 (6 × 60 and 500 with ``--full``)."""
-    short, long = (60, 500) if full else (8, 40)
+    """5657/5657/7532 posts; search of 6 × 6 iterations, then K = 30 (6 × 60 and 500 with ``--full``)."""
+    short, long = (60, 500) if full else (6, 30)
     grid = [(x, y) for x in STEPS_X for y in STEPS_Y]
     tasks = [task(method, x, y, short, short) for method in METHODS for x, y in grid]
     tried = in_parallel(run, tasks, "search")
