@@ -1,7 +1,7 @@
 """φ(x) = f(x, y*(x)) and ∇φ(x) as one callable, for any optimizer that takes a function and its gradient.
 
 At each x the lower level is solved to ‖∇_y g(x, y)‖ ≤ τ (Newton–Krylov) and A v = b to ‖b − A v‖ ≤ δ (Lanczos), both
-started from the last y and v, and
+started from the last y and v, and both scaled where the rows of A differ much in size (:func:`scaled_solve`),
 
     ∇φ(x) ≈ h = c − J v                                       first order in y − y*: lower_level_bound + error_bound
     φ(x)  ≈ f(x, y) − vᵀ∇_y g(x, y)                           second order in y − y*
@@ -25,6 +25,7 @@ taken from the last evaluation; what the bounds then say is what counts, and the
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +35,8 @@ import numpy as np
 from .arguments import as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError, EvaluationError, LancbioError
 from .hypergradient import HyperGradient
-from .inverse import LowerSolution, lower_solution
+from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
+from .inverse.lower_level import row_sizes, scaled_solve
 from .rounding import norm2, unit_roundoff
 from .status import CertificateStatus, SolveStatus
 
@@ -43,6 +45,13 @@ FALL = (
     0.2  # how much smaller than the last one a gradient is expected to be; where it falls more, a second round is due
 )
 REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)
+REMEDIES = {  # in the words of HyperObjective's own arguments
+    SolveStatus.FLOOR: "as accurate as this floating-point type allows at this x; raise accuracy, or keep x where A is "
+    "better conditioned",
+    SolveStatus.NOT_CONVERGED: "raise maxiter, newton_maxiter or accuracy; strict=False returns what was reached",
+    SolveStatus.INDEFINITE: "keep x where the lower level is strongly convex, or add regularization to it",
+    SolveStatus.MU_REFUTED: "give the problem's LowerLevel a smaller mu, or none",
+}
 
 
 @dataclass(frozen=True)
@@ -258,7 +267,7 @@ class HyperObjective:
         tolerance = max(self.accuracy, self.relative * expected)
         asked_y = asked_v = largest = math.inf
         before = self.n_hvp, self.n_grad
-        while True:
+        for attempt in itertools.count():  # after the second, each has halved a finite number
             asked_y = min(_share(tolerance, self._gain_y), asked_y)
             asked_v = min(_share(tolerance, self._gain_v), asked_v)
             lower = self._solve_lower(x, y, asked_y)
@@ -266,11 +275,12 @@ class HyperObjective:
             self._gain_y, self._gain_v = _gains(point, found)
             tolerance = max(self.accuracy, self.relative * norm2(found.value))
             level, system = found.lower_level_bound, found.error_bound
-            if level == math.inf:  # no bound: what it would be about, had it constants of 1
+            known_y, known_v = _known(point, found)
+            if not known_y:  # no bound: what it would be about, had it constants of 1
                 level = self._gain_y * lower.grad_norm
-            if system == math.inf:
+            if not known_v:
                 system = self._gain_v * found.residual_norm
-            fits, falls = level + system <= tolerance, level + system <= largest / 2
+            fits, falls = level + system <= tolerance, attempt == 0 or level + system < largest / 2
             if fits or not (falls and lower.status.success and found.success):
                 break
             largest, y, v = level + system, lower.y, found.v
@@ -282,7 +292,7 @@ class HyperObjective:
         for what, report in (("lower level", lower), ("linear system A v = b", found)):
             if not fits and not report.status.success:  # rounding is not to blame
                 if self.strict:
-                    raise EvaluationError(what, report)
+                    raise _failure(what, report)
                 status = report.status
         value, value_bound = self._value(x, lower.y, gradient, point, found)
         certificate = min(found.certificate.error, found.certificate.lower_level)
@@ -294,7 +304,7 @@ class HyperObjective:
             (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50),
             certificate,
             status,
-            _message(status, tolerance, lower, found),
+            _message(status, tolerance, point, lower, found),
             lower,
             found,
             self.n_hvp - before[0],
@@ -305,7 +315,7 @@ class HyperObjective:
         lower = lower_solution(self.problem, x, y, tol=tol, maxiter=self.newton_maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + lower.n_hvp, self.n_grad + lower.n_grad
         if lower.status in REFUTED:
-            raise EvaluationError("lower level", lower)
+            raise _failure("lower level", lower)
         return lower
 
     def _solve_linear(
@@ -317,10 +327,11 @@ class HyperObjective:
             point.lipschitz, point.y_norm = getattr(self.problem, "lipschitz", None), norm2(y)
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
         size = norm2(point.b)
-        found = point.hypergradient(v0=v, rtol=tol / max(size, tol) if tol else 0.0, maxiter=self.maxiter)
+        rtol = tol / max(size, tol) if tol else 0.0
+        found = point.hypergradient(inverse=_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1
         if found.status in REFUTED:
-            raise EvaluationError("linear system A v = b", found)
+            raise _failure("linear system A v = b", found)
         return point, gradient, found
 
     def _value(
@@ -335,15 +346,36 @@ class HyperObjective:
         u = (y.size + 10) * unit_roundoff(y.dtype)
         rounding = u * (norm_A * norm2(y) + norm2(gradient))  # of ∇_y g
         distance = (norm2(gradient) + rounding) / mu  # ρ_y
-        bound = 0.5 * distance**2 * (constants.fy + constants.gyy * norm2(v))
+        bound = 0.5 * distance * distance * (constants.fy + constants.gyy * norm2(v))  # inf, where ** 2 would raise
         bound += found.certificate.residual.value * distance
         bound += u * (abs(f) + norm2(v) * norm2(gradient)) + norm2(v) * rounding
-        return f - correction, bound
+        return f - correction, bound if bound >= 0 else math.inf  # inf · 0: nothing is known
+
+
+def _inverse(point: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+    """A strategy: Lanczos, of the scaled system where the rows of A differ much in size and no M takes care of that."""
+    if point.M is not None or row_sizes(point.A) is None:
+        return LanczosInverse()(point, v0, rtol=rtol, maxiter=maxiter)
+    report = scaled_solve(point.A, point.b, v0, tolerance=rtol * norm2(point.b), maxiter=maxiter)
+    return InverseReport(report.x, report.status, report.residual, direction=report.direction)
+
+
+def _failure(what: str, report: LowerSolution | HyperGradient) -> EvaluationError:
+    """The exception, with a note of what can be done here: the status's own remedy speaks to callers of the solves."""
+    error = EvaluationError(what, report)
+    error.add_note(f"HyperObjective: {REMEDIES[report.status]}")
+    return error
 
 
 def _share(tolerance: float, gain: float) -> float:
     """What to ask of a norm whose `gain`-fold may be a share of the tolerance."""
     return min(SHARE * tolerance / gain, 1e300) if gain > 0 else tolerance
+
+
+def _known(point: Any, found: HyperGradient) -> tuple[bool, bool]:
+    """Whether all is there that the bounds of lower level and linear system need; if so, inf is an overflow."""
+    known_v = found.certificate.mu.value > 0 and found.certificate.cross_norm.value < math.inf
+    return known_v and point.lipschitz is not None, known_v
 
 
 def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
@@ -356,16 +388,17 @@ def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
     return (fx + gxy * size + (fy + gyy * size) * norm_J / mu) / mu, norm_J / mu
 
 
-def _message(status: SolveStatus, tolerance: float, lower: LowerSolution, found: HyperGradient) -> str:
+def _message(status: SolveStatus, tolerance: float, point: Any, lower: LowerSolution, found: HyperGradient) -> str:
+    known_y, known_v = _known(point, found)
     level = f"the lower level at most {found.lower_level_bound:.3g} ({found.certificate.lower_level})"
     if found.lower_level_bound == math.inf:
-        level = (
-            f"of the lower level only ||grad_y g|| = {lower.grad_norm:.3g} is known: no mu or no Lipschitz constants"
-        )
+        why = "its bound overflows" if known_y else "no mu or no Lipschitz constants"
+        level = f"of the lower level only ||grad_y g|| = {lower.grad_norm:.3g} is known: {why}"
     system = f"the linear system contributes at most {found.error_bound:.3g} ({found.certificate.error})"
     if found.error_bound == math.inf:
-        system = f"of the linear system only ||b - A v|| = {found.residual_norm:.3g} is known: no mu or no ||J||"
+        why = "its bound overflows" if known_v else "no mu or no ||J||"
+        system = f"of the linear system only ||b - A v|| = {found.residual_norm:.3g} is known: {why}"
     verdict = "guaranteed" if math.inf not in (found.lower_level_bound, found.error_bound) else "not guaranteed"
     if status != SolveStatus.CONVERGED:
-        verdict = f"not reached ({status}: {status.remedy})"
+        verdict = f"not reached ({status}: {REMEDIES[status]})"
     return f"error of grad phi <= {tolerance:.3g} {verdict}: {system}, {level}"

@@ -5,7 +5,7 @@ import pickle
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize, root
 
@@ -109,6 +109,23 @@ def test_ridge_reaches_its_closed_form_optimum(seed, constants, optimizer, relat
     assert F.last.guaranteed == (constants is not bare) and F.n_missed == 0
 
 
+@pytest.mark.parametrize("seed", [0, 3, 14, 19])
+def test_penalties_that_go_to_infinity(seed):
+    """Useless features want exp(x_j) = ∞, useful ones 0: A is badly scaled without end, and no harm comes of it."""
+    F = HyperObjective(problems.random_ridge(40, 40, 20, rng=seed))
+    for options in ({}, dict(gtol=1e-8, ftol=0.0)):
+        errors = []
+
+        def objective(x, errors=errors):
+            value, gradient = F(x)
+            assert F.last.guaranteed or F.last.status == SolveStatus.FLOOR
+            errors.append(np.linalg.norm(gradient - F.problem.hypergradient(x)) - F.last.tolerance)
+            return value, gradient
+
+        found = minimize(objective, np.zeros(20), jac=True, method="L-BFGS-B", options=options)
+        assert found.success and max(errors) <= 0
+
+
 @pytest.mark.parametrize("seed", INTERIOR_SEEDS)
 def test_random_ridge_reaches_its_closed_form_optimum(seed):
     """Where φ* is large, values of φ are flat to rounding at 1e-8 from the optimum; the gradient goes on to tell."""
@@ -150,6 +167,24 @@ def test_data_cleaning_is_guaranteed_all_the_way():
     assert np.linalg.norm(F.gradient(x) - reference[1]) <= F.last.gradient_bound + 1e-11
 
 
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_weights_of_features_that_three_classes_share(seed):
+    """The weights of what separates the classes go to 0, and A grows singular along what softmax ignores."""
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((3, 5))
+    labels, labels_val = rng.integers(0, 3, 40), rng.integers(0, 3, 30)
+    X, X_val = (centers[k] + 0.7 * rng.standard_normal((len(k), 5)) for k in (labels, labels_val))
+    F = HyperObjective(problems.logistic(X, labels, X_val, labels_val, weights="feature"))
+
+    def objective(x):
+        found = F(x)
+        assert F.last.guaranteed or F.last.status == SolveStatus.FLOOR
+        return found
+
+    found = minimize(objective, np.zeros(5), jac=True, method="L-BFGS-B", options=dict(gtol=1e-8, ftol=0.0))
+    assert found.success
+
+
 def test_synthetic_descends_and_promises_the_linear_system_only():
     problem = problems.synthetic(12, 50.0, rng=1)
     x0, y0, _ = problem.initial_point(2)
@@ -180,25 +215,31 @@ def test_bounds_hold_and_meet_the_tolerance(seed, log_accuracy, log_condition):
 
 
 @given(seed=st.integers(0, 2**16), log_accuracy=st.floats(-10, -1))
+@example(seed=2058, log_accuracy=-10.0)
 @settings(max_examples=40)
 def test_constants_that_hold_at_one_x_are_enough(seed, log_accuracy):
     problem = problems.random_ridge(9, 8, 5, noise=0.5, rng=seed)
     x = np.random.default_rng(seed).standard_normal(5)
     F = HyperObjective(problem, accuracy=10**log_accuracy, relative=0.0)
     value, gradient = F(x)
-    assert F.last.guaranteed and F.last.tolerance == F.accuracy
+    assert F.last.tolerance == F.accuracy and F.last.gradient_bound <= max(F.accuracy, 1e-6)
+    assert F.last.guaranteed == (F.last.status == SolveStatus.CONVERGED)
+    assert F.last.guaranteed or (F.last.status == SolveStatus.FLOOR and log_accuracy < -6)  # where mu is small
     assert np.linalg.norm(gradient - problem.hypergradient(x)) <= F.last.gradient_bound + 1e-13
     assert abs(value - problem.value(x, problem.solution(x))) <= F.last.value_bound + 1e-14
 
 
-def test_the_value_is_of_second_order_in_what_y_lacks():
+@pytest.mark.parametrize("constants", [True, False], ids=["bounded", "bare"])
+def test_the_value_is_of_second_order_in_what_y_lacks(constants):
     problem, x = problems.quadratic(4, 30, condition=1e3, rng=0), np.ones(4)
+    if not constants:  # the correction needs none
+        problem.lipschitz = None
     F = HyperObjective(problem, accuracy=1e-2, relative=0.0)
     value, phi = F.value(x), problem.value(x, problem.solution(x))
     plain = problem.value(x, F.last.y)
     assert abs(value - phi) <= F.last.value_bound
     assert abs(value - phi) < 0.01 * abs(plain - phi)
-    assert F.last.value_bound < 1e-3
+    assert (F.last.value_bound < 1e-3) == constants
 
 
 def test_value_and_gradient_fit():
@@ -367,6 +408,51 @@ def test_an_impossible_point_does_not_spoil_the_next(constants):
     gradient = F.gradient(np.ones(6))
     assert F.last.status == SolveStatus.CONVERGED and F.n_missed == 1
     assert np.linalg.norm(gradient - problem.hypergradient(np.ones(6))) < 1e-8
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize(
+    "x",
+    [[-400, 0, 0], [-500, 0, 0], [-400, 30, 0], [-400, -400, -400], [-700, 700, 0], [600, -300, -600], [300, -300, 0]],
+)
+def test_bounds_that_overflow_end_the_evaluation(x, strict):
+    """exp(−400)⁻² is inf: no bound, FLOOR said, and a gradient that is right all the same."""
+    F = HyperObjective(problems.random_ridge(6, 6, 3, rng=0), strict=strict)
+    value, gradient = F(np.array(x, dtype=float))
+    assert F.last.status == SolveStatus.FLOOR and not F.last.guaranteed and F.last.gradient_bound == np.inf
+    assert "its bound overflows" in F.last.message and F.last.value_bound == np.inf
+    assert np.abs(gradient - F.problem.hypergradient(np.array(x, dtype=float))).max() < 1e-15
+    assert F.n_hvp < 500 and value > 0
+
+
+@pytest.mark.parametrize("mu, fy", [(1e-140, 1.0), (1e-200, 0.0)])
+def test_a_bound_that_overflows_is_none_where_the_lower_gradient_is_zero(mu, fy):
+    """y = x = 1 and b = 0, to the bit; with this μ all that is known of y is inf, and inf · 0 is no better."""
+    problem = scalar(lambda x, y: y - x, lambda y: 1.0, mu=mu, cross_norm=1.0, smoothness=1.0)
+    problem.lipschitz = LipschitzConstants(fx=0.0, fy=fy, gxy=1.0, gyy=0.0)
+    F = HyperObjective(problem)
+    F([1.0])
+    assert F.last.lower.grad_norm == 0 and F.last.status == SolveStatus.FLOOR
+    assert F.last.gradient_bound == np.inf and F.last.value_bound > 1e60
+
+
+@pytest.mark.parametrize(
+    "F, words",
+    [
+        (HyperObjective(sinh_problem(), newton_maxiter=2), ("newton_maxiter", "accuracy", "strict=False")),
+        (HyperObjective(scalar(lambda x, y: -y, lambda y: -1.0)), ("strongly convex",)),
+        (
+            HyperObjective(scalar(lambda x, y: y - x, lambda y: 1.0, mu=5.0, cross_norm=1.0)),
+            ("LowerLevel", "smaller mu"),
+        ),
+    ],
+    ids=["not-converged", "indefinite", "mu-refuted"],
+)
+def test_what_to_do_is_said_in_the_objectives_own_words(F, words):
+    with pytest.raises(EvaluationError) as caught:
+        F([20.0])
+    note = " ".join(caught.value.__notes__)
+    assert all(word in note for word in words) and "rtol" not in note and "certify" not in note
 
 
 def test_what_is_not_strict_returns_what_it_reached():

@@ -35,17 +35,22 @@ def cg_coefficients(alpha: np.ndarray, beta: np.ndarray, start_norm: float) -> t
     Returns
     -------
     gamma : ndarray, shape (k,)
-        Negative entries mean that T is not positive definite.
+        Negative entries mean that T is not positive definite; inf from where a leading block of it is singular, and
+        where a number overflows.
     squares : ndarray, shape (k + 1,)
+        inf likewise.
     """
     k = alpha.size
-    gamma, squares = np.empty(k), np.empty(k + 1)
-    squares[0], pivot = start_norm**2, math.inf
-    for j in range(k):
-        pivot = alpha[j] - (beta[j - 1] ** 2 / pivot if j else 0.0)  # d_{j+1} = α_{j+1} − β_{j+1}²/d_j
-        gamma[j] = 1 / pivot
-        squares[j + 1] = squares[j] * (beta[j] * gamma[j]) ** 2  # ‖r_{j+1}‖ = ‖r_j‖ β_{j+2}/d_{j+1}
-    return gamma, squares
+    gamma, squares = np.full(k, math.inf), np.full(k + 1, math.inf)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares[0], pivot = np.square(start_norm), math.inf
+        for j in range(k):
+            pivot = alpha[j] - (beta[j - 1] ** 2 / pivot if j else 0.0)  # d_{j+1} = α_{j+1} − β_{j+1}²/d_j
+            if pivot == 0:
+                break
+            gamma[j] = 1 / pivot
+            squares[j + 1] = squares[j] * (beta[j] * gamma[j]) ** 2  # ‖r_{j+1}‖ = ‖r_j‖ β_{j+2}/d_{j+1}
+    return np.where(np.isnan(gamma), math.inf, gamma), np.where(np.isnan(squares), math.inf, squares)
 
 
 def gauss_lower(alpha: np.ndarray, beta: np.ndarray, start_norm: float, delay: int = 4) -> np.ndarray:
@@ -60,7 +65,8 @@ def gauss_lower(alpha: np.ndarray, beta: np.ndarray, start_norm: float, delay: i
     array([1.224745])
     """
     gamma, squares = cg_coefficients(alpha, beta, start_norm)
-    terms = gamma * squares[:-1]
+    known = np.isfinite(gamma) & np.isfinite(squares[:-1])
+    terms = np.where(known, gamma, 0.0) * np.where(known, squares[:-1], 0.0)  # 0 where nothing is known
     if terms.size < delay:
         return np.zeros(0)
     sums = np.convolve(terms, np.ones(delay), "valid")
@@ -85,7 +91,7 @@ def gauss_radau_upper(alpha: np.ndarray, beta: np.ndarray, start_norm: float, mu
     upper[0] = math.sqrt(radau * squares[0])
     for k in range(gamma.size):
         gap = radau - gamma[k]
-        if not gap > 0:
+        if not (gap > 0 and math.isfinite(squares[k + 1])):
             if squares[k + 1] == 0:
                 upper[k + 1] = 0.0
             break
