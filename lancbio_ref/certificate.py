@@ -154,7 +154,7 @@ def lower_level_bound(
         return Bound(math.inf, NONE)
     modulus = mu.value
     if pointwise and gyy > 0:
-        discriminant = mu.value**2 - 2 * gyy * gradient_norm
+        discriminant = mu.value * mu.value - 2 * gyy * gradient_norm
         if discriminant < 0:
             return Bound(math.inf, NONE)
         # (μ_0 − √D)/L = 2‖∇_y g‖/(μ_0 + √D), without cancellation

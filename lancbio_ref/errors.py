@@ -72,12 +72,15 @@ class EvaluationError(LancbioError, ArithmeticError):
     report : LowerSolution or HyperGradient
         All that the failed solve found; with INDEFINITE and MU_REFUTED, its ``direction`` is the verified one.
     status : SolveStatus
-        The report's; ``status.remedy`` says what to do.
+        The report's.
+    remedy : str
+        What to do, in the words of the caller's own arguments; by default the status's.
     """
 
-    def __init__(self, what: str, report: Any) -> None:
+    def __init__(self, what: str, report: Any, remedy: str | None = None) -> None:
         self.what, self.report, self.status = what, report, report.status
-        super().__init__(f"{what}: {report.status.name}; {report.status.remedy}\n{report}")
+        self.remedy = report.status.remedy if remedy is None else remedy
+        super().__init__(f"{what}: {report.status.name}; {self.remedy}\n{report}")
 
     def __reduce__(self):
-        return type(self), (self.what, self.report), self.__dict__
+        return type(self), (self.what, self.report, self.remedy), self.__dict__

@@ -36,7 +36,7 @@ from .arguments import as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError, EvaluationError, LancbioError
 from .hypergradient import HyperGradient
 from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
-from .inverse.lower_level import row_sizes, scaled_solve
+from .inverse.scaled import row_sizes, scaled_solve
 from .rounding import norm2, unit_roundoff
 from .status import CertificateStatus, SolveStatus
 
@@ -292,7 +292,7 @@ class HyperObjective:
         for what, report in (("lower level", lower), ("linear system A v = b", found)):
             if not fits and not report.status.success:  # rounding is not to blame
                 if self.strict:
-                    raise _failure(what, report)
+                    raise EvaluationError(what, report, REMEDIES[report.status])
                 status = report.status
         value, value_bound = self._value(x, lower.y, gradient, point, found)
         certificate = min(found.certificate.error, found.certificate.lower_level)
@@ -315,7 +315,7 @@ class HyperObjective:
         lower = lower_solution(self.problem, x, y, tol=tol, maxiter=self.newton_maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + lower.n_hvp, self.n_grad + lower.n_grad
         if lower.status in REFUTED:
-            raise _failure("lower level", lower)
+            raise EvaluationError("lower level", lower, REMEDIES[lower.status])
         return lower
 
     def _solve_linear(
@@ -331,7 +331,7 @@ class HyperObjective:
         found = point.hypergradient(inverse=_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1
         if found.status in REFUTED:
-            raise _failure("linear system A v = b", found)
+            raise EvaluationError("linear system A v = b", found, REMEDIES[found.status])
         return point, gradient, found
 
     def _value(
@@ -358,13 +358,6 @@ def _inverse(point: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) ->
         return LanczosInverse()(point, v0, rtol=rtol, maxiter=maxiter)
     report = scaled_solve(point.A, point.b, v0, tolerance=rtol * norm2(point.b), maxiter=maxiter)
     return InverseReport(report.x, report.status, report.residual, direction=report.direction)
-
-
-def _failure(what: str, report: LowerSolution | HyperGradient) -> EvaluationError:
-    """The exception, with a note of what can be done here: the status's own remedy speaks to callers of the solves."""
-    error = EvaluationError(what, report)
-    error.add_note(f"HyperObjective: {REMEDIES[report.status]}")
-    return error
 
 
 def _share(tolerance: float, gain: float) -> float:

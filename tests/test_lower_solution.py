@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
 
 from lancbio_ref import ArgumentError, BilevelProblem, LowerLevel, SolveStatus, UpperLevel, lower_solution, problems
-from lancbio_ref.inverse.lower_level import rounding_of, row_sizes, scaled_solve
+from lancbio_ref.inverse.scaled import rounding_of, row_sizes, scaled_solve
 from lancbio_ref.operators import CheckedOperator, DenseOperator
 from tests.exact import rational
 

@@ -7,26 +7,24 @@ t is halved from 1 until ‖∇_y g‖ falls: d is a descent direction of ½‖�
 is μ-strongly convex the answer certifies itself: ‖y − y*‖ ≤ ‖∇_y g‖/μ.
 
 Where the rows of A differ much in size, as with one penalty exp(x_j) a feature, the Lanczos solves are scaled
-(:func:`scaled_solve`): in the 2-norm of A such a system looks singular, and it is only badly written down.
+(:mod:`lancbio_ref.inverse.scaled`).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_integer, as_number, as_problem, as_vector
 from ..errors import ArgumentError
-from ..krylov import SolveReport, solve
-from ..operators import structure_of
+from ..krylov import SolveReport
 from ..rounding import norm2, unit_roundoff
 from ..status import CertificateStatus, SolveStatus
+from .scaled import rounding_of, scaled_solve
 
-SKEW = 100.0  # rows that differ in size by less are left alone: scaling them would save little
 DIGITS = 1e-6  # what a singular system must have been solved to before rounding is an excuse
 REMEDIES = {  # in the words of `lower_solution`'s own arguments
     SolveStatus.NOT_CONVERGED: "raise maxiter or tol; a start nearer to the solution saves steps",
@@ -159,110 +157,6 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
         n_grad,
         direction,
     )
-
-
-def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, tolerance: float, maxiter: int) -> SolveReport:
-    """``solve``, of D^−½ A D^−½ where the rows of A differ by more than `SKEW` in size; D = diag(d), d = |A|(1, …, 1)ᵀ.
-
-    |2 v_i a_ij v_j| ≤ |a_ij|(v_i² + v_j²) gives vᵀA v ≤ Σ_ij |a_ij| v_i² = vᵀD v for a symmetric A: the scaled spectrum
-    ends at 1, and what one large diagonal entry adds to it is one eigenvalue near 1. The scaled norm says little of the
-    large rows, which count most in ‖b − A x‖₂: Jacobi sweeps x ← x + D⁻¹(b − A x) follow, as long as they halve
-    that. Both together are repeated, as iterative refinement, until ‖b − A x‖₂ ≤ tolerance.
-
-    Parameters
-    ----------
-    A : CheckedOperator, shape (n, n)
-    b, x0 : ndarray, shape (n,)
-    tolerance, maxiter
-        Of ``solve``; for all its calls together.
-
-    Returns
-    -------
-    SolveReport
-        With Ritz values of the scaled matrix, and with max d ≥ ‖A‖₂ as `norm_A`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from lancbio_ref.operators import CheckedOperator, DenseOperator
-    >>> A = CheckedOperator(DenseOperator([[1e30, 1.0], [1.0, 3.0]]), "A")
-    >>> scaled_solve(A, np.array([1e30, 4.0]), tolerance=1e-12, maxiter=20).x
-    array([1., 1.])
-    """
-    sizes = row_sizes(A)
-    if sizes is None:
-        return solve(A, b, x0, tolerance=tolerance, maxiter=maxiter)
-    root = np.sqrt(sizes)
-    scaled = LinearOperator(A.shape, lambda v: A.matvec(v.ravel() / root) / root, dtype=A.dtype)
-    report = SolveReport(np.zeros_like(b), SolveStatus.NOT_CONVERGED, b, norm_A=float(sizes.max()))
-    if x0 is not None and x0.any():
-        report.x, report.residual, report.n_products = x0, b - A.matvec(x0), 1
-    norm = norm2(report.residual)
-    report.corrections.append(norm)
-    while norm > tolerance and report.iterations < maxiter:
-        right = report.residual / root
-        asked = max(0.1 * tolerance / norm, 4 * unit_roundoff(b.dtype)) * norm2(right)
-        found = solve(scaled, right, tolerance=asked, maxiter=maxiter - report.iterations)
-        report.iterations += found.iterations
-        report.n_products += found.n_products
-        low, high = report.ritz_values
-        report.ritz_values = min(low, found.ritz_values[0]), max(high, found.ritz_values[1])
-        if found.direction is not None:
-            z = found.direction / root  # zᵀA z is the curvature that was verified
-            report.status, report.direction = found.status, z / norm2(z)
-            report.curvature = found.curvature / norm2(z) ** 2
-            return report
-        new = replace(report, x=report.x + found.x / root)
-        new.residual = b - A.matvec(new.x)
-        new.n_products += 1
-        _sweep(A, b, sizes, new)
-        previous, new_norm = norm, norm2(new.residual)
-        report.n_products = new.n_products
-        if new_norm < norm:
-            report.x, report.residual, norm = new.x, new.residual, new_norm
-            report.corrections.append(norm)
-        if not new_norm < 0.5 * previous:
-            break
-    if norm <= tolerance:
-        report.status = SolveStatus.CONVERGED
-    elif report.iterations < maxiter and norm <= rounding_of(A, report.x, report.norm_A, norm2(b)):
-        report.status = SolveStatus.FLOOR
-    return report
-
-
-def _sweep(A: Any, b: np.ndarray, sizes: np.ndarray, report: SolveReport) -> None:
-    """x ← x + D⁻¹(b − A x) while that halves the residual."""
-    norm = norm2(report.residual)
-    while norm > 0:
-        x = report.x + report.residual / sizes
-        residual = b - A.matvec(x)
-        report.n_products += 1
-        previous, norm = norm, norm2(residual)
-        if not norm < previous / 2:
-            return
-        report.x, report.residual = x, residual
-
-
-def row_sizes(A: Any) -> np.ndarray | None:
-    """d = |A|(1, …, 1)ᵀ where its entries differ by more than `SKEW`; None elsewhere and for a black box."""
-    structure = structure_of(A)
-    if structure is None:
-        return None
-    with np.errstate(over="ignore"):
-        sizes = structure.abs_product(np.ones(A.shape[0], structure.dtype))
-    low, high = float(sizes.min()), float(sizes.max())
-    limits = np.finfo(sizes.dtype)
-    usable = low > limits.smallest_normal / limits.eps and high < limits.max  # a row of zeros can not be scaled
-    return sizes if usable and high / SKEW > low else None
-
-
-def rounding_of(A: Any, y: np.ndarray, norm_A: float, start: float) -> float:
-    """(n + 10) u (min(‖A‖‖y‖, ‖|A||y|‖) + start): what rounding inside A y − b, or ∇_y g, may leave of it."""
-    terms, structure = norm_A * norm2(y), structure_of(A)
-    if structure is not None:  # of a badly scaled A, ‖A‖‖y‖ is far more than rounding leaves
-        with np.errstate(over="ignore"):
-            terms = min(terms, norm2(structure.abs_product(np.abs(y))))
-    return (y.size + 10) * unit_roundoff(y.dtype) * (terms + start)
 
 
 def _floor(A: Any, y: np.ndarray, report: SolveReport, start: float) -> tuple[float, int]:
