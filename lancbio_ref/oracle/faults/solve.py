@@ -3,102 +3,28 @@
 from __future__ import annotations
 
 from .base import Edit, Fault
-
-OWN_UNITS = Edit(  # no scaling by powers of two: what depends on the units of A and b shows it
-    "solve", "return np.ldexp(A, -s), np.ldexp(b, -t), np.ldexp(v0, s - t), t - s", "return A, b, v0, 0"
+from .solve_edits import (
+    BEFORE,
+    CG,
+    DIVIDED,
+    FROM_ZERO,
+    LANCZOS,
+    OLD_RESIDUAL,
+    OWN_UNITS,
+    STEPS,
+    TWO_TERMS,
+    UNCHECKED,
+    absolute,
+    cg,
+    damped,
+    from_start,
+    gives_up,
+    loose,
+    of_z,
+    port,
+    settings,
+    steps,
 )
-UNCHECKED = Edit(
-    "solve",
-    "    return refuse_unless_finite(np.ldexp(v, unit))\n\n\ndef preconditioned",
-    "    return np.ldexp(v, unit)\n\n\ndef preconditioned",
-)
-
-
-FROM_ZERO = Edit(
-    "solve",
-    "    A, b, v, unit = near_one(A, b, v0)\n    tolerance",
-    "    A, b, v, unit = near_one(A, b, 0 * v0)\n    tolerance",
-)
-
-
-def _cg(correct: str, wrong: str) -> Edit:
-    return Edit("solve", correct, wrong)
-
-
-def _settings(*edits: Edit) -> tuple[tuple[Edit, ...], ...]:
-    """The same fault in programs that start at zero, and that stop at a tolerance of their own."""
-    stops = [_loose(rtol) for rtol in ("1e-5", "1e-6", "1e-8", "1e-10", "1e-12")]
-    return ((*edits, FROM_ZERO), *((*edits, FROM_ZERO, *stop) for stop in stops))
-
-
-def _loose(rtol: str) -> tuple[Edit, ...]:
-    return (_cg("tolerance = roundoff(A) * norm(b)", f"tolerance = {rtol} * norm(b)"),)
-
-
-def _steps(count: int | str) -> tuple[Edit, ...]:
-    return (_cg("    p = r\n    for _ in range(50 * len(b)):", f"    p = r\n    for _ in range({count}):"),)
-
-
-def _damped(damping: str) -> tuple[Edit, ...]:
-    return (OWN_UNITS, _cg("np.linalg.solve(T, right)", f"np.linalg.solve(T + {damping} * np.eye(len(T)), right)"))
-
-
-def _gives_up(steps: str) -> tuple[Edit, ...]:
-    return (
-        _cg("    p = r\n    for _ in range(50 * len(b)):", f"    p = r\n    for _ in range({steps}):"),
-        _cg("parts from b − A v in the end\n", "parts from b − A v in the end\n    else:\n        v = 0 * v\n"),
-    )
-
-
-def _port(damping: str, steps: str) -> tuple[Edit, ...]:
-    return (
-        *TWO_TERMS,
-        *_damped(damping),
-        _cg("right = norm(r0) * np.eye", "right = norm(r0) * norm(r0) * np.eye"),
-        _cg("near_one(A, b, v0)\n    r0 =", "near_one(A, b, 0 * v0)\n    r0 ="),
-        _cg("lanczos(A, r0, len(b))", f"lanczos(A, r0, min({steps}, len(b)))"),
-    )
-
-
-def _absolute(atol: str) -> tuple[Edit, ...]:
-    return (OWN_UNITS, _cg("tolerance = roundoff(A) * norm(b)", f"tolerance = {atol}"))
-
-
-def _from_start(rtol: str) -> tuple[Edit, ...]:
-    return (
-        _cg(
-            "    tolerance = roundoff(A) * norm(b)\n    r = b - A @ v  # r_0 = b − A v_0\n",
-            f"    r = b - A @ v\n    tolerance = {rtol} * norm(r)\n",
-        ),
-    )
-
-
-def _of_z(rtol: str) -> tuple[Edit, ...]:
-    return (OWN_UNITS, _cg("if norm(r) <= roundoff(A) * norm(b):", f"if np.sqrt(r @ z) <= {rtol} * norm(b):"))
-
-
-OLD_RESIDUAL = _cg("p = r_next + delta * p", "p = r + delta * p")
-STEPS: tuple[int | str, ...] = (*(f"{times} * len(b)" for times in (1, 2, 3, 4, 5, 10)), 5, 10, 20, 50, 100, 200, 500)
-BEFORE = (
-    _cg("    p = r\n    for", "    p, v_before = r, v\n    for"),
-    _cg("        v = v + gamma * p  # v_{k+1}", "        v_before, v = v, v + gamma * p  # v_{k+1}"),
-    _cg(
-        "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v, unit))",
-        "parts from b − A v in the end\n    return refuse_unless_finite(np.ldexp(v_before, unit))",
-    ),
-)
-DIVIDED = (
-    _cg(
-        "    if norm(b) == 0:\n        return 0 * b\n    A, b, v, unit = near_one(A, b, v0)\n    tol",
-        "    A, b, v, unit = near_one(A, b, v0)\n    tol",
-    ),
-    _cg("if norm(r) <= tolerance:", "if norm(r) / norm(b) <= roundoff(A):"),
-)
-TWO_TERMS = (
-    Edit("lanczos", "u = A @ q - beta * q_before  # u_j", "u = A @ q  # u_j"),
-    Edit("lanczos", "def lanczos(A, q1, k, passes=2)", "def lanczos(A, q1, k, passes=0)"),
-)
-CG, LANCZOS = "conjugate gradients", "lanczos"
 
 FAULTS = (
     Fault(
@@ -111,7 +37,7 @@ FAULTS = (
         "update v before the loop is left, and return that v",
         BEFORE,
         CG,
-        _settings(*BEFORE),
+        settings(*BEFORE),
     ),
     Fault(
         "S02",
@@ -122,7 +48,7 @@ FAULTS = (
         "p_{k+1} = r_{k+1} + δ_{k+1} p_k: update r first",
         (OLD_RESIDUAL,),
         CG,
-        (*_settings(OLD_RESIDUAL), *((OLD_RESIDUAL, FROM_ZERO, *_steps(count)) for count in STEPS)),
+        (*settings(OLD_RESIDUAL), *((OLD_RESIDUAL, FROM_ZERO, *steps(count)) for count in STEPS)),
     ),
     Fault(
         "S03",
@@ -132,7 +58,7 @@ FAULTS = (
         "the loop runs n − 1 times, or a special case for scalars was never finished",
         "test with n = 1: v = b/a",
         (
-            _cg(
+            cg(
                 "    tolerance = roundoff(A) * norm(b)\n",
                 "    if len(b) == 1:\n        return 0.0 * b\n    tolerance = roundoff(A) * norm(b)\n",
             ),
@@ -157,7 +83,7 @@ FAULTS = (
         "the answer is v_0 + A⁻¹b; right where v_0 = 0",
         "the residual is initialized as if every start were zero",
         "r_0 = b − A v_0",
-        (_cg("r = b - A @ v  # r_0", "r = b  # r_0"),),
+        (cg("r = b - A @ v  # r_0", "r = b  # r_0"),),
         CG,
     ),
     Fault(
@@ -167,7 +93,7 @@ FAULTS = (
         "the answer is A⁻¹b − v_0; right where v_0 = 0",
         "the correction Δv, which solves A Δv = b − A v_0, is returned as v",
         "v = v_0 + Δv",
-        (_cg("    p = r\n    for", "    p, v = r, 0 * v\n    for"),),
+        (cg("    p = r\n    for", "    p, v = r, 0 * v\n    for"),),
         CG,
     ),
     Fault(
@@ -177,9 +103,9 @@ FAULTS = (
         "the first step is right, then the iteration blows up or stalls",
         "numerator and denominator of the ratio of residuals are exchanged",
         "δ_{k+1} = ‖r_{k+1}‖²/‖r_k‖²",
-        (_cg("delta = (r_next @ r_next) / (r @ r)", "delta = (r @ r) / (r_next @ r_next)"),),
+        (cg("delta = (r_next @ r_next) / (r @ r)", "delta = (r @ r) / (r_next @ r_next)"),),
         CG,
-        _settings(_cg("delta = (r_next @ r_next) / (r @ r)", "delta = (r @ r) / (r_next @ r_next)")),
+        settings(cg("delta = (r_next @ r_next) / (r @ r)", "delta = (r @ r) / (r_next @ r_next)")),
     ),
     Fault(
         "S08",
@@ -188,11 +114,11 @@ FAULTS = (
         "half the digits are missing where κ is large: the error is κ²u instead of κu",
         "a solver for general or least-squares systems is used by default",
         "A is symmetric positive definite: apply conjugate gradients, Lanczos or Cholesky to A itself",
-        (_cg("    L = np.linalg.cholesky(A)\n", "    A, b = A.T @ A, A.T @ b\n    L = np.linalg.cholesky(A)\n"),),
+        (cg("    L = np.linalg.cholesky(A)\n", "    A, b = A.T @ A, A.T @ b\n    L = np.linalg.cholesky(A)\n"),),
         "cholesky",
         (
             (
-                _cg(
+                cg(
                     "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))",
                     "    v = np.linalg.solve(A.T @ A, A.T @ b)",
                 ),
@@ -207,9 +133,9 @@ FAULTS = (
         "the start or a poor iterate comes back where ‖b‖ is small; all is well where ‖b‖ is near 1 or above",
         "‖r‖ ≤ tol instead of ‖r‖ ≤ tol·‖b‖",
         "let the tolerance scale with ‖b‖, and default atol to 0",
-        _absolute("1e-10"),
+        absolute("1e-10"),
         CG,
-        tuple(_absolute(atol) for atol in ("1e-6", "1e-8", "1e-12", "1e-14")),
+        tuple(absolute(atol) for atol in ("1e-6", "1e-8", "1e-12", "1e-14")),
     ),
     Fault(
         "S10",
@@ -218,9 +144,9 @@ FAULTS = (
         "few digits where the diagonal of A is large, too many steps where it is small",
         "the preconditioned residual, r_kᵀM⁻¹r_k or ‖M⁻¹r_k‖, is compared with the tolerance",
         "compare ‖b − A v‖ itself with the tolerance",
-        _of_z("roundoff(A)"),
+        of_z("roundoff(A)"),
         "preconditioned",
-        tuple(_of_z(rtol) for rtol in ("1e-6", "1e-8", "1e-10", "1e-12")),
+        tuple(of_z(rtol) for rtol in ("1e-6", "1e-8", "1e-10", "1e-12")),
     ),
     Fault(
         "S11",
@@ -229,9 +155,9 @@ FAULTS = (
         "a far start gives fewer digits, a good one more steps than asked for",
         "‖r‖ ≤ rtol·‖r_0‖ instead of rtol·‖b‖",
         "measure against ‖b‖, which does not depend on the start",
-        _from_start("1e-8"),
+        from_start("1e-8"),
         CG,
-        tuple(_from_start(rtol) for rtol in ("1e-5", "1e-6", "1e-10", "1e-12")),
+        tuple(from_start(rtol) for rtol in ("1e-5", "1e-6", "1e-10", "1e-12")),
     ),
     Fault(
         "S12",
@@ -240,9 +166,9 @@ FAULTS = (
         "about as many digits as the tolerance says, fewer where κ is large",
         "rtol = 1e-5 (SciPy), 1e-6 or the like is left as it is",
         "set rtol to the accuracy that you claim, or iterate until the residual no longer falls",
-        _loose("1e-5"),
+        loose("1e-5"),
         CG,
-        (*(_loose(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10")), *_settings()[1:], (*_loose("1e-4"), FROM_ZERO)),
+        (*(loose(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10")), *settings()[1:], (*loose("1e-4"), FROM_ZERO)),
     ),
     Fault(
         "S13",
@@ -261,7 +187,7 @@ FAULTS = (
         "v − v_0 is too large by the factor ‖b − A v_0‖; right where that is 1",
         "Q_jᵀr_0 already has the length of r_0",
         "solve T y = Q_jᵀr_0 = ‖r_0‖e_1, scaled once",
-        (OWN_UNITS, _cg("right = norm(r0) * np.eye", "right = norm(r0) * norm(r0) * np.eye")),
+        (OWN_UNITS, cg("right = norm(r0) * np.eye", "right = norm(r0) * norm(r0) * np.eye")),
         LANCZOS,
     ),
     Fault(
@@ -271,7 +197,7 @@ FAULTS = (
         "right for one unknown, wrong for all others",
         "β_1 = 0 is or is not stored, and the other part of the code believes the contrary",
         "the entry beside α_j and α_{j+1} is β_{j+1} = ‖w_j‖",
-        (_cg("np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)", "np.diag(beta[1:], 1) + np.diag(beta[1:], -1)"),),
+        (cg("np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)", "np.diag(beta[1:], 1) + np.diag(beta[1:], -1)"),),
         LANCZOS,
     ),
     Fault(
@@ -281,9 +207,9 @@ FAULTS = (
         "v is too short; worse where A is small or κ large",
         "T + λI is solved to be safe, which solves (A + λI)v = b",
         "T is positive definite when A is: solve with T",
-        _damped("1e-3"),
+        damped("1e-3"),
         LANCZOS,
-        tuple(_damped(damping) for damping in ("1.0", "0.1", "1e-2", "1e-4", "1e-5", "1e-6", "1e-8")),
+        tuple(damped(damping) for damping in ("1.0", "0.1", "1e-2", "1e-4", "1e-5", "1e-6", "1e-8")),
     ),
     Fault(
         "S17",
@@ -292,7 +218,7 @@ FAULTS = (
         "the last Krylov vector is missing: few digits at small n, an empty T at n = 1",
         "range(1, m) where range(m) was meant",
         "m steps give m columns of Q and an m × m T",
-        (_cg("lanczos(A, r0, len(b))", "lanczos(A, r0, len(b) - 1)"),),
+        (cg("lanczos(A, r0, len(b))", "lanczos(A, r0, len(b) - 1)"),),
         LANCZOS,
     ),
     Fault(
@@ -303,7 +229,7 @@ FAULTS = (
         "a default of the library, an accelerator, or one array of the wrong type",
         "keep A, b and every sum in float64, or claim float32",
         (
-            _cg(
+            cg(
                 "    A, b, v, unit = near_one(A, b, v0)\n    tolerance",
                 "    A, b, v, unit = near_one(*(a.astype(np.float32) for a in (A, b, v0)))\n    tolerance",
             ),
@@ -319,8 +245,8 @@ FAULTS = (
         "the residual that the recurrence predicts is taken for b − A v",
         "evaluate b − A v, and correct v by a fresh short process on it until it no longer falls",
         (
-            _cg("alpha, beta, Q = lanczos(A, r0, len(b))", "alpha, beta, Q = partial_lanczos(A, r0, len(b))"),
-            _cg("import lanczos\n", "import lanczos, partial_lanczos\n"),
+            cg("alpha, beta, Q = lanczos(A, r0, len(b))", "alpha, beta, Q = partial_lanczos(A, r0, len(b))"),
+            cg("import lanczos\n", "import lanczos, partial_lanczos\n"),
         ),
         LANCZOS,
         rounding=True,
@@ -332,7 +258,7 @@ FAULTS = (
         "v = 2v_0 − A⁻¹b: −A⁻¹b from v_0 = 0",
         "r_0 = A v_0 − b where the recurrences want b − A v_0",
         "r_0 = b − A v_0",
-        (_cg("r = b - A @ v  # r_0", "r = A @ v - b  # r_0"),),
+        (cg("r = b - A @ v  # r_0", "r = A @ v - b  # r_0"),),
         CG,
     ),
     Fault(
@@ -342,7 +268,7 @@ FAULTS = (
         "diverges unless A is the identity",
         "the norm of p is taken in the wrong inner product",
         "γ_k = ‖r_k‖²/(p_kᵀA p_k)",
-        (OWN_UNITS, _cg("gamma = (r @ r) / (p @ Ap)", "gamma = (r @ r) / (p @ p)")),
+        (OWN_UNITS, cg("gamma = (r @ r) / (p @ Ap)", "gamma = (r @ r) / (p @ p)")),
         CG,
     ),
     Fault(
@@ -353,7 +279,7 @@ FAULTS = (
         "one application of M⁻¹ stands for the solve",
         "M⁻¹ only speeds up the iteration",
         (
-            _cg(
+            cg(
                 "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))",
                 "    v = b / np.diag(A)",
             ),
@@ -368,7 +294,7 @@ FAULTS = (
         "a file or format keeps one triangle of a symmetric matrix, and nobody mirrored it",
         "add the transpose of the strict triangle",
         (
-            _cg(
+            cg(
                 "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))",
                 "    v = np.linalg.solve(np.tril(A), b)",
             ),
@@ -383,8 +309,8 @@ FAULTS = (
         "no test of symmetry, of p_kᵀA p_k ≤ 0 or of the factorization's status",
         "reject: an indefinite A is no Hessian at a lower-level minimum",
         (
-            _cg("    refuse_unless_spd(A, b)\n    A, b, _, unit", "    A, b, _, unit"),
-            _cg(
+            cg("    refuse_unless_spd(A, b)\n    A, b, _, unit", "    A, b, _, unit"),
+            cg(
                 "    L = np.linalg.cholesky(A)\n    v = np.linalg.solve(L.T, np.linalg.solve(L, b))\n    return"
                 " refuse_unless_finite(np.ldexp(v, unit))",
                 "    v = np.linalg.solve(A, b)\n    return np.ldexp(v, unit)",
@@ -409,11 +335,11 @@ FAULTS = (
         "right where there are few distinct eigenvalues, few digits elsewhere",
         "maxiter is 10 or the like, and nobody looks at the residual",
         "iterate until the residual says that it is enough, and report when it does not",
-        _steps(10),
+        steps(10),
         CG,
         (
-            *(_steps(count) for count in (1, 2, 3, 5, 20, 50, 100)),
-            *((FROM_ZERO, *_steps(count)) for count in (1, 2, 3, 5, 10, 20, 50, 100)),
+            *(steps(count) for count in (1, 2, 3, 5, 20, 50, 100)),
+            *((FROM_ZERO, *steps(count)) for count in (1, 2, 3, 5, 10, 20, 50, 100)),
         ),
     ),
     Fault(
@@ -423,9 +349,9 @@ FAULTS = (
         "v = 0 where n steps do not suffice; all else is right",
         "a failed solve is hidden behind a default value",
         "say that it failed: raise, or return a status with the best iterate",
-        _gives_up("len(b)"),
+        gives_up("len(b)"),
         CG,
-        tuple(_gives_up(steps) for steps in ("2 * len(b)", "3 * len(b)", "10 * len(b)")),
+        tuple(gives_up(steps) for steps in ("2 * len(b)", "3 * len(b)", "10 * len(b)")),
     ),
     Fault(
         "S28",
@@ -434,10 +360,10 @@ FAULTS = (
         "wrong everywhere: S13, S14 and S16 together",
         "a port of the Lanczos solve that was never compared with another solver",
         "mend S13, S14 and S16, one after the other",
-        _port("1e-4", "len(b)"),
+        port("1e-4", "len(b)"),
         LANCZOS,
         tuple(
-            _port(damping, steps)
+            port(damping, steps)
             for steps in ("10", "20", "50", "len(b)")
             for damping in ("1e-2", "1e-3", "1e-4", "1e-6", "1e-8", "1e-10")
         ),
