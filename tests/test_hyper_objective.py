@@ -359,7 +359,7 @@ def test_linear_maxiter_too_small():
 
 def test_mu_too_large_is_refuted():
     F = HyperObjective(scalar(lambda x, y: y - x, lambda y: 1.0, mu=5.0, cross_norm=1.0, smoothness=1.0))
-    with pytest.raises(EvaluationError, match="MU_REFUTED; give the problem) as caught:
+    with pytest.raises(EvaluationError, match="MU_REFUTED; give the problem") as caught:
         F([3.0])
     assert caught.value.report.direction is not None
 

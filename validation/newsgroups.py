@@ -54,20 +54,14 @@ def task(method: str, step_x: float, step_y: float, maxiter: int, every: int) ->
 def verdicts(found: dict[str, Any]) -> list[Verdict]:
     good = {m: one for m, one in found["runs"].items() if one["outcome"] != "FAILED"}
     failed = {m: one["message"] for m, one in found["runs"].items() if one["outcome"] == "FAILED"}
-    made = [
-        Verdict(
-            f"The steps that {found['short']} iterations of search prefer carry every method through K = {found['maxiter']}",
-            FAILS if failed else HOLDS,
-            "; ".join(f"{m}: {message}" for m, message in failed.items())
-            + (
-                ". The search, the same for all, is too short to see that the longest λ diverges later"
-                if failed
-                else ""
-            )
-            if failed
-            else "no run failed",
-        )
-    ]
+    why = "no run failed"
+    if failed:
+        why = "; ".join(f"{m}: {message}" for m, message in failed.items())
+        why += ". The search, the same for all, is too short to see that the longest λ diverges later"
+    claim = (
+        f"The steps that {found['short']} iterations of search prefer carry all methods through K = {found['maxiter']}"
+    )
+    made = [Verdict(claim, FAILS if failed else HOLDS, why)]
     for column, what, sign in (("loss", "validation loss", 1), ("test_accuracy", "test accuracy", -1)):
         value = {m: one[column][-1] for m, one in good.items() if m != "f2sa"}
         rank = sorted(value, key=lambda m, value=value: sign * value[m])

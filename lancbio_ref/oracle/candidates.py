@@ -19,7 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ArgumentError
-from .levels import LEVELS, PROTOCOL, VERSION, BadAnswer, call, read_answer, to_json
+from .levels import LEVELS, PROTOCOL, VERSION, BadAnswer, call, printable, read_answer, to_json
 from .process import LineFailure, LineProcess
 
 TIMEOUT = 30.0
@@ -71,12 +71,13 @@ def make_reply(case: Mapping[str, Any], answer: Any, seconds: float = 0.0, stder
     """The reply that an answer, as it came, amounts to."""
     if isinstance(answer, Mapping) and answer.get("error") is not None:
         kind = "garbage" if answer.get("kind") == "garbage" else "error"  # a Python callable returned no numbers
-        return Reply(failure=str(answer["error"])[:500], kind=kind, seconds=seconds, stderr=stderr)
+        return Reply(failure=printable(str(answer["error"])), kind=kind, seconds=seconds, stderr=stderr)
     try:
         read = read_answer(case, answer)
     except BadAnswer as error:
         returned = dict(answer) if error.kind == "not finite" else None
-        return Reply(failure=str(error), kind=error.kind, seconds=seconds, stderr=stderr, returned=returned)
+        said = printable(str(error))
+        return Reply(failure=said, kind=error.kind, seconds=seconds, stderr=stderr, returned=returned)
     if "reject" in read:
         return Reply(rejection=read["reject"], kind="rejection", seconds=seconds, stderr=stderr, returned=read)
     return Reply(answer=read, seconds=seconds, stderr=stderr, returned=read)

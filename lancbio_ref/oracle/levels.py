@@ -137,6 +137,19 @@ def call(function: Callable[..., Any], level: str, case: dict[str, Any]) -> dict
 # -- the answer -----------------------------------------------------------------------------
 
 
+def printable(text: str) -> str:
+    """What a candidate said, as it may go to a terminal or a file: at most 500 characters, control characters and lone
+    surrogates replaced.
+
+    Examples
+    --------
+    >>> from lancbio_ref.oracle.levels import printable
+    >>> printable("not\\x1b[31m definite")
+    'not�[31m definite'
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text[:500])
+
+
 def read_answer(case: Mapping[str, Any], answer: Any) -> dict[str, Any]:
     """The answer with every quantity a finite float64 array of the right shape.
 
@@ -153,8 +166,8 @@ def read_answer(case: Mapping[str, Any], answer: Any) -> dict[str, Any]:
     """
     if not isinstance(answer, Mapping):
         raise BadAnswer("garbage", f"{type(answer).__name__}, expected an object with {_names(case['level'])}")
-    if answer.get("reject") is not None:
-        return dict(reject=str(answer["reject"])[:500])
+    if isinstance(answer.get("reject"), str):
+        return dict(reject=printable(answer["reject"]))
     missing = [name for name in ANSWERS[case["level"]] if name not in answer]
     if missing:
         raise BadAnswer("garbage", f"no {missing[0]!r} in the answer, expected {_names(case['level'])}")

@@ -72,6 +72,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -214,7 +216,12 @@ def parse(text: bytes, name: str) -> Vector:
         raw = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ArgumentError(name, f"no JSON of this format ({error})", "a vector file, UTF-8 JSON") from None
-    changed = _changed_fields(raw)
+    for path in _infinite(raw):
+        raise ArgumentError(f"{name}: {path}", "a number beyond float64's range", "a finite number")
+    try:
+        changed = _changed_fields(raw)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{name}: sums", f"fields of which no sums can be made ({error})", "a vector") from None
     try:
         check_document(raw, name)
     except ArgumentError as error:
@@ -226,7 +233,19 @@ def parse(text: bytes, name: str) -> Vector:
         raise ArgumentError(
             f"{name}: {changed[0]}", "a value that its sum does not fit", "the value that was published"
         )
-    return Vector.from_document(raw)
+    try:
+        return Vector.from_document(raw)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ArgumentError(f"{name}: problem", f"arrays that cannot be read ({error!r})", "the format of v1") from None
+
+
+def _infinite(value: Any, path: str = "") -> Iterator[str]:
+    """Where a JSON number such as 1e999 became infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, entry in entries:
+        yield from _infinite(entry, f"{path}.{key}".lstrip("."))
 
 
 def _changed_fields(raw: Any) -> list[str]:
@@ -293,8 +312,16 @@ def vectors(version: str = "v1") -> list[Vector]:
 @lru_cache(maxsize=4)
 def manifest(version: str = "v1") -> dict[str, str]:
     """File name → SHA-256 of the vectors of a version."""
-    lines = (folder(version) / MANIFEST).read_text().splitlines()
-    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    expected = "lines of 64 hexadecimal digits, two spaces and a file name"
+    try:
+        lines = (folder(version) / MANIFEST).read_text("ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(MANIFEST, f"unreadable ({error})", expected) from None
+    if broken := [i for i, line in enumerate(lines, 1) if not re.fullmatch(r"[0-9a-f]{64}  [\w.-]+\.json", line)]:
+        raise ArgumentError(MANIFEST, f"line {broken[0]}", expected)
+    if not lines:
+        raise ArgumentError(MANIFEST, "an empty file", expected)
+    return {line[66:]: line[:64] for line in lines}
 
 
 def folder(version: str = "v1") -> Any:

@@ -17,6 +17,7 @@ from lancbio_ref.oracle.candidates import (
     CommandCandidate,
     PythonCandidate,
     ResultsCandidate,
+    make_reply,
 )
 from lancbio_ref.oracle.levels import LEVELS, from_json, make_case, to_json
 from lancbio_ref.oracle.process import LineFailure
@@ -414,3 +415,12 @@ def test_pickles_and_broken_archives_are_refused(tmp_path):
         ResultsCandidate(path)
     with pytest.raises(ArgumentError, match="No such file"):
         ResultsCandidate(tmp_path / "absent.json")
+
+
+def test_what_a_candidate_says_can_always_be_printed():
+    case = make_case(load("quadratic-001"), "solve")
+    for answer in ({"reject": "\ud800 \x1b[31m \x00"}, {"error": "\ud800 \x1b[31m \x00"}):
+        reply = make_reply(case, answer)
+        said = reply.rejection or reply.failure
+        assert said.encode() and "\x1b" not in said and "\x00" not in said
+    assert make_reply(case, {"reject": False, "v": [0.0, 0.0, 0.0]}).kind == "answer"

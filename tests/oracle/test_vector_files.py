@@ -276,3 +276,44 @@ def test_a_packaged_file_that_is_gone_is_named(package_copy):
     with pytest.raises(ArgumentError) as raised:
         oracle.vectors()
     assert raised.value.argument == "quadratic-001.json"
+
+
+def test_what_json_cannot_hold_is_refused_with_its_field(tmp_path):
+    for field, old, new in (
+        ("admissible.solve", '"solve": ', '"solve": 1e999, "was": '),
+        ("expected", '"rows"', '"rows"'),
+    ):
+        text = canonical(raw_copy("quadratic-001")).decode()
+        if field == "expected":
+            raw = raw_copy("lancbio-sequence-001")
+            raw["expected"] = {"rows": 0}
+            text = json.dumps(raw)
+        else:
+            place = text.index(old, text.index('"admissible"'))
+            text = text[:place] + new + text[place + len(old) :]
+        (tmp_path / "changed.json").write_text(text)
+        error = refused(tmp_path / "changed.json")
+        assert error.argument.startswith("changed.json: ") and (field in error.argument or "sums" in error.argument)
+
+
+@pytest.mark.parametrize("data", [{"mid": []}, {"row": 1}, {"shape": [1]}])
+def test_arrays_of_a_problem_that_are_none_are_refused(tmp_path, data):
+    raw = raw_copy("quadratic-001")
+    raw["problem"]["data"]["B"] = data
+    raw["sums"] = field_sums(raw)
+    (tmp_path / "changed.json").write_bytes(canonical(raw))
+    assert "problem" in refused(tmp_path / "changed.json").argument
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage", b"\xff\xfe", b"0" * 64 + b" one-space.json\n"])
+def test_a_damaged_manifest_is_named(tmp_path, monkeypatch, content):
+    if content is not None:
+        (tmp_path / MANIFEST).write_bytes(content)
+    monkeypatch.setattr(module, "folder", lambda version="v1": tmp_path)
+    module.manifest.cache_clear()
+    try:
+        with pytest.raises(ArgumentError) as raised:
+            oracle.vectors()
+        assert raised.value.argument == MANIFEST
+    finally:
+        module.manifest.cache_clear()
