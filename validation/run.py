@@ -2,7 +2,7 @@
 
     python validation/run.py [--full] [--report-only] [NAME ...]
 
-Without names, all scripts run in turn, each on two processes; about 22 minutes on two cores. ``--full`` takes the
+Without names, all scripts run in turn, each on two processes; 28 minutes on two cores. ``--full`` takes the
 paper's sizes (a day). Data are looked for in ../shared/data or in $LANCBIO_DATA; a script without its data is left
 out, and the report says so.
 """
