@@ -20,6 +20,7 @@ from lancbio_ref.cli import main
 from lancbio_ref.jobs import JOBS, output
 from lancbio_ref.jobs.cleaning import auc
 from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
+from tests.interrupt import interruptible
 
 ROOT = Path(__file__).parents[1]
 FITS = ("before", "validation_only", "true_labels", "after_cleaning")
@@ -163,7 +164,7 @@ def test_a_few_iterations_on_the_real_mnist(capsys, tmp_path, data_dir):
 
 def test_ctrl_c_writes_what_there_is(tmp_path):
     command = [sys.executable, "-m", "lancbio_ref", "run", "--maxiter", "1000000", "--out", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(command, cwd=ROOT) as process:
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         text, errors = process.communicate(timeout=60)

@@ -1,9 +1,9 @@
 """Hyper-data cleaning on MNIST, Fashion-MNIST and Kuzushiji-MNIST at the paper's steps, and STABLE on the digits.
 
 By default the 28 × 28 images are made 14 × 14 by sums of 2 × 2 pixels over 2 (an orthonormal average, so that norms
-and with them the right step lengths stay what they are); 5000 + 5000 samples and all steps are the paper's, K is a
-tenth. ``--full`` takes the images as they are and the paper's K. The accuracy that the paper plots is that of the
-iterate y_k; beside it stands that of the weights x_K with the lower level solved, which no lag of y_k can hide.
+and with them the right step lengths stay what they are); 5000 + 5000 samples and all steps are the paper's, K is far
+below its 3000. ``--full`` takes the images as they are and the paper's K. The accuracy that the paper plots is that of
+the iterate y_k; beside it stands that of the weights x_K with the lower level solved, which no lag of y_k can hide.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from common import (
     Task,
     Verdict,
     by_method,
+    drawn,
     in_parallel,
     last,
     run,
@@ -60,9 +61,7 @@ def measure(full: bool) -> dict[str, Any]:
         halve = maxiter // 6 if stochastic else None  # the paper: 500 of 3000
         found["maxiter"][part] = maxiter
         for name in SETS:
-            options = (
-                given | dict(data_dir=str(DATA), maxiter=maxiter, every=maxiter // 30) | paper_steps(stochastic, halve)
-            )
+            options = given | dict(data_dir=str(DATA), maxiter=maxiter, every=maxiter // 30, halve_from=halve)
             tasks = [
                 Task(
                     name, m, 1, tuple(options.items()), overrides(m, maxiter, stochastic), make=make, finish=with_solved
@@ -92,13 +91,8 @@ def longer() -> dict[str, Any]:
     return dict(maxiter=1000, methods=by_method(in_parallel(run, tasks, "mnist, deterministic, 0.5, longer")))
 
 
-def paper_steps(stochastic: bool, halve_from: int | None) -> dict[str, Any]:
-    """λ = 500 (stochastic: 100), θ = 0.1 are the defaults of `compare`; stochastic, both are halved once."""
-    return dict(halve_from=halve_from) if stochastic else {}
-
-
 def overrides(method: str, maxiter: int, stochastic: bool) -> tuple[str, ...]:
-    """What the paper sets for one method."""
+    """What the paper sets for one method; λ = 500 (stochastic: 100) and θ = 0.1 are the defaults of `compare`."""
     made = [f"{method}.maxiter={2 * maxiter}"] if method in TWICE else []
     return (*made, "soba.batch_size=128") if stochastic and method == "soba" else tuple(made)
 
@@ -147,9 +141,10 @@ def largest_eigenvalue(problem: Any, y: np.ndarray) -> float:
     return float(eigh_tridiagonal(process.alpha, process.beta[:-1], eigvals_only=True)[-1])
 
 
-def _of(found: dict[str, Any], part: str, column: str) -> dict[str, float]:
-    """The last entry of each method that did not fail."""
-    return {m: float(values[0]) for m, runs in found["parts"][part].items() if (values := last(runs, column)).size}
+def _of(runs: dict[str, list[dict[str, Any]]], column: str, worst: float) -> dict[str, float]:
+    """The last entry of each method; `worst` where it failed, so that it ranks behind all that did not."""
+    ends = {m: last(mine, column) for m, mine in runs.items()}
+    return {m: float(values[0]) if values.size else worst for m, values in ends.items()}
 
 
 def verdicts(found: dict[str, Any]) -> list[Verdict]:
@@ -158,7 +153,7 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
     for method in ("lancbio", "subbio"):
         ahead, lines = 0, []
         for part in parts:
-            solved = _of(found, part, "solved")
+            solved = _of(found["parts"][part], "solved", 0.0)
             rank = sorted(solved, key=solved.__getitem__, reverse=True).index(method) + 1
             ahead += solved[method] >= max(solved.values()) - 0.002
             lines.append(f"{part} {rank}")
@@ -172,7 +167,8 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
         )
     smallest, shown = 0, []
     for part in parts:
-        residual = {m: value for m, value in _of(found, part, "residual").items() if m != "f2sa"}
+        solving = {m: runs for m, runs in found["parts"][part].items() if m != "f2sa"}
+        residual = _of(solving, "residual", np.inf)
         best = min(residual, key=residual.__getitem__)
         smallest += best in ("lancbio", "subbio")
         shown.append(
@@ -200,51 +196,33 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
         )
     )
     if "long" in found:
-        solved = {
-            m: float(last(runs, "solved")[0])
-            for m, runs in found["long"]["methods"].items()
-            if last(runs, "solved").size
-        }
+        solved = _of(found["long"]["methods"], "solved", 0.0)
         rank = sorted(solved, key=solved.__getitem__, reverse=True)
         made.append(
             Verdict(
                 f"MNIST, 0.5, K = {found['long']['maxiter']}: LancBiO or SubBiO learns the best weights",
-                HOLDS
-                if rank[0] in ("lancbio", "subbio")
-                else CAVEAT
-                if solved[rank[0]] - max(solved["lancbio"], solved["subbio"]) < 0.005
-                else FAILS,
+                HOLDS if rank[0] in ("lancbio", "subbio") else FAILS,
                 "test accuracy, lower level solved: " + ", ".join(f"{m} {100 * solved[m]:.2f}" for m in rank),
             )
         )
-    gains = []
-    for part in parts:
-        name, kind, corruption = part.split(", ")
-        if kind == "deterministic":
-            gains.append(
-                (part, _of(found, part, "solved")["lancbio"] - found["references"][f"{name}, {corruption}"]["noisy"])
-            )
+    cleaned = {part: _of(found["parts"][part], "solved", 0.0)["lancbio"] for part in parts if "deterministic" in part}
+    without = {part: found["references"][part.replace(" deterministic,", "")] for part in cleaned}
+    gains = {part: accuracy - without[part]["noisy"] for part, accuracy in cleaned.items()}
     made.append(
         Verdict(
             "Cleaning with LancBiO beats training on the noisy labels",
-            HOLDS if all(gain > 0 for _, gain in gains) else FAILS,
-            "test accuracy gained, in points: " + "; ".join(f"{part} {100 * gain:+.1f}" for part, gain in gains),
+            HOLDS if min(gains.values()) > 0 else FAILS,
+            "test accuracy gained, in points: "
+            + "; ".join(f"{part} {100 * gain:+.1f}" for part, gain in gains.items()),
         )
     )
-    beaten = [
-        part
-        for part in parts
-        if part.endswith(("deterministic, 0.5", "deterministic, 0.8"))
-        and _of(found, part, "solved")["lancbio"]
-        > found["references"][f"{part.split(', ')[0]}, {part.split(', ')[2]}"]["validation"]
-    ]
-    total = sum("deterministic" in part for part in parts)
+    beaten = [part for part, accuracy in cleaned.items() if accuracy > without[part]["validation"]]
     made.append(
         Verdict(
             "Cleaning with LancBiO beats training on the clean validation data alone",
-            HOLDS if len(beaten) == total else CAVEAT if beaten else FAILS,
-            f"in {len(beaten)} of {total} experiments. The paper does not make this comparison; whoever has 5000 clean"
-            " labels should. Where K is small the weights are still moving",
+            HOLDS if len(beaten) == len(cleaned) else CAVEAT if beaten else FAILS,
+            f"in {len(beaten)} of {len(cleaned)} experiments. The paper does not make this comparison; whoever has 5000"
+            " clean labels should. Where K is small the weights are still moving",
         )
     )
     return made
@@ -308,6 +286,5 @@ def section(found: dict[str, Any]) -> str:
 
 
 def figure(found: dict[str, Any]) -> Any:
-    methods = (found.get("long") or dict(methods=found["parts"]["mnist, deterministic, 0.5"]))["methods"]
-    runs = {m: [{key: np.array(value) for key, value in one.items()} for one in mine] for m, mine in methods.items()}
-    return comparison_figure(runs, dict(problem="MNIST, half of the labels wrong", seeds=[1]))
+    methods = found["long"]["methods"] if "long" in found else found["parts"]["mnist, deterministic, 0.5"]
+    return comparison_figure(drawn(methods), dict(problem="MNIST, half of the labels wrong", seeds=[1]))

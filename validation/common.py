@@ -1,11 +1,11 @@
 """What every script of this folder shares: verdicts, files, runs of `compare` in parallel, small tables.
 
-A script has NAME and TITLE and three functions:
+A script has NAME, TITLE and these functions:
 
     measure(full)    → numbers, which go to results/NAME.json (results/full/NAME.json for the paper's sizes)
     verdicts(found)  → list of `Verdict`, from these numbers alone
     section(found)   → its part of REPORT.md, from these numbers alone
-    figure(found)    → a matplotlib Figure, from these numbers alone; or None
+    figure(found)    → a matplotlib Figure, from these numbers alone (not every script has one)
 
 so that the report can be rendered again, and checked, without measuring again.
 """
@@ -227,3 +227,8 @@ def by_method(runs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]
     for one in runs:
         groups.setdefault(one["method"], []).append(thin(one))
     return groups
+
+
+def drawn(methods: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Runs read from JSON, as :func:`lancbio_ref.plotting.comparison_figure` takes them."""
+    return {m: [{key: np.array(value) for key, value in one.items()} for one in runs] for m, runs in methods.items()}

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from common import CAVEAT, DATA, FAILS, HOLDS, METHODS, Task, Verdict, in_parallel, run, table, thin
+from common import CAVEAT, DATA, FAILS, HOLDS, METHODS, Task, Verdict, drawn, in_parallel, run, table, thin
 
 from lancbio_ref.plotting import comparison_figure
 
@@ -55,7 +54,7 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
     for column, what, sign in (("loss", "validation loss", 1), ("test_accuracy", "test accuracy", -1)):
         value = {m: one[column][-1] for m, one in good.items() if m != "f2sa"}
         rank = sorted(value, key=lambda m, value=value: sign * value[m])
-        place = min(rank.index(m) for m in ("lancbio", "subbio") if m in rank) + 1
+        place = min((rank.index(m) for m in ("lancbio", "subbio") if m in rank), default=len(rank)) + 1
         first = value[rank[0]]
         near = any(abs(value[m] - first) <= 0.01 * abs(first) for m in ("lancbio", "subbio") if m in value)
         made.append(
@@ -129,5 +128,5 @@ def section(found: dict[str, Any]) -> str:
 
 
 def figure(found: dict[str, Any]) -> Any:
-    runs = {m: [{key: np.array(value) for key, value in one.items()}] for m, one in found["runs"].items()}
-    return comparison_figure(runs, dict(problem="20 Newsgroups", seeds=[1]))
+    runs = {method: [one] for method, one in found["runs"].items()}
+    return comparison_figure(drawn(runs), dict(problem="20 Newsgroups", seeds=[1]))

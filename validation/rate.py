@@ -2,7 +2,7 @@
 
 At 30 iterations, evenly spaced in log k, the lower level is solved to 1e-10 and the linear system with a certificate;
 the slope of log min ‖∇φ‖² over log K is fitted to the later half of them. −1 or steeper is what the theorem promises
-(Yang, Gao, Yuan, ICLR 2025, Theorem on LancBiO's convergence, for steps short enough and m fixed).
+(Yang, Gao, Yuan, ICLR 2025, for steps short enough).
 """
 
 from __future__ import annotations

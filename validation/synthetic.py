@@ -17,6 +17,7 @@ from common import (
     Task,
     Verdict,
     by_method,
+    drawn,
     in_parallel,
     last,
     run,
@@ -49,10 +50,18 @@ def measure(full: bool) -> dict[str, Any]:
         ]
         methods = by_method(in_parallel(run, tasks, part))
         found["parts"][part] = dict(given=given, maxiter=maxiter, seeds=seeds, methods=methods)
+    found["ten_inner_steps"] = in_parallel(with_ten_inner_steps, [None], "lancbio, N = 10")[0]
     short = dict(n=1000, condition=1e5, maxiter=100 if full else 30)
     stable = [Task("synthetic", "stable", seed, tuple(short.items()), finish=with_gradient) for seed in (1, 2)]
     found["stable"] = dict(maxiter=short["maxiter"], runs=in_parallel(run, stable, "stable"))
     return found
+
+
+def with_ten_inner_steps(_: None) -> dict[str, float]:
+    """LancBiO with the N = 10 of stocBiO and BSA, matrix-free, K = 10⁴, seed 1: is it y_k that holds it back?"""
+    options = tuple((PARTS["matrix-free"] | dict(maxiter=10_000)).items())
+    one = run(Task("synthetic", "lancbio", 1, options, ("lancbio.inner_steps=10",), finish=with_gradient))
+    return dict(gradient=one["gradient"], residual=one["residual"][-1])
 
 
 def plan(full: bool) -> list[tuple[str, dict[str, Any], int, int]]:
@@ -84,18 +93,21 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
                 + ", ".join(f"{name} {residual[name]:.2e}" for name in rank[:4]),
             )
         )
-        exact = [name for name in own if name not in ("stocbio", "bsa", "ttsa", "f2sa")]
-        order = sorted(exact, key=true.__getitem__)
+        order = sorted(true, key=true.__getitem__)
         made.append(
             Verdict(
                 f"{part}: LancBiO reaches the smallest hyper-gradient",
-                HOLDS if order[0] == "lancbio" else CAVEAT if true["lancbio"] <= 2 * true[order[0]] else FAILS,
-                f"true ‖∇φ(x_K)‖, median: lancbio {true['lancbio']:.2e}; in order: "
-                + ", ".join(f"{name} {true[name]:.2e}" for name in sorted(true, key=true.__getitem__)[:5])
-                + f"; lancbio's own ‖h_K‖ is {own['lancbio']:.2e}",
+                HOLDS if order[0] == "lancbio" else CAVEAT if true["lancbio"] <= 1.1 * true[order[0]] else FAILS,
+                f"true ‖∇φ(x_K)‖, median: lancbio's is {true['lancbio'] / true[order[0]]:.2f} times the smallest;"
+                " in order: "
+                + ", ".join(f"{name} {true[name]:.2e}" for name in order[:5])
+                + ". stocbio and bsa make 10 inner steps, lancbio 5, and their y_k lag less, which counts for more than"
+                " their biased v_k: with N = 10, lancbio ends at"
+                f" {found['ten_inner_steps']['gradient']:.2e} (matrix-free, K = 10⁴, seed 1)."
+                f" lancbio's own ‖h_K‖ is {own['lancbio']:.2e}",
             )
         )
-        ratios = [t / o for name in METHODS for t, o in [(true[name], own[name])]]
+        ratios = [true[name] / own[name] for name in METHODS]
         made.append(
             Verdict(
                 f"{part}: the plotted ‖h_k‖ measures how close x_k is to a stationary point of φ",
@@ -148,9 +160,5 @@ def section(found: dict[str, Any]) -> str:
 
 def figure(found: dict[str, Any]) -> Any:
     part = found["parts"]["matrix-free"]  # ten seeds
-    runs = {
-        name: [{key: np.array(value) for key, value in one.items()} for one in mine]
-        for name, mine in part["methods"].items()
-    }
     title = f"synthetic, matrix-free, n = {part['given']['n']}, condition {part['given']['condition']:.0e}"
-    return comparison_figure(runs, dict(problem=title, seeds=list(range(part["seeds"]))))
+    return comparison_figure(drawn(part["methods"]), dict(problem=title, seeds=list(range(part["seeds"]))))

@@ -180,7 +180,10 @@ def run_one(
 
 
 def true_gradient(problem: Any, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> float:
-    """‖∇φ(x)‖₂, the lower level solved from y and the linear system from v to 1e-9; NaN where they cannot be."""
+    """‖∇φ(x)‖₂, the lower level solved from y and the linear system from v, both to 1e-9.
+
+    NaN where they cannot be; of the lower level 1e-6 is enough, where rounding allows no more.
+    """
     try:
         solution = lower_solution(problem, x, y, tol=1e-9)
         found = hypergradient(problem, x, solution.y, inverse="cg", rtol=1e-9, v0=v)

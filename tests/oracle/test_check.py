@@ -3,7 +3,6 @@
 import json
 import math
 import signal
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -19,6 +18,7 @@ from lancbio_ref.oracle.candidates import CallableCandidate, CommandCandidate, R
 from lancbio_ref.oracle.check import GIVE_UP, check
 from lancbio_ref.oracle.report import json_report, junit_report, summary_line, text_report
 from lancbio_ref.oracle.vector import folder, load, vectors
+from tests.interrupt import interruptible
 
 EXECUTABLE = f"{sys.executable} {Path(__file__).with_name('executable.py')}"
 ANNOUNCED = f"{EXECUTABLE} announced"
@@ -306,7 +306,7 @@ def test_ctrl_c_ends_the_candidate_too(tmp_path):
         "--json",
         "out.json",
     ]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(command, cwd=tmp_path) as process:
         for _ in range(400):
             if pid_file.exists() and pid_file.read_text():
                 break

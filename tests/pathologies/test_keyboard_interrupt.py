@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from lancbio_ref import SolveStatus, lanczos_solve
 from lancbio_ref import minimize as minimize_function
+from tests.interrupt import interruptible
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, A, B, J, operator, problem, run
 
 REPOSITORY = Path(__file__).parents[2]
@@ -180,14 +180,9 @@ def test_a_real_signal():
         print(result.status, result.nit >= 3, np.array_equal(result.x, again.x), np.array_equal(result.v, again.v))
         """
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
+    with interruptible([sys.executable, "-c", script], cwd=REPOSITORY) as child:
         assert child.stdout.readline() == "ready\n", child.stderr.read()
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
-    finally:
-        child.kill()
     assert out == "INTERRUPTED True True True\n", err
     assert child.returncode == 0
