@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import lancbio_ref
+from lancbio_ref import minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.jobs import JOBS, output
 from lancbio_ref.jobs.cleaning import auc
 from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
+from lancbio_ref.jobs.settings import make_settings
 from tests.interrupt import interruptible
 
 ROOT = Path(__file__).parents[1]
@@ -150,6 +152,18 @@ def test_an_image_job_on_small_idx_files(capsys, tmp_path):
     assert summary["sizes"] == dict(train=60, corrupted=30, validation=60, test=20, features=16)
     assert "60 images in both training and validation" in text
     assert summary["settings"]["data_dir"] == str(tmp_path / "data")
+    run(capsys, "kmnist", "--data-dir", tmp_path / "data", "--train", 40, "--maxiter", 5, "--out", out)
+    assert read(out)[0]["sizes"] | dict(train=40, corrupted=20, validation=60) == read(out)[0]["sizes"]
+
+
+def test_synthetic_without_a_matrix(capsys, tmp_path):
+    arguments = ["synthetic", "--n", 40, "--condition", 50, "--maxiter", 4, "--out", tmp_path]
+    assert run(capsys, *arguments, "--matrix-free")[0] == 0
+    rng = np.random.default_rng(1)
+    problem = problems.synthetic(40, 50.0, matrix_free=True, rng=rng)
+    x0, y0, v0 = problem.initial_point(rng)
+    method = make_settings("synthetic", dict(n=40, condition=50.0)).method
+    np.testing.assert_array_equal(read(tmp_path)[1]["x"], minimize(problem, x0, y0, v0=v0, method=method, maxiter=4).x)
 
 
 def test_a_few_iterations_on_the_real_mnist(capsys, tmp_path, data_dir):
