@@ -102,6 +102,15 @@ EDITS = {
     ),
     "Δv is halved": Edit("trace", "v = v_bar + dv  # v_k", "v = v_bar + 0.5 * dv  # v_k"),
     "ω is not freed of α q": Edit("trace", "omega = u - alpha * q  # ω", "omega = u  # ω"),
+    "m grows by one": Edit("trace", 'math.ceil(schedule["growth"] * m)', "m + 1"),
+    "m is rounded to the nearest": Edit("trace", 'math.ceil(schedule["growth"] * m)', 'round(schedule["growth"] * m)'),
+    "m is the ceiling of m_1 ρ^i": Edit(
+        "trace",
+        'math.ceil(schedule["growth"] * m)',
+        'math.ceil(schedule["initial"] * schedule["growth"] ** ((k + 1) // schedule["every"]))',
+    ),
+    "a basis that fills the space is kept": Edit("trace", 'min(n, schedule["maximum"])', 'schedule["maximum"]'),
+    "no restart after a singular T": Edit("trace", "dv, restart_due = v - v_bar, True", "dv = v - v_bar"),
     "the projected matrix is not symmetrized": Edit(
         "trace",
         "v = S @ np.linalg.solve(S.T @ A @ S, S.T @ b)",

@@ -81,6 +81,12 @@ def cases() -> Iterator[tuple[str, Any]]:
     for number, (key, build) in enumerate(SPECIAL.items(), len(LANCBIO_CASES) + 1):
         id = f"lancbio-sequence-{number:03d}"
         yield id, lambda id=id, build=build, key=key: build(id, key)
+    later = len(LANCBIO_CASES) + len(SPECIAL) + 1
+    for number, spec in enumerate(SCHEDULE_CASES, later):
+        id = f"lancbio-sequence-{number:03d}"
+        yield id, lambda id=id, spec=spec: lancbio_case(id, *spec)
+    last = f"lancbio-sequence-{later + len(SCHEDULE_CASES):03d}"
+    yield last, lambda: singular_early(last, "singular, with room")
     for number, subbio in enumerate(SUBBIO_CASES, 1):
         id = f"subbio-sequence-{number:03d}"
         yield id, lambda id=id, spec=subbio: subbio_case(id, *spec)
@@ -178,7 +184,41 @@ def singular(id: str, key: str) -> TraceCase:
     return _case(id, sequence, {"subspace": 3}, [Fraction(0)] * 2, why, {"case": key})
 
 
+def singular_early(id: str, key: str) -> TraceCase:
+    """The same in the first two of four dimensions, m = 4: only the singular T is a reason to restart."""
+    bits = Bits(id)
+    sequence = moving(bits, 7, 2, 4, moves="Jc")
+    ends = ("2 2; 2 4", "2 1; 1 2", "3 1; 1 2", "2 1; 1 3", "2 1/2; 1/2 1", "3 1/2; 1/2 2", "2 1/4; 1/4 1")
+    sequence["A"] = [_rows(f"{row.split(';')[0]} 0 0; {row.split(';')[1]} 0 0; 0 0 2 1/2; 0 0 1/2 1") for row in ends]
+    generic = [bits.dyadics(4, -2, 2, 3) for _ in ends[2:]]
+    sequence["b"] = [[Fraction(4), Fraction(0), Fraction(0), Fraction(0)]] * 2 + generic
+    why = "T_2 is singular with room for two more vectors: v_2 = v_1, and iteration 3 restarts for no other reason."
+    return _case(id, sequence, {"subspace": 4}, [Fraction(0)] * 4, why, {"case": key})
+
+
 SPECIAL = {"indefinite": indefinite, "breakdown": breakdown, "exact": exact_right_side, "singular": singular}
+# as LANCBIO_CASES; behind the special ones, whose numbers must stay
+SCHEDULE_CASES: list[tuple[int, int, int, Any, str, str]] = [
+    (
+        3,
+        9,
+        15,
+        {"initial": 2, "growth": Fraction(3, 2), "every": 3, "maximum": 8},
+        "AJbc",
+        "m = 2, 3, 5, 8: each is the ceiling of 3/2 times the one before, neither rounded, nor one more, "
+        "nor 2 (3/2)^i.",
+    ),
+    (
+        2,
+        8,
+        14,
+        {"initial": 2, "growth": Fraction(5, 4), "every": 2, "maximum": 7},
+        "AJbc",
+        "m = 3, 4, 5, 7, the first growth at k = 1: each is the ceiling of 5/4 times the one before, "
+        "where rounding fails.",
+    ),
+    (2, 4, 10, 6, "AJbc", "m = 6 and four variables: the basis fills the space, and iteration 5 restarts."),
+]
 
 # n_x, n_y, iterations, eta, what moves, start, why
 SUBBIO_CASES: list[tuple[int, int, int, Fraction, str, str, str]] = [
