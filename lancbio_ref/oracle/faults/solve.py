@@ -20,6 +20,7 @@ from .solve_edits import (
     from_start,
     gives_up,
     loose,
+    normal,
     of_z,
     port,
     settings,
@@ -366,6 +367,20 @@ FAULTS = (
             port(damping, steps)
             for steps in ("10", "20", "50", "len(b)")
             for damping in ("1e-2", "1e-3", "1e-4", "1e-6", "1e-8", "1e-10")
+        ),
+    ),
+    Fault(
+        "S29",
+        "the normal equations AᵀA v = Aᵀb are solved by conjugate gradients, up to a default tolerance",
+        "solve",
+        "few digits, far fewer where κ is large: the error is κ² times the tolerance",
+        "solve_normal_cg is the default of a library (jaxopt), and its tolerance, relative to ‖Aᵀb‖, is left as it is",
+        "A is symmetric positive definite: apply conjugate gradients to A itself, with the tolerance that you claim",
+        normal("1e-5"),
+        CG,
+        (
+            *(normal(rtol) for rtol in ("1e-4", "1e-6", "1e-8", "1e-10", "1e-12")),
+            *((FROM_ZERO, *normal(rtol)) for rtol in ("1e-5", "1e-6", "1e-4", "1e-8", "1e-10", "1e-12")),
         ),
     ),
 )

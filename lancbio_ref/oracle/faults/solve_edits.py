@@ -73,6 +73,16 @@ def from_start(rtol: str) -> tuple[Edit, ...]:
     )
 
 
+def normal(rtol: str) -> tuple[Edit, ...]:
+    """Conjugate gradients on AᵀA v = Aᵀb until ‖Aᵀ(b − A v)‖ ≤ rtol·‖Aᵀb‖."""
+    return (
+        cg(
+            "    tolerance = roundoff(A) * norm(b)\n    r = b - A @ v  # r_0",
+            f"    A, b = A.T @ A, A.T @ b\n    tolerance = {rtol} * norm(b)\n    r = b - A @ v  # r_0",
+        ),
+    )
+
+
 def of_z(rtol: str) -> tuple[Edit, ...]:
     return (OWN_UNITS, cg("if norm(r) <= roundoff(A) * norm(b):", f"if np.sqrt(r @ z) <= {rtol} * norm(b):"))
 
