@@ -38,7 +38,7 @@ def summary_line(result: CheckResult) -> str:
     line = f"lancbio-ref check: {'PASS' if result.passed else 'FAIL'}: {', '.join(result.levels)}: {counts}"
     if result.failures:
         line += f"; first {result.failures[0].id}"
-    named = [found[0] for found in result.suspects.values() if found and 2 * found[0].matches >= found[0].of]
+    named = [found[0] for found in result.suspects.values() if found]
     if named:
         line += f"; suspect {named[0].fault.id}"
     return f"{line} ({result.source}, {result.seconds:.1f} s)"

@@ -4,26 +4,31 @@ A fault matches a failing case when what it gives there is the candidate's answe
 answer's own distance from the truth. Rounding, another order of summation or float32 do not reach that far, since all
 of them move an answer by little compared with a fault that an oracle can see. Where a fault's wrong digits are
 themselves rounding (`Fault.rounding`), sizes of errors are compared instead. Answers that are right count too: a fault
-that would spoil one of them speaks against itself.
+that would spoil one of them speaks against itself. What is named has the evidence that `_Trial.enough` and `_ranked`
+ask for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .candidates import make_reply
 from .compare import Picture, compared, picture_of
-from .faults import CATALOGUE, Fault
+from .faults import CATALOGUE, Fault, fault
 from .judge import judge
 from .levels import make_case
+from .stopping import tuned
 
 SCREEN = 6  # failing cases without any match, after which a fault is dropped
 REMEMBERED = 100_000  # answers of faults
-PASSING = 24  # passing cases that a fault is tried on
-PART = 0.25  # of the failing cases: less is named only where nothing better explains them
+SHARE = 0.5  # of the failing cases that a fault spoils too: less is no evidence
+SHARE_OF_SIZES = 0.75  # the same where only sizes of errors are compared
+AGAINST = 0.25  # right cases that a fault would spoil, in matches: more speaks against it
+AS_MUCH = 0.9  # of the best one's matches
+TOGETHER = 1 / 3  # of the failing cases that those which are named explain
+ACCEPTS = "S24"  # the fault of answering where there is no answer: which numbers are given then does not matter
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Suspect:
     ----------
     fault : Fault
     matches, of : int
-        Failing cases that it gives the numbers of, and failing cases that it could be seen on.
+        Failing cases that it gives the numbers of, and failing cases that it spoils.
     against : int
         Cases that the candidate has right and the fault would spoil.
     alike : tuple of str
@@ -102,7 +107,7 @@ def suspects(
     wrong = _mixed([known[id] for id in known if id in failed])
     if not wrong:
         return []
-    right = _mixed([known[id] for id in known if id not in failed and known[id].result == "valid"])[:PASSING]
+    right = [known[id] for id in known if id not in failed and known[id].result == "valid"]
     asked: dict[str, Picture] = {}
 
     def picture(vector: Any) -> Picture:
@@ -110,8 +115,11 @@ def suspects(
             asked[vector.id] = picture_of(vector, level, answers[vector.id])
         return asked[vector.id]
 
-    found = [_trial(fault, level, wrong, right, picture) for fault in CATALOGUE if fault.carries_to(level)]
-    return _ranked([trial for trial in found if trial.matched])
+    faults = [fault for fault in CATALOGUE if fault.carries_to(level)]
+    if level == "hypergradient":
+        faults.append(replace(fault(ACCEPTS), level=level, base="problem", _runs={}))
+    trials = [_trial(entry, level, wrong, right, picture, precision) for entry in faults]
+    return _ranked([trial for trial in trials if trial.matched])
 
 
 def _fails(vector: Any, level: str, answer: Any, precision: str) -> bool:
@@ -136,7 +144,8 @@ def _mixed(vectors: Sequence[Any]) -> list[Any]:
 class _Trial:
     fault: Fault
     matched: frozenset[str]
-    of: int
+    spoilt: frozenset[str]  # of the failing cases, those that the fault fails too
+    within: frozenset[str]  # all failing cases that it could play a part in
     against: int
     carried: bool
 
@@ -145,42 +154,73 @@ class _Trial:
         """Smaller is better: numbers before sizes, and a fault of the level before one of the code that it calls."""
         return (self.against - len(self.matched), self.against, self.fault.rounding, self.carried)
 
+    @property
+    def enough(self) -> bool:
+        """Whether so many matches are evidence."""
+        share = SHARE_OF_SIZES if self.fault.rounding else SHARE
+        return len(self.matched) >= share * len(self.spoilt) and self.against <= AGAINST * len(self.matched)
 
-def _trial(fault: Fault, level: str, wrong: list[Any], right: list[Any], picture: Callable[[Any], Picture]) -> _Trial:
+
+def _trial(
+    fault: Fault,
+    level: str,
+    wrong: list[Any],
+    right: list[Any],
+    picture: Callable[[Any], Picture],
+    precision: str,
+) -> _Trial:
     """The best of a fault's variants."""
     wrong, right = _within(fault, level, wrong), _within(fault, level, right)
+    variants = tuned(fault, level, wrong, picture)
     trials = []
-    for variant in range(len(fault.variants)):
-        trials.append(_trial_of(fault, variant, level, wrong, right, picture))
+    for variant in range(len(variants.variants)):
+        trials.append(_trial_of(variants, variant, level, wrong, right, picture, precision))
         if len(trials[-1].matched) == len(wrong) and not trials[-1].against:
             break
-    return min(trials, key=lambda trial: trial.key)
+    return replace(min(trials, key=lambda trial: trial.key), fault=fault)
 
 
 def _within(fault: Fault, level: str, vectors: list[Any]) -> list[Any]:
-    """The vectors that the fault can be seen on: those of its methods."""
-    if level != "trace":
-        return vectors
-    return [vector for vector in vectors if vector.inputs["method"] in fault.methods]
+    """The vectors that the fault can be seen on: those of its methods; of derivatives, those with a problem."""
+    if level == "trace":
+        return [vector for vector in vectors if vector.inputs["method"] in fault.methods]
+    if fault.base == "problem" and fault.id != ACCEPTS:
+        return [vector for vector in vectors if vector.problem is not None]
+    return vectors
 
 
 def _trial_of(
-    fault: Fault, variant: int, level: str, wrong: list[Any], right: list[Any], picture: Callable[[Any], Picture]
+    fault: Fault,
+    variant: int,
+    level: str,
+    wrong: list[Any],
+    right: list[Any],
+    picture: Callable[[Any], Picture],
+    precision: str,
 ) -> _Trial:
     matched: set[str] = set()
+    spoilt: set[str] = set()
+    against = 0
     for number, vector in enumerate(wrong, 1):
         given = _given(fault, variant, level, vector)
-        near = compared(picture(vector), given.picture, rounding=fault.rounding) == "match"
-        if near and given.fails:
+        if _alike(fault, vector, picture(vector), given.picture) and given.fails(precision):
             matched.add(vector.id)
         if number == SCREEN and not matched:
             break
-    against = 0
     if matched:
+        spoilt = {vector.id for vector in wrong if _given(fault, variant, level, vector).fails(precision)}
         for vector in right:
             given = _given(fault, variant, level, vector)
             against += compared(picture(vector), given.picture, rounding=fault.rounding) == "apart"
-    return _Trial(fault, frozenset(matched), len(wrong), against, fault.level != level)
+    within = frozenset(vector.id for vector in wrong)
+    return _Trial(fault, frozenset(matched), frozenset(spoilt), within, against, fault.level != level)
+
+
+def _alike(fault: Fault, vector: Any, candidate: Picture, given: Picture) -> bool:
+    """Whether the fault gives the candidate's numbers; where there is no answer, whether both give any."""
+    if fault.id == ACCEPTS and vector.result == "must_reject":
+        return {candidate.word, given.word} <= {"", "not finite"}
+    return compared(candidate, given, rounding=fault.rounding) == "match"
 
 
 class _Given:
@@ -189,10 +229,12 @@ class _Given:
     def __init__(self, vector: Any, level: str, answer: Any) -> None:
         self.vector, self.level, self.answer = vector, level, answer
         self.picture = picture_of(vector, level, answer)
+        self._fails: dict[str, bool] = {}
 
-    @cached_property
-    def fails(self) -> bool:
-        return _fails(self.vector, self.level, self.answer, "float64")
+    def fails(self, precision: str) -> bool:
+        if precision not in self._fails:
+            self._fails[precision] = _fails(self.vector, self.level, self.answer, precision)
+        return self._fails[precision]
 
 
 _memory: dict[tuple[Any, ...], _Given] = {}
@@ -200,7 +242,7 @@ _memory: dict[tuple[Any, ...], _Given] = {}
 
 def _given(fault: Fault, variant: int, level: str, vector: Any) -> _Given:
     """Computed once a vector: the next candidate is compared with the same numbers."""
-    key = (fault.id, variant, level, id(vector))  # the entry holds the vector, so that its id stays its own
+    key = (fault.variants[variant], level, id(vector))  # the entry holds the vector, so that its id stays its own
     if key not in _memory:
         if len(_memory) >= REMEMBERED:
             _memory.clear()
@@ -212,16 +254,23 @@ def _given(fault: Fault, variant: int, level: str, vector: Any) -> _Given:
 
 
 def _ranked(trials: list[_Trial]) -> list[Suspect]:
-    """Best first; a fault that matches few cases is kept only for those that no better one explains."""
-    trials = sorted(trials, key=lambda trial: trial.key)  # stable: the catalogue's order decides what is left
-    kept: list[Suspect] = []
+    """Those with enough evidence, best first, if together they explain a third of the failing cases.
+
+    A fault is named beside better ones where it explains more, or as much as the best.
+    """
+    trials = sorted((trial for trial in trials if trial.enough), key=lambda trial: trial.key)  # stable
+    kept: list[_Trial] = []
     explained: set[str] = set()
     for trial in trials:
         new = len(trial.matched - explained)
-        if len(trial.matched) < PART * trial.of and new < min(2, trial.of):
+        if new < min(2, len(trial.matched)) and len(trial.matched) < AS_MUCH * len(kept[0].matched):
             continue
-        equal = [t for t in trials if t is not trial and t.key == trial.key and t.matched == trial.matched]
-        alike = tuple(t.fault.id for t in equal)
-        kept.append(Suspect(trial.fault, len(trial.matched), trial.of, trial.against, alike))
+        kept.append(trial)
         explained |= trial.matched
-    return kept
+    return [_suspect(trial, trials) for trial in kept if len(explained & trial.within) >= TOGETHER * len(trial.within)]
+
+
+def _suspect(trial: _Trial, trials: list[_Trial]) -> Suspect:
+    equal = [t for t in trials if t is not trial and t.key == trial.key and t.matched == trial.matched]
+    alike = tuple(t.fault.id for t in equal)
+    return Suspect(trial.fault, len(trial.matched), len(trial.spoilt), trial.against, alike)

@@ -225,6 +225,33 @@ def test_right_answers_speak_against_a_fault():
     assert all(suspect.against > 5 for suspect in found)
 
 
+@pytest.mark.parametrize("solver", [np.linalg.solve, lambda A, b: np.linalg.pinv(A) @ b])
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+def test_a_program_that_only_fails_to_reject_is_called_that(level, solver):
+    def run(case):
+        v = solver(case["A"], case["b"])
+        return {"v": v} if level == "solve" else {"h": case["c"] - case["J"] @ v}
+
+    vectors = [v for v in at(level) if v.family in ("indefinite", "singular", "ridge", "quadratic")]
+    found = named(level, answers(level, run, vectors), vectors)
+    assert [suspect.fault.id for suspect in found] == ["S24"] and found[0].matches == found[0].of
+
+
+def test_float32_is_named_where_the_digits_are_missing_everywhere_and_only_there():
+    def single(case):
+        return {"v": np.linalg.solve(case["A"].astype(np.float32), case["b"].astype(np.float32)).astype(float)}
+
+    vectors = [v for v in at("solve") if v.result == "valid" and v.family != "scale"]
+    assert named("solve", answers("solve", single, vectors), vectors)[0].fault.id == "S18"
+    few = [v for v in vectors if v.kappa > 1e4]
+
+    def single_for_few(case):
+        return single(case) if case["id"] in {v.id for v in few} else {"v": solve_with_inverse(case)}
+
+    found = named("solve", answers("solve", single_for_few, vectors), vectors)
+    assert "S18" not in [suspect.fault.id for suspect in found]
+
+
 def test_nothing_is_named_where_nothing_fails_or_nothing_fits():
     vectors = [v for v in some("solve") if v.result == "valid"]
     assert named("solve", {v.id: {"v": v.expected["v"].float64} for v in vectors}, vectors) == []

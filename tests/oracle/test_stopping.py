@@ -1,0 +1,98 @@
+"""Conjugate gradients that stop too early are called that, whatever their tolerance is and relative to what."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lancbio_ref.oracle.candidates import CallableCandidate
+from lancbio_ref.oracle.check import check
+from lancbio_ref.oracle.report import summary_line
+from lancbio_ref.oracle.stopping import common
+from tests.oracle.cases import at
+
+
+def stopped(stop, warm=False):
+    """Conjugate gradients as libraries have them: no scaling, no test of A."""
+
+    def run(A, b, v0):
+        v = v0 if warm else 0 * b
+        r = b - A @ v
+        p, rho = r, r @ r
+        for _ in range(10 * b.size):
+            if stop(r, b):
+                break
+            Ap = A @ p
+            gamma = rho / (p @ Ap)
+            v, r = v + gamma * p, r - gamma * Ap
+            rho, old = r @ r, rho
+            p = r + rho / old * p
+        return v
+
+    return run
+
+
+def of_b(rtol):
+    return lambda r, b: np.linalg.norm(r) <= rtol * np.linalg.norm(b)
+
+
+def of_largest_entry(rtol):
+    return lambda r, b: np.abs(r).max() <= rtol * np.abs(b).max()
+
+
+def of_one(atol):
+    return lambda r, b: np.linalg.norm(r) <= atol
+
+
+def of_both(tol):
+    return lambda r, b: np.abs(r).max() <= tol + tol * np.abs(b).max()
+
+
+def outcome(level, solve):
+    def hypergradient(case):
+        return case["c"] - case["J"] @ solve(case["A"], case["b"], case["v0"])
+
+    vectors = at(level)
+    return check(CallableCandidate(solve if level == "solve" else hypergradient), [level], vectors)
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("rtol", [1e-3, 3.3e-4, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8])
+def test_a_default_tolerance_is_named_first(level, rtol, warm):
+    result = outcome(level, stopped(of_b(rtol), warm))
+    first = result.suspects[level][0]
+    assert first.fault.id == "S12" and first.matches >= 0.9 * first.of > 5
+    assert "; suspect S12 (" in summary_line(result)
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+@pytest.mark.parametrize("rtol", [1e-3, 1e-5, 1e-8])
+def test_so_is_one_of_the_largest_entry(level, rtol):
+    assert "; suspect S12 (" in summary_line(outcome(level, stopped(of_largest_entry(rtol))))
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("atol", [1e-3, 1e-5, 1e-8])
+def test_an_absolute_tolerance_is_named_first(level, atol, warm):
+    result = outcome(level, stopped(of_one(atol), warm))
+    assert result.suspects[level][0].fault.id == "S09"
+    assert "; suspect S09 (" in summary_line(result)
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+def test_a_sum_of_both_is_called_one_of_them(level):
+    assert outcome(level, stopped(of_both(1e-5))).suspects[level][0].fault.id in ("S09", "S12")
+
+
+def test_a_program_without_a_check_is_told_that_as_well():
+    ids = [suspect.fault.id for suspect in outcome("solve", stopped(of_b(1e-5))).suspects["solve"]]
+    assert ids[0] == "S12" and "S24" in ids and not {"S16", "S18"} & set(ids)
+
+
+def test_what_most_have_in_common():
+    assert common([]) is None and common([(1e-6, 1e-5)]) is None
+    assert common([(1e-6, 1e-5), (1e-4, 1e-3)]) is None
+    assert common([(1.2e-6, 8e-6), (2e-6, 9e-6), (0.1, 0.2)]) == pytest.approx(4e-6)
+    assert common([(1e-9, float("inf")), (2e-9, 1e-3)]) == 1e-8
