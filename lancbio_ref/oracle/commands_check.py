@@ -19,7 +19,7 @@ from .judge import PRECISIONS, Verdict
 from .levels import LEVELS
 from .process import LineFailure
 from .report import json_report, junit_report, text_report
-from .vector import load, vectors
+from .vector import load_folder, vectors
 
 DESCRIPTION = """\
 Run a candidate (your code, in any language) over the oracle's vectors and say whether its numbers are right, to how
@@ -192,10 +192,10 @@ def _select(folder: str | None, families: str | None, ids: str | None) -> list[A
 
 
 def _folder(folder: Path) -> list[Any]:
-    paths = sorted(folder.glob("*.json"))
-    if not paths:
+    found = load_folder(folder)
+    if not found:
         raise ArgumentError("--vectors", f"{folder} without .json files", "a folder of vector files")
-    return [load(path) for path in paths]
+    return found
 
 
 def _words(text: str) -> list[str]:

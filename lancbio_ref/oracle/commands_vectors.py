@@ -18,7 +18,7 @@ from ..arguments import as_choice
 from ..errors import ArgumentError
 from ..jobs.output import prepare_folder, write
 from .layout import canonical
-from .vector import MANIFEST, Enclosure, Vector, load, manifest, vectors
+from .vector import MANIFEST, Enclosure, Vector, listed, load, manifest, vectors
 
 DESCRIPTION = """\
 The oracle's vectors: cases whose answers are proven, for "lancbio-ref check" and for tests in any language.
@@ -185,7 +185,7 @@ def export(chosen: list[Vector], out: Path, format: str) -> str:
     """Write vectors to a folder; one line about it."""
     as_choice("--format", format, ("json", "npz"))
     prepare_folder(out)
-    digests = {}
+    digests = listed(out)
     for vector in chosen:
         if format == "json":
             text = canonical(vector.raw)
@@ -194,7 +194,7 @@ def export(chosen: list[Vector], out: Path, format: str) -> str:
         else:
             found = arrays(vector)
             write(out / f"{vector.id}.npz", lambda file, found=found: np.savez_compressed(file, **found))  # type: ignore[misc]
-    if digests:
+    if format == "json":
         from .generate import manifest_text
 
         write(out / MANIFEST, lambda file: file.write(manifest_text(digests).encode()))

@@ -71,8 +71,6 @@ of that row (α and β relative to L; others to their own norm, or to 1 if that 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,18 +78,20 @@ from fractions import Fraction
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..errors import ArgumentError
 from .hexfloat import from_decimal, from_hex
-from .layout import canonical, field_sums
-from .vector_check import check_document
+from .layout import canonical
+from .vector_document import read_document
 
-VERSIONS = ("v1",)
 MANIFEST = "MANIFEST.sha256"
+SEALS = {  # version → SHA-256 of its manifest, so that one with fewer lines is refused
+    "v1": "cae6f58e80aca9dd1c5af665664e93de75deb854b0deae5ff251d8cd21217c8a"
+}  # version → SHA-256 of its manifest: a shorter one is refused, too
 
 
 @dataclass(frozen=True)
@@ -212,48 +212,11 @@ def parse(text: bytes, name: str) -> Vector:
     ArgumentError
         No JSON, or a field that is missing, malformed or changed; the argument is ``"<name>: <field>"``.
     """
-    try:
-        raw = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ArgumentError(name, f"no JSON of this format ({error})", "a vector file, UTF-8 JSON") from None
-    for path in _infinite(raw):
-        raise ArgumentError(f"{name}: {path}", "a number beyond float64's range", "a finite number")
-    try:
-        changed = _changed_fields(raw)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name}: sums", f"fields of which no sums can be made ({error})", "a vector") from None
-    try:
-        check_document(raw, name)
-    except ArgumentError as error:
-        field = error.argument.partition(": ")[2]
-        if not changed or not field or any(field.startswith(key) or key.startswith(field) for key in changed):
-            raise
-        # what is wrong is not what was changed: a size, say, that fits no array any more
-    if changed:
-        raise ArgumentError(
-            f"{name}: {changed[0]}", "a value that its sum does not fit", "the value that was published"
-        )
+    raw = read_document(text, name)
     try:
         return Vector.from_document(raw)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ArgumentError(f"{name}: problem", f"arrays that cannot be read ({error!r})", "the format of v1") from None
-
-
-def _infinite(value: Any, path: str = "") -> Iterator[str]:
-    """Where a JSON number such as 1e999 became infinite."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, entry in entries:
-        yield from _infinite(entry, f"{path}.{key}".lstrip("."))
-
-
-def _changed_fields(raw: Any) -> list[str]:
-    """The fields whose sums do not fit; none where there are no sums to tell."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("sums"), dict):
-        return []
-    sums = field_sums(raw)
-    return [key for key in sorted({*sums, *raw["sums"]}) if sums.get(key) != raw["sums"].get(key)]
 
 
 def load(id_or_path: str | Path, version: str = "v1") -> Vector:
@@ -280,14 +243,10 @@ def load(id_or_path: str | Path, version: str = "v1") -> Vector:
     """
     if str(id_or_path).endswith(".json"):
         path = Path(id_or_path)
-        try:
-            text = path.read_bytes()
-        except OSError as error:
-            raise ArgumentError("vector", f"{path} ({error.strerror})", "a file that can be read") from None
-        vector = parse(text, path.name)
+        vector = parse(_bytes(path), path.name)
         sums = manifest(version)
         if f"{vector.id}.json" in sums and _digest(canonical(vector.raw)) != sums[f"{vector.id}.json"]:
-            raise ArgumentError(f"{path.name}: sums", f"another vector than {version}'s {vector.id}", "a new id")
+            _refuse_other(vector, path.name, version)
         return vector
     return _packaged(str(id_or_path), version)
 
@@ -309,25 +268,87 @@ def vectors(version: str = "v1") -> list[Vector]:
     return [_packaged(name.removesuffix(".json"), version) for name in sorted(manifest(version))]
 
 
+def load_folder(place: Path) -> list[Vector]:
+    """All vectors of a folder, in the order of their names; held to the folder's manifest where it has one.
+
+    Raises
+    ------
+    ArgumentError
+        A file that is no vector or not what was published, one that the manifest does not list, or lists and the folder
+        lacks, an id that occurs twice.
+    """
+    names, sums = sorted(path.name for path in place.glob("*.json")), listed(place)
+    if sums:
+        _refuse_unlisted(names, sums)
+        for name in sorted(set(sums) - set(names)):
+            raise ArgumentError(name, "no file", f"the file that {MANIFEST} lists")
+    found: dict[str, Vector] = {}
+    for name in names:
+        vector = load(place / name)
+        if name in sums:
+            _as_listed(_bytes(place / name), name, sums[name])
+        if vector.id in found:
+            raise ArgumentError(f"{name}: id", f"{vector.id} a second time", "an id of its own")
+        found[vector.id] = vector
+    return list(found.values())
+
+
+def listed(place: Path) -> dict[str, str]:
+    """File name → SHA-256 of the manifest of a folder; empty where it has none."""
+    return _lines(_bytes(place / MANIFEST)) if (place / MANIFEST).is_file() else {}
+
+
 @lru_cache(maxsize=4)
 def manifest(version: str = "v1") -> dict[str, str]:
-    """File name → SHA-256 of the vectors of a version."""
-    expected = "lines of 64 hexadecimal digits, two spaces and a file name"
+    """File name → SHA-256 of the vectors of a version.
+
+    Raises
+    ------
+    ArgumentError
+        The manifest is not that of the version; a file that it does not list any more is named.
+    """
+    place = folder(version)
     try:
-        lines = (folder(version) / MANIFEST).read_text("ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(MANIFEST, f"unreadable ({error})", expected) from None
+        text = (place / MANIFEST).read_bytes()
+    except OSError as error:
+        raise ArgumentError(MANIFEST, f"unreadable ({error})", _MANIFEST_LINES) from None
+    sums = _lines(text)
+    if (found := _digest(text)) != SEALS[version]:
+        _refuse_unlisted(sorted(path.name for path in place.iterdir() if path.name.endswith(".json")), sums)
+        raise ArgumentError(
+            MANIFEST,
+            f"{len(sums)} files and SHA-256 {found}",
+            f"SHA-256 {SEALS[version]}, that of {version}'s manifest: lines were removed, added or changed",
+        )
+    return sums
+
+
+_MANIFEST_LINES = "lines of 64 hexadecimal digits, two spaces and a file name"
+
+
+def _lines(text: bytes) -> dict[str, str]:
+    """File name → SHA-256 of the lines of a manifest."""
+    try:
+        lines = text.decode("ascii").splitlines()
+    except UnicodeDecodeError as error:
+        raise ArgumentError(MANIFEST, f"unreadable ({error})", _MANIFEST_LINES) from None
     if broken := [i for i, line in enumerate(lines, 1) if not re.fullmatch(r"[0-9a-f]{64}  [\w.-]+\.json", line)]:
-        raise ArgumentError(MANIFEST, f"line {broken[0]}", expected)
+        raise ArgumentError(MANIFEST, f"line {broken[0]}", _MANIFEST_LINES)
     if not lines:
-        raise ArgumentError(MANIFEST, "an empty file", expected)
+        raise ArgumentError(MANIFEST, "an empty file", _MANIFEST_LINES)
     return {line[66:]: line[:64] for line in lines}
+
+
+def _refuse_unlisted(names: list[str], sums: dict[str, str]) -> None:
+    if unlisted := [name for name in names if name not in sums]:
+        more = f" (nor {len(unlisted) - 1} others)" if len(unlisted) > 1 else ""
+        raise ArgumentError(unlisted[0], f"a file that {MANIFEST} does not list{more}", "only files that it lists")
 
 
 def folder(version: str = "v1") -> Any:
     """Where the files of a version are."""
-    if version not in VERSIONS:
-        raise ArgumentError("version", repr(version), "one of " + ", ".join(VERSIONS))
+    if version not in SEALS:
+        raise ArgumentError("version", repr(version), "one of " + ", ".join(SEALS))
     return resources.files(__package__) / "vectors" / version
 
 
@@ -342,23 +363,36 @@ def _packaged(id: str, version: str) -> Vector:
         text = (folder(version) / name).read_bytes()
     except OSError as error:
         raise ArgumentError(name, error.strerror or "no file", f"the file that {MANIFEST} names") from None
-    digest = _digest(text)
-    if digest != manifest(version)[name]:
-        parse(text, name)  # names the field, if one was changed
-        raise ArgumentError(name, f"SHA-256 {digest}", f"{manifest(version)[name]}, as {MANIFEST} says")
-    return parse(text, name)
+    return _as_listed(text, name, manifest(version)[name])
+
+
+def _as_listed(text: bytes, name: str, published: str) -> Vector:
+    """The vector in a file of which a manifest lists the SHA-256; a field that was changed is named."""
+    vector, found = parse(text, name), _digest(text)
+    if found == published:
+        return vector
+    if _digest(canonical(vector.raw)) == published:
+        what = f"the content that was published, laid out differently (SHA-256 {found})"
+    else:
+        what = (
+            f"fields that agree with the file's own sums, but SHA-256 {found}: which field was changed cannot be told"
+        )
+    raise ArgumentError(name, what, f"SHA-256 {published}, as {MANIFEST} lists")
+
+
+def _refuse_other(vector: Vector, name: str, version: str) -> NoReturn:
+    """A vector under the id of one of the package, with other numbers: the first field that differs from it."""
+    ours, theirs = vector.raw["sums"], _packaged(vector.id, version).raw["sums"]
+    field = next((key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)), "sums")
+    raise ArgumentError(f"{name}: {field}", f"another value than {version}'s {vector.id}", "its value, or a new id")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArgumentError("vector", f"{path} ({error.strerror})", "a file that can be read") from None
 
 
 def _digest(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError(f"a key that occurs twice among {', '.join(sorted(key for key, _ in pairs))}"[:200])
-    return result
-
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")

@@ -16,27 +16,15 @@ from lancbio_ref.oracle.candidates import (
     CallableCandidate,
     CommandCandidate,
     PythonCandidate,
-    ResultsCandidate,
     make_reply,
 )
 from lancbio_ref.oracle.levels import LEVELS, from_json, make_case, to_json
 from lancbio_ref.oracle.process import LineFailure
 from lancbio_ref.oracle.serve import find
 from lancbio_ref.oracle.vector import load
+from tests.oracle.asked import V, case
 
 EXECUTABLE = Path(__file__).with_name("executable.py")
-A, B = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([3.0, 5.0])
-V = [0.8, 1.4]
-
-
-def case(level="solve", **more):
-    fields = dict(
-        solve=dict(A=A, b=B, v0=np.zeros(2)),
-        hypergradient=dict(A=A, J=np.ones((3, 2)), b=B, c=np.ones(3), v0=np.zeros(2), problem=None),
-        lanczos=dict(A=A, q1=np.array([1.0, 0.0]), k=2),
-        trace=dict(method="lancbio", iterations=2),
-    )
-    return dict(id="case-002", level=level) | fields[level] | more
 
 
 def command(mode, *arguments, timeout=20.0):
@@ -331,90 +319,6 @@ def test_a_case_survives_json():
                 assert received[name].dtype == value.dtype
             elif name != "problem":
                 assert received[name] == value
-
-
-# -- files of results -----------------------------------------------------------------------
-
-
-def document(*results):
-    return dict(format="lancbio-results", version="1", results=list(results))
-
-
-def test_a_file_of_results(tmp_path):
-    path = tmp_path / "answers.json"
-    entry = dict(id="case-002", level="solve", v=V)
-    path.write_text(json.dumps(document(entry, dict(id="other", level="lanczos", reject="no"))))
-    candidate = ResultsCandidate(path)
-    assert candidate.levels == ("solve", "lanczos")
-    assert candidate.ask(case()).answer["v"].tolist() == V
-    assert candidate.ask(case(id="other", level="lanczos")).rejection == "no"
-    assert candidate.ask(case("lanczos")).failure == "no answer in answers.json"
-
-
-def test_the_same_as_npz(tmp_path):
-    path = tmp_path / "answers.npz"
-    arrays = {
-        "case-002/solve/v": V,
-        "other/solve/reject": "no",
-        "t-001/trace/rows/2/v": [1.0],
-        "t-001/trace/rows/1/h": [2.0],
-    }
-    np.savez(path, **{name: np.array(value) for name, value in arrays.items()})
-    candidate = ResultsCandidate(path)
-    assert candidate.levels == ("solve", "trace")
-    assert candidate.ask(case()).answer["v"].tolist() == V
-    assert candidate.ask(case(id="other")).rejection == "no"
-    rows = candidate.ask(case("trace", id="t-001")).answer["rows"]
-    assert rows[0].keys() == {"k", "h"} and rows[1]["v"] == [1.0]
-
-
-@pytest.mark.parametrize(
-    "text, words",
-    [
-        ("", "Expecting value"),
-        ("{", "Expecting property name"),
-        ("[" * 100000, "recursion"),
-        ("[]", "no object"),
-        ('{"format": "lancbio-results", "version": "7", "results": []}', "version is '7'"),
-        ('{"format": "lancbio-results", "version": "1", "results": {}}', '"results" is no list'),
-        (json.dumps(document({"id": 3, "level": "solve"})), "results[0] is no object"),
-        (json.dumps(document({"id": "a", "level": "guess"})), "results[0] is no object"),
-        (
-            json.dumps(document(*[{"id": "a", "level": "solve"}] * 2)),
-            "results[1] answers a at level solve a second time",
-        ),
-        (b"\xff\xfe\xfd", "decode"),
-    ],
-)
-def test_a_file_that_is_none_is_a_bad_argument(tmp_path, text, words):
-    path = tmp_path / "answers.json"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ArgumentError) as caught:
-        ResultsCandidate(path)
-    assert caught.value.argument == "--results" and str(path) in caught.value.found
-    assert words in caught.value.found
-
-
-@pytest.mark.parametrize(
-    "name", ["v", "a/solve", "a/guess/v", "a/solve/rows/1/v", "a/trace/rows/0/v", "a/trace/rows/x/v"]
-)
-def test_arrays_with_other_names_are_a_bad_argument(tmp_path, name):
-    path = tmp_path / "answers.npz"
-    np.savez(path, **{name: np.zeros(1)})
-    with pytest.raises(ArgumentError, match=r"answers\.npz"):
-        ResultsCandidate(path)
-
-
-def test_pickles_and_broken_archives_are_refused(tmp_path):
-    path = tmp_path / "answers.npz"
-    np.savez(path, **{"a/solve/v": np.array([object()])}, allow_pickle=True)
-    with pytest.raises(ArgumentError, match="pickle"):
-        ResultsCandidate(path)
-    path.write_bytes(b"PK\x03\x04 not a zip")
-    with pytest.raises(ArgumentError):
-        ResultsCandidate(path)
-    with pytest.raises(ArgumentError, match="No such file"):
-        ResultsCandidate(tmp_path / "absent.json")
 
 
 def test_what_a_candidate_says_can_always_be_printed():

@@ -11,7 +11,7 @@ from lancbio_ref.errors import ArgumentError
 from lancbio_ref.oracle import generate
 from lancbio_ref.oracle.commands_vectors import add_parser, run
 from lancbio_ref.oracle.layout import canonical
-from lancbio_ref.oracle.vector import MANIFEST, manifest
+from lancbio_ref.oracle.vector import MANIFEST, load_folder, manifest
 
 
 def command(*arguments):
@@ -59,6 +59,13 @@ def test_export_json(tmp_path):
         assert (tmp_path / "new" / f"{id}.json").read_bytes() == canonical(oracle.load(id).raw)
         assert oracle.load(tmp_path / "new" / f"{id}.json").id == id
     assert manifest()["quadratic-001.json"] in (tmp_path / "new" / MANIFEST).read_text()
+
+
+def test_exports_to_one_folder_share_a_manifest(tmp_path):
+    for id in ("quadratic-001", "scalar-001"):
+        command("export", id, "--out", str(tmp_path))
+    assert [vector.id for vector in load_folder(tmp_path)] == ["quadratic-001", "scalar-001"]
+    assert (tmp_path / MANIFEST).read_text().count("\n") == 2
 
 
 def test_export_npz(tmp_path):
