@@ -90,8 +90,8 @@ from .vector_document import read_document
 
 MANIFEST = "MANIFEST.sha256"
 SEALS = {  # version → SHA-256 of its manifest, so that one with fewer lines is refused
-    "v1": "cae6f58e80aca9dd1c5af665664e93de75deb854b0deae5ff251d8cd21217c8a"
-}  # version → SHA-256 of its manifest: a shorter one is refused, too
+    "v1": "cae6f58e80aca9dd1c5af665664e93de75deb854b0deae5ff251d8cd21217c8a",
+}
 
 
 @dataclass(frozen=True)
@@ -374,9 +374,7 @@ def _as_listed(text: bytes, name: str, published: str) -> Vector:
     if _digest(canonical(vector.raw)) == published:
         what = f"the content that was published, laid out differently (SHA-256 {found})"
     else:
-        what = (
-            f"fields that agree with the file's own sums, but SHA-256 {found}: which field was changed cannot be told"
-        )
+        what = f"SHA-256 {found}, though the fields agree with the file's own sums (which one was changed is not known)"
     raise ArgumentError(name, what, f"SHA-256 {published}, as {MANIFEST} lists")
 
 
