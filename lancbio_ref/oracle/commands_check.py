@@ -7,6 +7,7 @@ import fnmatch
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .process import LineFailure
 from .report import json_report, junit_report, text_report
 from .vector import load_folder, vectors
 
+WIDTH = 120
 DESCRIPTION = """\
 Run a candidate (your code, in any language) over the oracle's vectors and say whether its numbers are right, to how
 many digits, and if they are wrong, what is first wrong and which known fault gives just these numbers.
@@ -77,7 +79,7 @@ def add_parser(commands: Any, formatter: type[argparse.HelpFormatter]) -> argpar
         help="check a candidate's numbers against proven ones",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=formatter,
+        formatter_class=partial(formatter, width=WIDTH),  # that of the text around the options
     )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--candidate", metavar="M:F", help="a Python callable, package.module:function")
@@ -87,15 +89,21 @@ def add_parser(commands: Any, formatter: type[argparse.HelpFormatter]) -> argpar
     what.add_argument(
         "--level",
         metavar="L,M",
-        help=f"of {', '.join(LEVELS)} (default: the callable's name, what the executable announces, what FILE has)",
+        help=f"of {', '.join(LEVELS)} (default: the callable's name, what CMD or FILE says)",
     )
     what.add_argument(
-        "--family", metavar="A,B", help="only these families, such as lancbio-* (lancbio-ref vectors list)"
+        "--family", metavar="A,B", help="only these families, such as lancbio-* (lancbio-ref vectors list has them)"
     )
     what.add_argument("--id", metavar="A,B", help="only these vectors, such as strakos-*")
-    what.add_argument("--vectors", metavar="DIR", help="a folder of vector files (default: those of the package, v1)")
+    what.add_argument("--vectors", metavar="DIR", help="a folder of vector files (default: v1, those of the package)")
     how = parser.add_argument_group("run")
-    how.add_argument("--precision", default="float64", choices=list(PRECISIONS), help="of the candidate's arithmetic")
+    how.add_argument(
+        "--precision",
+        default="float64",
+        choices=list(PRECISIONS),
+        metavar="P",
+        help="of the candidate's arithmetic: float64 (default) or float32",
+    )
     how.add_argument(
         "--timeout", type=float, default=TIMEOUT, metavar="S", help=f"seconds a case may take (default: {TIMEOUT:g})"
     )

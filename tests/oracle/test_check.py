@@ -287,6 +287,8 @@ def test_the_help_is_a_manual_page(capsys):
         main(["check", "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
+    options = text[text.index("options:") : text.index("what is compared")].splitlines()
+    assert all(line == "" or line[0] != " " or line[2] == "-" for line in options)  # one line each
     for words in ("exit status", "examples", "--candidate M:F", "--junit FILE", "must be rejected"):
         assert words in text
 
