@@ -20,7 +20,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
 from ..errors import ArgumentError
-from ..rounding import Proven, gamma, norm2, scale_number, smallest_subnormal, unit_roundoff
+from ..parallel import dot
+from ..rounding import Proven, gamma, norm2, real_view, scale_number, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator, as_square, structure_of
 from .dense import DenseOperator
 from .sparse import SparseOperator
@@ -149,11 +150,11 @@ def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) ->
     model n u ‖A‖, with the norm of A z for ‖A‖ where no better is known.
     """
     Az = A.matvec(z)
-    value = float(np.vdot(z, Az).real)
+    value = dot(real_view(z), real_view(Az))
     n, u = z.size, unit_roundoff(z.dtype)
     structure = structure_of(A)
     if structure is not None:
-        error = 2 * gamma(structure.terms + 2 * n + 10, u) * float(np.abs(z) @ structure.abs_product(np.abs(z)))
+        error = 2 * gamma(structure.terms + 2 * n + 10, u) * dot(np.abs(z), structure.abs_product(np.abs(z)))
         error += 2 * n * (structure.terms + 2) * smallest_subnormal(z.dtype)
     else:
         error = 2 * gamma(2 * n + 10, u) * max(norm_A or 0.0, norm2(Az))
