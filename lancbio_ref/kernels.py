@@ -61,10 +61,22 @@ def _dot_from(total, x, y):
 
 
 @_sum
+def _four_dots(zero, a0, a1, a2, a3, v):
+    """The products of four rows with v, each loaded once."""
+    s0, s1, s2, s3 = zero, zero, zero, zero
+    for j in range(v.size):
+        s0 += a0[j] * v[j]
+        s1 += a1[j] * v[j]
+        s2 += a2[j] * v[j]
+        s3 += a3[j] * v[j]
+    return s0, s1, s2, s3
+
+
+@_sum
 def _dot_gathered(total, x, y, places):
-    """total + Σ x_i y[places_i]."""
+    """total + Σ x_i y[places_i]; unsigned, a place needs no test for counting from the end."""
     for i in range(x.size):
-        total += x[i] * y[places[i]]
+        total += x[i] * y[np.uintp(places[i])]
     return total
 
 
@@ -179,35 +191,48 @@ def sum_in_order(partial):
     return total
 
 
-# -- matrices, by blocks of rows -------------------------------------------------------------------
+# -- matrices, by blocks of rows; dense ones `group` rows at once, 1 or 4 --------------------------
 
 
 @_loop
-def dense_product(first, last, rows, A, v, out):
+def dense_product(first, last, rows, group, A, v, out):
     """out_i ← a_iᵀ v for the rows a_i of these blocks.   Writes out."""
-    for i in range(first * rows, min(A.shape[0], last * rows)):
-        out[i] = 0
-        out[i] = _dot_from(out[i], A[i], v)
+    start, end = first * rows, min(A.shape[0], last * rows)
+    out[start:end] = 0
+    zero = out[start]
+    fours = start + (end - start) // 4 * 4 if group == 4 else start
+    for i in range(start, fours, 4):
+        out[i], out[i + 1], out[i + 2], out[i + 3] = _four_dots(zero, A[i], A[i + 1], A[i + 2], A[i + 3], v)
+    for i in range(fours, end):
+        out[i] = _dot_from(zero, A[i], v)
 
 
 @_loop
-def dense_transposed(first, last, rows, A, u, partial):
+def dense_transposed(first, last, rows, group, A, u, partial):
     """partial[b] ← Σ_i u_i a_i over the rows a_i of block b."""
     for b in range(first, last):
-        sums = partial[b]
+        start, end, sums = b * rows, min(A.shape[0], (b + 1) * rows), partial[b]
         sums[:] = 0
-        for i in range(b * rows, min(A.shape[0], (b + 1) * rows)):
+        fours = start + (end - start) // 4 * 4 if group == 4 else start
+        for i in range(start, fours, 4):
+            _add_four(sums, u[i], u[i + 1], u[i + 2], u[i + 3], A[i], A[i + 1], A[i + 2], A[i + 3])
+        for i in range(fours, end):
             _add_multiple(sums, u[i], A[i])
 
 
 @_loop
-def dense_gram(first, last, rows, X, d, v, partial):
+def dense_gram(first, last, rows, group, X, d, v, partial):
     """partial[b] ← Σ_i d_i (x_iᵀv) x_i over the rows x_i of block b: X_bᵀ(d_b ∘ (X_b v)), every row read once."""
     for b in range(first, last):
-        sums = partial[b]
+        start, end, sums = b * rows, min(X.shape[0], (b + 1) * rows), partial[b]
         sums[:] = 0
         zero = sums[0]
-        for i in range(b * rows, min(X.shape[0], (b + 1) * rows)):
+        fours = start + (end - start) // 4 * 4 if group == 4 else start
+        for i in range(start, fours, 4):
+            x0, x1, x2, x3 = X[i], X[i + 1], X[i + 2], X[i + 3]
+            c0, c1, c2, c3 = _four_dots(zero, x0, x1, x2, x3, v)
+            _add_four(sums, d[i] * c0, d[i + 1] * c1, d[i + 2] * c2, d[i + 3] * c3, x0, x1, x2, x3)
+        for i in range(fours, end):
             _add_multiple(sums, d[i] * _dot_from(zero, X[i], v), X[i])
 
 
@@ -215,6 +240,12 @@ def dense_gram(first, last, rows, X, d, v, partial):
 def _add_multiple(sums, c, x):
     for j in range(sums.size):
         sums[j] += c * x[j]
+
+
+@_loop
+def _add_four(sums, c0, c1, c2, c3, x0, x1, x2, x3):
+    for j in range(sums.size):
+        sums[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j])
 
 
 @_loop
@@ -238,7 +269,7 @@ def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
             x, columns = data[row], indices[row]
             c = d[i] * _dot_gathered(zero, x, v, columns)
             for k in range(x.size):
-                sums[columns[k]] += c * x[k]
+                sums[np.uintp(columns[k])] += c * x[k]
 
 
 @_loop
