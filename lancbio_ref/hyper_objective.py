@@ -37,6 +37,7 @@ from .errors import ArgumentError, EvaluationError, LancbioError
 from .hypergradient import HyperGradient
 from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .inverse.scaled import row_sizes, scaled_solve
+from .parallel import dot
 from .rounding import norm2, unit_roundoff
 from .status import CertificateStatus, SolveStatus
 
@@ -339,7 +340,7 @@ class HyperObjective:
     ) -> tuple[float, float]:
         """f − vᵀ∇_y g and its bound, as derived above, with (n + 10)u for each rounded quantity."""
         v = found.v
-        f, correction = float(self.problem.value(x, y)), float(v @ gradient)
+        f, correction = float(self.problem.value(x, y)), dot(v, gradient)
         mu, norm_A, constants = found.certificate.mu.value, point.smoothness, point.lipschitz
         if constants is None or norm_A is None or not mu > 0:
             return f - correction, math.inf

@@ -13,6 +13,10 @@ import math
 
 import numpy as np
 
+from . import parallel
+
+SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have lost what under- or overflowed
+
 
 def unit_roundoff(dtype) -> float:
     """u: half the distance from 1 to the next number of `dtype` (2⁻⁵³ in float64, 2⁻²⁴ in float32)."""
@@ -31,21 +35,30 @@ def gamma(k: int, u: float) -> float:
 
 
 def norm2(x: np.ndarray) -> float:
-    """‖x‖₂ that neither overflows nor underflows: scaled by an exact power of two.
+    """‖x‖₂ that neither overflows nor underflows, and is the same on any number of threads.
 
+    Squares are summed in float64; where their sum is near an end of the range, again, of x scaled by a power of two.
     ``np.linalg.norm([1e-170])`` is 0; this is 1e-170.
     """
-    if x.size == 0:
-        return 0.0
-    largest = float(np.max(np.abs(x)))
+    x = real_view(x)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # plain Python would warn
+        square = parallel.dot(x, x)
+    if SAFE_SQUARES[0] < square < SAFE_SQUARES[1]:
+        return math.sqrt(square)
+    largest = float(np.max(np.abs(x), initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return largest
     exponent = math.frexp(largest)[1]
-    if x.dtype.char in "fF":  # squares of float32 overflow at 1e19: accumulate in float64
-        x = x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
-    elif abs(exponent) < 400:
-        return float(np.linalg.norm(x))
-    return scale_number(float(np.linalg.norm(scale(x, -exponent))), exponent)
+    scaled = scale(x.astype(np.float64), -exponent)
+    return scale_number(math.sqrt(parallel.dot(scaled, scaled)), exponent)
+
+
+def real_view(x: np.ndarray) -> np.ndarray:
+    """A vector as a contiguous real one, a complex one of twice the length: a view wherever x is contiguous floats."""
+    if x.dtype.char not in "fdFD":
+        x = x.astype(np.float64)
+    x = np.ascontiguousarray(x).ravel()
+    return x.view(x.real.dtype) if x.dtype.kind == "c" else x
 
 
 def scale(x: np.ndarray, exponent: int) -> np.ndarray:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..rounding import norm2
-from . import kernels
-from .process import LanczosProcess, _real
+from .. import kernels, parallel
+from ..rounding import norm2, real_view
+from .process import LanczosProcess
 from .tridiagonal import Cholesky, solve_tridiagonal
 
 
@@ -81,7 +81,8 @@ class ShortIterate(StoredIterate):
         if self.p.dtype != self.process.dtype:  # the operator turned out to be of a wider type
             self.current, self.p = self.current.astype(self.process.dtype), self.p.astype(self.process.dtype)
         step = factor.last if self.definite else 0.0
-        kernels.descend(_real(self.p), factor.length, _real(self.process.q), _real(self.current), step)
+        p, q, x = real_view(self.p), real_view(self.process.q), real_view(self.current)
+        parallel.each(kernels.descend, p.size, p, factor.length, q, x, step)
 
     def norm(self) -> float:
         return norm2(self.current)

@@ -24,14 +24,12 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator
 
+from .. import kernels, parallel
 from ..arguments import COMPLEX, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
 from ..operators import CheckedOperator, as_operator, as_square
-from ..rounding import norm2, unit_roundoff
-from . import kernels
+from ..rounding import SAFE_SQUARES, norm2, real_view, unit_roundoff
 from .reorthogonalization import MODES
-
-_SAFE = 2.0**-900, 2.0**900  # sums of squares outside of this are formed again, scaled
 
 
 class LanczosProcess:
@@ -98,6 +96,7 @@ class LanczosProcess:
         if self._rule.needs_basis and not store:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
         self.M, self.store = _preconditioner(M, q1), store
+        self._turn = 3 if self._rule.needs_last_two else 2  # rows, where no basis is stored
         self._calls: dict[str, int] = {}
         self.unit = 1.0
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
@@ -193,17 +192,22 @@ class LanczosProcess:
         self._reserve(j + 2)
         row, here = self._row(j), self._row(j + 1)
         q, p, w = self._rows[row], self._dual[row], self._dual[here]
-        w[:] = A.matvec(q)
+        u = A.product(q, self.dtype)
         if self.M is not None:
-            self.norm_A = max(self.norm_A, norm2(w) / norm2(q))
+            self.norm_A = max(self.norm_A, norm2(u) / norm2(q))
+        coupling, previous = (self._beta[j - 1], self._dual[self._row(j - 1)]) if j else (0.0, p)
 
+        n, u_real, p_real, w_real = real_view(q).size, real_view(u), real_view(p), real_view(w)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is formed again, scaled; plain Python warns
-            if j == 0:
-                alpha = kernels.dot(_real(q), _real(w))
+            alpha = parallel.total(kernels.dot_after, n, real_view(q), u_real, coupling, real_view(previous))
+            if j and self._row(j + 1) == self._row(j - 1):
+                square = parallel.total(kernels.next_in_place, n, u_real, coupling, alpha, p_real, w_real)
             else:
-                previous = self._dual[self._row(j - 1)]
-                alpha = kernels.subtract_and_dot(_real(w), self._beta[j - 1], _real(previous), _real(q))
-            square = kernels.subtract_and_square(_real(w), alpha, _real(p))
+                square = parallel.total(
+                    kernels.next_vector, n, u_real, coupling, real_view(previous), alpha, p_real, w_real
+                )
+        if not math.isfinite(square):
+            A.require_finite(u, q)
         self.residual_norm = self._norm(w, square)
         if not (math.isfinite(alpha) and math.isfinite(self.residual_norm)):
             raise RepresentationError(f"step {j + 1}: alpha or beta overflows {self.dtype}: scale A down")
@@ -253,19 +257,21 @@ class LanczosProcess:
                 self.subtract(w, self._rows[row], self._dual[row])
 
     def _project(self, w: np.ndarray, first: int) -> None:
-        h = np.empty(self.k - first, dtype=np.result_type(self.dtype, np.float64))
-        kernels.coefficients(self._rows[first : self.k], h.size, w, h)
-        kernels.subtract_rows(self._dual[first : self.k], h.size, h, w)
+        h = self.subtract(w, self._rows[first : self.k], self._dual[first : self.k])
         total = np.zeros(self.k, dtype=h.dtype)
         total[: self._h[-1].size] = self._h[-1]
         total[first:] += h
         self._h[-1] = total
 
-    def subtract(self, w: np.ndarray, vectors: np.ndarray, duals: np.ndarray) -> None:
-        """w ← w − Σ_i dual_i (vector_iᴴ w), one vector a row.   Writes w."""
-        h = np.empty(vectors.shape[0], dtype=np.result_type(self.dtype, np.float64))
-        kernels.coefficients(vectors, h.size, w, h)
-        kernels.subtract_rows(duals, h.size, h, w)
+    def subtract(self, w: np.ndarray, vectors: np.ndarray, duals: np.ndarray) -> np.ndarray:
+        """w ← w − Σ_i dual_i (vector_iᴴ w), one vector a row; returns the coefficients vector_iᴴ w.   Writes w."""
+        h = parallel.coefficients(vectors, w)
+        parallel.subtract_rows(duals, h, w)
+        return h
+
+    def project(self, r: np.ndarray) -> np.ndarray:
+        """Q_kᴴ r, shape (k,), summed in float64."""
+        return parallel.coefficients(self._rows[: self.k], r)
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """The Ritz vectors Q_k s of the eigenvalues first … last (ascending) of T_k, one a row, and duals P_k s."""
@@ -275,28 +281,34 @@ class LanczosProcess:
             S = eigh_tridiagonal(alpha, beta, **indices)[1] if self.k > 1 else np.ones((1, 1))
         except np.linalg.LinAlgError:  # LAPACK's fast driver gave up: the slow one does not
             S = np.linalg.eigh(self.T / self.unit)[1][:, first : last + 1]
+        P = self._dual[: self.k]
         vectors = np.stack([self.combine(s) for s in S.T])
-        return vectors, vectors if self.M is None else np.stack([self._combination(self._dual, s) for s in S.T])
+        return vectors, vectors if self.M is None else np.stack([parallel.combination(P, s) for s in S.T])
 
     def combine(self, s: np.ndarray) -> np.ndarray:
         """Q_j s for the first j = s.size ≤ k basis vectors, shape (n,)."""
-        return self._combination(self._rows, s)
-
-    def _combination(self, rows: np.ndarray, s: np.ndarray) -> np.ndarray:
-        out = np.zeros(self.n, dtype=self.dtype)
-        kernels.subtract_rows(rows[: s.size], s.size, np.negative(s, dtype=np.float64), out)
-        return out
+        return parallel.combination(self._rows[: s.size], s)
 
     # -- memory ----------------------------------------------------------------------------
 
     def _row(self, j: int) -> int:
-        """Where q_{j+1} is stored: its own row, or one of three in turn."""
-        return j if self.store else j % 3
+        """Where q_{j+1} is stored: its own row, or one of two or three in turn."""
+        return j if self.store else j % self._turn
 
     def _allocate(self, dtype: np.dtype, n: int) -> None:
-        rows = self.capacity + 1 if self.store else 3
-        self._rows = np.zeros((rows, n), dtype)
-        self._dual = self._rows if self.M is None else np.zeros((rows, n), dtype)
+        """Rows for the vectors, untouched: a row costs memory when it is first written.
+
+        np.empty, for NumPy asks for large pages for it alone: the first touch of a row of np.zeros costs 20 times more.
+        """
+        rows = self.capacity + 1 if self.store else self._turn
+        try:
+            self._rows = np.empty((rows, n), dtype)
+            self._dual = self._rows if self.M is None else np.empty((rows, n), dtype)
+        except MemoryError:
+            if not self.store or self.capacity <= 16:
+                raise
+            self.capacity = 16
+            self._allocate(dtype, n)
 
     def _reserve(self, rows: int) -> None:
         """Room for `rows` vectors: geometric growth, so a basis of k vectors is copied fewer than 2k times in all."""
@@ -325,12 +337,12 @@ class LanczosProcess:
             self._normalize(0, 1.0 if self.M is not None else norm2(self._rows[0]))
 
     def _normalize(self, row: int, beta: float) -> None:
-        kernels.divide(_real(self._dual[row]), beta, _real(self._dual[row]))
-        if self.M is not None:
-            kernels.divide(_real(self._rows[row]), beta, _real(self._rows[row]))
+        for rows in (self._dual,) if self.M is None else (self._dual, self._rows):
+            w = real_view(rows[row])
+            parallel.each(kernels.divide, w.size, w, beta)
 
     def _norm(self, w: np.ndarray, square: float) -> float:
-        return math.sqrt(square) if _SAFE[0] < square < _SAFE[1] else norm2(w)
+        return math.sqrt(square) if SAFE_SQUARES[0] < square < SAFE_SQUARES[1] else norm2(w)
 
     def _dual_size(self, w: np.ndarray, here: int) -> float:
         """‖w‖, or √(wᴴMw), with M w left in its row."""
@@ -340,7 +352,7 @@ class LanczosProcess:
         return self._dual_norm(w, self._rows[here])
 
     def _dual_norm(self, w: np.ndarray, z: np.ndarray) -> float:
-        square = kernels.dot(_real(w), _real(z))
+        square = parallel.dot(real_view(w), real_view(z))
         if square < 0:
             raise ArgumentError("M", f"wᴴMw = {square:.3g} for a Krylov vector w", "a positive definite preconditioner")
         return math.sqrt(square)
@@ -355,12 +367,7 @@ def _preconditioner(M: Any, q1: np.ndarray) -> CheckedOperator | None:
     return M if isinstance(M, CheckedOperator) else CheckedOperator(M, "M")
 
 
-def _real(v: np.ndarray) -> np.ndarray:
-    """A complex vector as a real one of twice the length (a view); a real vector as it is."""
-    return v.view(v.real.dtype) if v.dtype.kind == "c" else v
-
-
 def _grow(rows: np.ndarray, size: int) -> np.ndarray:
-    grown = np.zeros((size, rows.shape[1]), rows.dtype)
+    grown = np.empty((size, rows.shape[1]), rows.dtype)
     grown[: rows.shape[0]] = rows
     return grown

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import kernels
+from .. import kernels
 
 if TYPE_CHECKING:
     from .process import LanczosProcess
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class NoReorthogonalization:
     """To teach ghosts and the loss of orthogonality, and for moving operators."""
 
-    needs_basis = False
+    needs_basis = needs_last_two = False
     one_operator = False  # whether the reasoning presupposes that A does not change between steps
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
@@ -43,6 +43,8 @@ class NoReorthogonalization:
 
 class Local(NoReorthogonalization):
     """Against q_j and q_{j−1} once more."""
+
+    needs_last_two = True
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         process.orthogonalize_local(w)
@@ -88,7 +90,8 @@ class Partial(NoReorthogonalization):
         )
         self.after[j] = u * np.sqrt(w.size) * process.scale / beta
         self.after[j + 1] = 1.0
-        act = self.again or largest > math.sqrt(u / process.capacity)
+        most = min(process.capacity, max(2 * process.k, 256))  # steps to expect
+        act = self.again or largest > math.sqrt(u / most)
         if act:
             process.orthogonalize_full(w)
             self.after[: j + 1] = u

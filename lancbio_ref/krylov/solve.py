@@ -226,7 +226,7 @@ class _Cycles:
             reorthogonalization=self.mode,
             M=self.M,
             store=not short,
-            capacity=None if short else min(self.restart, self.A.shape[0], self.maxiter, 32),
+            capacity=None if short else min(self.restart, self.A.shape[0], self.maxiter),
         )
         iterate = (ShortIterate if short else StoredIterate)(process, report.x)
         self.exhausted = False  # whether the store of basis vectors ended the cycle

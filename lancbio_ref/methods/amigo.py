@@ -22,6 +22,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from ..operators import one_batch
+from ..parallel import dot
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
@@ -176,7 +177,7 @@ def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, st
     new.n_hvp += 1
     exponent = math.frexp(norm2(r0))[1]
     r = p = scale(r0, -exponent)
-    d, rho = np.zeros_like(r), float(r @ r)
+    d, rho = np.zeros_like(r), dot(r, r)
     floor = scale_number(unit_roundoff(r.dtype) * norm2(b), -exponent)
     gammas, deltas = [], []
     for _ in range(steps):
@@ -184,14 +185,14 @@ def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, st
             break
         Ap = A.matvec(p)
         new.n_hvp += 1
-        curvature = float(p @ Ap)
+        curvature = dot(p, Ap)
         if curvature <= 0:
             new.status = StepStatus.NEGATIVE_CURVATURE
             break
         gamma = rho / curvature  # γ_j = ‖r_j‖²/p_jᵀA p_j
         d = d + r.dtype.type(gamma) * p
         r = r - r.dtype.type(gamma) * Ap
-        delta, rho = float(r @ r) / rho, float(r @ r)  # δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²
+        delta, rho = dot(r, r) / rho, dot(r, r)  # δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²
         p = r + r.dtype.type(delta) * p
         gammas.append(gamma)
         deltas.append(delta)

@@ -234,17 +234,18 @@ class LancBiO:
             return
         process = new.process
         if new.restarted or process is None:
-            process = new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization)
+            most = min(self.schedule.maximum, r.size)
+            process = new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization, capacity=most)
         process.step(point.A)
         new.n_hvp += 1
-        new.projected = process.Q.T @ r
+        new.projected = process.project(r)
         solution = solve_tridiagonal(process.alpha, process.beta[:-1], new.projected)
         if solution.y is None:  # v stays v_{k−1}
             new.dv, new.coefficients = new.v - new.v_bar, None
             new.status, new.restart_due = StepStatus.SINGULAR, True
             return
         new.coefficients = solution.y
-        new.dv = process.Q @ solution.y.astype(r.dtype, copy=False)
+        new.dv = process.combine(solution.y)
         new.v = new.v_bar + new.dv
         if solution.status == StepStatus.INDEFINITE:
             new.status = StepStatus.INDEFINITE

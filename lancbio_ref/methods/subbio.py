@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import parallel
 from ..operators import one_batch
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
@@ -95,16 +96,16 @@ class SubBiO:
         new.second = state.v - eta * new.Av
         new.S = orthonormal_pair(point.b, new.second)
         A = one_batch(point.A)  # with a batch a column the 2 × 2 matrix would not be symmetric
-        new.AS = np.stack([A.matvec(s) for s in new.S.T], axis=1) if new.S.size else np.zeros_like(new.S)
+        new.AS = _columns([A.matvec(s) for s in new.S.T], point.b)
         new.n_hvp += 1 + new.S.shape[1]
-        G = new.S.T @ new.AS
+        G = np.array([parallel.coefficients(new.S.T, As) for As in new.AS.T]).reshape(2 * new.S.shape[1:])
         new.projected = (G + G.T) / 2
-        self._galerkin(new)
+        self._galerkin(new, point.b)
         return descend(new, point, self.step_x)
 
-    def _galerkin(self, new: SubBiOState) -> None:
+    def _galerkin(self, new: SubBiOState, b: np.ndarray) -> None:
         """z with (SᵀAS) z = Sᵀb; v stays v_{k−1} where the matrix is singular."""
-        new.right = right = new.S.T @ new.b
+        new.right = right = parallel.coefficients(new.S.T, b)
         try:
             z = np.linalg.solve(new.projected, right)
         except np.linalg.LinAlgError:
@@ -114,7 +115,7 @@ class SubBiO:
             return
         if right.size and np.linalg.eigvalsh(new.projected)[0] <= 0:
             new.status = StepStatus.INDEFINITE
-        new.coefficients, new.v = z, new.S @ z
+        new.coefficients, new.v = z, parallel.combination(new.S.T, z)
 
 
 def orthonormal_pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -129,8 +130,13 @@ def orthonormal_pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
             continue
         rest = vector / size
         for q in columns * 2:
-            rest = rest - q * (q @ rest)
+            rest = rest - rest.dtype.type(parallel.dot(q, rest)) * q
         left = norm2(rest)
         if left > 10 * np.sqrt(vector.size) * unit_roundoff(vector.dtype):
             columns.append(rest / left)
-    return np.stack(columns, axis=1) if columns else np.zeros((first.size, 0), first.dtype)
+    return _columns(columns, first)
+
+
+def _columns(vectors: list[np.ndarray], like: np.ndarray) -> np.ndarray:
+    """The vectors as columns, shape (n, r), each contiguous."""
+    return np.array(vectors, like.dtype).reshape(-1, like.size).T

@@ -79,6 +79,26 @@ class CheckedOperator(LinearOperator):
 
     _matvec, _rmatvec = matvec, rmatvec
 
+    def product(self, v: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """A v for a kernel: contiguous, of this type, and good until the next product.
+
+        Perhaps the operator's own memory; not tested for NaN: the caller's sums show it, and `require_finite` names it.
+        """
+        self.products += 1
+        what = self.name + " @ v"
+        call = self.calls[what] = self.calls.get(what, 0) + 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            returned = self.inner._matvec(v)
+        if type(returned) is np.ndarray and returned.shape == v.shape and returned.dtype == dtype:
+            return np.ascontiguousarray(returned)
+        array = as_returned(returned, what, call, self.shape[0], kinds="biufc" if dtype.kind == "c" else "biuf")
+        return np.ascontiguousarray(array, dtype)
+
+    def require_finite(self, product: np.ndarray, v: np.ndarray) -> None:
+        """An exception that names the last product where it is not finite."""
+        what = self.name + " @ v"
+        require_finite(product, what, self.calls[what], at=(v,))
+
     def _matmat(self, V: np.ndarray) -> np.ndarray:
         return np.stack([self.matvec(v) for v in V.T], axis=1)
 
@@ -107,9 +127,18 @@ def check_returned(
     DivergenceError
         NaN or infinity, and `at` was no better.
     """
+    array = as_returned(value, what, call, size, kinds=kinds)
+    if array is value or array.base is not None:
+        array = array.copy()
+    require_finite(array, what, call, at=at)
+    return array
+
+
+def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:
+    """`value` as a 1-D array of length `size`, perhaps the callable's own, or a :class:`CallableError`."""
     expected = f"finite{'' if 'c' in kinds else ' real'} numbers of shape ({size},)"
     try:
-        array = np.array(value)
+        array = np.asarray(value)
     except ValueError as error:  # ragged nested lists
         raise CallableError(what, call, f"an object that is no array ({error})", expected) from None
     if array.dtype.kind not in kinds or array.dtype.char in "gG":
@@ -118,14 +147,19 @@ def check_returned(
         array = array.ravel()
     if array.shape != (size,):
         raise CallableError(what, call, f"shape {array.shape}", expected)
+    return array
+
+
+def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndarray, ...] = ()) -> None:
+    """:class:`CallableError` where an entry is not finite, :class:`DivergenceError` where `at` was no better."""
     with np.errstate(over="ignore", invalid="ignore"):
         total = array.sum()  # one pass; only a suspicious sum pays for the exact test
     if not np.isfinite(total) and not np.isfinite(array).all():
         if not all(np.isfinite(a).all() for a in at):
             raise DivergenceError(f"{what}, call {call}: evaluated where its argument is not finite")
         index = int(np.flatnonzero(~np.isfinite(array))[0])
+        expected = f"finite{'' if array.dtype.kind == 'c' else ' real'} numbers of shape ({array.size},)"
         raise CallableError(what, call, f"{array[index]} at index {index}", expected)
-    return array
 
 
 def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None = None) -> LinearOperator:

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..rounding import gamma, scale_number, unit_roundoff
 from .base import StructuredOperator
+from .products import dense_product, dense_transposed
 
 
 class DenseOperator(StructuredOperator):
@@ -18,7 +19,7 @@ class DenseOperator(StructuredOperator):
     Parameters
     ----------
     A : array_like, shape (m, n), float32, float64, complex64 or complex128
-        Not copied, not changed.
+        Not changed, and copied only where it is neither in C nor in Fortran order.
     name : str
         What error messages call it.
 
@@ -35,6 +36,7 @@ class DenseOperator(StructuredOperator):
             raise ArgumentError(name, f"an object that is no array ({error})", "a 2-D array") from None
         if A.dtype.kind in "biu":
             A = A.astype(np.float64)
+        A = A.astype(A.dtype.newbyteorder("="), copy=False)
         if A.ndim != 2 or 0 in A.shape:
             raise ArgumentError(name, f"shape {A.shape}", "a 2-D array with at least one entry")
         if A.dtype.char not in "fdFD":
@@ -43,17 +45,17 @@ class DenseOperator(StructuredOperator):
             row, column = np.argwhere(~np.isfinite(A))[0]
             raise ArgumentError(name, f"{A[row, column]} at [{row}, {column}]", "finite entries")
         super().__init__(A.dtype, A.shape)
-        self.A = A
+        self.A = A if A.flags.forc else np.ascontiguousarray(A)
         self.terms = A.shape[1]
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        return self.A @ v
+        return dense_product(self.A, v)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
-        return self.A.conj().T @ v
+        return np.conj(dense_transposed(self.A, np.conj(v))) if self.dtype.kind == "c" else dense_transposed(self.A, v)
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        return np.abs(self.A) @ v
+        return dense_product(np.abs(self.A), v)
 
     def norm_bound(self) -> float:
         """‖A‖₂ to about 1e-9 where the smaller dimension is at most 300, else from row and column sums."""

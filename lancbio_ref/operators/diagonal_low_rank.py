@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import parallel
 from ..arguments import as_vector
 from ..errors import ArgumentError
 from ..rounding import gamma, smallest_subnormal, unit_roundoff
@@ -43,9 +44,10 @@ class DiagonalLowRank(StructuredOperator):
 
     Notes
     -----
-    *Rounding.* Follow one product through the evaluation (U(s ∘ Vᵀv) + d ∘ v) + B v and count the factors (1 + δ),
-    |δ| ≤ u, that it collects (Higham 2002, section 3.1). In the low-rank term: n in the sum Vᵀv, 1 times s, r in the
-    sum with U, 2 additions; in d ∘ v: 1 and 2 additions; in B v: its own m_B and 1 addition. Hence
+    *Rounding.* Follow one product through the evaluation (d ∘ v + U(s ∘ Vᵀv)) + B v and count the factors (1 + δ),
+    |δ| ≤ u, that it collects (Higham 2002, section 3.1). In the low-rank term: n in the sum Vᵀv, 1 times s, 1 times U,
+    at most r in the sums with U and d ∘ v, 1 addition; in d ∘ v: 1, as many as r, 1; in B v: its own m_B and 1
+    addition. Hence
 
         |fl(A v) − A v| ≤ γ_k |A||v|,   k = max(n + r + 3, m_B + 1),   |A||v| := |B||v| + |d|∘|v| + |U|(|s|∘(|V|ᵀ|v|)).
 
@@ -76,6 +78,7 @@ class DiagonalLowRank(StructuredOperator):
             raise ArgumentError("U", None, "an array of shape (n, r) where s or V is given")
         self.U = np.zeros((n, 0), self.d.dtype) if U is None else _as_matrix("U", U, (n, None))
         self.V = self.U if V is None else _as_matrix("V", V, self.U.shape)
+        self._left, self._right = np.ascontiguousarray(self.U.T), np.ascontiguousarray(self.V.T)
         rank = self.U.shape[1]
         self.s = np.ones(rank, self.U.dtype) if s is None else as_vector("s", s, rank)
         self.base = None if base is None else as_operator("base", base, (n, n))
@@ -91,25 +94,29 @@ class DiagonalLowRank(StructuredOperator):
         self.terms = max(low_rank_chain, base_chain) + 2
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        return self._product(v, self.U, self.V, None if self.base is None else self.base.matvec)
+        return self._product(v, self._left, self._right, None if self.base is None else self.base.matvec)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
-        return self._product(v, self.V, self.U, None if self.base is None else self.base.rmatvec)
+        return self._product(v, self._right, self._left, None if self.base is None else self.base.rmatvec)
 
     def _product(self, v: np.ndarray, left: np.ndarray, right: np.ndarray, base: Any) -> np.ndarray:
         v = self._promoted(v)
-        result = left @ (self.s * (right.T @ v)) + self.d * v  #  U (s ∘ (Vᵀ v)) + d ∘ v
+        result = self.d * v
+        if self.s.size:  #  d ∘ v + U (s ∘ (Vᵀ v))
+            parallel.subtract_rows(left, -self.s * parallel.coefficients(right, v), result)
         return result if base is None else result + base(v)
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         v, tau = self._promoted(v), 2 * np.finfo(self.dtype).smallest_normal
-        inner = np.abs(self.s) * (np.abs(self.V).T @ v + tau) + tau
-        result = np.abs(self.U) @ inner + np.abs(self.d) * v
+        result = np.abs(self.d) * v
+        if self.s.size:
+            inner = np.abs(self.s) * (parallel.coefficients(np.abs(self._right), v) + tau) + tau
+            parallel.subtract_rows(np.abs(self._left), -inner, result)
         return result if self._base_structure is None else result + self._base_structure.abs_product(v)
 
     def _promoted(self, v: np.ndarray) -> np.ndarray:
         """v in this operator's type at least: a float32 v must not make a float32 part round on its own."""
-        return v.astype(np.result_type(v, self.dtype), copy=False)
+        return np.ascontiguousarray(v.ravel(), np.result_type(v, self.dtype))
 
     def norm_bound(self) -> float:
         """‖B‖ + min(max|d| + ‖U diag(s)‖‖V‖, √(‖R‖₁‖R‖_∞)) with R = diag(d) + U diag(s) Vᵀ, rounded up."""

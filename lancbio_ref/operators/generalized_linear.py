@@ -12,6 +12,7 @@ from ..errors import ArgumentError
 from ..rounding import gamma, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
+from .products import dense_gram, dense_product, dense_transposed
 from .sparse import SparseOperator
 
 
@@ -59,11 +60,10 @@ class GeneralizedLinear(StructuredOperator):
     """
 
     def __init__(self, X: Any, d: Any, ridge: Any = 0.0) -> None:
+        self._sparse = None
         if sp.issparse(X):
-            X = SparseOperator(X, name="X").A
-            if not X.has_canonical_format:
-                X = X.copy()  # summing duplicates works in place
-                X.sum_duplicates()
+            operator = SparseOperator(X, name="X")
+            X, self._sparse = operator.A, operator.products
             chain = int(np.max(np.diff(X.indptr), initial=1)) + int(np.max(np.bincount(X.indices), initial=1))
         else:
             X = DenseOperator(X, name="X").A
@@ -79,8 +79,10 @@ class GeneralizedLinear(StructuredOperator):
         self.terms = chain + 4
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        v = v.astype(np.result_type(v, self.dtype), copy=False)
-        return self.X.T @ (self.d * (self.X @ v)) + self.ridge * v  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
+        v = v.ravel().astype(np.result_type(v, self.dtype), copy=False)
+        gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)
+        gram += self.ridge * v  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
+        return gram
 
     _rmatvec = _matvec
 
@@ -88,7 +90,11 @@ class GeneralizedLinear(StructuredOperator):
         v = v.astype(np.result_type(v, self.dtype), copy=False)
         tau = 2 * np.finfo(self.dtype).smallest_normal
         absolute = abs(self.X)
-        return absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau) + np.abs(self.ridge) * v
+        if self._sparse is None:
+            absolute_sums = dense_transposed(absolute, np.abs(self.d) * (dense_product(absolute, v) + tau) + tau)
+        else:
+            absolute_sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
+        return absolute_sums + np.abs(self.ridge) * v
 
     def norm_bound(self) -> float:
         u = unit_roundoff(self.dtype)

@@ -11,6 +11,7 @@ LAPACK's eigenvalues carry no such proof: on bcsstk01, λ_min(1 − 1e-11) excee
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
 from ..errors import ArgumentError
-from ..rounding import Proven, gamma, norm2, scale_number, smallest_subnormal, unit_roundoff
+from ..parallel import dot
+from ..rounding import Proven, gamma, norm2, real_view, scale_number, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator, as_square, structure_of
 from .dense import DenseOperator
 from .sparse import SparseOperator
@@ -62,7 +64,7 @@ def certify_mu(A: Any, mu: float) -> bool:
 def largest_certified_mu(A: Any) -> Proven | None:
     """The largest modulus that `certify_mu` proves among a few just below LAPACK's λ_min; None if none is positive."""
     B, slack = exact_matrix(A)
-    estimate = float(np.linalg.eigvalsh(B)[0])
+    estimate = _stable_digits(float(np.linalg.eigvalsh(B)[0]), math.floor)
     shift = _cholesky_slack(B, estimate) + slack
     for candidate in (
         *(estimate * (1 - 10.0**-digits) - 2 * shift for digits in (12, 9, 6, 4, 2)),
@@ -89,10 +91,16 @@ def spectral_norm_bound(A: np.ndarray) -> float:
     B = np.tril(B) + np.tril(B, -1).T  # BLAS need not return a symmetric product
     frobenius = float(np.square(A).sum())
     rounding = 2 * gamma(A.shape[0] + 4, U) * frobenius * (1 + 1e-9) + A.size * 2.0**-1000
-    tau = float(np.linalg.eigvalsh(B)[-1]) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
+    tau = _stable_digits(float(np.linalg.eigvalsh(B)[-1]), math.ceil) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
     if not _exceeds(-B, -tau):
         return math.inf
     return math.nextafter(scale_number(math.sqrt(tau + rounding) * (1 + 8 * U), exponent), math.inf)
+
+
+def _stable_digits(value: float, towards: Callable[[float], int]) -> float:
+    """`value` to 36 bits: LAPACK's last ones depend on its threads, and what is proven of it should not."""
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(towards(mantissa * 2.0**36), exponent - 36)
 
 
 def exact_matrix(A: Any) -> tuple[np.ndarray, float]:
@@ -149,11 +157,11 @@ def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) ->
     model n u ‖A‖, with the norm of A z for ‖A‖ where no better is known.
     """
     Az = A.matvec(z)
-    value = float(np.vdot(z, Az).real)
+    value = dot(real_view(z), real_view(Az))
     n, u = z.size, unit_roundoff(z.dtype)
     structure = structure_of(A)
     if structure is not None:
-        error = 2 * gamma(structure.terms + 2 * n + 10, u) * float(np.abs(z) @ structure.abs_product(np.abs(z)))
+        error = 2 * gamma(structure.terms + 2 * n + 10, u) * dot(np.abs(z), structure.abs_product(np.abs(z)))
         error += 2 * n * (structure.terms + 2) * smallest_subnormal(z.dtype)
     else:
         error = 2 * gamma(2 * n + 10, u) * max(norm_A or 0.0, norm2(Az))

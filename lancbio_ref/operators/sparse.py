@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from ..errors import ArgumentError
 from .base import StructuredOperator
 from .dense import entrywise_norm_bound
+from .products import SparseProducts
 
 
 class SparseOperator(StructuredOperator):
@@ -35,16 +36,17 @@ class SparseOperator(StructuredOperator):
             A.sum_duplicates()
         if A.dtype.kind in "biu":
             A = A.astype(np.float64)
+        A = A.astype(A.dtype.newbyteorder("="), copy=False)
         if A.dtype.char not in "fdFD":
             raise ArgumentError(name, f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
         if not np.isfinite(A.data).all():
             raise ArgumentError(name, "NaN or infinity among the stored entries", "finite entries")
         super().__init__(A.dtype, A.shape)
-        self.A = A
+        self.A, self.products = A, SparseProducts(A)
         self.terms = int(np.max(np.diff(A.indptr), initial=1))
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        return self.A @ v
+        return self.products.product(v)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return self.A.conj().T @ v

@@ -106,7 +106,7 @@ class BinaryFit:
     def __init__(self, data: LabelledSet, y: np.ndarray) -> None:
         self.data = data
         self.signs = np.where(data.labels == 1, 1, -1).astype(y.dtype)
-        self.margins = self.signs * (data.design.X @ y)  # t_i s_i
+        self.margins = self.signs * data.design.operator.matvec(y)  # t_i s_i
 
     @property
     def losses(self) -> np.ndarray:
@@ -120,4 +120,4 @@ class BinaryFit:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = Xᵀ(w ∘ r), r_i = −t_i σ(−t_i s_i)."""
-        return self.data.design.X.T @ (w * -self.signs * expit(-self.margins))
+        return self.data.design.operator.rmatvec(w * -self.signs * expit(-self.margins))

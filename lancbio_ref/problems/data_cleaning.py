@@ -22,6 +22,7 @@ from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import MultinomialCross, MultinomialHessian, ScatteredRows
 from ..operators.multinomial import ROUND_UP, curvature_bound
+from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2
 from .classification import Fit, LabelledSet
@@ -68,7 +69,7 @@ class DataCleaning(BilevelProblem):
             grad_y=lambda x, y: self._validation_gradient(y),
         )
         lower = LowerLevel(
-            value=lambda x, y: float(self._w(x) @ train.at(y).losses) + 0.5 * self.ridge * float(y @ y),
+            value=lambda x, y: dot(self._w(x), train.at(y).losses) + 0.5 * self.ridge * dot(y, y),
             grad_x=lambda x, y: self._scatter(x, self._d(x) * train.at(y).losses),
             grad_y=lambda x, y: self._train_gradient(x, train.at(y)),
             hessian=lambda x, y: self._hessian(x, train.at(y)),

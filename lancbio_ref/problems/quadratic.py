@@ -21,6 +21,7 @@ from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..operators import DenseOperator
 from ..operators.proofs import exact_matrix, largest_certified_mu
+from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven
 
@@ -48,18 +49,18 @@ class Quadratic(BilevelProblem):
             self._factor = cho_factor(A, lower=True)
         except LinAlgError:
             raise ArgumentError("A", "a matrix without Cholesky factorization", "a positive definite matrix") from None
-        hessian, cross = DenseOperator(A), DenseOperator(-self.B.T)
+        hessian, cross, B = DenseOperator(A), DenseOperator(-self.B.T), DenseOperator(self.B)
         upper = UpperLevel(
-            value=lambda x, y: 0.5 * float((y - self.t) @ (y - self.t) + self.rho * (x @ x)),
+            value=lambda x, y: 0.5 * (dot(y - self.t, y - self.t) + self.rho * dot(x, x)),
             grad_x=lambda x, y: self.rho * x,
             grad_y=lambda x, y: y - self.t,
         )
         lower = LowerLevel(
-            grad_y=lambda x, y: self.A @ y - self.B @ x - self.d,
+            grad_y=lambda x, y: hessian.matvec(y) - B.matvec(x) - self.d,
             hessian=lambda x, y: hessian,
             cross=lambda x, y: cross,
-            value=lambda x, y: float(y @ (0.5 * (self.A @ y) - self.B @ x - self.d)),
-            grad_x=lambda x, y: -(self.B.T @ y),
+            value=lambda x, y: dot(y, 0.5 * hessian.matvec(y) - B.matvec(x) - self.d),
+            grad_x=lambda x, y: -B.rmatvec(y),
             mu=largest_certified_mu(A),
             smoothness=Proven(hessian.norm_bound()),
             cross_norm=Proven(cross.norm_bound()),

@@ -23,7 +23,8 @@ from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..minibatch import as_indices
-from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator
+from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator, as_operator
+from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
 
@@ -53,6 +54,7 @@ class Ridge(BilevelProblem):
         self.X_train, self.t_train, self.X_val, self.t_val = X_train, t_train, X_val, t_val
         n, p = X_train.shape
         self.n_x, self.n_samples = p, (X_val.shape[0], n)
+        self._train, self._validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
         self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
         self._whole = True  # of a batch, the norm of the validation data would cost more than the batch
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
@@ -139,19 +141,19 @@ class Ridge(BilevelProblem):
         return Proven(GeneralizedLinear(self.X_val, weights, 0.0).norm_bound())
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
-        r = self.X_val @ y - self.t_val
-        return 0.5 * self._weight_val * float(r @ r)
+        r = self._validation.matvec(y) - self.t_val
+        return 0.5 * self._weight_val * dot(r, r)
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self.X_val.T @ (self._weight_val * (self.X_val @ y - self.t_val))
+        return self._validation.rmatvec(self._weight_val * (self._validation.matvec(y) - self.t_val))
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
-        r = self.X_train @ y - self.t_train
-        return 0.5 * (self._weight * float(r @ r) + float(exponential(x) @ y**2))
+        r = self._train.matvec(y) - self.t_train
+        return 0.5 * (self._weight * dot(r, r) + dot(exponential(x), y**2))
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        r = self.X_train @ y - self.t_train
-        return self.X_train.T @ (self._weight * r) + exponential(x) * y
+        r = self._train.matvec(y) - self.t_train
+        return self._train.rmatvec(self._weight * r) + exponential(x) * y
 
     def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven:
         largest = float(exponential(x).max()) * (1 + EXP_UNITS * unit_roundoff(x.dtype))

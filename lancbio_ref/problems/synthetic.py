@@ -29,6 +29,7 @@ from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_operator, structure_of
 from ..operators.proofs import certify_mu, rayleigh_quotient
+from ..parallel import dot
 from ..problem import BilevelProblem, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2, unit_roundoff
 from ..rounding import gamma as gamma_of
@@ -112,14 +113,14 @@ class Synthetic(BilevelProblem):
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
         r = self.scale_x * x - y
-        return 0.1 * math.cos(self.coef @ (x * y)) + 0.5 * float(r @ r)
+        return 0.1 * math.cos(dot(self.coef, x * y)) + 0.5 * dot(r, r)
 
     def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        sine = math.sin(self.coef @ (x * y))
+        sine = math.sin(dot(self.coef, x * y))
         return -0.1 * sine * self.coef * y + self.scale_x * (self.scale_x * x - y)
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        sine = math.sin(self.coef @ (x * y))
+        sine = math.sin(dot(self.coef, x * y))
         return -0.1 * sine * self.coef * x - (self.scale_x * x - y)
 
     # -- the lower level, with p = softmax(x ∘ y) ------------------------------------------
@@ -127,7 +128,7 @@ class Synthetic(BilevelProblem):
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
         z = x * y
         log_sum_exp = z.max() + math.log(np.exp(z - z.max()).sum())
-        quadratic = 0.5 * float(y @ (self.ridge * y + self.G.matvec(y)))
+        quadratic = 0.5 * dot(y, self.ridge * y + self.G.matvec(y))
         return self.gamma * float(np.sin(x + y).sum()) + float(log_sum_exp) + quadratic
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:

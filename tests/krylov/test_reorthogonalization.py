@@ -5,8 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from lancbio_ref import LanczosProcess, Linearization, lanczos
-from lancbio_ref.krylov import kernels
+from lancbio_ref import LanczosProcess, Linearization, kernels, lanczos
 from lancbio_ref.krylov import solve as solve_function
 from lancbio_ref.operators import as_square
 from tests.exact import relative_energy_error

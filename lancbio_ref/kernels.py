@@ -1,0 +1,368 @@
+"""Compiled loops: what one step does to vectors, what one product does to a matrix, and nothing else.
+
+Conventions, for every kernel here:
+
+* arrays are C-contiguous, float32 or float64; vectors have length n; `Q` holds one basis vector a *row*, k × n;
+* the caller owns all memory; the argument that is written is named in the docstring; nothing is allocated;
+* kernels over vectors accumulate sums in float64 whatever the type of the vectors (the square of a float32
+  overflows at 1e19), kernels over matrices in the type of their result.
+
+A kernel that begins with ``first, last`` works on those blocks of a fixed partition, of `BLOCK` entries of a vector or
+of some rows of a matrix, and leaves what it sums in ``partial[block]``. Nobody else writes there, so threads can share
+the blocks (:mod:`lancbio_ref.parallel`); `sum_in_order` and `add_in_order` add them up, first to last.
+
+A complex vector is passed to the kernels with real coefficients as its real view of length 2n: Re(qᴴu) is
+then a real dot product. Kernels with `conj` take real and complex rows alike.
+
+Only the sums of `_sum` may be reassociated, for vector instructions, and only loops that write nothing are such sums: a
+loop that writes has a second, scalar version for arrays that may overlap, and which of the two runs depends on where
+the arrays lie. What writes is therefore rounded operation by operation, and a run repeats to the bit.
+
+Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+BLOCK = 2**13  # entries of a vector in one block: 64 kB of float64
+
+_sum = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+_loop = njit(cache=True, nogil=True)
+
+# -- sums ------------------------------------------------------------------------------------------
+
+
+@_sum
+def _dot(x, y):
+    """Σ x_i y_i in float64."""
+    total = 0.0
+    for i in range(x.size):
+        total += np.float64(x[i]) * y[i]
+    return total
+
+
+@_sum
+def _dot_after(q, u, beta, p):
+    """Σ q_i (u_i − β p_i)."""
+    total = 0.0
+    for i in range(q.size):
+        total += q[i] * (u[i] - beta * p[i])
+    return total
+
+
+@_sum
+def _dot_from(total, x, y):
+    """total + Σ x_i y_i, in the type of these."""
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+@_sum
+def _four_dots(zero, a0, a1, a2, a3, v):
+    """The products of four rows with v, each loaded once."""
+    s0, s1, s2, s3 = zero, zero, zero, zero
+    for j in range(v.size):
+        s0 += a0[j] * v[j]
+        s1 += a1[j] * v[j]
+        s2 += a2[j] * v[j]
+        s3 += a3[j] * v[j]
+    return s0, s1, s2, s3
+
+
+@_sum
+def _dot_gathered(total, x, y, places):
+    """total + Σ x_i y[places_i]; unsigned, a place needs no test for counting from the end."""
+    for i in range(x.size):
+        total += x[i] * y[np.uintp(places[i])]
+    return total
+
+
+# -- vectors ---------------------------------------------------------------------------------------
+
+
+@_loop
+def dot(first, last, x, y, partial):
+    """partial[b] ← Σ x_i y_i over block b."""
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        partial[b] = _dot(x[part], y[part])
+
+
+@_loop
+def dot_after(first, last, q, u, beta, p, partial):
+    """partial[b] ← Σ q_i (u_i − β p_i) over block b.   (β_j q_{j−1} leaves before α_j is formed: Paige's order.)"""
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        partial[b] = _dot_after(q[part], u[part], beta, p[part])
+
+
+@_loop
+def next_vector(first, last, u, beta, p, alpha, d, w, partial):
+    """w ← (u − β p) − α d, partial[b] ← Σ w_i² over block b.   Writes w."""
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        ub, pb, db, wb = u[part], p[part], d[part], w[part]
+        for i in range(wb.size):
+            wb[i] = (ub[i] - beta * pb[i]) - alpha * db[i]
+        partial[b] = _dot(wb, wb)
+
+
+@_loop
+def next_in_place(first, last, u, beta, alpha, d, w, partial):
+    """`next_vector` for a w that holds p: one vector less to move.   Writes w."""
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        ub, db, wb = u[part], d[part], w[part]
+        for i in range(wb.size):
+            wb[i] = (ub[i] - beta * wb[i]) - alpha * db[i]
+        partial[b] = _dot(wb, wb)
+
+
+@_loop
+def divide(first, last, w, beta):
+    """w ← w / β.   Writes w."""
+    wb = w[first * BLOCK : last * BLOCK]
+    for i in range(wb.size):
+        wb[i] /= beta
+
+
+@_loop
+def descend(first, last, p, length, q, x, step):
+    """p ← q − length·p, then x ← x + step·p.   Writes p and x."""
+    part = slice(first * BLOCK, last * BLOCK)
+    pb, qb, xb = p[part], q[part], x[part]
+    for i in range(pb.size):
+        pb[i] = qb[i] - length * pb[i]
+        xb[i] += step * pb[i]
+
+
+@_sum
+def coefficients(first, last, Q, w, partial):
+    """partial[b, i] ← q_iᴴ w over block b, for every row q_i of Q, four rows at a time (float64 or complex128)."""
+    k = Q.shape[0]
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        wb, sums = w[part], partial[b]
+        sums[:] = 0
+        zero = sums[0]
+        for i in range(0, k - 3, 4):
+            q0, q1, q2, q3 = Q[i, part], Q[i + 1, part], Q[i + 2, part], Q[i + 3, part]
+            s0, s1, s2, s3 = zero, zero, zero, zero
+            for j in range(wb.size):
+                s0 += np.conj(q0[j]) * wb[j]
+                s1 += np.conj(q1[j]) * wb[j]
+                s2 += np.conj(q2[j]) * wb[j]
+                s3 += np.conj(q3[j]) * wb[j]
+            sums[i], sums[i + 1], sums[i + 2], sums[i + 3] = s0, s1, s2, s3
+        for i in range(k - k % 4, k):
+            q0, s0 = Q[i, part], zero
+            for j in range(wb.size):
+                s0 += np.conj(q0[j]) * wb[j]
+            sums[i] = s0
+
+
+@_loop
+def subtract_rows(first, last, Q, h, w):
+    """w ← w − Σ_i h_i q_i, four rows at a time, block by block: w comes from memory once.   Writes w."""
+    k = Q.shape[0]
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        wb = w[part]
+        for i in range(0, k - 3, 4):
+            q0, q1, q2, q3 = Q[i, part], Q[i + 1, part], Q[i + 2, part], Q[i + 3, part]
+            h0, h1, h2, h3 = h[i], h[i + 1], h[i + 2], h[i + 3]
+            for j in range(wb.size):
+                wb[j] -= (h0 * q0[j] + h1 * q1[j]) + (h2 * q2[j] + h3 * q3[j])
+        for i in range(k - k % 4, k):
+            q0, h0 = Q[i, part], h[i]
+            for j in range(wb.size):
+                wb[j] -= h0 * q0[j]
+
+
+@_loop
+def sum_in_order(partial):
+    """Σ_b partial[b], first to last."""
+    total = 0.0
+    for b in range(partial.size):
+        total += partial[b]
+    return total
+
+
+# -- matrices, by blocks of rows; dense ones `group` rows at once, 1 or 4 --------------------------
+
+
+@_loop
+def dense_product(first, last, rows, group, A, v, out):
+    """out_i ← a_iᵀ v for the rows a_i of these blocks.   Writes out."""
+    start, end = first * rows, min(A.shape[0], last * rows)
+    out[start:end] = 0
+    zero = out[start]
+    fours = start + (end - start) // 4 * 4 if group == 4 else start
+    for i in range(start, fours, 4):
+        out[i], out[i + 1], out[i + 2], out[i + 3] = _four_dots(zero, A[i], A[i + 1], A[i + 2], A[i + 3], v)
+    for i in range(fours, end):
+        out[i] = _dot_from(zero, A[i], v)
+
+
+@_loop
+def dense_transposed(first, last, rows, group, A, u, partial):
+    """partial[b] ← Σ_i u_i a_i over the rows a_i of block b."""
+    for b in range(first, last):
+        start, end, sums = b * rows, min(A.shape[0], (b + 1) * rows), partial[b]
+        sums[:] = 0
+        fours = start + (end - start) // 4 * 4 if group == 4 else start
+        for i in range(start, fours, 4):
+            _add_four(sums, u[i], u[i + 1], u[i + 2], u[i + 3], A[i], A[i + 1], A[i + 2], A[i + 3])
+        for i in range(fours, end):
+            _add_multiple(sums, u[i], A[i])
+
+
+@_loop
+def dense_gram(first, last, rows, group, X, d, v, partial):
+    """partial[b] ← Σ_i d_i (x_iᵀv) x_i over the rows x_i of block b: X_bᵀ(d_b ∘ (X_b v)), every row read once."""
+    for b in range(first, last):
+        start, end, sums = b * rows, min(X.shape[0], (b + 1) * rows), partial[b]
+        sums[:] = 0
+        zero = sums[0]
+        fours = start + (end - start) // 4 * 4 if group == 4 else start
+        for i in range(start, fours, 4):
+            x0, x1, x2, x3 = X[i], X[i + 1], X[i + 2], X[i + 3]
+            c0, c1, c2, c3 = _four_dots(zero, x0, x1, x2, x3, v)
+            _add_four(sums, d[i] * c0, d[i + 1] * c1, d[i + 2] * c2, d[i + 3] * c3, x0, x1, x2, x3)
+        for i in range(fours, end):
+            _add_multiple(sums, d[i] * _dot_from(zero, X[i], v), X[i])
+
+
+@_loop
+def _add_multiple(sums, c, x):
+    for j in range(sums.size):
+        sums[j] += c * x[j]
+
+
+@_loop
+def _add_four(sums, c0, c1, c2, c3, x0, x1, x2, x3):
+    for j in range(sums.size):
+        sums[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j])
+
+
+@_loop
+def sparse_product(first, last, starts, data, indices, indptr, v, out):
+    """out_i ← Σ_j A_ij v_j for the rows starts[first] … starts[last] − 1 of a CSR matrix.   Writes out."""
+    for i in range(starts[first], starts[last]):
+        row = slice(indptr[i], indptr[i + 1])
+        out[i] = 0
+        out[i] = _dot_gathered(out[i], data[row], v, indices[row])
+
+
+@_loop
+def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
+    """`dense_gram` for a CSR matrix; block b has the rows starts[b] … starts[b + 1] − 1."""
+    for b in range(first, last):
+        sums = partial[b]
+        sums[:] = 0
+        zero = sums[0]
+        for i in range(starts[b], starts[b + 1]):
+            row = slice(indptr[i], indptr[i + 1])
+            x, columns = data[row], indices[row]
+            c = d[i] * _dot_gathered(zero, x, v, columns)
+            for k in range(x.size):
+                sums[np.uintp(columns[k])] += c * x[k]
+
+
+@_loop
+def add_in_order(first, last, partial, out):
+    """out_j ← Σ_b partial[b, j], first to last, for j in these blocks.   Writes out."""
+    for b in range(first, last):
+        part = slice(b * BLOCK, (b + 1) * BLOCK)
+        sums = out[part]
+        sums[:] = partial[0, part]
+        for row in range(1, partial.shape[0]):
+            more = partial[row, part]
+            for j in range(sums.size):
+                sums[j] += more[j]
+
+
+# -- small recurrences -----------------------------------------------------------------------------
+
+
+@_loop
+def last_components(d, e, z):
+    """Eigenvalues of a symmetric tridiagonal matrix and the last component of each eigenvector.
+
+    QL iteration with implicit shifts, the rotations applied to the single row e_kᵀ of the eigenvector matrix
+    (Golub and Welsch, Math. Comp. 23, 1969): O(k²) instead of O(k³).
+
+    d : diagonal, k;  overwritten by the eigenvalues, unordered.
+    e : off-diagonal, k (the last entry is not read);  destroyed.
+    z : k;  overwritten by the last components.
+    Returns False where an eigenvalue took more than 60 iterations, else True.
+    """
+    k = d.size
+    for i in range(k):
+        z[i] = 0.0
+    z[k - 1] = 1.0
+    e[k - 1] = 0.0
+    for start in range(k):
+        for sweep in range(61):
+            end = start  # the block start..end has no negligible off-diagonal entry
+            while end < k - 1 and abs(e[end]) > 1.2e-16 * (abs(d[end]) + abs(d[end + 1])):
+                end += 1
+            if end == start:
+                break
+            if sweep == 60:
+                return False
+            half = (d[start + 1] - d[start]) / (2.0 * e[start])  # Wilkinson's shift
+            root = np.hypot(half, 1.0)
+            g = d[end] - d[start] + e[start] / (half + (root if half >= 0 else -root))
+            s, c, p = 1.0, 1.0, 0.0
+            deflated = False
+            for i in range(end - 1, start - 1, -1):  # chase the bulge upwards by plane rotations
+                f, b = s * e[i], c * e[i]
+                r = np.hypot(f, g)
+                e[i + 1] = r
+                if r == 0.0:
+                    d[i + 1] -= p
+                    e[end] = 0.0
+                    deflated = True
+                    break
+                s, c = f / r, g / r
+                g = d[i + 1] - p
+                r = (d[i] - g) * s + 2.0 * c * b
+                p = s * r
+                d[i + 1] = g + p
+                g = c * r - b
+                f = z[i + 1]
+                z[i + 1] = s * z[i] + c * f
+                z[i] = c * z[i] - s * f
+            if not deflated:
+                d[start] -= p
+                e[start] = g
+                e[end] = 0.0
+    return True
+
+
+@_loop
+def omega_recurrence(alpha, beta, j, theta, before, row, after):
+    """Simon's estimate of q_{j+1}ᵀq_k for k < j, from those of q_j (`row`) and q_{j−1} (`before`); indices from 0.
+
+        β_{j+1} ω_{j+1,k} = β_{k+1} ω_{j,k+1} + (α_k − α_j) ω_{j,k} + β_k ω_{j,k−1} − β_j ω_{j−1,k} ± ϑ
+
+    alpha, beta : coefficients, at least j + 1; beta[i] couples q_i and q_{i+1}.
+    theta : ϑ, the size of the rounding error of one step, given the sign that makes |ω| larger.
+    before, row : rows of ω for q_{j−1} and q_j;  not written.
+    after : row for q_{j+1}, j + 2;  written, except the entries j and j + 1, which the caller sets.
+    Returns the largest |ω|.
+    """
+    largest = 0.0
+    for k in range(j):
+        value = beta[k] * row[k + 1] + (alpha[k] - alpha[j]) * row[k]
+        if k > 0:
+            value += beta[k - 1] * row[k - 1]
+        value -= beta[j - 1] * before[k]
+        value = (value + (theta if value >= 0 else -theta)) / beta[j]
+        after[k] = value
+        largest = max(largest, abs(value))
+    return largest
