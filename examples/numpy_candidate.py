@@ -87,14 +87,14 @@ def lancbio(sequence, case):
             v, due = v_bar, True
             yield v, c, J, {"dv": np.zeros_like(v)}
             continue
-        q = q / np.linalg.norm(q)
+        q = q / norm(q)
         before = Q[:, -1] * betas[-1] if betas else 0.0
         Q = np.column_stack([Q, q])
         u = A @ q - before  # u = A_k q_j − β_j q_{j−1}
         alphas.append(q @ u)
         T = np.diag(alphas) + np.diag(betas, 1) + np.diag(betas, -1)
         q = u - alphas[-1] * q
-        betas.append(np.linalg.norm(q))
+        betas.append(norm(q))
         more = {"alpha": alphas[-1], "beta": betas[-1]}
         try:
             dv = Q @ np.linalg.solve(T, Q.T @ r)  # Δv = Q_j T_j⁻¹ Q_jᵀ(b_k − w)
@@ -103,7 +103,7 @@ def lancbio(sequence, case):
         else:
             v = v_bar + dv
             more["dv"] = dv
-            due = betas[-1] <= 100 * 2.0**-53 * np.linalg.norm(A)
+            due = betas[-1] <= 100 * 2.0**-53 * norm(A)
         yield v, c, J, more
 
 
@@ -118,5 +118,11 @@ def subbio(sequence, case):
 
 
 def unit(a):
-    size = np.linalg.norm(a)
+    size = norm(a)
     return a / size if size else a
+
+
+def norm(a):
+    """√Σa_i², near 1 while it is squared."""
+    e = exponent(a)
+    return np.ldexp(np.linalg.norm(np.ldexp(a, -e)), e)

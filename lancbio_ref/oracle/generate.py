@@ -1,12 +1,12 @@
 """Make the files of ``vectors/v1`` from their recipes: the same bytes every time, on every machine.
 
-``python -m lancbio_ref.oracle.generate FOLDER [ID …]`` writes them, and the manifest when no ids are given.
+``python -m lancbio_ref.oracle.generate FOLDER [ID …]`` writes them, all where no ids are given, and the manifest.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -66,17 +66,28 @@ def write_all(target: Path, ids: list[str] | None = None) -> None:
     """Write vectors to a folder; with no ids all, stale ones removed, and the manifest."""
     target.mkdir(parents=True, exist_ok=True)
     for id in ids or list(recipes()):
-        text = regenerate(id)
-        (target / f"{id}.json").write_bytes(text)
-        print(f"{id}: {len(text)} bytes", flush=True)
+        document = regenerate(id)
+        (target / f"{id}.json").write_bytes(document)
+        print(f"{id}: {len(document)} bytes", flush=True)
     if not ids:
         for path in target.glob("*.json"):
             if path.stem not in recipes():
                 path.unlink()
     files = sorted(target.glob("*.json"))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (target / MANIFEST).write_text(manifest_text(digests))
+    text = manifest_text(digests)
+    (target / MANIFEST).write_text(text)
+    print(f"{MANIFEST}: SHA-256 {hashlib.sha256(text.encode()).hexdigest()}, which vector.SEALS has of the package's")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m lancbio_ref.oracle.generate", description="Write vectors and manifest.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("id", nargs="*", help="of the vectors to write; without any, all, and what has no recipe goes")
+    given = parser.parse_args(arguments)
+    write_all(given.folder, given.id)
 
 
 if __name__ == "__main__":
-    write_all(Path(sys.argv[1]), sys.argv[2:] or None)
+    main()

@@ -164,8 +164,9 @@ def why_undecided(vector: Any, level: str, precision: str) -> str:
             return f"an error of {limit:.0e} is admissible: too ill-conditioned for {precision}"
     if precision == "float32":
         limits = np.finfo(np.float32)
+        inputs = {**vector.inputs, **(vector.inputs.get("sequence") or {})}
         for name in ("A", "b", "c", "J", "v0", "y0", "x0"):
-            entries = np.abs(dense(vector.inputs[name])) if vector.inputs.get(name) is not None else np.zeros(1)
+            entries = np.abs(dense(inputs[name])) if inputs.get(name) is not None else np.zeros(1)
             nonzero = entries[entries > 0]
             if nonzero.size and (nonzero.max() > limits.max / 2**20 or nonzero.min() < limits.tiny * 2**20):
                 return f"{name} leaves the range of float32"

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 
 from lancbio_ref import oracle, problems
 from lancbio_ref.oracle.layout import canonical, field_sums
@@ -44,7 +45,11 @@ def problem_of(vector: oracle.Vector):
     if name == "ridge":
         return problems.ridge(d["X_train"], d["t_train"], d["X_val"], d["t_val"])
     if name == "synthetic":
-        return problems.synthetic_from_arrays(d["coef"], d["scale_x"], d["ridge"], d["G"], d["gamma"])
+        convex = (
+            vector.result == "valid"
+        )  # an array G that leaves g non-convex is refused; a sparse one is not seen through
+        G, mu = (d["G"], None) if convex else (sp.csr_array(d["G"]), 1.0)
+        return problems.synthetic_from_arrays(d["coef"], d["scale_x"], d["ridge"], G, d["gamma"], mu=mu)
     samples = d["X_train"], np.array(d["labels_train"]), d["X_val"], np.array(d["labels_val"])
     if name == "logistic":
         return problems.logistic(*samples, n_classes=d["classes"])

@@ -22,7 +22,8 @@ SAMPLE = [
     "lancbio-sequence-005", "lancbio-sequence-011", "lancbio-sequence-012", "lancbio-sequence-013",
     "lancbio-sequence-014", "subbio-sequence-003", "subbio-sequence-005", "subbio-problem-002",
     "step-amigo-cg-001", "step-amigo-gd-001", "step-soba-001", "step-stocbio-001", "step-bsa-001",
-    "step-ttsa-001", "step-stable-004", "step-f2sa-001", "step-hjfbio-004", "fault-003",
+    "step-ttsa-001", "step-stable-004", "step-f2sa-001", "step-hjfbio-004", "fault-003", "fault-stable-003",
+    "tolerance-001", "nonsymmetric-005", "lancbio-sequence-019", "lancbio-sequence-024", "subbio-sequence-014",
 ]  # fmt: skip
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
@@ -71,3 +72,12 @@ def test_sums_are_those_of_the_fields():
     raw = oracle.load("lancbio-sequence-014").raw
     assert field_sums(raw) == raw["sums"]
     assert {"expected.rows[0]", "inputs.sequence", "admissible.rows", "why"} <= set(raw["sums"])
+
+
+def test_the_command_line_makes_no_folder_of_an_option(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        generate.main(["--help"])
+    assert ended.value.code == 0 and "folder" in capsys.readouterr().out and not list(tmp_path.iterdir())
+    generate.main(["made", "scalar-001"])
+    assert (tmp_path / "made" / "scalar-001.json").exists()

@@ -128,6 +128,37 @@ EDITS = {
     ),
 }
 
+EDITS |= {
+    f"AmIGO-CG stops at a residual of {rtol}": Edit(
+        "baselines", "if norm(r) <= roundoff(b) * norm(b):", f"if norm(r) <= {rtol} * norm(b):"
+    )
+    for rtol in ("1e-6", "1e-8", "1e-10")
+}
+EDITS |= {
+    f"STABLE raises eigenvalues to {wrong}": Edit("baselines", "np.maximum(values, mu)", code)
+    for wrong, code in (("|λ|", "np.abs(values)"), ("max(|λ|, μ)", "np.maximum(np.abs(values), mu)"))
+}
+EDITS |= {
+    "α is taken for positive": Edit("trace", "alpha = q @ u  # α_j", "alpha = abs(q @ u)  # α_j"),
+    "α is kept away from zero": Edit("trace", "alpha = q @ u  # α_j", "alpha = max(q @ u, 1e-12)  # α_j"),
+    "an indefinite T is refused": Edit(
+        "trace",
+        "            T = tridiagonal(alphas, betas)\n",
+        "            T = tridiagonal(alphas, betas)\n            np.linalg.cholesky(T)\n",
+    ),
+    "an indefinite A is refused": Edit(
+        "trace", "        S = orthonormal(", "        np.linalg.cholesky(A)\n        S = orthonormal("
+    ),
+    "squares leave the range": Edit("numbers", "    e = exponent(a)\n    scaled", "    e = 0\n    scaled"),
+    "b = w up to an absolute threshold": Edit("trace", "restart_due = norm(r) == 0", "restart_due = norm(r) <= 1e-14"),
+    "β = 0 up to an absolute threshold": Edit(
+        "trace", "beta <= (n + 10) * roundoff(A) * np.linalg.norm(A, 1)", "beta <= 1e-14"
+    ),
+    "a direction is zero up to an absolute threshold": Edit(
+        "trace", "return a / size if size else a", "return a / size if size > 1e-14 else 0 * a"
+    ),
+}
+
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_a_dynamic_fault_that_nobody_knows_is_caught(edit):
@@ -135,3 +166,29 @@ def test_a_dynamic_fault_that_nobody_knows_is_caught(edit):
     run = modules.CORRECT["trace"]["dense"]
     found = [excess(verdict(v, "trace", modules.answer(run, make_case(v, "trace")))) for v in at("trace")]
     assert max(found) > 100
+
+
+# -- faults that only few vectors see ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("triangle", [np.tril, np.triu])
+def test_a_lanczos_process_that_reads_one_triangle_is_caught(triangle):
+    """Not where A is symmetric; where it is not, α_1 and β_2 are those of all of A, or the case is rejected."""
+    found = []
+    for vector in at("lanczos"):
+        case = make_case(vector, "lanczos")
+        half = triangle(case["A"])
+        answer = RIGHT["lanczos"](case | {"A": half + half.T - np.diag(np.diag(half))})
+        found.append((excess(verdict(vector, "lanczos", answer)), vector.family))
+    assert max(found)[0] > 1e9 and {family for size, family in found if size} == {"nonsymmetric"}
+
+
+@pytest.mark.parametrize("rtol", ["1e-11", "1e-12"])
+def test_conjugate_gradients_that_stop_at_a_small_tolerance_are_caught(rtol):
+    """A residual of 1e-12 ‖b‖ is an error of at most √κ 1e-12; 16 (n + 4) κ u is admissible, never 100 times less."""
+    stop = Edit("solve", "tolerance = roundoff(A) * norm(b)", f"tolerance = {rtol} * norm(b)")
+    modules = edited("held out", (stop,))["candidates"]
+    run = modules.CORRECT["solve"]["conjugate gradients"]
+    vectors = [v for v in at("solve") if v.result == "valid"]
+    found = {v.id: excess(verdict(v, "solve", modules.answer(run, make_case(v, "solve")))) for v in vectors}
+    assert found["tolerance-001"] > 30 and found["tolerance-002"] > 10

@@ -33,7 +33,7 @@ def test_every_family_that_was_promised_is_there():
     promised = [
         "quadratic", "ridge", "logistic", "data-cleaning", "synthetic", "strakos", "bcsstk01", "lund-b",
         "invariance", "clusters", "repeated", "scalar", "zero-right-side", "exact-start", "indefinite",
-        "nonsymmetric", "singular", "scale", "inexact-y", "ill-conditioned", "lancbio-sequence",
+        "nonsymmetric", "singular", "scale", "inexact-y", "ill-conditioned", "tolerance", "lancbio-sequence",
         "lancbio-problem", "subbio-sequence", "subbio-problem", "step-amigo-cg", "step-amigo-gd", "step-soba",
         "step-stocbio", "step-bsa", "step-ttsa", "step-stable", "step-f2sa", "step-hjfbio",
     ]  # fmt: skip
@@ -82,6 +82,18 @@ def test_traces_have_what_hides_no_fault():
     assert sum(v.n_x != v.n_y and v.inputs["v0"].any() for v in traces) >= 8
     moving = [v for v in traces if v.inputs["sequence"] and not np.array_equal(*v.inputs["sequence"]["A"][:2])]
     assert any(max(row["columns"] for row in v.expected["rows"]) >= 3 for v in moving)
+
+
+def test_traces_leave_the_ordinary():
+    """α_j < 0 inside a subspace; A_k and b_k whose squares leave the range, and some that only thresholds mind."""
+    traces = [v for v in VECTORS.values() if v.kind == "trace" and v.inputs["sequence"]]
+    rows = [row for v in traces if v.result == "valid" for row in v.expected["rows"] if "alpha" in row]
+    assert any(row["alpha"].float64 < 0 and row["columns"] > 1 for row in rows)
+    for method in ("lancbio", "subbio"):
+        sizes = {
+            round(np.log2(np.abs(v.inputs["sequence"]["b"]).max())) for v in traces if v.inputs["method"] == method
+        }
+        assert min(sizes) < -540 and max(sizes) > 512 and {300, -300} <= {round(size, -1) for size in sizes}
 
 
 def test_coefficients_decide_where_they_are_insensitive_and_only_there():

@@ -168,6 +168,12 @@ class Floats(Arithmetic):
     def sum(self, terms: Sequence[float]) -> float:
         return self.sums.sum(terms)
 
+    def norm(self, x: Column) -> float:
+        """√(x·x), by a power of two that lets no square leave the range, and changes no digit of the others."""
+        shift = math.frexp(max(map(abs, x)))[1]
+        scaled = [math.ldexp(t, -shift) for t in x]
+        return math.ldexp(math.sqrt(self.dot(scaled, scaled)), shift)
+
     def sqrt(self, value: float) -> float:
         return math.sqrt(value)
 

@@ -110,11 +110,13 @@ STEP_CASES: list[tuple[str, tuple[int, ...], int, list[int]]] = [
     ("synthetic", (5,), 2, [2, 4]),
     ("data-cleaning", (2, 2), 1, [1]),
 ]
-PROJECTED: dict[str, tuple[str, tuple[int, ...], int, dict[str, Any], str]] = {
+SPECIAL: dict[str, tuple[str, tuple[int, ...], int, dict[str, Any], str]] = {
     "stable": ("quadratic", (1, 2), 2, {"mu": "1", "cross_norm": "1/2"},
                "Both projections are active: an eigenvalue of H_yy is below mu, and ||H_xy|| exceeds C."),
     "hjfbio": ("quadratic", (3, 5), 1, {"radius": "1/2"}, "v leaves the ball of radius r and is pulled back."),
     "bsa": ("quadratic", (2, 4), 1, {}, "p = 0: v = eta Q b."),
+    "amigo-cg": ("data-cleaning", (4, 4), 1, {"inverse_steps": 14},
+                 "Fourteen conjugate-gradient steps, to a residual of 1e-14: no tolerance may take the last ones."),
 }  # fmt: skip
 
 
@@ -129,7 +131,7 @@ def cases() -> Iterator[tuple[str, Any]]:
         for number, step in enumerate(STEP_CASES, 1):
             id = f"step-{method}-{number:03d}"
             yield id, lambda id=id, method=method, step=step: step_case(id, method, *step)
-    for method, (name, shape, count, changed, why) in PROJECTED.items():
+    for method, (name, shape, count, changed, why) in SPECIAL.items():
         id = f"step-{method}-{len(STEP_CASES) + 1:03d}"
         yield (
             id,

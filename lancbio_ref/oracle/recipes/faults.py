@@ -23,6 +23,8 @@ def cases() -> Iterator[tuple[str, Any]]:
     for number, (shape, count, mu, step_x) in enumerate(STABLE, 1):
         id = f"fault-stable-{number:03d}"
         yield id, lambda id=id, spec=(shape, count, mu, step_x): stable(id, *spec)
+    last = f"fault-stable-{len(STABLE) + 1:03d}"
+    yield last, lambda: stable_raised(last)
 
 
 def quadratic(id: str, n: int, why: str, *, start: int = 1, q1: Any = None, added: int = 1) -> Case:
@@ -87,3 +89,13 @@ def stable(id: str, p: int, count: int, mu: str, step_x: str) -> TraceCase:
         id, "stable", "ridge", (p,), count, [0], changed={"mu": mu, "step_x": step_x}, why=why
     )  # fmt: skip
     return replace(case, recipe="faults", parameters={"shape": [p], "mu": mu, "step_x": step_x})
+
+
+def stable_raised(id: str) -> TraceCase:
+    """g with γ = 8 in place of ½: its sines make ∇²_yy g(z_3) indefinite, while ∇²_yy g(z_1) is definite."""
+    why = "A_3 has an eigenvalue far below zero, where max(lambda, mu) is mu and |lambda| is not; or g is refused."
+    steps = {"mu": "1/4", "step_x": "1/2", "step_y": "1/4"}
+    case = step_case(id, "stable", "synthetic", (2,), 3, [0], changed=steps, why=why)
+    name, data = case.problem  # type: ignore[misc]
+    problem = name, {**data, "gamma": Fraction(8)}
+    return replace(case, recipe="faults", parameters={"shape": [2], "gamma": 8}, problem=problem, result="acceptable")

@@ -26,6 +26,8 @@ INDEFINITE = [
 SINGULAR = [["0", "1"], ["0", "1", "2", "4"], ["0", "0", "1", "3"]]
 # n, size of the skew part
 NONSYMMETRIC = [(2, "1"), (4, "1/2"), (6, "2"), (8, "1/64")]
+# the same, at level lanczos
+ONE_STEP = [(3, "1"), (5, "1/2"), (7, "1/64")]
 
 
 def cases() -> Iterator[tuple[str, Any]]:
@@ -38,6 +40,9 @@ def cases() -> Iterator[tuple[str, Any]]:
         for number, spec in enumerate(specs, 1):
             id = f"{family}-{number:03d}"
             yield id, lambda id=id, spec=spec, build=build: build(id, spec)
+    for number, one_step in enumerate(ONE_STEP, len(NONSYMMETRIC) + 1):
+        id = f"nonsymmetric-{number:03d}"
+        yield id, lambda id=id, spec=one_step: nonsymmetric(id, spec, one_step=True)
 
 
 def indefinite(id: str, spec: tuple[list[str], tuple[str, ...], str]) -> Case:
@@ -93,7 +98,7 @@ def singular(id: str, values: list[str]) -> Case:
     )  # fmt: skip
 
 
-def nonsymmetric(id: str, spec: tuple[int, str]) -> Case:
+def nonsymmetric(id: str, spec: tuple[int, str], one_step: bool = False) -> Case:
     n, size = spec
     bits = Bits(id)
     F, S = (exact.matrix(rows_of(bits, n, n, -1, 1, 3)) for _ in range(2))
@@ -101,7 +106,11 @@ def nonsymmetric(id: str, spec: tuple[int, str]) -> Case:
     for i in range(n):
         A[i, i] += 1
     why = "A is not symmetric: conjugate gradients and Lanczos do not apply. A^-1 b, or a rejection; nothing else."
+    levels: tuple[str, ...] = ("solve", "hypergradient")
+    if one_step:  # with a second step the coefficients depend on how the basis is reorthogonalized
+        why = "A is not symmetric: alpha_1 and beta_2 of all of A, or a rejection; not those of one triangle."
+        levels = ("lanczos",)
     return framed(
-        id, "rejections", A, 3, why, {"n": n, "skew": size}, k=0, levels=("solve", "hypergradient"),
+        id, "rejections", A, 3, why, {"n": n, "skew": size}, k=int(one_step), levels=levels,
         result="acceptable", definite=False, difficulty="hard",
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -85,11 +86,16 @@ def cases() -> Iterator[tuple[str, Any]]:
     for number, spec in enumerate(SCHEDULE_CASES, later):
         id = f"lancbio-sequence-{number:03d}"
         yield id, lambda id=id, spec=spec: lancbio_case(id, *spec)
-    last = f"lancbio-sequence-{later + len(SCHEDULE_CASES):03d}"
-    yield last, lambda: singular_early(last, "singular, with room")
+    last = later + len(SCHEDULE_CASES)
+    yield f"lancbio-sequence-{last:03d}", lambda: singular_early(f"lancbio-sequence-{last:03d}", "singular, with room")
     for number, subbio in enumerate(SUBBIO_CASES, 1):
         id = f"subbio-sequence-{number:03d}"
         yield id, lambda id=id, spec=subbio: subbio_case(id, *spec)
+    for method, before in (("lancbio", last), ("subbio", len(SUBBIO_CASES))):
+        options: list[tuple[Any, ...]] = [*INDEFINITE[method], *SCALES]
+        for number, option in enumerate(options, before + 1):
+            id, make = f"{method}-sequence-{number:03d}", scaled if option in SCALES else negative
+            yield id, lambda id=id, make=make, option=option: make(id, *option)
 
 
 def lancbio_case(id: str, n_x: int, n_y: int, count: int, subspace: Any, moves: str, why: str) -> TraceCase:
@@ -194,6 +200,70 @@ def singular_early(id: str, key: str) -> TraceCase:
     sequence["b"] = [[Fraction(4), Fraction(0), Fraction(0), Fraction(0)]] * 2 + generic
     why = "T_2 is singular with room for two more vectors: v_2 = v_1, and iteration 3 restarts for no other reason."
     return _case(id, sequence, {"subspace": 4}, [Fraction(0)] * 4, why, {"case": key})
+
+
+# n_y, A_k less this times I in the even iterations (0: only the last diagonal entry is < 0), result, why
+INDEFINITE: dict[str, list[tuple[int, int, str, str]]] = {
+    "lancbio": [
+        (
+            5,
+            3,
+            "valid",
+            "A_2, A_4, … have negative eigenvalues, and alpha_j < 0 inside a subspace: T is solved as it is.",
+        ),
+        (4, 2, "valid", "The same, less far: T is indefinite with alpha_j of either sign."),
+    ],
+    "subbio": [
+        (5, 0, "valid", "A_2, A_4, … are indefinite but positive on S_k, where the minimizer exists."),
+        (
+            4,
+            3,
+            "acceptable",
+            "S_k^T A_k S_k is indefinite: its Galerkin solution, which is no minimizer, or a rejection.",
+        ),
+    ],
+}
+# exponents of two of A_k and b_k, result, why
+SCALES: list[tuple[int, int, str, str]] = [
+    (300, 300, "valid", "A_k and b_k of size 2^300: no threshold may be absolute, and no determinant be formed."),
+    (-300, -300, "valid", "A_k and b_k of size 2^-300: beta and ||b_k - w|| are far from zero all the same."),
+    (0, -300, "valid", "b_k, v_k and h_k of size 2^-300."),
+    (600, 600, "acceptable", "The squares overflow: scale by powers of two, or say that it is too much."),
+    (-600, -600, "acceptable", "The squares underflow: scale by powers of two, or say that it is too little."),
+    (0, -600, "acceptable", "b_k, v_k and h_k of size 2^-600, whose squares underflow: b_k = w only seems to hold."),
+]
+
+
+def negative(id: str, n_y: int, shift: int, result: str, why: str) -> TraceCase:
+    """The even A_k less `shift` times I; where that is 0, the last variable is apart and its entry −¼ in turn."""
+    bits, lancbio = Bits(id), id.startswith("lancbio")
+    sequence = moving(bits, 8, 2, n_y)
+    v0 = bits.dyadics(n_y, -1, 1, 2)
+    for k, (A, b) in enumerate(zip(sequence["A"], sequence["b"], strict=True), 1):
+        for i in range(n_y):
+            A[i][i] -= shift * (k % 2 == 0)
+        if not shift:
+            for i in range(n_y - 1):
+                A[i][-1] = A[-1][i] = Fraction(0)
+            A[-1][-1], b[-1], v0[-1] = Fraction(1) if k % 2 else Fraction(-1, 4), b[-1] / 16, Fraction(0)
+    options: dict[str, Any] = {"subspace": 4} if lancbio else {"step_v": Fraction(1, 4)}
+    case = _case(id, sequence, options, v0, why, {"n_y": n_y, "shift": shift})
+    return replace(case, result=result)
+
+
+def scaled(id: str, of_A: int, of_b: int, result: str, why: str) -> TraceCase:
+    """A_k times 2^of_A, b_k times 2^of_b, v_0, c_k times their ratio."""
+    bits, lancbio = Bits(id), id.startswith("lancbio")
+    sequence = moving(bits, 6, 3, 5)
+    unit, right = Fraction(2) ** of_A, Fraction(2) ** of_b
+    ratio = right / unit
+    sequence["A"] = [[[t * unit for t in row] for row in A] for A in sequence["A"]]
+    for key, factor in (("b", right), ("c", ratio)):
+        sequence[key] = [[t * factor for t in column] for column in sequence[key]]
+    options: dict[str, Any] = {"subspace": 3} if lancbio else {"step_v": Fraction(1, 4) / unit}
+    v0 = [t * ratio for t in bits.dyadics(5, -1, 1, 2)]
+    case = _case(id, sequence, options, v0, why, {"exponent_A": of_A, "exponent_b": of_b})
+    return replace(case, result=result)
 
 
 SPECIAL = {"indefinite": indefinite, "breakdown": breakdown, "exact": exact_right_side, "singular": singular}

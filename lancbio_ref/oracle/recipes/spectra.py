@@ -55,6 +55,8 @@ INVARIANT = [
     (9, 3, False),
     (12, 5, False),
 ]
+# n, spacing of the eigenvalues 1, 1 + s, 1 + 2s, …
+TOLERANCE = [(8, "9/512"), (16, "45/512")]
 
 
 def cases() -> Iterator[tuple[str, Any]]:
@@ -63,6 +65,7 @@ def cases() -> Iterator[tuple[str, Any]]:
         ("clusters", CLUSTERS, clusters),
         ("repeated", REPEATED, repeated),
         ("invariance", INVARIANT, invariance),
+        ("tolerance", TOLERANCE, tolerance),
     )
     for family, specs, build in groups:
         for number, spec in enumerate(specs, 1):
@@ -133,3 +136,13 @@ def invariance(id: str, spec: tuple[int, int, bool]) -> Case:
     for p, value in zip(inside, bits.dyadics(dimension, -2, 2, 4), strict=True):
         b[p, 0] = exact.rational(value)
     return framed(id, "spectra", A, 4, why, parameters, b=b, v0=b * 0)
+
+
+def tolerance(id: str, spec: tuple[int, str]) -> Case:
+    n, spacing = spec
+    A = with_spectrum(Bits(id).shuffled([1 + i * Fraction(spacing) for i in range(n)]))
+    why = (
+        f"kappa is small, v0 = 0: conjugate gradients need all of {n} steps, the last but one leaves a residual just "
+        "below 1e-12 ||b||, and more digits than that are asked for."
+    )
+    return framed(id, "spectra", A, 3, why, {"n": n, "spacing": spacing}, v0=A * flint.fmpq_mat(n, 1))

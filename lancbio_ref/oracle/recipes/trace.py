@@ -49,6 +49,7 @@ class TraceCase:
     sequence: dict[str, list[Any]] | None = None
     draws: dict[str, list[int]] | None = None
     rational: bool = True
+    result: str = "valid"
     difficulty: str | None = None
     version: str = "1.0"
     notes: dict[str, str] = field(default_factory=dict)
@@ -70,7 +71,7 @@ def trace(case: TraceCase) -> dict[str, Any]:
         "family": case.id.rpartition("-")[0],
         "kind": "trace",
         "levels": ["trace"],
-        "result": "valid",
+        "result": case.result,
         "difficulty": case.difficulty or difficulty(up(L / mu) if mu else None),
         "why": case.why,
         "equations": case.equations,
