@@ -157,8 +157,11 @@ class _Trial:
     @property
     def enough(self) -> bool:
         """Whether so many matches are evidence."""
-        share = SHARE_OF_SIZES if self.fault.rounding else SHARE
-        return len(self.matched) >= share * len(self.spoilt) and self.against <= AGAINST * len(self.matched)
+        return _many(self.fault, self.matched, self.spoilt) and self.against <= AGAINST * len(self.matched)
+
+
+def _many(fault: Fault, matched: Collection[str], spoilt: Collection[str]) -> bool:
+    return len(matched) >= (SHARE_OF_SIZES if fault.rounding else SHARE) * len(spoilt)
 
 
 def _trial(
@@ -177,7 +180,7 @@ def _trial(
         trials.append(_trial_of(variants, variant, level, wrong, right, picture, precision))
         if len(trials[-1].matched) == len(wrong) and not trials[-1].against:
             break
-    return replace(min(trials, key=lambda trial: trial.key), fault=fault)
+    return replace(min(trials, key=lambda trial: (not trial.enough, trial.key)), fault=fault)
 
 
 def _within(fault: Fault, level: str, vectors: list[Any]) -> list[Any]:
@@ -209,6 +212,7 @@ def _trial_of(
             break
     if matched:
         spoilt = {vector.id for vector in wrong if _given(fault, variant, level, vector).fails(precision)}
+    if matched and _many(fault, matched, spoilt):
         for vector in right:
             given = _given(fault, variant, level, vector)
             against += compared(picture(vector), given.picture, rounding=fault.rounding) == "apart"
@@ -242,7 +246,7 @@ _memory: dict[tuple[Any, ...], _Given] = {}
 
 def _given(fault: Fault, variant: int, level: str, vector: Any) -> _Given:
     """Computed once a vector: the next candidate is compared with the same numbers."""
-    key = (fault.variants[variant], level, id(vector))  # the entry holds the vector, so that its id stays its own
+    key = (fault.variants[variant], fault.base, level, id(vector))  # the entry holds the vector: its id stays its own
     if key not in _memory:
         if len(_memory) >= REMEMBERED:
             _memory.clear()

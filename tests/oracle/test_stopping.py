@@ -9,7 +9,7 @@ from lancbio_ref.oracle.candidates import CallableCandidate
 from lancbio_ref.oracle.check import check
 from lancbio_ref.oracle.report import summary_line
 from lancbio_ref.oracle.stopping import common
-from tests.oracle.cases import at
+from tests.oracle.cases import THOROUGH, at
 
 
 def stopped(stop, warm=False):
@@ -52,13 +52,13 @@ def outcome(level, solve):
     def hypergradient(case):
         return case["c"] - case["J"] @ solve(case["A"], case["b"], case["v0"])
 
-    vectors = at(level)
+    vectors = [vector for vector in at(level) if vector.n_y <= (147 if THOROUGH else 24)]
     return check(CallableCandidate(solve if level == "solve" else hypergradient), [level], vectors)
 
 
 @pytest.mark.parametrize("level", ["solve", "hypergradient"])
 @pytest.mark.parametrize("warm", [False, True])
-@pytest.mark.parametrize("rtol", [1e-3, 3.3e-4, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8])
+@pytest.mark.parametrize("rtol", [1e-3, 3.3e-4, 1e-5, 1e-6, 1e-7, 1e-8])
 def test_a_default_tolerance_is_named_first(level, rtol, warm):
     result = outcome(level, stopped(of_b(rtol), warm))
     first = result.suspects[level][0]

@@ -241,7 +241,7 @@ def test_float32_is_named_where_the_digits_are_missing_everywhere_and_only_there
     def single(case):
         return {"v": np.linalg.solve(case["A"].astype(np.float32), case["b"].astype(np.float32)).astype(float)}
 
-    vectors = [v for v in at("solve") if v.result == "valid" and v.family != "scale"]
+    vectors = [v for v in some("solve") if v.result == "valid" and v.family != "scale"]
     assert named("solve", answers("solve", single, vectors), vectors)[0].fault.id == "S18"
     few = [v for v in vectors if v.kappa > 1e4]
 
