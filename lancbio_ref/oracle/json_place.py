@@ -17,10 +17,11 @@ _SHOWN = 300  # characters of a path
 
 @dataclass
 class _Level:
-    """An object or a list that is open: the key or the index in it, and the keys that it had."""
+    """An object or a list that is open: the key or the index in it, the key before, and all keys that it had."""
 
     is_object: bool
     key: Any = None
+    before: str | None = None
     seen: set[str] = field(default_factory=set)
     twice: bool = False
 
@@ -34,11 +35,14 @@ def syntax_error(text: str) -> tuple[str, str] | None:
     ('results.h[2]', 'NaN at line 1, column 26')
     >>> syntax_error('{"results": {"h": [1, 2')
     ('results.h[1]', "no JSON (Expecting ',' delimiter) at line 1, column 24")
+    >>> syntax_error('{"kind": "system", levels": 1}')
+    ('', "no JSON (Expecting property name enclosed in double quotes) after 'kind' at line 1, column 20")
     """
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return path(text, error.pos), f"no JSON ({error.msg}) at {_line(text, error.pos)}"
+        field, after = place(text, error.pos)
+        return field, f"no JSON ({error.msg}){after} at {_line(text, error.pos)}"
     except (ValueError, RecursionError):
         pass
     for start, token, stack in _walk(text):
@@ -56,16 +60,19 @@ def syntax_error(text: str) -> tuple[str, str] | None:
     return None
 
 
-def path(text: str, position: int) -> str:
-    """The key that is being read at a position; empty at the top.
+def place(text: str, position: int) -> tuple[str, str]:
+    """The path of the key that is being read at a position, and, between two keys, which one was read before.
 
-    >>> path('{"a": [{"b": 1}, {"b": ?', 23)
-    'a[1].b'
+    >>> place('{"a": [{"b": 1}, {"b": ?', 23)
+    ('a[1].b', '')
+    >>> place('{"a": {"b": 1, ?', 15)
+    ('a', " after 'b'")
     """
     stack: list[_Level] = []
     for _, _, now in _walk(text[:position]):
         stack = now
-    return _path(stack)
+    between = stack and stack[-1].key in (None, "") and stack[-1].before is not None
+    return _path(stack), f" after {stack[-1].before!r:.80}" if between else ""
 
 
 def _walk(text: str) -> Iterator[tuple[int, str, list[_Level]]]:
@@ -79,7 +86,7 @@ def _walk(text: str) -> Iterator[tuple[int, str, list[_Level]]]:
         elif token in "}]":
             del stack[-1:]
         elif token == "," and top is not None:
-            top.key = None if top.is_object else top.key + 1
+            top.before, top.key = (top.key, None) if top.is_object else (None, top.key + 1)
         elif token[0] == '"' and top is not None and top.is_object and top.key is None:
             top.key = token.strip('"')
             top.twice = top.key in top.seen

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ..errors import ArgumentError
-from .json_place import path as path_at
-from .json_place import syntax_error
+from .json_place import place, syntax_error
 from .layout import field_sums
 from .vector_check import check_document
 
@@ -55,8 +54,8 @@ def _parsed(text: bytes, name: str) -> Any:
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError as error:
-        field = path_at(text[: error.start].decode("utf-8"), error.start)
-        found = f"bytes that are no UTF-8, from byte {error.start + 1}"
+        field, after = place(text[: error.start].decode("utf-8"), error.start)
+        found = f"bytes that are no UTF-8, from byte {error.start + 1}{after}"
         raise ArgumentError(f"{name}: {field}" if field else name, found, "a vector file, UTF-8 JSON") from None
     try:
         return json.loads(decoded, object_pairs_hook=_unique, parse_constant=_refuse_constant)

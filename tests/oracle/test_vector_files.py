@@ -221,6 +221,8 @@ def test_what_is_no_vector_is_refused_with_the_file(tmp_path, text):
         ('{"a": {"b": tru}}', "a.b", "line 1, column 13"),
         ('{"a": ["x", "y\n"]}', "a[1]", "control character"),
         ('{"a": 1} x', "", "Extra data"),
+        ('{"a": 1, b": 2}', "", "after 'a' at line 1, column 10"),
+        ('{"a": {"b": 1, c": 2}}', "a", "after 'b' at line 1, column 16"),
     ],
 )
 def test_what_is_no_json_is_refused_with_its_field_line_and_column(tmp_path, text, field, words):
@@ -253,13 +255,25 @@ def test_a_surrogate_that_utf_8_does_not_have_is_named(tmp_path):
     assert refused(tmp_path / "junk.json").argument == "junk.json: why"
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path):
-    path, text = tmp_path / "cut.json", canonical(raw_copy("quadratic-001"))
-    last = len(text.rstrip()) - 1  # without the last brace; the line's end alone may be missing
-    for length in {*range(0, last, 37), *range(40), last - 1, last}:
+def cut_off(text, lengths, path):
+    """Each is refused with line and field: the one that is cut, or the last one before."""
+    first_key = text.index(b":")
+    for length in lengths:
         path.write_bytes(text[:length])
         error = refused(path)
-        assert error.argument.startswith("cut.json") and "line" in error.found, length
+        file, _, field = error.argument.partition(": ")
+        assert file == path.name and "line" in error.found, length
+        assert length <= first_key or field or " after '" in error.found, length
+
+
+def test_a_file_cut_off_at_any_byte_is_refused(tmp_path):
+    text = canonical(raw_copy("singular-001"))
+    cut_off(text, range(len(text.rstrip())), tmp_path / "cut.json")  # the line's end alone may be missing
+
+
+def test_a_long_file_cut_off_is_refused(tmp_path):
+    path, text = tmp_path / "cut.json", canonical(raw_copy("quadratic-001"))
+    cut_off(text, range(0, len(text.rstrip()), 151), path)
     path.write_bytes(text[: text.index(b'"expected"') + 200])
     assert refused(path).argument.startswith("cut.json: expected.")
 
