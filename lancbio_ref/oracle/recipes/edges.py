@@ -122,7 +122,7 @@ def scaled(id: str, n_y: int, of_A: int, of_b: int, result: str) -> Case:
     options: dict[str, Any] = {}
     if result != "valid":
         options = {"levels": ("solve",), "difficulty": "extreme", "k": 0}
-    case = framed(
+    return framed(
         id,
         "edges",
         A,
@@ -131,8 +131,7 @@ def scaled(id: str, n_y: int, of_A: int, of_b: int, result: str) -> Case:
         {"n_y": n_y, "exponent_A": of_A, "exponent_b": of_b},
         b=b,
         v0=v0,
+        scale_J=Fraction(2) ** (of_A - of_b if result != "must_reject" else 0),
         result=result,
         **options,
     )
-    case.J = case.J * two ** (of_A - of_b) if result != "must_reject" else case.J
-    return case

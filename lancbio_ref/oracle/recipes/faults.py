@@ -11,7 +11,8 @@ from .. import exact
 from ..random_bits import Bits, rows_of
 from .dynamics import step_case
 from .frame import diagonal, framed
-from .quadratic import definite, quadratic_case
+from .quadratic import definite
+from .quadratic_case import quadratic_case
 from .system import Case
 from .trace import TraceCase
 

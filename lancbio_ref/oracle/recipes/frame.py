@@ -9,6 +9,7 @@ from typing import Any
 from .. import exact
 from ..exact import flint
 from ..random_bits import Bits, rows_of
+from .quadratic_case import LARGEST, with_problem
 from .system import Case
 
 EQUATIONS = ["A v = b", "h = c - J v"]
@@ -25,27 +26,33 @@ def framed(
     b: Any = None,
     v0: Any = None,
     scale: Fraction = Fraction(1),
+    scale_J: Fraction = Fraction(1),
     **options: Any,
 ) -> Case:
-    """The case of A with random dyadic J (times 1/8), c, and, where not given, b and v0 (times `scale`)."""
+    """The case of A with random dyadic J (times 1/8), c, and, where not given, b and v0 (times `scale`).
+
+    Where it poses a hyper-gradient of a minimizer, it is also that of a quadratic problem.
+    """
     bits, n_y = Bits(id + " frame"), A.nrows()
     J = exact.matrix(rows_of(bits, n_x, n_y, -1, 1, 4))
     c, right = exact.column(bits.dyadics(n_x, -2, 2, 4)), exact.column(bits.dyadics(n_y, -2, 2, 5))
     start = exact.column(bits.dyadics(n_y, -1, 1, 4))
-    return Case(
+    case = Case(
         id=id,
         recipe=recipe,
         parameters=parameters,
         why=why,
         equations=options.pop("equations", EQUATIONS),
         A=A,
-        J=J,
+        J=J * exact.rational(scale_J),
         b=right if b is None else b,
         c=c,
         v0=start * exact.rational(scale) if v0 is None else v0,
         k=options.pop("k", min(16, n_y)),
         **options,
     )
+    posed = "hypergradient" in case.levels and case.definite and n_y <= LARGEST
+    return with_problem(case) if posed else case
 
 
 def rounded(M: Any) -> Any:

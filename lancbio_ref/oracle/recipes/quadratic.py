@@ -1,8 +1,4 @@
-"""Two quadratics with dyadic data: every number of the hyper-gradient is rational.
-
-f = ½‖y − t‖² + ½ρ‖x‖², g = ½yᵀA y − yᵀ(B x + d): ∇²_yy g = A, ∇²_xy g = −Bᵀ, ∇_y f = y − t, ∇_x f = ρ x,
-y*(x) = A⁻¹(B x + d), ∇φ(x) = ρ x + BᵀA⁻¹(y* − t).
-"""
+"""The quadratic problem with random dyadic data: the general case, every number rational."""
 
 from __future__ import annotations
 
@@ -11,13 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from .. import exact
-from ..exact import flint, precision
 from ..random_bits import Bits, rows_of
 from .frame import diagonal
+from .quadratic_case import quadratic_case
 from .system import Case
 
-FORMULA = "f = (1/2)||y - t||^2 + (1/2) rho ||x||^2,  g = (1/2) y^T A y - y^T (B x + d)"
-EQUATIONS = ["A v = b", "h = c - J v", "A y_star = B x + d", "grad_phi = rho x + B^T A^-1 (y_star - t)"]
 # n_x, n_y, bits of the entries of the factor, diagonal added; and a grade: A is scaled by powers of two to 2^-grade
 SIZES: list[tuple[int, ...]] = [
     (2, 3, 3, 1),
@@ -77,55 +71,3 @@ def build(id: str, n_x: int, n_y: int, fraction_bits: int, added: int, grade: in
         parameters={"n_x": n_x, "n_y": n_y, "fraction_bits": fraction_bits, "added": added, "grade": grade},
         why=f"The general case: A, J, b, c, v0 without structure, n_x differs from n_y, y is not y*(x){graded}.",
     )
-
-
-def quadratic_case(
-    id: str, data: dict[str, Any], x: Any, y: Any, v0: Any, *, parameters: dict[str, Any], why: str, **options: Any
-) -> Case:
-    """The case of a quadratic problem at (x, y)."""
-    A, B, d, t = (data[name] for name in "ABdt")
-    rho = exact.rational(data["rho"])
-    y_star = exact.solve_both(A, B * x + d)
-    grad_phi = x * rho + B.transpose() * exact.solve_both(A, y_star - t)
-    _confirm(A, B, d, t, rho, x, grad_phi)
-    n_y, n_x = B.nrows(), B.ncols()
-    problem = {
-        "name": "quadratic",
-        "formula": FORMULA,
-        "data": {
-            "A": exact.exact_text(A, [n_y, n_y]),
-            "B": exact.exact_text(B, [n_y, n_x]),
-            "d": exact.exact_text(d, [n_y]),
-            "t": exact.exact_text(t, [n_y]),
-            "rho": exact.number_text(float(data["rho"])),
-        },
-        "x": exact.exact_text(x, [n_x]),
-        "y": exact.exact_text(y, [n_y]),
-    }
-    return Case(
-        id=id,
-        recipe=options.pop("recipe", "quadratic"),
-        parameters=parameters,
-        why=why,
-        equations=EQUATIONS,
-        A=A,
-        J=B.transpose() * flint.fmpq(-1),
-        b=y - t,
-        c=x * rho,
-        v0=v0,
-        k=options.pop("k", min(16, n_y)),
-        problem=problem,
-        y_star=y_star.entries(),
-        grad_phi=grad_phi.entries(),
-        **options,
-    )
-
-
-def _confirm(A: Any, B: Any, d: Any, t: Any, rho: Any, x: Any, grad_phi: Any) -> None:
-    """∇φ once more, in balls: from Arb's inverse, and with the products in another order."""
-    with precision(512):
-        inverse, right, point = exact.balls(A).inv(), exact.balls(B), exact.balls(x)
-        pulled = right.transpose() * inverse  # BᵀA⁻¹
-        found = point * flint.arb(rho) + pulled * (inverse * exact.balls(d) - exact.balls(t))
-        found += pulled * (inverse * right) * point
-        exact.agree(grad_phi.entries(), found.entries(), "grad_phi", 40)
