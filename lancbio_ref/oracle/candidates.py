@@ -178,6 +178,9 @@ class CommandCandidate:
                 start = time.perf_counter()
             answer = self._exchange(process, case)
         except LineFailure as error:
+            if error.exited and self._asked:  # after its last answer, though it was still there when it was asked
+                self.close()
+                return self.ask(case)
             failed, self._process = self._process, None
             assert failed is not None
             failed.close()

@@ -30,10 +30,12 @@ class LineFailure(Exception):
     Attributes
     ----------
     kind : {"crash", "hang", "garbage"}
+    exited : bool
+        Whether it ended with status 0, without a word.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, message: str, *, exited: bool = False) -> None:
+        self.kind, self.exited = kind, exited
         super().__init__(message)
 
 
@@ -175,7 +177,8 @@ class LineProcess:
             return LineFailure("crash", f"closed its output{partial} and went on running")
         if code < 0:
             return LineFailure("crash", f"ended by {_signal_name(-code)}{partial}")
-        return LineFailure("crash", f"exited with status {code}{partial} instead of answering")
+        quietly = code == 0 and not partial
+        return LineFailure("crash", f"exited with status {code}{partial} instead of answering", exited=quietly)
 
     def _exited(self) -> bool:
         """Whether it has exited; its process id stays reserved, so that its group can still be ended safely."""

@@ -76,6 +76,8 @@ ANSWERS = {
     "announced": right,
     "old": right,
     "once": lambda case: (right(case), sys.exit(0)),
+    "once_and_slowly": lambda case: (right(case), time.sleep(0.5), sys.exit(0)),
+    "silent": lambda case: sys.exit(0),
     "exit": lambda case: sys.exit(5),
     "hang": lambda case: time.sleep(600),
     "close": lambda case: (os.close(1), time.sleep(600)),

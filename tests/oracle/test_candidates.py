@@ -43,7 +43,7 @@ def ask(mode, *, timeout=20.0, cases=1):
 # -- executables ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["right", "announced", "blank", "noise", "once"])
+@pytest.mark.parametrize("mode", ["right", "announced", "blank", "noise", "once", "once_and_slowly"])
 def test_an_answer_comes_back(mode):
     reply = ask(mode, cases=3)
     assert (reply.kind, reply.failure) == ("answer", None)
@@ -55,6 +55,7 @@ def test_an_answer_comes_back(mode):
     [
         ("crash", "crash", "SIGSEGV"),
         ("exit", "crash", "exited with status 5"),
+        ("silent", "crash", "exited with status 0 instead of answering"),
         ("close", "crash", "closed its output"),
         ("partial", "crash", "10 bytes of a line without its end"),
         ("twice", "garbage", ""),  # "no 'v'", or "more than one line" where both have come
