@@ -25,9 +25,11 @@ SCREEN = 6  # failing cases without any match, after which a fault is dropped
 REMEMBERED = 100_000  # answers of faults
 SHARE = 0.5  # of the failing cases that a fault spoils too: less is no evidence
 SHARE_OF_SIZES = 0.75  # the same where only sizes of errors are compared
+SAME = 0.25  # of the matches, those with the same numbers: where the others are of the same size
 AGAINST = 0.25  # right cases that a fault would spoil, in matches: more speaks against it
 AS_MUCH = 0.9  # of the best one's matches
 TOGETHER = 1 / 3  # of the failing cases that those which are named explain
+UNSTEADY = ("conjugate gradients", "preconditioned")  # textbooks whose later iterates are different in other programs
 ACCEPTS = "S24"  # the fault of answering where there is no answer: which numbers are given then does not matter
 
 
@@ -152,7 +154,8 @@ class _Trial:
     @property
     def key(self) -> tuple[Any, ...]:
         """Smaller is better: numbers before sizes, and a fault of the level before one of the code that it calls."""
-        return (self.against - len(self.matched), self.against, self.fault.rounding, self.carried)
+        missed = len(self.spoilt) - len(self.matched)
+        return (self.against - len(self.matched), self.against, missed, self.fault.rounding, self.carried)
 
     @property
     def enough(self) -> bool:
@@ -211,13 +214,37 @@ def _trial_of(
         if number == SCREEN and not matched:
             break
     if matched:
-        spoilt = {vector.id for vector in wrong if _given(fault, variant, level, vector).fails(precision)}
+        failing = [vector for vector in wrong if _given(fault, variant, level, vector).fails(precision)]
+        spoilt = {vector.id for vector in failing}
+        matched |= _of_the_size(fault, variant, level, failing, matched, picture)
     if matched and _many(fault, matched, spoilt):
         for vector in right:
             given = _given(fault, variant, level, vector)
             against += compared(picture(vector), given.picture, rounding=fault.rounding) == "apart"
     within = frozenset(vector.id for vector in wrong)
     return _Trial(fault, frozenset(matched), frozenset(spoilt), within, against, fault.level != level)
+
+
+def _of_the_size(
+    fault: Fault,
+    variant: int,
+    level: str,
+    failing: list[Any],
+    matched: set[str],
+    picture: Callable[[Any], Picture],
+) -> set[str]:
+    """Of the failing cases on which the fault's own numbers change with the order of summation: where the candidate's
+    error has the size of the fault's. None unless the fault gives the candidate's numbers on enough of the others.
+    """
+    if fault.rounding or fault.base not in UNSTEADY or len(matched) < SAME * SHARE * len(failing):
+        return set()
+    rest = [vector for vector in failing if vector.id not in matched and vector.kappa is not None]
+    unsteady = [vector for vector in rest if not _given(fault, variant, level, vector).steady(fault, variant)]
+    if len(matched) < SHARE * (len(failing) - len(unsteady)):
+        return set()
+    given = {vector.id: _given(fault, variant, level, vector).picture for vector in unsteady}
+    alike = {v.id for v in unsteady if compared(picture(v), given[v.id], rounding=True) == "match"}
+    return alike if len(matched) >= SAME * len(alike | matched) else set()
 
 
 def _alike(fault: Fault, vector: Any, candidate: Picture, given: Picture) -> bool:
@@ -228,17 +255,30 @@ def _alike(fault: Fault, vector: Any, candidate: Picture, given: Picture) -> boo
 
 
 class _Given:
-    """What a fault gives on a vector; whether that fails is judged when it is first asked."""
+    """What a fault gives on a vector; whether that fails, and is steady, is found out when it is first asked."""
 
     def __init__(self, vector: Any, level: str, answer: Any) -> None:
         self.vector, self.level, self.answer = vector, level, answer
         self.picture = picture_of(vector, level, answer)
         self._fails: dict[str, bool] = {}
+        self._steady: bool | None = None
 
     def fails(self, precision: str) -> bool:
         if precision not in self._fails:
             self._fails[precision] = _fails(self.vector, self.level, self.answer, precision)
         return self._fails[precision]
+
+    def steady(self, fault: Fault, variant: int) -> bool:
+        """Whether the numbers are the same with the unknowns in reverse order, by which only rounding changes."""
+        if self._steady is None:
+            case = make_case(self.vector, self.level)
+            case |= {"A": case["A"][::-1, ::-1], "b": case["b"][::-1], "v0": case["v0"][::-1]}
+            case |= {"J": case["J"][:, ::-1]} if "J" in case else {}
+            answer = fault.run(case, variant)
+            answer |= {"v": answer["v"][::-1]} if "v" in answer else {}
+            again = picture_of(self.vector, self.level, answer)
+            self._steady = compared(self.picture, again, rounding=False) == "match"
+        return self._steady
 
 
 _memory: dict[tuple[Any, ...], _Given] = {}

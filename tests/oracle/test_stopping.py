@@ -12,24 +12,46 @@ from lancbio_ref.oracle.stopping import common
 from tests.oracle.cases import THOROUGH, at
 
 
-def stopped(stop, warm=False):
+def stopped(stop, warm=False, times=np.matmul):
     """Conjugate gradients as libraries have them: no scaling, no test of A."""
 
     def run(A, b, v0):
         v = v0 if warm else 0 * b
-        r = b - A @ v
-        p, rho = r, r @ r
+        r = b - times(A, v)
+        p, rho = r, times(r, r)
         for _ in range(10 * b.size):
             if stop(r, b):
                 break
-            Ap = A @ p
-            gamma = rho / (p @ Ap)
+            Ap = times(A, p)
+            gamma = rho / times(p, Ap)
             v, r = v + gamma * p, r - gamma * Ap
-            rho, old = r @ r, rho
+            rho, old = times(r, r), rho
             p = r + rho / old * p
         return v
 
     return run
+
+
+def one_by_one(a, b):
+    """a @ b as a compiler without a BLAS sums."""
+    return np.cumsum(a * b, axis=-1)[..., -1]
+
+
+def times_twice(A, b, v0):
+    """Conjugate gradients on AᵀA v = Aᵀb."""
+    times = one_by_one
+    b = times(A.T, b)
+    r, v = b, 0 * b
+    p, rho = r, times(r, r)
+    for _ in range(10 * b.size):
+        if rho <= 1e-10 * times(b, b):
+            break
+        Ap = times(A.T, times(A, p))
+        gamma = rho / times(p, Ap)
+        v, r = v + gamma * p, r - gamma * Ap
+        rho, old = times(r, r), rho
+        p = r + rho / old * p
+    return v
 
 
 def of_b(rtol):
@@ -79,6 +101,33 @@ def test_an_absolute_tolerance_is_named_first(level, atol, warm):
     result = outcome(level, stopped(of_one(atol), warm))
     assert result.suspects[level][0].fault.id == "S09"
     assert "; suspect S09 (" in summary_line(result)
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("rtol", [1e-4, 1e-5, 1e-6, 1e-8])
+def test_another_order_of_summation_hides_no_tolerance(level, rtol, warm):
+    """Where the iterates are no longer orthogonal, those of jaxopt, PyAMG and SciPy have no digit in common."""
+    result = outcome(level, stopped(of_b(rtol), warm, one_by_one))
+    first = result.suspects[level][0]
+    assert first.fault.id == "S12" and first.matches >= 0.9 * first.of > 5
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+def test_nor_the_normal_equations(level):
+    assert "; suspect S29 (" in summary_line(outcome(level, times_twice))
+
+
+def test_errors_of_the_same_size_are_not_enough():
+    """Those of a default tolerance, in directions of their own: it is no iterate anywhere."""
+    rng = np.random.default_rng(0)
+
+    def run(A, b, v0):
+        truth, stops = np.linalg.solve(A, b), stopped(of_b(1e-5))(A, b, v0)
+        direction = rng.standard_normal(b.size)
+        return truth + np.linalg.norm(stops - truth) / np.linalg.norm(direction) * direction
+
+    assert not {"S09", "S11", "S12", "S29"} & {suspect.fault.id for suspect in outcome("solve", run).suspects["solve"]}
 
 
 @pytest.mark.parametrize("level", ["solve", "hypergradient"])
