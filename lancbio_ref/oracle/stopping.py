@@ -1,7 +1,8 @@
 """At which tolerance did a candidate's conjugate gradients stop? Read off its answers.
 
 An iterate is returned at every tolerance from its own residual up to that of the iterate before. The tolerance that
-the most answers have in common is tried beside the constants that a fault of the catalogue has.
+the most answers have in common is tried beside the constants that a fault of the catalogue has. Where none is common,
+since the test is another one, the answers may be iterates all the same (`iterates`).
 """
 
 from __future__ import annotations
@@ -67,6 +68,41 @@ def tuned(fault: Fault, level: str, vectors: Sequence[Any], picture: Callable[[A
     return replace(fault, others=(*fault.others, *extra), _runs={})
 
 
+def iterates(level: str, vectors: Sequence[Any], picture: Callable[[Any], Picture]) -> tuple[set[str], set[str]]:
+    """Ids of the answers that are iterates of conjugate gradients, from zero or from v_0, and of those that are none.
+
+    Neither has the answers that only an iterate is near to in size that another order of summation does not give.
+    """
+    found = []
+    for zero in (True, False):
+        some: set[str] = set()
+        none: set[str] = set()
+        for vector in filter(_fits, vectors):
+            process = _process(vector, level, zero)
+            pair = _pair(picture(vector))
+            if pair is None:
+                continue
+            near, errors = _near(process, *pair)
+            if near[1:].any():  # an answer that is the start was not iterated
+                some.add(vector.id)
+            elif _is_steady(process, _process(vector, level, zero, backwards=True), errors, *pair):
+                none.add(vector.id)
+        found.append((some, none))
+    return max(found, key=lambda pair: len(pair[0]))
+
+
+def _is_steady(
+    process: _Process, again: _Process, errors: np.ndarray, candidate: np.ndarray, truth: np.ndarray
+) -> bool:
+    """Whether both orders of summation give the iterate whose error is the nearest in size to the candidate's."""
+    with np.errstate(all="ignore"):
+        distance = np.abs(np.log(errors) - np.log(np.linalg.norm(candidate - truth)))
+        i = int(np.nanargmin(distance)) if np.isfinite(distance).any() else 0
+        if i >= len(again.answers):
+            return False
+        return bool(np.linalg.norm(process.answers[i] - again.answers[i]) <= NEAR * errors[i])
+
+
 def common(intervals: Sequence[Interval]) -> float | None:
     """A number in the most of [low, high), a power of ten if one is; None where no two intervals meet.
 
@@ -88,46 +124,61 @@ def _fits(vector: Any) -> bool:
 
 def _interval(unit: Callable[[_Process], float], process: _Process, seen: Picture) -> Interval | None:
     """The tolerances at which the answer is the iterate that is returned; None where it is no iterate."""
-    if seen.word or not seen.truth:
+    pair = _pair(seen)
+    if pair is None:
         return None
-    [(candidate, truth)] = [(seen.parts[key], seen.truth[key]) for key in seen.parts]
-    if candidate.shape != truth.shape:
-        return None
-    with np.errstate(all="ignore"):  # a candidate may have grown to anything
-        near = np.linalg.norm(process.answers - candidate, axis=1) <= NEAR * np.linalg.norm(candidate - truth)
+    near, _ = _near(process, *pair)
     i = int(np.argmax(near))
     low, high = process.residuals[i], process.residuals[i - 1] if i else math.inf
     size = unit(process)
     return (low / size, high / size) if near[i] and 0 < low < high and 0 < size < math.inf else None
 
 
-_memory: dict[tuple[int, str, bool], _Process] = {}
+def _pair(seen: Picture) -> tuple[np.ndarray, np.ndarray] | None:
+    """(the candidate's answer, the truth), where there are both."""
+    if seen.word or not seen.truth:
+        return None
+    [(candidate, truth)] = [(seen.parts[key], seen.truth[key]) for key in seen.parts]
+    return None if candidate.shape != truth.shape else (candidate, truth)
 
 
-def _process(vector: Any, level: str, zero: bool) -> _Process:
-    key = id(vector), level, zero  # the entry holds the vector, so that its id stays its own
+def _near(process: _Process, candidate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which iterates are the candidate's answer, and the error of each."""
+    with np.errstate(all="ignore"):  # a candidate may have grown to anything
+        near = np.linalg.norm(process.answers - candidate, axis=1) <= NEAR * np.linalg.norm(candidate - truth)
+        return near, np.linalg.norm(process.answers - truth, axis=1)
+
+
+_memory: dict[tuple[int, str, bool, bool], _Process] = {}
+
+
+def _process(vector: Any, level: str, zero: bool, backwards: bool = False) -> _Process:
+    key = id(vector), level, zero, backwards  # the entry holds the vector, so that its id stays its own
     if key not in _memory:
         if len(_memory) >= REMEMBERED:
             _memory.clear()
         with np.errstate(all="ignore"):
-            _memory[key] = _run(vector, level, zero)
+            _memory[key] = _run(vector, level, zero, backwards)
     return _memory[key]
 
 
-def _run(vector: Any, level: str, zero: bool) -> _Process:
+def _run(vector: Any, level: str, zero: bool, backwards: bool) -> _Process:
+    """`backwards` takes the unknowns in reverse order, by which only rounding changes."""
     A, J, b, c = (dense(vector.inputs[name]) for name in "AJbc")
-    A, scaled_b, v, unit = near_one(A, b, 0 * b if zero else vector.inputs["v0"])
+    order = slice(None, None, -1 if backwards else 1)
+    start = 0 * b if zero else vector.inputs["v0"]
+    A, scaled_b, v, unit = near_one(A[order, order], b[order], start[order])
     r = scaled_b - A @ v
-    p, iterates, residuals = r, [v], [norm(r)]
-    while len(iterates) < min(STEPS, 10 * b.size) and residuals[-1] > 1e-16 * norm(scaled_b):
+    p, vs, residuals = r, [v], [norm(r)]
+    while len(vs) < min(STEPS, 10 * b.size) and residuals[-1] > 1e-16 * norm(scaled_b):
         Ap = A @ p
         gamma = (r @ r) / (p @ Ap)
         v, r_next = v + gamma * p, r - gamma * Ap
         p = r_next + (r_next @ r_next) / (r @ r) * p
         r = r_next
-        iterates.append(v)
+        vs.append(v)
         residuals.append(norm(r))
-    answers = np.ldexp(np.array(iterates), unit)
+    answers = np.ldexp(np.array(vs)[:, order], unit)
     if level == "hypergradient":
         answers = c - answers @ J.T
     expected = vector.expected["v" if level == "solve" else "h"].float64

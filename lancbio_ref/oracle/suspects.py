@@ -19,7 +19,7 @@ from .compare import Picture, compared, picture_of
 from .faults import CATALOGUE, Fault, fault
 from .judge import judge
 from .levels import make_case
-from .stopping import tuned
+from .stopping import iterates, tuned
 
 SCREEN = 6  # failing cases without any match, after which a fault is dropped
 REMEMBERED = 100_000  # answers of faults
@@ -30,6 +30,7 @@ AGAINST = 0.25  # right cases that a fault would spoil, in matches: more speaks 
 AS_MUCH = 0.9  # of the best one's matches
 TOGETHER = 1 / 3  # of the failing cases that those which are named explain
 UNSTEADY = ("conjugate gradients", "preconditioned")  # textbooks whose later iterates are different in other programs
+STOPS, ITERATES = "S12", 5  # the fault of stopping early, and how many answers must be iterates where no tolerance fits
 ACCEPTS = "S24"  # the fault of answering where there is no answer: which numbers are given then does not matter
 
 
@@ -121,6 +122,8 @@ def suspects(
     if level == "hypergradient":
         faults.append(replace(fault(ACCEPTS), level=level, base="problem", _runs={}))
     trials = [_trial(entry, level, wrong, right, picture, precision) for entry in faults]
+    if level in ("solve", "hypergradient") and not any(t.enough for t in trials if t.matched and t.fault.id != ACCEPTS):
+        trials.append(_stopped(level, wrong, picture))
     return _ranked([trial for trial in trials if trial.matched])
 
 
@@ -245,6 +248,15 @@ def _of_the_size(
     given = {vector.id: _given(fault, variant, level, vector).picture for vector in unsteady}
     alike = {v.id for v in unsteady if compared(picture(v), given[v.id], rounding=True) == "match"}
     return alike if len(matched) >= SAME * len(alike | matched) else set()
+
+
+def _stopped(level: str, wrong: list[Any], picture: Callable[[Any], Picture]) -> _Trial:
+    """Of the fault of stopping early at a test that the catalogue does not have: the answers are iterates."""
+    some, none = iterates(level, wrong, picture)
+    if len(some) < max(ITERATES, SHARE_OF_SIZES * len(some | none)):
+        some = set()
+    within = frozenset(vector.id for vector in wrong)
+    return _Trial(fault(STOPS), frozenset(some), frozenset(some | none), within, 0, level != "solve")
 
 
 def _alike(fault: Fault, vector: Any, candidate: Picture, given: Picture) -> bool:

@@ -130,6 +130,45 @@ def test_errors_of_the_same_size_are_not_enough():
     assert not {"S09", "S11", "S12", "S29"} & {suspect.fault.id for suspect in outcome("solve", run).suspects["solve"]}
 
 
+def entry_by_entry(tol):
+    """As Lineax stops: every entry of r beside those of b, and every entry of the last step beside those of v."""
+
+    def run(A, b, v0):
+        r, v = b, 0 * b
+        p, rho, step = r, r @ r, np.inf
+        for _ in range(10 * b.size):
+            if rho <= 0 or max(np.max(abs(r) / (tol + tol * abs(b))), np.max(abs(step) / (tol + tol * abs(v)))) <= 1:
+                break
+            Ap = A @ p
+            gamma = rho / (p @ Ap)
+            step, r = gamma * p, r - gamma * Ap
+            rho, old, v = r @ r, rho, v + step
+            p = r + rho / old * p
+        return v
+
+    return run
+
+
+@pytest.mark.parametrize("level", ["solve", "hypergradient"])
+@pytest.mark.parametrize("tol", [1e-3, 1e-5, 1e-6])
+def test_a_test_of_convergence_that_nobody_else_has_is_a_tolerance_too(level, tol):
+    """Where b is small it is absolute, and elsewhere relative."""
+    assert outcome(level, entry_by_entry(tol)).suspects[level][0].fault.id in ("S09", "S12")
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 1e-6])
+def test_gradient_descent_is_not_taken_for_conjugate_gradients(rtol):
+    def run(A, b, v0):
+        v, step = 0 * b, 1 / (np.linalg.norm(A, 2) or 1.0)
+        for _ in range(2000):
+            if np.linalg.norm(b - A @ v) <= rtol * np.linalg.norm(b):
+                break
+            v = v + step * (b - A @ v)
+        return v
+
+    assert "S12" not in [suspect.fault.id for suspect in outcome("solve", run).suspects["solve"]]
+
+
 @pytest.mark.parametrize("level", ["solve", "hypergradient"])
 def test_a_sum_of_both_is_called_one_of_them(level):
     assert outcome(level, stopped(of_both(1e-5))).suspects[level][0].fault.id in ("S09", "S12")
