@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := .venv-examples
+BENCH := .venv-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run test test-examples test-python test-thorough coverage validate lint typecheck format clean
+.PHONY: help run test test-examples test-python test-thorough coverage validate bench lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -34,6 +35,9 @@ coverage: $(VENV)/test.stamp  ## lines and branches that the tests reach; kernel
 validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; writes validation/REPORT.md (ARGS=--full: a day)
 	$(BIN)/python validation/run.py $(ARGS)
 
+bench: $(BENCH)/ready.stamp  ## speed beside SciPy, jaxopt, lineax and torchopt; installs them; writes validation/performance/REPORT.md
+	$(BENCH)/bin/python validation/performance/run.py $(ARGS)
+
 lint: $(VENV)/dev.stamp  ## style, formatting, import contract
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -47,7 +51,7 @@ format: $(VENV)/dev.stamp  ## let ruff format and sort
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and every cache
-	rm -rf $(VENV) $(EXAMPLES) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) $(EXAMPLES) $(BENCH) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
@@ -57,6 +61,12 @@ $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
 $(EXAMPLES)/ready.stamp: pyproject.toml
 	$(PYTHON) -m venv $(EXAMPLES)
 	$(EXAMPLES)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(BENCH)/ready.stamp: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
 $(BIN)/python:

@@ -16,7 +16,8 @@ then a real dot product. Kernels with `conj` take real and complex rows alike.
 
 Only the sums of `_sum` may be reassociated, for vector instructions, and only loops that write nothing are such sums: a
 loop that writes has a second, scalar version for arrays that may overlap, and which of the two runs depends on where
-the arrays lie. What writes is therefore rounded operation by operation, and a run repeats to the bit.
+the arrays lie. What writes keeps the order of its operations; a b + c may be fused, in both versions alike (tested). So
+a run repeats to the bit.
 
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
@@ -24,12 +25,20 @@ Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import config, njit
+
+if getattr(
+    config, "DISABLE_JIT", False
+):  # compiled kernels let numbers overflow in silence, and so must they as plain Python
+
+    def njit(**_):  # type: ignore[no-redef]
+        return np.errstate(all="ignore")
+
 
 BLOCK = 2**13  # entries of a vector in one block: 64 kB of float64
 
 _sum = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-_loop = njit(cache=True, nogil=True)
+_loop = njit(cache=True, nogil=True, fastmath={"contract"})
 
 # -- sums ------------------------------------------------------------------------------------------
 
@@ -40,6 +49,14 @@ def _dot(x, y):
     total = 0.0
     for i in range(x.size):
         total += np.float64(x[i]) * y[i]
+    return total
+
+
+@_sum
+def _entries(x):
+    total = 0.0
+    for i in range(x.size):
+        total += x[i]
     return total
 
 
@@ -73,6 +90,14 @@ def _four_dots(zero, a0, a1, a2, a3, v):
 
 
 @_sum
+def _absolute_dot(total, x, y):
+    """total + Σ |x_i| y_i."""
+    for i in range(x.size):
+        total += np.abs(x[i]) * y[i]
+    return total
+
+
+@_sum
 def _dot_gathered(total, x, y, places):
     """total + Σ x_i y[places_i]; unsigned, a place needs no test for counting from the end."""
     for i in range(x.size):
@@ -89,6 +114,13 @@ def dot(first, last, x, y, partial):
     for b in range(first, last):
         part = slice(b * BLOCK, (b + 1) * BLOCK)
         partial[b] = _dot(x[part], y[part])
+
+
+@_loop
+def entries(first, last, x, partial):
+    """partial[b] ← Σ x_i over block b: one pass, NaN or infinite where an entry is."""
+    for b in range(first, last):
+        partial[b] = _entries(x[b * BLOCK : (b + 1) * BLOCK])
 
 
 @_loop
@@ -234,6 +266,39 @@ def dense_gram(first, last, rows, group, X, d, v, partial):
             _add_four(sums, d[i] * c0, d[i + 1] * c1, d[i + 2] * c2, d[i + 3] * c3, x0, x1, x2, x3)
         for i in range(fours, end):
             _add_multiple(sums, d[i] * _dot_from(zero, X[i], v), X[i])
+
+
+@_loop
+def dense_absolute_product(first, last, rows, A, v, out):
+    """out_i ← Σ_j |A_ij| v_j for the rows of these blocks.   Writes out, which is real."""
+    for i in range(first * rows, min(A.shape[0], last * rows)):
+        out[i] = 0
+        out[i] = _absolute_dot(out[i], A[i], v)
+
+
+@_loop
+def dense_absolute_gram(first, last, rows, X, d, v, tau, partial):
+    """partial[b] ← Σ_i (|d_i| (|x_i|ᵀv + τ) + τ) |x_i| over the rows x_i of block b."""
+    for b in range(first, last):
+        sums = partial[b]
+        sums[:] = 0
+        zero = sums[0]
+        for i in range(b * rows, min(X.shape[0], (b + 1) * rows)):
+            x, c = X[i], np.abs(d[i]) * (_absolute_dot(zero, X[i], v) + tau) + tau
+            for j in range(sums.size):
+                sums[j] += c * np.abs(x[j])
+
+
+@_loop
+def dense_weighted_squares(first, last, rows, X, d, partial):
+    """partial[b] ← Σ_i d_i x_i ∘ x_i over the rows x_i of block b: the diagonal of X_bᵀ diag(d_b) X_b."""
+    for b in range(first, last):
+        sums = partial[b]
+        sums[:] = 0
+        for i in range(b * rows, min(X.shape[0], (b + 1) * rows)):
+            x = X[i]
+            for j in range(sums.size):
+                sums[j] += d[i] * x[j] * x[j]
 
 
 @_loop

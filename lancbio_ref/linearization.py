@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 from .arguments import as_number, as_vector
 from .errors import ArgumentError
 from .hypergradient import hypergradient_of
-from .operators import CheckedOperator, as_operator, as_square, structure_of
+from .operators import CheckedOperator, as_operator, structure_of
 from .rounding import Proven
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Linearization:
     ) -> None:
         self.b, self.c = as_vector("b", b), as_vector("c", c)
         n_y, n_x = self.b.size, self.c.size
-        self.A = _checked(as_operator("A", as_square("A", A), (n_y, n_y)), "A")
+        self.A = _checked(as_operator("A", A, (n_y, n_y)), "A")
         self.J = _checked(as_operator("J", J, (n_x, n_y)), "J")
         for name, operator in (("A", self.A), ("J", self.J)):
             if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":

@@ -90,10 +90,7 @@ def set_threads(count: int) -> None:
 
 def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) -> None:
     """``kernel(first, last, *arguments)`` for ranges that make up 0 … blocks, `work` being the entries they touch."""
-    parts = min(work // GRAIN, blocks)
-    if parts > 1:
-        parts = min(parts, threads())
-    if parts <= 1:
+    if blocks == 1 or work < 2 * GRAIN or (parts := min(work // GRAIN, blocks, threads())) == 1:
         kernel(0, blocks, *arguments)
         return
     ends = [blocks * part // parts for part in range(parts + 1)]
@@ -114,11 +111,12 @@ def each(kernel: Callable[..., None], n: int, *arguments: Any) -> None:
 
 def total(kernel: Callable[..., None], n: int, *arguments: Any) -> float:
     """The sum that `kernel` forms over vectors of n entries; it writes one number a block into its last argument."""
-    partial = np.empty(max(-(-n // BLOCK), 1))
     if n == 0:
         return 0.0
-    each(kernel, n, *arguments, partial)
-    return float(partial[0]) if partial.size == 1 else kernels.sum_in_order(partial)
+    blocks = -(-n // BLOCK)
+    partial = np.empty(blocks)
+    run(kernel, blocks, n, *arguments, partial)
+    return float(partial[0]) if blocks == 1 else kernels.sum_in_order(partial)
 
 
 def dot(x: np.ndarray, y: np.ndarray) -> float:
@@ -154,4 +152,19 @@ def combination(Q: np.ndarray, h: np.ndarray) -> np.ndarray:
     out = np.empty(Q.shape[1], Q.dtype)  # not np.zeros: NumPy asks for large pages for `empty` alone
     out[:] = 0
     subtract_rows(Q, np.negative(h, dtype=np.float64), out)
+    return out
+
+
+def blockwise(function: Callable[..., np.ndarray], *vectors: np.ndarray) -> np.ndarray:
+    """``function(*vectors)``, which works entry by entry, a few blocks at a time.
+
+    What it makes on the way stays in the cache, and nothing of length n is made but the result.
+    """
+    n, size = vectors[0].size, 8 * BLOCK
+    if n <= size:
+        return function(*vectors)
+    out = np.empty(n, np.result_type(*vectors))
+    for start in range(0, n, size):
+        here = slice(start, start + size)
+        out[here] = function(*(vector[here] for vector in vectors))
     return out

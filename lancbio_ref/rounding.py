@@ -41,8 +41,7 @@ def norm2(x: np.ndarray) -> float:
     ``np.linalg.norm([1e-170])`` is 0; this is 1e-170.
     """
     x = real_view(x)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # plain Python would warn
-        square = parallel.dot(x, x)
+    square = parallel.dot(x, x)
     if SAFE_SQUARES[0] < square < SAFE_SQUARES[1]:
         return math.sqrt(square)
     largest = float(np.max(np.abs(x), initial=0.0))
@@ -55,6 +54,8 @@ def norm2(x: np.ndarray) -> float:
 
 def real_view(x: np.ndarray) -> np.ndarray:
     """A vector as a contiguous real one, a complex one of twice the length: a view wherever x is contiguous floats."""
+    if x.dtype.char in "fd" and x.ndim == 1 and x.flags.c_contiguous:
+        return x
     if x.dtype.char not in "fdFD":
         x = x.astype(np.float64)
     x = np.ascontiguousarray(x).ravel()

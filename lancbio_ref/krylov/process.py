@@ -31,6 +31,8 @@ from ..operators import CheckedOperator, as_operator, as_square
 from ..rounding import SAFE_SQUARES, norm2, real_view, unit_roundoff
 from .reorthogonalization import MODES
 
+_NOTHING = np.zeros(0)
+
 
 class LanczosProcess:
     """A Lanczos process that has taken k steps.
@@ -98,23 +100,41 @@ class LanczosProcess:
         self.M, self.store = _preconditioner(M, q1), store
         self._turn = 3 if self._rule.needs_last_two else 2  # rows, where no basis is stored
         self._calls: dict[str, int] = {}
+        self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
+        self._allocate(q1.dtype, q1.size)
+        self._begin(q1)
+
+    def restart(self, q1: Any) -> None:
+        """Begin anew from q1, in the memory of this process: what its views showed is overwritten.
+
+        Raises
+        ------
+        ArgumentError
+            As when a process is made; q1 of another length.
+        """
+        q1 = as_vector("q1", q1, self.n, kinds=COMPLEX)
+        if q1.dtype != self.dtype:
+            self._allocate(q1.dtype, q1.size)
+        self._rule = MODES[self.reorthogonalization]()
+        self._begin(q1)
+
+    def _begin(self, q1: np.ndarray) -> None:
         self.unit = 1.0
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
-        self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
         self._h: list[np.ndarray] = []
-        self._allocate(q1.dtype, q1.size)
+        self._checked: LinearOperator | None = None
         self._dual[0] = q1
         if not q1.any():
             raise ArgumentError("q1", "zeros", "a vector that is not zero")
         if self.M is None:
-            self.start_norm = norm2(q1)
+            self.start_norm = self.residual_norm = norm2(q1)
         else:
             self._rows[0] = self.M.matvec(q1)
             self.start_norm = self._dual_norm(self._dual[0], self._rows[0])
             if self.start_norm == 0:
                 raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
-        self.residual_norm = self.start_norm if M is None else norm2(q1)
+            self.residual_norm = norm2(q1)
         self._normalize(0, self.start_norm)
 
     # -- what a reader of the process sees -------------------------------------------------
@@ -126,10 +146,6 @@ class LanczosProcess:
     @property
     def dtype(self) -> np.dtype:
         return self._rows.dtype
-
-    @property
-    def unit_roundoff(self) -> float:
-        return unit_roundoff(self.dtype)
 
     @property
     def Q(self) -> np.ndarray:
@@ -198,14 +214,13 @@ class LanczosProcess:
         coupling, previous = (self._beta[j - 1], self._dual[self._row(j - 1)]) if j else (0.0, p)
 
         n, u_real, p_real, w_real = real_view(q).size, real_view(u), real_view(p), real_view(w)
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is formed again, scaled; plain Python warns
-            alpha = parallel.total(kernels.dot_after, n, real_view(q), u_real, coupling, real_view(previous))
-            if j and self._row(j + 1) == self._row(j - 1):
-                square = parallel.total(kernels.next_in_place, n, u_real, coupling, alpha, p_real, w_real)
-            else:
-                square = parallel.total(
-                    kernels.next_vector, n, u_real, coupling, real_view(previous), alpha, p_real, w_real
-                )
+        alpha = parallel.total(kernels.dot_after, n, real_view(q), u_real, coupling, real_view(previous))
+        if j and self._row(j + 1) == self._row(j - 1):
+            square = parallel.total(kernels.next_in_place, n, u_real, coupling, alpha, p_real, w_real)
+        else:
+            square = parallel.total(
+                kernels.next_vector, n, u_real, coupling, real_view(previous), alpha, p_real, w_real
+            )
         if not math.isfinite(square):
             A.require_finite(u, q)
         self.residual_norm = self._norm(w, square)
@@ -225,7 +240,7 @@ class LanczosProcess:
             self.unit = math.ldexp(1.0, min(max(math.frexp(self.scale)[1], -1020), 1020))
         if self.M is None:
             self.norm_A = self.scale
-        self._h.append(np.zeros(0))
+        self._h.append(_NOTHING)
         changed = self._rule.apply(self, w, beta)
         if self._rule.one_operator and beta <= 16 * math.sqrt(self.unit_roundoff) * self.scale:
             self.orthogonalize_full(w)  # cancellation has magnified what semi-orthogonality leaves
@@ -300,6 +315,7 @@ class LanczosProcess:
 
         np.empty, for NumPy asks for large pages for it alone: the first touch of a row of np.zeros costs 20 times more.
         """
+        self.unit_roundoff = unit_roundoff(dtype)
         rows = self.capacity + 1 if self.store else self._turn
         try:
             self._rows = np.empty((rows, n), dtype)
@@ -321,6 +337,8 @@ class LanczosProcess:
             self._rows, self._dual = grown
 
     def _check_operator(self, A: LinearOperator) -> None:
+        if A is self._checked:
+            return
         if A.shape != (self.n, self.n):
             raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
         wider = np.result_type(self.dtype, A.dtype)
@@ -335,6 +353,7 @@ class LanczosProcess:
             self._allocate(wider, self.n)
             self._rows[0], self._dual[0] = start
             self._normalize(0, 1.0 if self.M is not None else norm2(self._rows[0]))
+        self._checked = A
 
     def _normalize(self, row: int, beta: float) -> None:
         for rows in (self._dual,) if self.M is None else (self._dual, self._rows):

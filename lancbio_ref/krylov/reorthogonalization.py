@@ -122,9 +122,11 @@ class Selective(NoReorthogonalization):
         if not kernels.last_components(theta, off, last):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
             return True
-        order, size = np.argsort(theta), process.scale / process.unit
-        residual = np.maximum(beta / process.unit * np.abs(last[order]), process.unit_roundoff * size)
-        self._update(process, theta[order], residual, math.sqrt(process.unit_roundoff) * size)
+        size, residual = process.scale / process.unit, beta / process.unit * np.abs(last)
+        tolerance = math.sqrt(process.unit_roundoff) * size
+        if residual.min() <= tolerance:
+            order = np.argsort(theta)
+            self._update(process, theta[order], np.maximum(residual[order], process.unit_roundoff * size), tolerance)
         if not self.clusters:
             return False
         process.subtract(w, self.vectors, self.duals)
@@ -133,8 +135,6 @@ class Selective(NoReorthogonalization):
     def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:
         """Form what is newly good, or much better than when it was formed; theta ascends."""
         good = np.flatnonzero(residual <= tolerance)
-        if not good.size:
-            return
         lows, highs = np.array([c.low for c in self.clusters]), np.array([c.high for c in self.clusters])
         replaced: set[int] = set()
         fresh = []

@@ -59,13 +59,13 @@ def solve_tridiagonal(diagonal: np.ndarray, off: np.ndarray, r: np.ndarray) -> T
     k = diagonal.size
     if off.size != k - 1 or r.shape[0] != k:
         raise ArgumentError("off, r", f"shapes {off.shape}, {r.shape}", f"shapes ({k - 1},), ({k},)")
-    if not (np.isfinite(diagonal).all() and np.isfinite(off).all() and np.isfinite(r).all()):
-        raise ArgumentError("T, r", "NaN or infinity", "finite entries")
     # SciPy's wrapper refuses an empty off-diagonal: at k = 1 it gets one entry that LAPACK does not read
     e = off if k > 1 else np.zeros(1)
     right = np.stack([r.real, r.imag], axis=1) if np.iscomplexobj(r) else r.reshape(-1, 1)
     ptsv, gtsv = (lapack.sptsv, lapack.sgtsv) if dtype == np.float32 else (lapack.dptsv, lapack.dgtsv)
     _, _, y, info = ptsv(diagonal, e, right)
+    if not np.isfinite(y).all() and not all(np.isfinite(a).all() for a in (diagonal, off, r)):
+        raise ArgumentError("T, r", "NaN or infinity", "finite entries")  # which LAPACK passes on with info = 0
     status = StepStatus.REGULAR
     if info > 0 or not np.isfinite(y).all():
         status = StepStatus.INDEFINITE

@@ -233,9 +233,11 @@ class LancBiO:
             new.status, new.restart_due = StepStatus.EXACT, True
             return
         process = new.process
-        if new.restarted or process is None:
+        if process is None:
             most = min(self.schedule.maximum, r.size)
             process = new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization, capacity=most)
+        elif new.restarted:
+            process.restart(r)  # in the same memory: m + 1 vectors, not twice as many
         process.step(point.A)
         new.n_hvp += 1
         new.projected = process.project(r)

@@ -1,8 +1,8 @@
 """Linear operators made for Hessians: their products, and bounds of their rounding."""
 
-from .base import CheckedOperator, StructuredOperator, as_operator, as_square, one_batch, structure_of
+from .base import CheckedOperator, StructuredOperator, as_operator, as_square, diagonal_of, one_batch, structure_of
 from .dense import DenseOperator
-from .diagonal_low_rank import DiagonalLowRank
+from .diagonal_low_rank import DiagonalLowRank, jacobi
 from .generalized_linear import GeneralizedLinear
 from .multinomial import DesignMatrix, MultinomialCross, MultinomialHessian
 from .scattered import ScatteredRows
@@ -23,6 +23,8 @@ __all__ = [
     "StructuredOperator",
     "as_operator",
     "as_square",
+    "diagonal_of",
+    "jacobi",
     "one_batch",
     "structure_of",
 ]

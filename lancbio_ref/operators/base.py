@@ -10,13 +10,17 @@ as :meth:`StructuredOperator.abs_product`. A black-box ``LinearOperator`` cannot
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
+from .. import kernels, parallel
 from ..errors import ArgumentError, CallableError, DivergenceError
+from ..rounding import real_view
 
 
 class StructuredOperator(LinearOperator):
@@ -106,17 +110,18 @@ class CheckedOperator(LinearOperator):
         call = self.calls[what] = self.calls.get(what, 0) + 1
         v = np.asarray(v).ravel()
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
+        kinds = "biufc" if complex_allowed else "biuf"
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
-            returned = product(v)
-        return check_returned(returned, what, call, size, at=(v,), kinds="biufc" if complex_allowed else "biuf")
+            return check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
 
 
 def check_returned(
     value: Any, what: str, call: int, size: int, *, at: tuple[np.ndarray, ...] = (), kinds: str = "biuf"
 ) -> np.ndarray:
-    """`value` as a new, finite, 1-D array of length `size`, or an exception that names `what` and `call`.
+    """`value` as a finite 1-D array of length `size` that is ours alone, or an exception that names `what` and `call`.
 
-    A copy, because a callable may hand out its own buffer, or its argument, and write there at the next call. A column
+    A copy where anybody else holds it: a callable may hand out its own buffer, or its argument, and write there at the
+    next call. A column
     of shape (size, 1) is taken as a vector, as SciPy does. Of a value that is not finite, `what` is innocent where its
     arguments `at` were not finite.
 
@@ -128,10 +133,18 @@ def check_returned(
         NaN or infinity, and `at` was no better.
     """
     array = as_returned(value, what, call, size, kinds=kinds)
-    if array is value or array.base is not None:
+    if not (array.flags.owndata and sys.getrefcount(array) <= _ALONE):  # somebody else may write into it
         array = array.copy()
     require_finite(array, what, call, at=at)
     return array
+
+
+def _references(value: Any) -> int:
+    array = value
+    return sys.getrefcount(array)
+
+
+_ALONE = _references(np.empty(1))  # of an array that only `check_returned` holds
 
 
 def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:
@@ -152,9 +165,12 @@ def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "bi
 
 def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndarray, ...] = ()) -> None:
     """:class:`CallableError` where an entry is not finite, :class:`DivergenceError` where `at` was no better."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum()  # one pass; only a suspicious sum pays for the exact test
-    if not np.isfinite(total) and not np.isfinite(array).all():
+    if array.dtype.kind in "fc":
+        view = real_view(array)
+        suspicious = not math.isfinite(parallel.total(kernels.entries, view.size, view))
+    else:
+        suspicious = False  # integers and booleans
+    if suspicious and not np.isfinite(array).all():  # one pass; only a suspicious sum pays for the exact test
         if not all(np.isfinite(a).all() for a in at):
             raise DivergenceError(f"{what}, call {call}: evaluated where its argument is not finite")
         index = int(np.flatnonzero(~np.isfinite(array))[0])
@@ -170,13 +186,20 @@ def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None =
     ArgumentError
         Not an operator, the wrong shape, or NaN or infinity among the entries of an array.
     """
+    operator = A if isinstance(A, LinearOperator) else _wrapped(name, A)
+    if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
+        wanted = tuple("n" if s is None else s for s in shape)
+        raise ArgumentError(name, f"shape {operator.shape}", f"shape ({wanted[0]}, {wanted[1]})")
+    return operator
+
+
+def _wrapped(name: str, A: Any) -> LinearOperator:
+    """An array or a sparse matrix, or what SciPy turns into an operator, as one."""
     from .dense import DenseOperator
     from .sparse import SparseOperator
 
     operator: LinearOperator
-    if isinstance(A, LinearOperator):
-        operator = A
-    elif sp.issparse(A):
+    if sp.issparse(A):
         if A.ndim != 2:
             raise ArgumentError(name, f"shape {A.shape}", "a 2-D sparse matrix")
         operator = SparseOperator(A, name=name)
@@ -187,9 +210,6 @@ def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None =
             operator = aslinearoperator(A)
         except TypeError:
             raise ArgumentError(name, type(A).__name__, "an array, a sparse matrix or a LinearOperator") from None
-    if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
-        wanted = tuple("n" if s is None else s for s in shape)
-        raise ArgumentError(name, f"shape {operator.shape}", f"shape ({wanted[0]}, {wanted[1]})")
     return operator
 
 
@@ -206,6 +226,15 @@ def structure_of(A: LinearOperator) -> StructuredOperator | None:
     while isinstance(A, CheckedOperator):
         A = A.inner
     return A if isinstance(A, StructuredOperator) and A.has_bounds else None
+
+
+def diagonal_of(A: LinearOperator) -> np.ndarray:
+    """diag(A), of an operator of this package that knows it, through checks; :class:`ArgumentError` for another."""
+    while isinstance(A, CheckedOperator):
+        A = A.inner
+    if not hasattr(A, "diagonal"):
+        raise ArgumentError("A", type(A).__name__, "an array, a sparse matrix or an operator that knows its diagonal")
+    return np.asarray(A.diagonal())
 
 
 def one_batch(A: LinearOperator) -> LinearOperator:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..rounding import gamma, scale_number, unit_roundoff
 from .base import StructuredOperator
-from .products import dense_product, dense_transposed
+from .products import dense_absolute_product, dense_product, dense_transposed
 
 
 class DenseOperator(StructuredOperator):
@@ -55,7 +55,11 @@ class DenseOperator(StructuredOperator):
         return np.conj(dense_transposed(self.A, np.conj(v))) if self.dtype.kind == "c" else dense_transposed(self.A, v)
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        return dense_product(np.abs(self.A), v)
+        return dense_absolute_product(self.A, v)
+
+    def diagonal(self) -> np.ndarray:
+        """The entries A_ii."""
+        return self.A.diagonal().copy()
 
     def norm_bound(self) -> float:
         """‖A‖₂ to about 1e-9 where the smaller dimension is at most 300, else from row and column sums."""

@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from ..rounding import gamma, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .products import dense_gram, dense_product, dense_transposed
+from .products import dense_absolute_gram, dense_gram, dense_weighted_squares
 from .sparse import SparseOperator
 
 
@@ -21,8 +21,8 @@ class GeneralizedLinear(StructuredOperator):
 
     Parameters
     ----------
-    X : array_like or sparse matrix, shape (n, p), float32 or float64
-        Dense, or held as CSR with duplicates summed; not changed.
+    X : array_like, sparse matrix, DenseOperator or SparseOperator, shape (n, p), float32 or float64
+        Dense, or held as CSR with duplicates summed; not changed. An operator has been checked already.
     d : array_like, shape (n,)
         Second derivatives of the loss, with the weights of the observations in them.
     ridge : float or array_like, shape (p,)
@@ -60,14 +60,11 @@ class GeneralizedLinear(StructuredOperator):
     """
 
     def __init__(self, X: Any, d: Any, ridge: Any = 0.0) -> None:
-        self._sparse = None
-        if sp.issparse(X):
-            operator = SparseOperator(X, name="X")
-            X, self._sparse = operator.A, operator.products
-            chain = int(np.max(np.diff(X.indptr), initial=1)) + int(np.max(np.bincount(X.indices), initial=1))
-        else:
-            X = DenseOperator(X, name="X").A
-            chain = sum(X.shape)
+        if not isinstance(X, (DenseOperator, SparseOperator)):
+            X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name="X")
+        self._sparse = X.products if isinstance(X, SparseOperator) else None
+        chain = X.terms + (X.column_terms if isinstance(X, SparseOperator) else X.shape[0])
+        X = X.A
         if X.dtype.kind == "c":
             raise ArgumentError("X", f"dtype {X.dtype}", "float32 or float64")
         n, p = X.shape
@@ -86,15 +83,21 @@ class GeneralizedLinear(StructuredOperator):
 
     _rmatvec = _matvec
 
+    def diagonal(self) -> np.ndarray:
+        """Σ_i d_i x_ij² + ridge_j, shape (p,): one pass over X."""
+        if self._sparse is None:
+            return dense_weighted_squares(self.X, self.d) + self.ridge
+        return self.X.power(2).T @ self.d + self.ridge
+
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         v = v.astype(np.result_type(v, self.dtype), copy=False)
         tau = 2 * np.finfo(self.dtype).smallest_normal
-        absolute = abs(self.X)
         if self._sparse is None:
-            absolute_sums = dense_transposed(absolute, np.abs(self.d) * (dense_product(absolute, v) + tau) + tau)
+            sums = dense_absolute_gram(self.X, self.d, v, tau)
         else:
-            absolute_sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
-        return absolute_sums + np.abs(self.ridge) * v
+            absolute = abs(self.X)
+            sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
+        return sums + np.abs(self.ridge) * v
 
     def norm_bound(self) -> float:
         u = unit_roundoff(self.dtype)

@@ -56,6 +56,36 @@ def dense_gram(X: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     return parallel.added(partial)
 
 
+def dense_absolute_product(A: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """|A| v, shape (m,), for a real v."""
+    if not A.flags.c_contiguous:
+        return dense_transposed(np.abs(A.T), v)
+    v = ready(v)
+    rows, out = max(1, ENTRIES // A.shape[1]), np.empty(A.shape[0], np.result_type(A.real, v))
+    parallel.run(kernels.dense_absolute_product, -(-A.shape[0] // rows), A.size, rows, A, v, out)
+    return out
+
+
+def dense_absolute_gram(X: np.ndarray, d: np.ndarray, v: np.ndarray, tau: float) -> np.ndarray:
+    """|X|ᵀ(|d| ∘ (|X| v + τ) + τ), shape (p,)."""
+    if not X.flags.c_contiguous:
+        absolute = np.abs(X)
+        return dense_transposed(absolute, np.abs(d) * (dense_product(absolute, v) + tau) + tau)
+    v = ready(v)
+    rows, partial = _partial(X, np.result_type(X, d, v))
+    parallel.run(kernels.dense_absolute_gram, partial.shape[0], X.size, rows, X, d, v, partial.dtype.type(tau), partial)
+    return parallel.added(partial)
+
+
+def dense_weighted_squares(X: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """The diagonal of Xᵀ diag(d) X, shape (p,)."""
+    if not X.flags.c_contiguous:
+        return dense_product(np.square(X.T), d)
+    rows, partial = _partial(X, np.result_type(X, d))
+    parallel.run(kernels.dense_weighted_squares, partial.shape[0], X.size, rows, X, d, partial)
+    return parallel.added(partial)
+
+
 def _group(A: np.ndarray) -> int:
     return 4 if A.shape[1] >= LONG_ROW else 1
 
@@ -76,8 +106,8 @@ class SparseProducts:
     def __init__(self, A: sp.csr_array) -> None:
         self.A = A
         self._rows = self._starts(A.nnz // ENTRIES)
-        # the sums of a block are n numbers: one block in 4n stored entries keeps them a third of the traffic
-        self._blocks = self._starts(min(A.nnz // (4 * A.shape[1]), MOST_BLOCKS))
+        # the sums of a block are n numbers: one block in 8n stored entries keeps them a sixth of the traffic
+        self._blocks = self._starts(min(A.nnz // (8 * A.shape[1]), MOST_BLOCKS))
 
     def _starts(self, blocks: int) -> np.ndarray:
         """Where the blocks start, and the end, shape (blocks + 1,)."""

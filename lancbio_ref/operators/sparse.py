@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,11 @@ class SparseOperator(StructuredOperator):
         self.A, self.products = A, SparseProducts(A)
         self.terms = int(np.max(np.diff(A.indptr), initial=1))
 
+    @cached_property
+    def column_terms(self) -> int:
+        """As many terms in a sum as the fullest column has."""
+        return int(np.max(np.bincount(self.A.indices), initial=1))
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return self.products.product(v)
 
@@ -53,6 +59,10 @@ class SparseOperator(StructuredOperator):
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         return abs(self.A) @ v
+
+    def diagonal(self) -> np.ndarray:
+        """The entries A_ii."""
+        return self.A.diagonal().copy()
 
     def norm_bound(self) -> float:
         return entrywise_norm_bound(abs(self.A)) if self.A.nnz else 0.0

@@ -13,10 +13,16 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import expit
 
 from ..errors import ArgumentError
 from ..operators.multinomial import DesignMatrix, softmax
+
+
+def expit(s: np.ndarray) -> np.ndarray:
+    """σ(s) = 1/(1 + e⁻ˢ); scipy.special is loaded when first used: it takes a tenth of the import of this package."""
+    from scipy.special import expit
+
+    return expit(s)
 
 
 class LabelledSet:

@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from ..arguments import as_generator, as_integer, as_number
 from ..errors import ArgumentError
@@ -25,7 +24,7 @@ from ..operators.multinomial import ROUND_UP, curvature_bound
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2
-from .classification import Fit, LabelledSet
+from .classification import Fit, LabelledSet, expit
 
 
 class DataCleaning(BilevelProblem):

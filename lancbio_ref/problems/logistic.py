@@ -153,7 +153,7 @@ class Logistic(BilevelProblem):
     def _hessian(self, x: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
         D, w = np.broadcast_to(self._penalty(x), self._shape).ravel(), _equal(self.train, y)
         if self.n_classes == 2:
-            return GeneralizedLinear(self.train.design.X, w * fit.curvatures, D)
+            return GeneralizedLinear(self.train.design.operator, w * fit.curvatures, D)
         return DiagonalLowRank(D, base=MultinomialHessian(self.train.design, fit.P, w))
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> WeightCross:

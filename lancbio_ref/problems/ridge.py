@@ -60,7 +60,7 @@ class Ridge(BilevelProblem):
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
         lower = LowerLevel(
             grad_y=self._g_grad_y,
-            hessian=lambda x, y: GeneralizedLinear(self.X_train, np.full(n, self._weight), exponential(x)),
+            hessian=lambda x, y: GeneralizedLinear(self._train, np.full(n, self._weight), exponential(x)),
             cross=lambda x, y: DiagonalLowRank(exponential(x) * y),
             value=self._g,
             grad_x=lambda x, y: 0.5 * exponential(x) * y**2,
@@ -119,7 +119,7 @@ class Ridge(BilevelProblem):
 
     @cached_property
     def _data_norm(self) -> float:
-        return GeneralizedLinear(self.X_train, np.full(self.n_samples[1], self._weight), 0.0).norm_bound()
+        return GeneralizedLinear(self._train, np.full(self.n_samples[1], self._weight), 0.0).norm_bound()
 
     def _point(self, x: Any) -> np.ndarray:
         return as_vector("x", x, self.n_x)
@@ -138,7 +138,7 @@ class Ridge(BilevelProblem):
     @cached_property
     def _validation_norm(self) -> Proven:
         weights = np.full(self.n_samples[0], self._weight_val)
-        return Proven(GeneralizedLinear(self.X_val, weights, 0.0).norm_bound())
+        return Proven(GeneralizedLinear(self._validation, weights, 0.0).norm_bound())
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
         r = self._validation.matvec(y) - self.t_val

@@ -29,7 +29,7 @@ from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_operator, structure_of
 from ..operators.proofs import certify_mu, rayleigh_quotient
-from ..parallel import dot
+from ..parallel import blockwise, dot
 from ..problem import BilevelProblem, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2, unit_roundoff
 from ..rounding import gamma as gamma_of
@@ -117,11 +117,11 @@ class Synthetic(BilevelProblem):
 
     def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         sine = math.sin(dot(self.coef, x * y))
-        return -0.1 * sine * self.coef * y + self.scale_x * (self.scale_x * x - y)
+        return blockwise(lambda a, d, x, y: -0.1 * sine * a * y + d * (d * x - y), self.coef, self.scale_x, x, y)
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         sine = math.sin(dot(self.coef, x * y))
-        return -0.1 * sine * self.coef * x - (self.scale_x * x - y)
+        return blockwise(lambda a, d, x, y: -0.1 * sine * a * x - (d * x - y), self.coef, self.scale_x, x, y)
 
     # -- the lower level, with p = softmax(x ∘ y) ------------------------------------------
 
@@ -132,14 +132,17 @@ class Synthetic(BilevelProblem):
         return self.gamma * float(np.sin(x + y).sum()) + float(log_sum_exp) + quadratic
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-        return self.gamma * np.cos(x + y) + x * p + self.ridge * y + self.G.matvec(y)
+        Gy = self.G.matvec(y)
+        return blockwise(
+            lambda x, y, p, e, Gy: self.gamma * np.cos(x + y) + x * p + e * y + Gy, x, y, p, self.ridge, Gy
+        )
 
     def _hessian(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> DiagonalLowRank:
-        d = self.ridge - self.gamma * np.sin(x + y) + x * x * p
+        d = blockwise(lambda x, y, p, e: e - self.gamma * np.sin(x + y) + x * x * p, x, y, p, self.ridge)
         return DiagonalLowRank(d, U=(x * p)[:, None], s=[-1.0], base=self.G)
 
     def _cross(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> DiagonalLowRank:
-        d = -self.gamma * np.sin(x + y) + p + x * y * p
+        d = blockwise(lambda x, y, p: -self.gamma * np.sin(x + y) + p + x * y * p, x, y, p)
         return DiagonalLowRank(d, U=(y * p)[:, None], s=[-1.0], V=(x * p)[:, None])
 
     # -- bounds ----------------------------------------------------------------------------
@@ -167,11 +170,21 @@ class Synthetic(BilevelProblem):
 
 def softmax(z: np.ndarray) -> np.ndarray:
     """exp(z)/Σ exp(z), shape (n,); no exponential overflows."""
-    exponentials = np.exp(z - z.max())
-    return exponentials / exponentials.sum()
+    z = z - z.max()
+    np.exp(z, out=z)
+    z /= z.sum()
+    return z
 
 
-def synthetic(n: int, condition: float, *, gamma: float = 0.5, matrix_free: bool = False, rng: Any = None) -> Synthetic:
+def synthetic(
+    n: int,
+    condition: float,
+    *,
+    gamma: float = 0.5,
+    matrix_free: bool = False,
+    rotation: str = "cosine",
+    rng: Any = None,
+) -> Synthetic:
     """The paper's synthetic problem: a ~ U(−5, 5), d ~ U(0.1, 1.1), e ~ γ U(0, 1), G = Q diag(linspace(1, κ, n)) Qᵀ.
 
     Parameters
@@ -183,8 +196,10 @@ def synthetic(n: int, condition: float, *, gamma: float = 0.5, matrix_free: bool
         γ ≥ 0; g is strongly convex in y where γ < 1.
     matrix_free : bool
         False: Q is the orthogonal factor of a Gaussian matrix and G is dense, 8n² bytes, and O(n³) operations here and
-        now. True: Q is made of two signed cosine transforms (:class:`~lancbio_ref.operators.PrescribedSpectrum`); no
-        matrix is formed, a product costs O(n log n), and n = 10⁶ is possible.
+        now. True: Q is a fast orthogonal transform (:class:`~lancbio_ref.operators.PrescribedSpectrum`); no matrix is
+        formed, a product costs O(n log n) or O(n), and n = 10⁶ is possible.
+    rotation : {"cosine", "householder"}
+        Of the matrix-free Q: two signed cosine transforms, or two reflections, which are cheaper and mix less.
     rng : None, int or numpy.random.Generator
 
     Returns
@@ -223,7 +238,8 @@ def synthetic(n: int, condition: float, *, gamma: float = 0.5, matrix_free: bool
     norm: float
     G: LinearOperator
     if matrix_free:
-        G, rounding = PrescribedSpectrum(spectrum, rng), 16 * 2.0**-53 * math.log2(2 * n) * condition
+        G = PrescribedSpectrum(spectrum, rng, rotation=rotation)
+        rounding = 16 * 2.0**-53 * math.log2(2 * n) * condition
         lowest, norm = 1.0 - rounding, float(spectrum[-1]) + rounding
     else:
         Q, _ = np.linalg.qr(rng.standard_normal((n, n)))

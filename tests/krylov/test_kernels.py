@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lancbio_ref import kernels, parallel
 
@@ -58,6 +59,28 @@ def test_sums_do_not_overflow_in_float32():
     assert np.isclose(parallel.dot(x, x), 1e51)
     w = np.empty_like(x)
     assert np.isclose(parallel.total(kernels.next_vector, 10, x, 0.0, x, 0.0, x, w), 1e51)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [1, 7, 33, 1000, 5000])
+def test_bits_do_not_depend_on_where_arrays_lie(n, dtype):
+    """Side by side the compiler's test for overlap may fail, and a scalar loop run in place of the vector one."""
+    base = np.random.default_rng(0).standard_normal((9, n)).astype(dtype)
+    found = set()
+    for gap in (0, 1, 8, 64):
+        for order in (range(9), range(8, -1, -1)):
+            memory = np.zeros(9 * (n + gap) + 64, dtype)
+            u, p, d, w, q, x, sums, v, out = a = [memory[k * (n + gap) : k * (n + gap) + n] for k in order]
+            for array, numbers in zip(a, base, strict=True):
+                array[:] = numbers
+            partial = np.empty(1)
+            kernels.next_vector(0, 1, u, 0.3, p, 0.7, d, out, partial)
+            kernels.next_in_place(0, 1, u, 0.3, 0.7, d, w, partial)
+            kernels.descend(0, 1, v, 0.3, q, x, 0.9)
+            kernels._add_four(sums, 0.1, 0.2, 0.3, 0.4, u, p, d, q)
+            kernels.divide(0, 1, p, 0.3)
+            found.add(b"".join(array.tobytes() for array in a))
+    assert len(found) == 1
 
 
 def test_last_components_are_those_of_the_eigenvectors():

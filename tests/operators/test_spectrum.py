@@ -57,3 +57,15 @@ def test_bad_eigenvalues(eigenvalues):
         PrescribedSpectrum(eigenvalues)
     with pytest.raises(ArgumentError, match="rng"):
         PrescribedSpectrum([1.0], rng=-1)
+
+
+def test_householder_rotation_has_the_spectrum_and_takes_vectors_back():
+    eigenvalues = np.geomspace(1e-3, 1e3, 40)
+    A = PrescribedSpectrum(eigenvalues, rng=0, rotation="householder")
+    dense = A @ np.eye(40)
+    np.testing.assert_allclose(dense, dense.T, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.eigvalsh(dense), eigenvalues, atol=1e-12)
+    v = np.random.default_rng(1).standard_normal(40)
+    np.testing.assert_allclose(A.rotate_back(A.rotate(v)), v, atol=1e-14)
+    with pytest.raises(ArgumentError, match="rotation"):
+        PrescribedSpectrum(eigenvalues, rotation="random")

@@ -1,0 +1,79 @@
+"""What can be tested of speed without a clock: the memory that a step makes, and the report made of its numbers."""
+
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse.linalg import LinearOperator
+
+from lancbio_ref import LanczosProcess
+from lancbio_ref.operators import CheckedOperator
+
+FOLDER = Path(__file__).parents[1] / "validation" / "performance"
+
+
+@pytest.mark.parametrize("mode, store", [("none", False), ("none", True), ("local", False), ("full", True)])
+def test_a_step_allocates_no_vector(mode, store):
+    """n numbers are 1.6 MB; a step may make a few kilobytes, of partial sums and coefficients."""
+    n = 200_000
+    values, out = np.linspace(1, 2, n), np.empty(n)
+    A = CheckedOperator(LinearOperator((n, n), lambda v: np.multiply(values, v, out=out), dtype=float), "A")
+    process = LanczosProcess(np.ones(n), reorthogonalization=mode, store=store, capacity=12)
+    process.step(A)
+    process.step(A)
+    tracemalloc.start()
+    try:
+        for _ in range(8):
+            process.step(A)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < n  # an eighth of a vector
+
+
+def test_a_restart_uses_the_same_memory():
+    process = LanczosProcess([1.0, 2.0, 3.0], capacity=2)
+    A = np.diag([1.0, 2.0, 3.0])
+    process.step(A)
+    memory = process.Q.base
+    process.restart([3.0, -1.0, 1.0])
+    process.step(A)
+    fresh = LanczosProcess([3.0, -1.0, 1.0])
+    fresh.step(A)
+    assert process.Q.base is memory and process.k == 1
+    np.testing.assert_array_equal(process.Q, fresh.Q)
+    np.testing.assert_array_equal(process.q_next, fresh.q_next)
+
+
+def test_the_report_is_rendered_from_its_numbers():
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import report as performance_report
+    finally:
+        sys.path.remove(str(FOLDER))
+        sys.modules.pop("report", None)
+    found = json.loads((FOLDER / "results.json").read_text())
+    assert performance_report.render(found) == (FOLDER / "REPORT.md").read_text()
+
+
+def test_a_read_only_installation_caches_in_the_users_folder(tmp_path):
+    """Numba's rule, on which docs/performance.md relies; root writes anywhere, and cannot test it."""
+    if os.name != "posix" or os.geteuid() == 0:
+        pytest.skip("needs a user who cannot write everywhere")
+    module = tmp_path / "package" / "kernel.py"
+    module.parent.mkdir()
+    module.write_text(
+        "from numba import njit\n@njit(cache=True)\ndef f(x):\n    return x + 1\nprint(f(1), f.stats.cache_path)\n"
+    )
+    module.parent.chmod(0o500)
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"} | {"HOME": str(tmp_path)}
+    try:
+        printed = subprocess.check_output([sys.executable, str(module)], env=environment, text=True)
+    finally:
+        module.parent.chmod(0o700)
+    assert printed.startswith(f"2 {tmp_path}/.cache/numba")
