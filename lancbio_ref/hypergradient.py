@@ -27,6 +27,7 @@ from .krylov import lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
+from .parallel import dot
 from .rounding import norm2, unit_roundoff
 from .status import SolveStatus
 
@@ -343,7 +344,7 @@ def _refutation(linearization: Any, report: InverseReport, mu: float, norm_A: fl
     candidates = [] if report.suspect is None else [report.suspect]
     if report.v.any() and report.residual is not None:
         v = report.v / norm2(report.v)
-        if float(v @ ((linearization.b - report.residual) / norm2(report.v))) < mu:
+        if dot(v, (linearization.b - report.residual) / norm2(report.v)) < mu:
             candidates.append(v)
     for z in candidates:
         z = z / norm2(z)

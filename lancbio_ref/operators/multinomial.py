@@ -20,6 +20,7 @@ import scipy.sparse as sp
 
 from ..arguments import as_number
 from ..errors import ArgumentError
+from ..parallel import dot
 from ..rounding import norm2, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
@@ -198,7 +199,7 @@ def curvature_bound(design: DesignMatrix, w: np.ndarray) -> float:
     w = w.astype(np.float64)
     largest = float(w.max())
     underflow = (1 + largest) * float(np.finfo(np.float64).smallest_normal)
-    return 0.5 * min(float(w @ design.row_norms**2), largest * design.norm**2) * ROUND_UP + underflow
+    return 0.5 * min(dot(w, design.row_norms**2), largest * design.norm**2) * ROUND_UP + underflow
 
 
 class MultinomialCross(StructuredOperator):

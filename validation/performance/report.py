@@ -262,7 +262,8 @@ orthogonalized against all of them: that is the work that `selective` does.""",
     "hypergradient": """*Missed: 2000 × 100, and whatever else the tables call missed.* At 2000 × 100 the data lie in the cache, where two BLAS products are as
 fast as one pass of ours, and the time is that of Python: 13 steps of some 40 µs each (`none`: 25) and about 1 ms for the linearization, its
 checks and the certificate, which the peers do not have. A compiled loop over whole solves would change it; it could not call a user's
-operator. On CSR the default's reorthogonalization is a tenth of the time, which the row `none` does without, as cg does. The
+operator. The second thread gains 1.3 to 1.5 times where memory is the limit, for the bus gives two threads 1.2 times what it gives one.
+On CSR the default's reorthogonalization is a tenth of the time, which the row `none` does without, as cg does. The
 preconditioner wins 25 times where columns differ in scale and costs a tenth where they do not, so it is not the default:
 docs/performance.md says when to ask for it. Where columns differ in scale nobody's residual of 1e-6 means an error of 1e-6 but the
 preconditioned one's.""",
