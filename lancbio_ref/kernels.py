@@ -38,7 +38,7 @@ if getattr(
 BLOCK = 2**13  # entries of a vector in one block: 64 kB of float64
 
 _sum = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-_loop = njit(cache=True, nogil=True, fastmath={"contract"})
+loop = njit(cache=True, nogil=True, fastmath={"contract"})
 
 # -- sums ------------------------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ def _dot_gathered(total, x, y, places):
 # -- vectors ---------------------------------------------------------------------------------------
 
 
-@_loop
+@loop
 def dot(first, last, x, y, partial):
     """partial[b] ← Σ x_i y_i over block b."""
     for b in range(first, last):
@@ -116,14 +116,14 @@ def dot(first, last, x, y, partial):
         partial[b] = _dot(x[part], y[part])
 
 
-@_loop
+@loop
 def entries(first, last, x, partial):
     """partial[b] ← Σ x_i over block b: one pass, NaN or infinite where an entry is."""
     for b in range(first, last):
         partial[b] = _entries(x[b * BLOCK : (b + 1) * BLOCK])
 
 
-@_loop
+@loop
 def dot_after(first, last, q, u, beta, p, partial):
     """partial[b] ← Σ q_i (u_i − β p_i) over block b.   (β_j q_{j−1} leaves before α_j is formed: Paige's order.)"""
     for b in range(first, last):
@@ -131,7 +131,7 @@ def dot_after(first, last, q, u, beta, p, partial):
         partial[b] = _dot_after(q[part], u[part], beta, p[part])
 
 
-@_loop
+@loop
 def next_vector(first, last, u, beta, p, alpha, d, w, partial):
     """w ← (u − β p) − α d, partial[b] ← Σ w_i² over block b.   Writes w."""
     for b in range(first, last):
@@ -142,7 +142,7 @@ def next_vector(first, last, u, beta, p, alpha, d, w, partial):
         partial[b] = _dot(wb, wb)
 
 
-@_loop
+@loop
 def next_in_place(first, last, u, beta, alpha, d, w, partial):
     """`next_vector` for a w that holds p: one vector less to move.   Writes w."""
     for b in range(first, last):
@@ -153,7 +153,7 @@ def next_in_place(first, last, u, beta, alpha, d, w, partial):
         partial[b] = _dot(wb, wb)
 
 
-@_loop
+@loop
 def divide(first, last, w, beta):
     """w ← w / β.   Writes w."""
     wb = w[first * BLOCK : last * BLOCK]
@@ -161,7 +161,7 @@ def divide(first, last, w, beta):
         wb[i] /= beta
 
 
-@_loop
+@loop
 def descend(first, last, p, length, q, x, step):
     """p ← q − length·p, then x ← x + step·p.   Writes p and x."""
     part = slice(first * BLOCK, last * BLOCK)
@@ -196,7 +196,7 @@ def coefficients(first, last, Q, w, partial):
             sums[i] = s0
 
 
-@_loop
+@loop
 def subtract_rows(first, last, Q, h, w):
     """w ← w − Σ_i h_i q_i, four rows at a time, block by block: w comes from memory once.   Writes w."""
     k = Q.shape[0]
@@ -214,7 +214,7 @@ def subtract_rows(first, last, Q, h, w):
                 wb[j] -= h0 * q0[j]
 
 
-@_loop
+@loop
 def sum_in_order(partial):
     """Σ_b partial[b], first to last."""
     total = 0.0
@@ -226,7 +226,7 @@ def sum_in_order(partial):
 # -- matrices, by blocks of rows; dense ones `group` rows at once, 1 or 4 --------------------------
 
 
-@_loop
+@loop
 def dense_product(first, last, rows, group, A, v, out):
     """out_i ← a_iᵀ v for the rows a_i of these blocks.   Writes out."""
     start, end = first * rows, min(A.shape[0], last * rows)
@@ -239,7 +239,7 @@ def dense_product(first, last, rows, group, A, v, out):
         out[i] = _dot_from(zero, A[i], v)
 
 
-@_loop
+@loop
 def dense_transposed(first, last, rows, group, A, u, partial):
     """partial[b] ← Σ_i u_i a_i over the rows a_i of block b."""
     for b in range(first, last):
@@ -252,7 +252,7 @@ def dense_transposed(first, last, rows, group, A, u, partial):
             _add_multiple(sums, u[i], A[i])
 
 
-@_loop
+@loop
 def dense_gram(first, last, rows, group, X, d, v, partial):
     """partial[b] ← Σ_i d_i (x_iᵀv) x_i over the rows x_i of block b: X_bᵀ(d_b ∘ (X_b v)), every row read once."""
     for b in range(first, last):
@@ -268,7 +268,7 @@ def dense_gram(first, last, rows, group, X, d, v, partial):
             _add_multiple(sums, d[i] * _dot_from(zero, X[i], v), X[i])
 
 
-@_loop
+@loop
 def dense_absolute_product(first, last, rows, A, v, out):
     """out_i ← Σ_j |A_ij| v_j for the rows of these blocks.   Writes out, which is real."""
     for i in range(first * rows, min(A.shape[0], last * rows)):
@@ -276,7 +276,7 @@ def dense_absolute_product(first, last, rows, A, v, out):
         out[i] = _absolute_dot(out[i], A[i], v)
 
 
-@_loop
+@loop
 def dense_absolute_gram(first, last, rows, X, d, v, tau, partial):
     """partial[b] ← Σ_i (|d_i| (|x_i|ᵀv + τ) + τ) |x_i| over the rows x_i of block b."""
     for b in range(first, last):
@@ -289,7 +289,7 @@ def dense_absolute_gram(first, last, rows, X, d, v, tau, partial):
                 sums[j] += c * np.abs(x[j])
 
 
-@_loop
+@loop
 def dense_weighted_squares(first, last, rows, X, d, partial):
     """partial[b] ← Σ_i d_i x_i ∘ x_i over the rows x_i of block b: the diagonal of X_bᵀ diag(d_b) X_b."""
     for b in range(first, last):
@@ -301,19 +301,19 @@ def dense_weighted_squares(first, last, rows, X, d, partial):
                 sums[j] += d[i] * x[j] * x[j]
 
 
-@_loop
+@loop
 def _add_multiple(sums, c, x):
     for j in range(sums.size):
         sums[j] += c * x[j]
 
 
-@_loop
+@loop
 def _add_four(sums, c0, c1, c2, c3, x0, x1, x2, x3):
     for j in range(sums.size):
         sums[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j])
 
 
-@_loop
+@loop
 def sparse_product(first, last, starts, data, indices, indptr, v, out):
     """out_i ← Σ_j A_ij v_j for the rows starts[first] … starts[last] − 1 of a CSR matrix.   Writes out."""
     for i in range(starts[first], starts[last]):
@@ -322,7 +322,7 @@ def sparse_product(first, last, starts, data, indices, indptr, v, out):
         out[i] = _dot_gathered(out[i], data[row], v, indices[row])
 
 
-@_loop
+@loop
 def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
     """`dense_gram` for a CSR matrix; block b has the rows starts[b] … starts[b + 1] − 1."""
     for b in range(first, last):
@@ -337,7 +337,7 @@ def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
                 sums[np.uintp(columns[k])] += c * x[k]
 
 
-@_loop
+@loop
 def add_in_order(first, last, partial, out):
     """out_j ← Σ_b partial[b, j], first to last, for j in these blocks.   Writes out."""
     for b in range(first, last):
@@ -348,86 +348,3 @@ def add_in_order(first, last, partial, out):
             more = partial[row, part]
             for j in range(sums.size):
                 sums[j] += more[j]
-
-
-# -- small recurrences -----------------------------------------------------------------------------
-
-
-@_loop
-def last_components(d, e, z):
-    """Eigenvalues of a symmetric tridiagonal matrix and the last component of each eigenvector.
-
-    QL iteration with implicit shifts, the rotations applied to the single row e_kᵀ of the eigenvector matrix
-    (Golub and Welsch, Math. Comp. 23, 1969): O(k²) instead of O(k³).
-
-    d : diagonal, k;  overwritten by the eigenvalues, unordered.
-    e : off-diagonal, k (the last entry is not read);  destroyed.
-    z : k;  overwritten by the last components.
-    Returns False where an eigenvalue took more than 60 iterations, else True.
-    """
-    k = d.size
-    for i in range(k):
-        z[i] = 0.0
-    z[k - 1] = 1.0
-    e[k - 1] = 0.0
-    for start in range(k):
-        for sweep in range(61):
-            end = start  # the block start..end has no negligible off-diagonal entry
-            while end < k - 1 and abs(e[end]) > 1.2e-16 * (abs(d[end]) + abs(d[end + 1])):
-                end += 1
-            if end == start:
-                break
-            if sweep == 60:
-                return False
-            half = (d[start + 1] - d[start]) / (2.0 * e[start])  # Wilkinson's shift
-            root = np.hypot(half, 1.0)
-            g = d[end] - d[start] + e[start] / (half + (root if half >= 0 else -root))
-            s, c, p = 1.0, 1.0, 0.0
-            deflated = False
-            for i in range(end - 1, start - 1, -1):  # chase the bulge upwards by plane rotations
-                f, b = s * e[i], c * e[i]
-                r = np.hypot(f, g)
-                e[i + 1] = r
-                if r == 0.0:
-                    d[i + 1] -= p
-                    e[end] = 0.0
-                    deflated = True
-                    break
-                s, c = f / r, g / r
-                g = d[i + 1] - p
-                r = (d[i] - g) * s + 2.0 * c * b
-                p = s * r
-                d[i + 1] = g + p
-                g = c * r - b
-                f = z[i + 1]
-                z[i + 1] = s * z[i] + c * f
-                z[i] = c * z[i] - s * f
-            if not deflated:
-                d[start] -= p
-                e[start] = g
-                e[end] = 0.0
-    return True
-
-
-@_loop
-def omega_recurrence(alpha, beta, j, theta, before, row, after):
-    """Simon's estimate of q_{j+1}ᵀq_k for k < j, from those of q_j (`row`) and q_{j−1} (`before`); indices from 0.
-
-        β_{j+1} ω_{j+1,k} = β_{k+1} ω_{j,k+1} + (α_k − α_j) ω_{j,k} + β_k ω_{j,k−1} − β_j ω_{j−1,k} ± ϑ
-
-    alpha, beta : coefficients, at least j + 1; beta[i] couples q_i and q_{i+1}.
-    theta : ϑ, the size of the rounding error of one step, given the sign that makes |ω| larger.
-    before, row : rows of ω for q_{j−1} and q_j;  not written.
-    after : row for q_{j+1}, j + 2;  written, except the entries j and j + 1, which the caller sets.
-    Returns the largest |ω|.
-    """
-    largest = 0.0
-    for k in range(j):
-        value = beta[k] * row[k + 1] + (alpha[k] - alpha[j]) * row[k]
-        if k > 0:
-            value += beta[k - 1] * row[k - 1]
-        value -= beta[j - 1] * before[k]
-        value = (value + (theta if value >= 0 else -theta)) / beta[j]
-        after[k] = value
-        largest = max(largest, abs(value))
-    return largest

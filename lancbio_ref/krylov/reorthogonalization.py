@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .. import kernels
+from . import recurrences
 
 if TYPE_CHECKING:
     from .process import LanczosProcess
@@ -85,7 +85,7 @@ class Partial(NoReorthogonalization):
         if beta == 0:
             return False
         # ϑ = 4u‖A‖: one product and two subtractions; with u‖A‖ one start in a hundred on nos5 loses 1e-7
-        largest = kernels.omega_recurrence(
+        largest = recurrences.omega_recurrence(
             process.alpha, process.beta, j, 4 * u * process.scale, self.before, self.row, self.after
         )
         self.after[j] = u * np.sqrt(w.size) * process.scale / beta
@@ -119,7 +119,7 @@ class Selective(NoReorthogonalization):
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         theta, off, last = process.alpha / process.unit, process.beta / process.unit, np.empty(process.k)
-        if not kernels.last_components(theta, off, last):
+        if not recurrences.last_components(theta, off, last):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
             return True
         size, residual = process.scale / process.unit, beta / process.unit * np.abs(last)

@@ -5,7 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from lancbio_ref import LanczosProcess, Linearization, kernels, lanczos
+from lancbio_ref import LanczosProcess, Linearization, lanczos
+from lancbio_ref.krylov import recurrences
 from lancbio_ref.krylov import solve as solve_function
 from lancbio_ref.operators import as_square
 from tests.exact import relative_energy_error
@@ -19,7 +20,7 @@ def test_omega_recurrence_is_the_formula():
     j = 7
     alpha, beta = rng.standard_normal(j + 1), 1 + rng.random(j + 1)
     before, row, after = rng.standard_normal(j + 2), rng.standard_normal(j + 2), np.zeros(j + 2)
-    largest = kernels.omega_recurrence(alpha, beta, j, 0.25, before, row, after)
+    largest = recurrences.omega_recurrence(alpha, beta, j, 0.25, before, row, after)
     for k in range(j):
         bracket = beta[k] * row[k + 1] + (alpha[k] - alpha[j]) * row[k] - beta[j - 1] * before[k]
         bracket += beta[k - 1] * row[k - 1] if k else 0.0
