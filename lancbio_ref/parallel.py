@@ -99,7 +99,7 @@ def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) ->
     try:
         kernel(0, ends[1], *arguments)
     finally:
-        wait(others)  # even on Ctrl-C: nobody writes into memory that the caller has got back
+        wait(others)  # on Ctrl-C too: a caller who goes on finds nobody still writing
     for other in others:
         other.result()
 

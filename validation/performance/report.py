@@ -246,7 +246,8 @@ def figure(found: dict[str, Any], path: Path) -> None:
         )
         ax.set_title(f"{threads} thread{'s' * (threads != '1')}")
     (axes[0] if len(part) > 1 else axes).set_ylabel("time of a hyper-gradient, ours = 1")
-    (axes[-1] if len(part) > 1 else axes).legend(fontsize=8)
+    handles, labels = (axes[0] if len(part) > 1 else axes).get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     fig.savefig(path, dpi=110)
     plt.close(fig)
 
