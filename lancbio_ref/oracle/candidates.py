@@ -232,15 +232,25 @@ class CommandCandidate:
 class PythonCandidate(CommandCandidate):
     """``package.module:function`` in a process of its own, with a time limit a case.
 
+    Parameters
+    ----------
+    name : str
+        That, or with `exercise` the path of a file.
+    timeout : float
+        Seconds a case.
+    exercise : str, optional
+        Name of one of :data:`lancbio_ref.oracle.exercises.EXERCISES`, which the file has the function of.
+
     Raises
     ------
     ArgumentError
         It cannot be imported.
     """
 
-    def __init__(self, name: str, *, timeout: float = TIMEOUT) -> None:
-        command = [sys.executable, "-m", "lancbio_ref.oracle.serve", name]
-        super().__init__(command, timeout=timeout, start=START, name=name, argument="--candidate")
+    def __init__(self, name: str, *, timeout: float = TIMEOUT, exercise: str | None = None) -> None:
+        served, argument = ([name], "--candidate") if exercise is None else ([exercise, name], "--exercise")
+        command = [sys.executable, "-m", "lancbio_ref.oracle.serve", *served]
+        super().__init__(command, timeout=timeout, start=START, name=":".join(served), argument=argument)
         process = self._started()
         try:
             self.announced()
@@ -248,7 +258,8 @@ class PythonCandidate(CommandCandidate):
             process.close()
             lines = process.error_tail.splitlines()
             reason = lines[-1] if lines else str(error)
-            raise ArgumentError("--candidate", f"{name} ({reason})", "a callable package.module:function") from None
+            expected = "a callable package.module:function" if exercise is None else "a file with the function"
+            raise ArgumentError(argument, f"{name} ({reason})", expected) from None
 
 
 class ResultsCandidate:

@@ -16,6 +16,8 @@ from ..errors import ArgumentError
 from ..jobs.output import write, write_json
 from .candidates import TIMEOUT, Candidate, CommandCandidate, PythonCandidate, ResultsCandidate
 from .check import check
+from .exercises import EXERCISES, Exercise
+from .exercises import find as find_exercise
 from .judge import PRECISIONS, Verdict
 from .levels import LEVELS
 from .process import LineFailure
@@ -27,13 +29,15 @@ DESCRIPTION = """\
 Run a candidate (your code, in any language) over the oracle's vectors and say whether its numbers are right, to how
 many digits, and if they are wrong, what is first wrong and which known fault gives just these numbers.
 
-Candidates (one of the three)
+Candidates (one of the four)
   --candidate package.module:function
                  a Python callable, run in a process of its own; modules are looked for in the current folder too
   --command "PROGRAM ARGUMENT ..."
                  any executable: it reads one case a line from its standard input, as JSON, and writes one answer a line
                  to its standard output. docs/oracle.md has the protocol, with a complete example
   --results FILE answers computed elsewhere, .json or .npz (docs/oracle.md)
+  --exercise NAME FILE
+                 a function of the textbook's exercises in a file of yours, below
 
 Levels, and what a Python callable of each looks like
   solve          (A, b, v0) -> v             A v = b with A symmetric positive definite, started at v0
@@ -64,6 +68,9 @@ exit status
   2    an argument or a file cannot be used; one line on the error output says which
   130  stopped by Ctrl-C; nothing was written
 
+exercises: the file has this function; what surrounds it is done for you, and no case is asked that has no answer
+{exercises}
+
 examples
   lancbio-ref check --candidate examples.numpy_candidate:solve
   lancbio-ref check --candidate examples.numpy_candidate:hypergradient --family ridge,logistic
@@ -78,13 +85,14 @@ def add_parser(commands: Any, formatter: type[argparse.HelpFormatter]) -> argpar
         "check",
         help="check a candidate's numbers against proven ones",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG.replace("{exercises}", _exercises()),
         formatter_class=partial(formatter, width=WIDTH),  # that of the text around the options
     )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--candidate", metavar="M:F", help="a Python callable, package.module:function")
     who.add_argument("--command", dest="program", metavar="CMD", help="an executable and its arguments, one string")
     who.add_argument("--results", metavar="FILE", help="a file of answers")
+    who.add_argument("--exercise", nargs=2, metavar=("NAME", "FILE"), help="a learner's function in a Python file")
     what = parser.add_argument_group("cases")
     what.add_argument(
         "--level",
@@ -128,10 +136,13 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     """
     as_number("--timeout", given["timeout"], above=0.0)
     files = {name: _writable(name, given[name]) for name in ("json", "junit") if given[name] is not None}
+    exercise = None if given["exercise"] is None else find_exercise(given["exercise"][0])
     chosen = _select(given["vectors"], given["family"], given["id"])
+    if exercise is not None:
+        chosen = exercise.select(chosen)
     candidate = _make_candidate(given)
     try:
-        levels = _levels(candidate, given)
+        levels = _levels(candidate, given, exercise)
         progress = _show if sys.stderr.isatty() else None
         source = given["vectors"] or "v1"
         result = check(candidate, levels, chosen, precision=given["precision"], source=source, progress=progress)
@@ -150,6 +161,9 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
 def _make_candidate(given: dict[str, Any]) -> Candidate:
     if given["candidate"] is not None:
         return PythonCandidate(given["candidate"], timeout=given["timeout"])
+    if given["exercise"] is not None:
+        name, file = given["exercise"]
+        return PythonCandidate(file, timeout=given["timeout"], exercise=name)
     if given["results"] is not None:
         return ResultsCandidate(Path(given["results"]))
     try:
@@ -161,10 +175,13 @@ def _make_candidate(given: dict[str, Any]) -> Candidate:
     return CommandCandidate(command, timeout=given["timeout"])
 
 
-def _levels(candidate: Candidate, given: dict[str, Any]) -> tuple[str, ...]:
+def _levels(candidate: Candidate, given: dict[str, Any], exercise: Exercise | None) -> tuple[str, ...]:
     """The levels claimed, in the order of the mathematics."""
+    known = LEVELS if exercise is None else tuple(exercise.levels)
     if given["level"] is not None:
         names: Sequence[str] = _words(given["level"])
+    elif exercise is not None:
+        names = known
     elif isinstance(candidate, ResultsCandidate):
         names = candidate.levels
     elif isinstance(candidate, PythonCandidate):
@@ -176,9 +193,9 @@ def _levels(candidate: Candidate, given: dict[str, Any]) -> tuple[str, ...]:
         except LineFailure as error:
             raise ArgumentError("--level", f"nothing, nor announced ({error})", f"of {', '.join(LEVELS)}") from None
         names = announced if isinstance(announced, list) and announced else ["none announced"]
-    unknown = [name for name in names if name not in LEVELS]
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
-        raise ArgumentError("--level", str(unknown[0]) if unknown else "none", f"of {', '.join(LEVELS)}")
+        raise ArgumentError("--level", str(unknown[0]) if unknown else "none", f"of {', '.join(known)}")
     return tuple(level for level in LEVELS if level in names)
 
 
@@ -204,6 +221,11 @@ def _folder(folder: Path) -> list[Any]:
     if not found:
         raise ArgumentError("--vectors", f"{folder} without .json files", "a folder of vector files")
     return found
+
+
+def _exercises() -> str:
+    lines = [(exercise.name, exercise.signature, exercise.task) for exercise in EXERCISES.values()]
+    return "\n".join(f"  {name:14} {signature}\n                 {task}" for name, signature, task in lines)
 
 
 def _words(text: str) -> list[str]:

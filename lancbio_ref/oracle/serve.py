@@ -1,7 +1,8 @@
 """A Python callable as an executable that speaks the protocol: ``python -m lancbio_ref.oracle.serve module:function``.
 
 `lancbio-ref check --candidate` runs it in a process of its own, so that a callable that hangs, exits or takes the
-interpreter down with it costs one case. What the callable prints goes to the error output.
+interpreter down with it costs one case. What the callable prints goes to the error output. `serve EXERCISE FILE` does
+the same for `lancbio-ref check --exercise`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from .levels import PROTOCOL, VERSION, BadAnswer, call, from_json, numbers
+from . import exercises
+from .levels import LEVELS, PROTOCOL, VERSION, BadAnswer, call, from_json, numbers
 
 BAD_NAME = 64  # the exit status where module:function cannot be imported (EX_USAGE of sysexits.h)
 
@@ -72,21 +75,30 @@ def _list(name: str, value: Any) -> Any:
     return array.tolist()
 
 
-def main(name: str) -> int:
-    """Answer the lines of the standard input until it ends."""
+def main(*names: str) -> int:
+    """Answer the lines of the standard input until it ends; `names` are module:function, or an exercise and a file."""
     cases, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the callable prints, in Python or below it, is no answer
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # and what it reads is no case
     sys.path.insert(0, os.getcwd())
     try:
-        function = find(name)
+        functions = _functions(*names)
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_NAME
-    _send(answers, dict(protocol=PROTOCOL, version=VERSION, name=name))
+    _send(answers, dict(protocol=PROTOCOL, version=VERSION, name=":".join(names)))
     for line in cases:
-        _send(answers, answer(function, from_json(json.loads(line))))
+        case = from_json(json.loads(line))
+        _send(answers, answer(functions[case["level"]], case))
     return 0
+
+
+def _functions(name: str, file: str | None = None) -> Mapping[str, Callable[..., Any]]:
+    """Level → callable."""
+    if file is None:
+        return dict.fromkeys(LEVELS, find(name))
+    exercise = exercises.find(name)
+    return exercise.candidates(exercises.load(exercise, Path(file)))
 
 
 def _send(stream: IO[bytes], found: Mapping[str, Any]) -> None:
@@ -95,4 +107,4 @@ def _send(stream: IO[bytes], found: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -15,11 +15,12 @@ L03 β_j q_{j−1} not subtracted
 from __future__ import annotations
 
 from ...arguments import as_choice
-from . import baselines, hypergradient, lanczos, solve, trace
+from . import baselines, hypergradient, lanczos, solve, trace, tridiagonal
 from .base import Fault
 
 CATALOGUE: tuple[Fault, ...] = (
     *solve.FAULTS,
+    *tridiagonal.FAULTS,
     *hypergradient.FAULTS,
     *lanczos.FAULTS,
     *trace.FAULTS,

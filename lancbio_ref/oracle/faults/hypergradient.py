@@ -379,4 +379,17 @@ FAULTS = (
         (NUMPY, *_answer("(c - J @ v).astype(np.float32).astype(float)")),
         ARRAYS,
     ),
+    Fault(
+        "H27",
+        "b is a sum over the validation samples, all else a mean",
+        "hypergradient",
+        "the implicit part is too large by the number of validation samples",
+        "the 1/m of f is missing in its gradient",
+        "one weight for f and all its derivatives",
+        (
+            _problem("(self.X_val @ y - self.t_val) / len(self.t_val)", "(self.X_val @ y - self.t_val)"),
+            *(_problem(text, text.replace("mean(axis=0)", "sum(axis=0)")) for text in (LOGISTIC_F_Y, CLEANING_F_Y)),
+        ),
+        PROBLEM,
+    ),
 )

@@ -198,7 +198,7 @@ FAULTS = (
         "right for one unknown, wrong for all others",
         "β_1 = 0 is or is not stored, and the other part of the code believes the contrary",
         "the entry beside α_j and α_{j+1} is β_{j+1} = ‖w_j‖",
-        (cg("np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)", "np.diag(beta[1:], 1) + np.diag(beta[1:], -1)"),),
+        (cg("solve(alpha, beta[:-1], right)", "solve(alpha, beta[1:], right)"),),
         LANCZOS,
     ),
     Fault(

@@ -40,7 +40,7 @@ def steps(count: int | str) -> tuple[Edit, ...]:
 
 
 def damped(damping: str) -> tuple[Edit, ...]:
-    return (OWN_UNITS, cg("np.linalg.solve(T, right)", f"np.linalg.solve(T + {damping} * np.eye(len(T)), right)"))
+    return (OWN_UNITS, cg("solve(alpha, beta[:-1], right)", f"solve(alpha + {damping}, beta[:-1], right)"))
 
 
 def gives_up(steps: str) -> tuple[Edit, ...]:

@@ -98,11 +98,37 @@ def lanczos_solve(A, b, v0):
     if norm(r0) == 0:
         return refuse_unless_finite(np.ldexp(v0, unit))
     alpha, beta, Q = lanczos(A, r0, len(b))
-    T = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
     right = norm(r0) * np.eye(len(alpha))[0]  # Q_jᵀr_0 = ‖r_0‖e_1
-    dv = Q @ np.linalg.solve(T, right).astype(b.dtype)  # Δv = Q_j T_j⁻¹ Q_jᵀr_0
+    dv = Q @ tridiagonal_solve(alpha, beta[:-1], right).astype(b.dtype)  # Δv = Q_j T_j⁻¹ Q_jᵀr_0
     v = v0 + dv
     return refuse_unless_finite(np.ldexp(v, unit))
+
+
+def tridiagonal_solve(alpha, beta, r):
+    """T⁻¹r by T = L D Lᵀ, as LAPACK's ?ptsv: d_1 = α_1, l_i = β_i/d_i, d_{i+1} = α_{i+1} − l_i β_i.
+
+    Parameters
+    ----------
+    alpha, beta : ndarray, shape (k,), (k - 1,)
+        T, positive definite: its diagonal, and what stands beside it.
+    r : ndarray, shape (k,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref.oracle.reference.solve import tridiagonal_solve
+    >>> tridiagonal_solve(np.array([2.0, 1.0]), np.array([1.0]), np.array([4.0, 3.0]))
+    array([1., 2.])
+    """
+    pivots, x = np.array(alpha), np.array(r)
+    for i in range(len(x) - 1):
+        factor = beta[i] / pivots[i]  # l_i = β_i/d_i
+        pivots[i + 1] = alpha[i + 1] - factor * beta[i]  # d_{i+1} = α_{i+1} − l_i β_i
+        x[i + 1] = r[i + 1] - factor * x[i]  # L z = r
+    x = x / pivots  # D (Lᵀx) = z
+    for i in reversed(range(len(x) - 1)):
+        x[i] = x[i] - beta[i] / pivots[i] * x[i + 1]  # Lᵀx
+    return x
 
 
 def cholesky_solve(A, b, v0):
