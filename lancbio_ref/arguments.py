@@ -22,7 +22,8 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
         array = array.astype(np.float64)
     if array.dtype.char not in kinds:
         raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
+    if not array.dtype.isnative:  # compiled loops know the machine's byte order only
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim != 1:
         raise ArgumentError(name, f"shape {array.shape}", "a 1-D array (flatten a matrix in C order)")
     if array.size == 0:

@@ -53,7 +53,8 @@ def _dot(x, y):
 
 
 @_sum
-def _entries(x):
+def sum_entries(x):
+    """Σ x_i of one block; NaN or infinite where an entry is."""
     total = 0.0
     for i in range(x.size):
         total += x[i]
@@ -97,14 +98,6 @@ def _absolute_dot(total, x, y):
     return total
 
 
-@_sum
-def _dot_gathered(total, x, y, places):
-    """total + Σ x_i y[places_i]; unsigned, a place needs no test for counting from the end."""
-    for i in range(x.size):
-        total += x[i] * y[np.uintp(places[i])]
-    return total
-
-
 # -- vectors ---------------------------------------------------------------------------------------
 
 
@@ -118,9 +111,9 @@ def dot(first, last, x, y, partial):
 
 @loop
 def entries(first, last, x, partial):
-    """partial[b] ← Σ x_i over block b: one pass, NaN or infinite where an entry is."""
+    """partial[b] ← Σ x_i over block b."""
     for b in range(first, last):
-        partial[b] = _entries(x[b * BLOCK : (b + 1) * BLOCK])
+        partial[b] = sum_entries(x[b * BLOCK : (b + 1) * BLOCK])
 
 
 @loop
@@ -313,28 +306,47 @@ def _add_four(sums, c0, c1, c2, c3, x0, x1, x2, x3):
         sums[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j])
 
 
+# A sparse row may have three entries: no view of it is made and no function called, either costs as much as the row; two
+# sums, for one would wait for itself; unsigned places, which need no test for counting from the end.
+
+
 @loop
 def sparse_product(first, last, starts, data, indices, indptr, v, out):
     """out_i ← Σ_j A_ij v_j for the rows starts[first] … starts[last] − 1 of a CSR matrix.   Writes out."""
+    one, end = np.uintp(1), np.uintp(indptr[starts[first]])
     for i in range(starts[first], starts[last]):
-        row = slice(indptr[i], indptr[i + 1])
-        out[i] = 0
-        out[i] = _dot_gathered(out[i], data[row], v, indices[row])
+        k, end = end, np.uintp(indptr[i + 1])
+        even = odd = out.dtype.type(0)
+        while k + one < end:
+            even += data[k] * v[np.uintp(indices[k])]
+            odd += data[k + one] * v[np.uintp(indices[k + one])]
+            k += one + one
+        if k < end:
+            even += data[k] * v[np.uintp(indices[k])]
+        out[i] = even + odd
 
 
 @loop
 def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
     """`dense_gram` for a CSR matrix; block b has the rows starts[b] … starts[b + 1] − 1."""
+    one = np.uintp(1)
     for b in range(first, last):
         sums = partial[b]
         sums[:] = 0
-        zero = sums[0]
+        end = np.uintp(indptr[starts[b]])
         for i in range(starts[b], starts[b + 1]):
-            row = slice(indptr[i], indptr[i + 1])
-            x, columns = data[row], indices[row]
-            c = d[i] * _dot_gathered(zero, x, v, columns)
-            for k in range(x.size):
-                sums[np.uintp(columns[k])] += c * x[k]
+            start, end = end, np.uintp(indptr[i + 1])
+            even = odd = partial.dtype.type(0)
+            k = start
+            while k + one < end:
+                even += data[k] * v[np.uintp(indices[k])]
+                odd += data[k + one] * v[np.uintp(indices[k + one])]
+                k += one + one
+            if k < end:
+                even += data[k] * v[np.uintp(indices[k])]
+            c = d[i] * (even + odd)  # c = d_i x_iᵀv
+            for k in range(start, end):
+                sums[np.uintp(indices[k])] += c * data[k]
 
 
 @loop

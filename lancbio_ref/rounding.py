@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from . import parallel
+from . import kernels, parallel
 
 SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have lost what under- or overflowed
 
@@ -60,6 +60,16 @@ def real_view(x: np.ndarray) -> np.ndarray:
         x = x.astype(np.float64)
     x = np.ascontiguousarray(x).ravel()
     return x.view(x.real.dtype) if x.dtype.kind == "c" else x
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether all entries are: one pass over them, and only a suspicious sum pays for the exact test."""
+    if array.dtype.kind not in "fc":
+        return True  # integers and booleans
+    view = real_view(array)
+    short = view.size <= kernels.BLOCK
+    total = kernels.sum_entries(view) if short else parallel.total(kernels.entries, view.size, view)
+    return math.isfinite(total) or bool(np.isfinite(array).all())
 
 
 def scale(x: np.ndarray, exponent: int) -> np.ndarray:

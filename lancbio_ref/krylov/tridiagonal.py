@@ -13,6 +13,7 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal, lapack
 
 from ..errors import ArgumentError
+from ..rounding import is_finite
 from ..status import StepStatus
 
 
@@ -61,18 +62,20 @@ def solve_tridiagonal(diagonal: np.ndarray, off: np.ndarray, r: np.ndarray) -> T
         raise ArgumentError("off, r", f"shapes {off.shape}, {r.shape}", f"shapes ({k - 1},), ({k},)")
     # SciPy's wrapper refuses an empty off-diagonal: at k = 1 it gets one entry that LAPACK does not read
     e = off if k > 1 else np.zeros(1)
-    right = np.stack([r.real, r.imag], axis=1) if np.iscomplexobj(r) else r.reshape(-1, 1)
+    is_complex = r.dtype.kind == "c"
+    right = np.stack([r.real, r.imag], axis=1) if is_complex else r.reshape(-1, 1)
     ptsv, gtsv = (lapack.sptsv, lapack.sgtsv) if dtype == np.float32 else (lapack.dptsv, lapack.dgtsv)
     _, _, y, info = ptsv(diagonal, e, right)
-    if not np.isfinite(y).all() and not all(np.isfinite(a).all() for a in (diagonal, off, r)):
-        raise ArgumentError("T, r", "NaN or infinity", "finite entries")  # which LAPACK passes on with info = 0
-    status = StepStatus.REGULAR
-    if info > 0 or not np.isfinite(y).all():
+    status, solved = StepStatus.REGULAR, info == 0 and bool(np.isfinite(y).all())
+    if not (solved and is_finite(diagonal)):  # NaN reaches y; y is finite where α is infinite
+        if not all(is_finite(a) for a in (diagonal, off, r)):
+            raise ArgumentError("T, r", "NaN or infinity", "finite entries")  # which LAPACK passes on with info = 0
         status = StepStatus.INDEFINITE
         *_, y, info = gtsv(e, diagonal, e, right) if k > 1 else _divide(diagonal, right)
-    if info != 0 or not np.isfinite(y).all():
+        solved = info == 0 and bool(np.isfinite(y).all())
+    if not solved:
         return TridiagonalSolution(None, StepStatus.SINGULAR)
-    return TridiagonalSolution(y[:, 0] + 1j * y[:, 1] if np.iscomplexobj(r) else y[:, 0], status)
+    return TridiagonalSolution(y[:, 0] + 1j * y[:, 1] if is_complex else y[:, 0], status)
 
 
 def _divide(diagonal: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, int]:

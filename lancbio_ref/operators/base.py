@@ -10,7 +10,6 @@ as :meth:`StructuredOperator.abs_product`. A black-box ``LinearOperator`` cannot
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import Any
 
@@ -18,9 +17,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from .. import kernels, parallel
 from ..errors import ArgumentError, CallableError, DivergenceError
-from ..rounding import real_view
+from ..rounding import is_finite
 
 
 class StructuredOperator(LinearOperator):
@@ -70,7 +68,7 @@ class CheckedOperator(LinearOperator):
         self.inner, self.name = inner, name
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
-        super().__init__(inner.dtype, inner.shape)
+        self.dtype, self.shape = inner.dtype, inner.shape  # checked when `inner` was made
 
     def matvec(self, v: np.ndarray) -> np.ndarray:
         """A v for a 1-D v of length n; SciPy's conversions, which cost more than a small product, happen once."""
@@ -149,6 +147,8 @@ _ALONE = _references(np.empty(1))  # of an array that only `check_returned` hold
 
 def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:
     """`value` as a 1-D array of length `size`, perhaps the callable's own, or a :class:`CallableError`."""
+    if type(value) is np.ndarray and value.shape == (size,) and value.dtype.char in "fd":
+        return value
     expected = f"finite{'' if 'c' in kinds else ' real'} numbers of shape ({size},)"
     try:
         array = np.asarray(value)
@@ -165,12 +165,7 @@ def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "bi
 
 def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndarray, ...] = ()) -> None:
     """:class:`CallableError` where an entry is not finite, :class:`DivergenceError` where `at` was no better."""
-    if array.dtype.kind in "fc":
-        view = real_view(array)
-        suspicious = not math.isfinite(parallel.total(kernels.entries, view.size, view))
-    else:
-        suspicious = False  # integers and booleans
-    if suspicious and not np.isfinite(array).all():  # one pass; only a suspicious sum pays for the exact test
+    if not is_finite(array):
         if not all(np.isfinite(a).all() for a in at):
             raise DivergenceError(f"{what}, call {call}: evaluated where its argument is not finite")
         index = int(np.flatnonzero(~np.isfinite(array))[0])
