@@ -306,8 +306,8 @@ def _add_four(sums, c0, c1, c2, c3, x0, x1, x2, x3):
         sums[j] += (c0 * x0[j] + c1 * x1[j]) + (c2 * x2[j] + c3 * x3[j])
 
 
-# A sparse row may have three entries: no view of it is made and no function called, either costs as much as the row; two
-# sums, for one would wait for itself; unsigned places, which need no test for counting from the end.
+# A sparse row may have three entries: no view of it is made and no function called, either costs as much as the row.
+# Two sums, for one would wait for itself; unsigned places, which need no test for counting from the end.
 
 
 @loop

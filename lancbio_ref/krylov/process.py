@@ -123,7 +123,6 @@ class LanczosProcess:
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
         self._h: list[np.ndarray] = []
-        self._checked: LinearOperator | None = None
         self._dual[0] = q1
         if not q1.any():
             raise ArgumentError("q1", "zeros", "a vector that is not zero")
@@ -337,7 +336,7 @@ class LanczosProcess:
             self._rows, self._dual = grown
 
     def _check_operator(self, A: LinearOperator) -> None:
-        if A is self._checked:
+        if A.dtype == self.dtype and A.shape == (self.n, self.n):  # A is not kept: it may hold vectors of its own
             return
         if A.shape != (self.n, self.n):
             raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
@@ -353,7 +352,6 @@ class LanczosProcess:
             self._allocate(wider, self.n)
             self._rows[0], self._dual[0] = start
             self._normalize(0, 1.0 if self.M is not None else norm2(self._rows[0]))
-        self._checked = A
 
     def _normalize(self, row: int, beta: float) -> None:
         for rows in (self._dual,) if self.M is None else (self._dual, self._rows):

@@ -29,6 +29,8 @@ def run(n: int, iterations: int) -> dict:
     import time
 
     import numpy as np
+    from rich.console import Console
+    from rich.progress import track
 
     from lancbio_ref import LancBiO, problems
 
@@ -40,7 +42,8 @@ def run(n: int, iterations: int) -> dict:
     method = LancBiO(step_x=1e-3, step_y=1e-2, inner_steps=5, subspace=SUBSPACE)
     state = method.init(problem, x, y, v, np.random.default_rng(0))
     times, start, most = [], time.perf_counter(), held
-    for _ in range(iterations):
+    name, console = f"{iterations} iterations at n = {n}", Console(stderr=True)
+    for _ in track(range(iterations), name, console=console, disable=iterations < 1000):
         times.append(time.perf_counter())
         state = method.step(problem, state)
         times[-1] = time.perf_counter() - times[-1]
