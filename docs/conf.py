@@ -28,8 +28,17 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "repository_links",
+    "offline",
 ]
-exclude_patterns = ["_build", "_ext", "_extra", "gallery", "examples/*.ipynb", "decisions/README.md"]  # of the gallery, what it makes is read
+templates_path = ["_templates"]
+exclude_patterns = [
+    "_build",
+    "_ext",
+    "_extra",
+    "gallery",
+    "examples/*.ipynb",
+    "decisions/README.md",
+]  # of the gallery, what it makes is read
 nitpicky = False
 suppress_warnings = ["config.cache"]  # the gallery's options hold a class, which the cache leaves out
 
