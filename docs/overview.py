@@ -1,7 +1,8 @@
 """The figure of README and of the site's first page: ``python docs/overview.py`` writes docs/_static/overview.svg.
 
-Left: error against products of A for the ways to solve A v = b, κ = 10³, n = 400, uniform spectrum. Right: 300 random systems,
-κ from 1 to 10¹²: the bound that comes with each hyper-gradient against its true error, which ball arithmetic encloses.
+Left: error against products of A for three ways to solve A v = b, κ = 10³, n = 400, uniform spectrum. Right: 300 random
+systems, κ from 1 to 10¹²: the bound that comes with each hyper-gradient against its true error, which ball arithmetic
+encloses.
 """
 
 from __future__ import annotations

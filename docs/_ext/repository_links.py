@@ -1,7 +1,8 @@
 """Links of the repository's Markdown to files outside of the site become names of these files.
 
-``docs/`` is read in two places: in the repository, where ``../validation/REPORT.md`` is a link, and on the site, which does not
-have that file. A link whose target lies outside of ``docs/`` and exists becomes its text and path; one that does not is an error.
+``docs/`` is read in two places: in the repository, where ``../validation/REPORT.md`` is a link, and on the site, which
+does not have that file. A link whose target lies outside of ``docs/`` and exists becomes its path; one that does not
+is an error.
 """
 
 from __future__ import annotations
