@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "image_srcset": ["2x"],
     "within_subsection_order": "FileNameSortKey",
+    "reset_modules": ("matplotlib", "gallery_style.use_style"),
 }
 
 # ---- the reference
