@@ -14,9 +14,9 @@ import numpy as np
 from lancbio_ref import Linearization, lanczos_solve
 from lancbio_ref.operators import jacobi
 
-rng, n, p = np.random.default_rng(0), 400, 60
+rng, n, p = np.random.default_rng(0), 600, 200
 X = rng.standard_normal((n, p))
-J, c = np.eye(p), np.zeros(p)
+J, c = np.eye(p), np.zeros(p)  # a hyper-gradient h = −v
 
 
 def hessian(spread):
@@ -28,8 +28,9 @@ spreads, plain, scaled = 10.0 ** np.arange(6), [], []
 for spread in spreads:
     A = hessian(spread)
     b = A @ rng.standard_normal(p)
+    bounds = dict(mu=1e-3, smoothness=np.abs(A).sum(axis=0).max(), cross_norm=1.0)
     for M, counts in ((None, plain), (jacobi(A), scaled)):
-        found = Linearization(A, J, b, c, mu=1e-3, M=M).hypergradient(rtol=1e-8)
+        found = Linearization(A, J, b, c, M=M, **bounds).hypergradient(rtol=1e-8)
         counts.append(found.n_hvp)
         assert found.residual_norm <= 1e-8 * np.linalg.norm(b)
     print(f"spread {spread:6.0e}: {plain[-1]:4d} products without, {scaled[-1]:3d} with jacobi")
