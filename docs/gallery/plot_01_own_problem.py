@@ -2,10 +2,11 @@ r"""
 01 · Your own problem in twenty lines
 =====================================
 
-A signal was measured twice. The lower level smooths the first measurement :math:`t` with a penalty :math:`e^x` on second
-differences, :math:`g = \frac12\|y - t\|^2 + \frac12 e^x\|Dy\|^2`; the upper level asks which :math:`x` comes nearest to the second
-one, :math:`f = \frac1{2n}\|y - s\|^2`. What to look at: the tangents drawn with the hyper-gradients fit the curve of
-:math:`\varphi`, which was computed without them, and ``problem.check`` finds the factor that a wrong version forgets.
+A signal was measured twice. The lower level smooths the first measurement :math:`t` with a penalty :math:`e^x` on
+second differences, :math:`g = \frac12\|y - t\|^2 + \frac12 e^x\|Dy\|^2`; the upper level asks which :math:`x` comes
+nearest to the second one, :math:`f = \frac1{2n}\|y - s\|^2`. What to look at: the tangents drawn with the
+hyper-gradients fit the curve of :math:`\varphi`, which was computed without them, and ``problem.check`` finds the
+factor that a wrong version forgets.
 """
 
 import matplotlib.pyplot as plt
@@ -38,8 +39,7 @@ print(problem.check(np.array([1.0]), t, rng=0))
 # same problem with the factor :math:`e^x` forgotten in one place.
 
 wrong = LowerLevel(grad_y=lower.grad_y, hessian=lower.hessian, cross=lambda x, y: (DtD @ y)[None, :])
-report = BilevelProblem(upper, wrong, n_y=n).check(np.array([1.0]), t, rng=0)
-for row in report.failed:
+for row in BilevelProblem(upper, wrong, n_y=n).check(np.array([1.0]), t, rng=0).failed:
     print(f"{row.name}: error {row.error:.2g}, allowed {row.tolerance:.0e}; {row.note}")
 
 # %%
@@ -52,22 +52,19 @@ def smoothed(x):
 
 
 grid = np.linspace(-4, 14, 200)
-points = [np.array([p]) for p in (-2.0, 1.5, 5.0, 8.5, 12.0)]
-slopes = [hypergradient(problem, p).value[0] for p in points]
-best = grid[np.argmin([upper.value(p, smoothed(np.array([p]))) for p in grid])]
-
+phi = [upper.value(p, smoothed([p])) for p in grid]
+best = grid[np.argmin(phi)]
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 left.plot(time, t, ".", color="0.6", label="first measurement $t$")
-left.plot(time, smoothed(np.array([best])), "C0-", label=f"$y^*(x)$ at the best $x = {best:.1f}$")
+left.plot(time, smoothed([best]), "C0-", label=f"$y^*(x)$ at the best $x = {best:.1f}$")
 left.plot(time, truth, "C1--", label="truth")
 left.set(xlabel="time (s)", ylabel="signal", ylim=(-2, 3.2))
 left.legend(fontsize="small")
-right.plot(grid, [upper.value(p, smoothed(np.array([p]))) for p in grid], "C0-", label=r"$\varphi(x)$")
-for p, slope in zip(points, slopes, strict=True):
-    ends = p[0] + np.array([-1.2, 1.2])
-    right.plot(ends, upper.value(p, smoothed(p)) + slope * (ends - p[0]), "C1-", lw=3, alpha=0.7)
-    right.plot(p, upper.value(p, smoothed(p)), "C1o")
-right.plot([], [], "C1o-", label=r"slope $\nabla\varphi$ of hypergradient()")
-right.set(xlabel="$x$, logarithm of the penalty", ylabel=r"$\varphi$, half the mean squared error")
+right.plot(grid, phi, "C0-", label=r"$\varphi(x)$")
+for p in (-2.0, 1.5, 5.0, 8.5, 12.0):
+    slope, middle = hypergradient(problem, [p]).value[0], upper.value(p, smoothed([p]))
+    right.plot([p - 1.2, p, p + 1.2], [middle - 1.2 * slope, middle, middle + 1.2 * slope], "C1-o", lw=3, markevery=[1])
+right.lines[-1].set_label(r"slope $\nabla\varphi$ of hypergradient()")
 right.legend(fontsize="small")
+right.set(xlabel="$x$, logarithm of the penalty", ylabel=r"$\varphi$, half the mean squared error")
 plt.show()

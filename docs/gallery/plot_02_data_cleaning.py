@@ -2,11 +2,11 @@ r"""
 02 · Hyper-data cleaning on digits
 ==================================
 
-Half of the training labels are wrong. LancBiO learns one weight :math:`\sigma(x_i)` for each training image, so that a classifier
-trained with these weights does well on clean validation images. What to look at: the weights of right and wrong labels
-part, and the images with the lowest weights. The MNIST files are used if the environment variable ``LANCBIO_DATA``
-names a folder that has them, otherwise the UCI optical digits that the package carries; the first line printed below says
-which.
+Half of the training labels are wrong. LancBiO learns one weight :math:`\sigma(x_i)` for each training image, so that a
+classifier trained with these weights does well on clean validation images. What to look at: the weights of right and
+wrong labels part, and the images with the lowest weights. The MNIST files are used if the environment variable
+``LANCBIO_DATA`` names their folder, otherwise the UCI optical digits that the package carries; the first line printed
+below says which.
 """
 
 import os
@@ -20,7 +20,11 @@ from lancbio_ref.datasets import corrupt_labels, load_digits, load_mnist_like, s
 
 if folder := os.environ.get("LANCBIO_DATA"):
     data = load_mnist_like(folder, "mnist")
-    images, labels, name = data.train_images.reshape(60000, -1) / 255, data.train_labels, "MNIST, 28 × 28 pixels"
+    images, labels, name = (
+        data.train_images.reshape(len(data.train_labels), -1) / 255,
+        data.train_labels,
+        "MNIST, 28 × 28 pixels",
+    )
 else:
     images, labels = load_digits()
     images, name = images / 16, "UCI optical digits, 8 × 8 pixels"
@@ -29,8 +33,8 @@ noisy, corrupted = corrupt_labels(labels[train], 0.5, rng=1)
 print(f"{name}; {len(train)} training images, {corrupted.sum()} of them with a wrong label")
 
 # %%
-# One call runs the method. The two accuracies are those of classifiers trained to
-# :math:`\|\nabla_y g\| \le 10^{-6}` with equal weights and with the weights learned.
+# One call runs the method. The two accuracies are those of classifiers trained to :math:`\|\nabla_y g\| \le 10^{-6}`
+# with equal weights and with the weights learned.
 
 problem = problems.data_cleaning(images[train], noisy, images[val], labels[val], regularization=1e-3)
 x0, y0, v0 = problem.initial_point(rng=1)

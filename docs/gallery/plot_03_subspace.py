@@ -3,9 +3,10 @@ r"""
 ===========================================
 
 LancBiO restarts its Krylov subspace every :math:`m` outer iterations; a restart costs one Hessian product. A larger
-:math:`m` is cheaper, and its subspace holds more, but the columns of :math:`T` then belong to Hessians of older iterates.
-What to look at: the products in an outer iteration are :math:`1 + 1/m` exactly; the residual :math:`\|A_k v_k - b_k\|` falls
-as :math:`m` grows, up to a point, and with the largest :math:`m` here it is the worst of all: it grows between two restarts.
+:math:`m` is cheaper, and its subspace holds more, but the columns of :math:`T` then belong to Hessians of older
+iterates. What to look at: the products in an outer iteration are :math:`1 + 1/m` exactly; the residual
+:math:`\|A_k v_k - b_k\|` falls as :math:`m` grows, up to a point, and with the largest :math:`m` here it is the worst
+of all: it grows between two restarts.
 """
 
 import matplotlib.pyplot as plt
@@ -18,7 +19,8 @@ problem = problems.synthetic(200, 1e3, rng=0)
 x0, y0, v0 = problem.initial_point(rng=1)
 
 # %%
-# The same start and the same steps for every :math:`m`. The residuals are evaluated on the side and cost the run nothing.
+# The same start and the same steps for every :math:`m`. The residuals are evaluated on the side and cost the run
+# nothing.
 
 residuals, products = [], []
 for m in dimensions:
@@ -28,7 +30,9 @@ for m in dimensions:
     residuals.append(run.trace.diagnostics["residual"])
     products.append(run.n_hvp / K)
     later = residuals[-1][K // 2 :]
-    print(f"m = {m:2d}: {products[-1]:.4f} products an iteration, residual {np.median(later):.2e} (median, second half)")
+    print(
+        f"m = {m:2d}: {products[-1]:.4f} products an iteration, residual {np.median(later):.2e} (median, second half)"
+    )
 
 # %%
 # Left, four of the runs; right, the median and the quartiles of the second half for all.

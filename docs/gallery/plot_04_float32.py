@@ -3,9 +3,9 @@ r"""
 ============================
 
 The same hyper-gradient of data cleaning on digits in both types. The type of the features is the type of all
-arithmetic, and the certificate counts the rounding of the type. What to look at: the error follows the tolerance that was
-asked for until it reaches the floor of its type; beyond, the status says FLOOR, and asking for more changes nothing. Every
-bound lies above its error (which the code asserts).
+arithmetic, and the certificate counts the rounding of the type. What to look at: the error follows the tolerance that
+was asked for until it reaches the floor of its type; beyond, the status says FLOOR, and asking for more changes
+nothing. Every bound lies above its error (which the code asserts).
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +28,8 @@ x = np.random.default_rng(0).standard_normal(300).astype(np.float32)  # pixels /
 y = lower_solution(cleaning(np.float32), x, tol=1e-4).y
 
 # %%
-# The truth of the linear algebra at this (x, y) is a dense Cholesky solve in float64, whose own certified error is printed
-# first.
+# The truth of the linear algebra at this (x, y) is a dense Cholesky solve in float64, whose own certified error is
+# printed first.
 
 truth = hypergradient(cleaning(np.float64), x.astype(float), y.astype(float), inverse="exact", rtol=0)
 length = np.linalg.norm(truth.value)

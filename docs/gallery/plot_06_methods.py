@@ -2,10 +2,11 @@ r"""
 06 · Methods at equal budgets
 =============================
 
-Six methods tune one ridge penalty for each of 20 features from the same start, all with the same steps. An outer iteration of
-one costs more than that of another, so the axis is work: Hessian products and lower-level gradients. What to look at: the
-length of the *true* hyper-gradient at :math:`x_k`, known here in closed form, and how much shorter stocBiO's own
-:math:`h_k` is (dotted), whose truncated series is biased. The order of the methods is that of this problem with these steps.
+Six methods tune one ridge penalty for each of 20 features from the same start, all with the same steps. An outer
+iteration of one costs more than that of another, so the axis is work: Hessian products and lower-level gradients. What
+to look at: the length of the *true* hyper-gradient at :math:`x_k`, known here in closed form, and how much shorter
+stocBiO's own :math:`h_k` is (dotted), whose truncated series is biased. The order of the methods is that of this
+problem with these steps.
 """
 
 import matplotlib.pyplot as plt

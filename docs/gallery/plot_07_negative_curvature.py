@@ -2,10 +2,10 @@ r"""
 07 · Negative curvature found
 =============================
 
-The lower level is a chain of double wells, :math:`g = \sum_i \frac14(y_i^2 - 1)^2 + \frac14\|Dy\|^2 - x\,w^\top y`. Near
-:math:`y = 0` its Hessian is indefinite: there is no :math:`y^*(x)` that the hyper-gradient formula could speak of. What to look
-at: the status is INDEFINITE and not a number that looks like an answer; the direction it returns goes downhill in
-:math:`g`; at a minimum of :math:`g` the same call succeeds.
+The lower level is a chain of double wells, :math:`g = \sum_i \frac14(y_i^2 - 1)^2 + \frac14\|Dy\|^2 - x\,w^\top y`.
+Near :math:`y = 0` its Hessian is indefinite: there is no :math:`y^*(x)` that the hyper-gradient formula could speak of.
+What to look at: the status is INDEFINITE and not a number that looks like an answer; the direction it returns goes
+downhill in :math:`g`; at a minimum of :math:`g` the same call succeeds.
 """
 
 import matplotlib.pyplot as plt
@@ -16,9 +16,7 @@ from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel, hypergradient, l
 n = 40
 D = np.diff(np.eye(n), axis=0)
 w = np.sin(np.linspace(0, 3 * np.pi, n))
-upper = UpperLevel(
-    value=lambda x, y: 0.5 * np.mean(y**2), grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y / n
-)
+upper = UpperLevel(value=lambda x, y: 0.5 * np.mean(y**2), grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y / n)
 lower = LowerLevel(
     value=lambda x, y: 0.25 * np.sum((y**2 - 1) ** 2) + 0.25 * np.sum((D @ y) ** 2) - x[0] * (w @ y),
     grad_y=lambda x, y: y**3 - y + 0.5 * (D.T @ (D @ y)) - x[0] * w,

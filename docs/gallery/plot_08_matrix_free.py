@@ -2,9 +2,9 @@ r"""
 08 · A million variables, no matrix
 ===================================
 
-The synthetic problem with :math:`n = 10^6` upper and lower variables. Its Hessian is a product of fast cosine transforms, a
-diagonal and a rank-one term, so nothing of size :math:`n^2` exists. What to look at: the memory printed, a few vectors, beside
-that of one dense Hessian; and the time of a product, which grows hardly faster than :math:`n`.
+The synthetic problem with :math:`n = 10^6` upper and lower variables. Its Hessian is a product of fast cosine
+transforms, a diagonal and a rank-one term, so nothing of size :math:`n^2` exists. What to look at: the memory printed,
+a few vectors, beside that of one dense Hessian; and the time of a product, which grows hardly faster than :math:`n`.
 """
 
 import time

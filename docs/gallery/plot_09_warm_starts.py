@@ -2,10 +2,10 @@ r"""
 09 · Warm starts along a sequence of outer steps
 ================================================
 
-An outer loop solves nearly the same lower level and nearly the same system again and again. Here gradient descent takes 25
-steps on a quadratic problem, every hyper-gradient to the same accuracy: once all solves start from zero, once from the last
-:math:`y` and :math:`v`. What to look at: both runs end at the same :math:`x`, and what a warm start saves grows as the steps
-become short.
+An outer loop solves nearly the same lower level and nearly the same system again and again. Here gradient descent takes
+25 steps on a quadratic problem, every hyper-gradient to the same accuracy: once all solves start from zero, once from
+the last :math:`y` and :math:`v`. What to look at: both runs end at the same :math:`x`, and what a warm start saves
+grows as the steps become short.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ problem = problems.quadratic(3, 150, condition=300.0, rng=0)
 
 
 def descend(warm, steps=25, step_x=5.0):
-    """Gradient descent; Hessian products of the lower level and of the linear system, length of the step; the last x."""
+    """Rows: products in the lower level, products in A v = b, length of the step. And the last x."""
     x, y, v, rows = 5 * np.ones(3), np.zeros(150), None, []
     for _ in range(steps):
         lower = lower_solution(problem, x, y if warm else np.zeros(150), tol=1e-8)

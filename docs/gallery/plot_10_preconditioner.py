@@ -2,10 +2,10 @@ r"""
 10 · A preconditioner for badly scaled columns
 ==============================================
 
-Features in metres beside features in millimetres: the columns of :math:`X` differ in size, and so do the rows of the Hessian
-:math:`A = X^\top X/n + \mu I`. ``operators.jacobi(A)`` divides by the diagonal. What to look at: without it the products grow
-with the spread of the scales, with it they hardly do; and the tolerance keeps its meaning, the evaluated residual of
-:math:`A v = b`, in both.
+Features in metres beside features in millimetres: the columns of :math:`X` differ in size, and so do the rows of the
+Hessian :math:`A = X^\top X/n + \mu I`. ``operators.jacobi(A)`` divides by the diagonal. What to look at: without it the
+products grow with the spread of the scales, with it they hardly do; and the tolerance keeps its meaning, the evaluated
+residual of :math:`A v = b`, in both.
 """
 
 import matplotlib.pyplot as plt
@@ -44,9 +44,8 @@ b = A @ rng.standard_normal(p)
 fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
 for M, style, label in ((None, "C0-", "plain"), (jacobi(A), "C1--", "jacobi")):
     residuals = []
-    v, info = lanczos_solve(
-        A, b, rtol=1e-10, M=M, callback=lambda v: residuals.append(np.linalg.norm(b - A @ v) / np.linalg.norm(b))
-    )
+    v, info = lanczos_solve(A, b, rtol=1e-10, M=M, callback=lambda v, seen=residuals: seen.append(b - A @ v))
+    residuals = np.linalg.norm(residuals, axis=1) / np.linalg.norm(b)
     left.semilogy(np.arange(1, len(residuals) + 1), residuals, style, label=label)
     print(f"{label}: info {info}, {len(residuals)} steps, relative residual {residuals[-1]:.1e}")
 left.set(xlabel="Lanczos step", ylabel=r"$\|b - A v\|/\|b\|$", title="columns spread by $10^3$")

@@ -3,9 +3,9 @@ r"""
 ====================================================
 
 1200 made-up texts in 3000 words, two classes, 30 words a text; a few words are planted that tell the classes apart. One
-penalty :math:`e^{x_j}` for each word is learned on validation texts. The data stay a CSR matrix; no matrix of words by words is
-ever made. What to look at: the memory printed, and that the penalties of the planted words become smaller than those of the
-other words.
+penalty :math:`e^{x_j}` for each word is learned on validation texts. The data stay a CSR matrix; no matrix of words by
+words is ever made. What to look at: the memory printed, and that the penalties of the planted words become smaller than
+those of the other words.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,9 @@ def texts(labels):
         words = rng.choice(n_words - 2 * planted, 30 - own, p=common / common.sum()) + 2 * planted
         rows.append(np.concatenate([words, rng.integers(0, planted, own) + planted * label]))
     indices = np.concatenate(rows)
-    counts = sp.csr_array((np.ones(indices.size), (np.repeat(np.arange(len(labels)), 30), indices)), (len(labels), n_words))
+    counts = sp.csr_array(
+        (np.ones(indices.size), (np.repeat(np.arange(len(labels)), 30), indices)), (len(labels), n_words)
+    )
     counts.sum_duplicates()
     return counts / 30
 
@@ -39,7 +41,8 @@ stored = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
 print(f"{X.nnz} entries, {stored / 2**20:.2f} MiB; a dense Hessian would have {8 * n_words**2 / 2**20:.0f} MiB")
 
 # %%
-# 150 iterations of SubBiO from equal penalties :math:`e^0`. Both classifiers are solved to a gradient of :math:`10^{-8}`.
+# 150 iterations of SubBiO from equal penalties :math:`e^0`. Both classifiers are solved to a gradient of
+# :math:`10^{-8}`.
 
 x0, y0 = np.zeros(n_words), np.zeros(n_words)
 steps = dict(step_x=100.0, step_y=100.0, step_v=100.0, inner_steps=10)

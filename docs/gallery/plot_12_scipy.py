@@ -2,10 +2,10 @@ r"""
 12 · φ and ∇φ as one callable for scipy.optimize
 ================================================
 
-``HyperObjective`` makes a bilevel problem a function of :math:`x` with a gradient, so that any optimizer can have it; here
-L-BFGS-B of SciPy tunes two ridge penalties. Each evaluation solves the lower level and the system only as far as it must for
-the accuracy asked, and says what it guarantees. What to look at: the path on the contours of :math:`\varphi`, and the bound of
-the gradient's error, which stays below the tolerance at every evaluation.
+``HyperObjective`` makes a bilevel problem a function of :math:`x` with a gradient, so that any optimizer can have it;
+here L-BFGS-B of SciPy tunes two ridge penalties. Each evaluation solves the lower level and the system only as far as
+it must for the accuracy asked, and says what it guarantees. What to look at: the path on the contours of
+:math:`\varphi`, and the bound of the gradient's error, which stays below the tolerance at every evaluation.
 """
 
 import matplotlib.pyplot as plt
