@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "image_srcset": ["2x"],
     "within_subsection_order": "FileNameSortKey",
+    "thumbnail_size": (640, 320),
     "reset_modules": ("matplotlib", "gallery_style.use_style"),
 }
 

@@ -19,16 +19,14 @@ from lancbio_ref import lower_solution, minimize, problems
 from lancbio_ref.datasets import corrupt_labels, load_digits, load_mnist_like, stratified_split
 
 if folder := os.environ.get("LANCBIO_DATA"):
-    data = load_mnist_like(folder, "mnist")
-    images, labels, name = (
-        data.train_images.reshape(len(data.train_labels), -1) / 255,
-        data.train_labels,
-        "MNIST, 28 × 28 pixels",
-    )
+    data, name = load_mnist_like(folder, "mnist"), "MNIST, 28 × 28 pixels"
+    images, labels = data.train_images.reshape(len(data.train_labels), -1) / 255, data.train_labels
+    sizes, theta, c, K = (2000, 2000, 2000), 0.06, 1e-2, 150
 else:
     images, labels = load_digits()
     images, name = images / 16, "UCI optical digits, 8 × 8 pixels"
-train, val, test = stratified_split(labels, (600, 600, 597))
+    sizes, theta, c, K = (600, 600, 597), 0.3, 1e-3, 300
+train, val, test = stratified_split(labels, sizes)
 noisy, corrupted = corrupt_labels(labels[train], 0.5, rng=1)
 print(f"{name}; {len(train)} training images, {corrupted.sum()} of them with a wrong label")
 
@@ -36,10 +34,10 @@ print(f"{name}; {len(train)} training images, {corrupted.sum()} of them with a w
 # One call runs the method. The two accuracies are those of classifiers trained to :math:`\|\nabla_y g\| \le 10^{-6}`
 # with equal weights and with the weights learned.
 
-problem = problems.data_cleaning(images[train], noisy, images[val], labels[val], regularization=1e-3)
+problem = problems.data_cleaning(images[train], noisy, images[val], labels[val], regularization=c)
 x0, y0, v0 = problem.initial_point(rng=1)
 run = minimize(
-    problem, x0, y0, v0=v0, method="lancbio", step_x=500.0, step_y=0.3, inner_steps=10, subspace=10, maxiter=300
+    problem, x0, y0, v0=v0, method="lancbio", step_x=500.0, step_y=theta, inner_steps=10, subspace=10, maxiter=K
 )
 for text, x in (("equal weights", x0), ("weights learned", run.x)):
     y = lower_solution(problem, x, tol=1e-6).y

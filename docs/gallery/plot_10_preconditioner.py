@@ -4,8 +4,8 @@ r"""
 
 Features in metres beside features in millimetres: the columns of :math:`X` differ in size, and so do the rows of the
 Hessian :math:`A = X^\top X/n + \mu I`. ``operators.jacobi(A)`` divides by the diagonal. What to look at: without it the
-products grow with the spread of the scales, with it they hardly do; and the tolerance keeps its meaning, the evaluated
-residual of :math:`A v = b`, in both.
+products multiply as soon as the scales spread, with it they stay as they are; and the tolerance keeps its meaning, the
+evaluated residual of :math:`A v = b`, in both (which the code asserts).
 """
 
 import matplotlib.pyplot as plt
