@@ -28,6 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "repository_links",
+    "plain_docstrings",
     "offline",
 ]
 templates_path = ["_templates"]
@@ -59,6 +60,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
     "min_reported_time": 1e9,
     "abort_on_example_error": True,

@@ -1,6 +1,7 @@
 """After the build: every page works with no network, and every link on it to the site leads somewhere.
 
-A page may link to other sites; it may not load anything from them.
+A page may link to other sites; it may not load anything from them. A fragment with an equals sign is a state of the
+explorer, not a place.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def check(app, exception):
             there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not there.exists():
                 LOGGER.warning("%s links to %s, which does not exist", here, target)
-            elif parts.fragment and there in pages and unquote(parts.fragment) not in pages[there].places:
+            elif parts.fragment and "=" not in parts.fragment and there in pages and unquote(parts.fragment) not in pages[there].places:
                 LOGGER.warning("%s links to %s, a place that does not exist", here, target)
 
 
