@@ -2,27 +2,32 @@
 
 1. (a) Let z_1, z_n be unit eigenvectors of A for μ = λ_1 and L = λ_n.
 
-   Right inequality, ‖e‖/‖v*‖ = κ‖r‖/‖b‖: take b = z_n and v = z_n/L − ε z_1. Then v* = z_n/L with ‖v*‖ = ‖b‖/L, e = ε z_1, and r = A e = εμ z_1
-   with ‖r‖ = μ‖e‖. So (‖e‖/‖v*‖)/(‖r‖/‖b‖) = (‖e‖/‖r‖)(‖b‖/‖v*‖) = (1/μ) L = κ.
+   Right inequality, ‖e‖/‖v*‖ = κ‖r‖/‖b‖: take b = z_n and v = z_n/L − ε z_1. Then v* = z_n/L with ‖v*‖ = ‖b‖/L, e = ε
+   z_1, and r = A e = εμ z_1 with ‖r‖ = μ‖e‖. So (‖e‖/‖v*‖)/(‖r‖/‖b‖) = (‖e‖/‖r‖)(‖b‖/‖v*‖) = (1/μ) L = κ.
 
-   Left inequality: exchange the roles, b = z_1 and v = z_1/μ − ε z_n. Then ‖e‖/‖r‖ = 1/L and ‖b‖/‖v*‖ = μ, and the quotient is 1/κ.
+   Left inequality: exchange the roles, b = z_1 and v = z_1/μ − ε z_n. Then ‖e‖/‖r‖ = 1/L and ‖b‖/‖v*‖ = μ, and the
+   quotient is 1/κ.
 
-   (b) With s = (t, 1), the first k rows of (T̃ − μI)s = 0 are (T_k − μI)t + β_{k+1} e_k = 0, hence t = −β_{k+1}(T_k − μI)⁻¹e_k, which exists
-   since μ is below the Ritz values. The last row is β_{k+1} t_k + α̃ − μ = 0, that is α̃ = μ + β_{k+1}²[(T_k − μI)⁻¹]_{kk}: the α̃ of the text.
+   (b) With s = (t, 1), the first k rows of (T̃ − μI)s = 0 are (T_k − μI)t + β_{k+1} e_k = 0, hence t = −β_{k+1}(T_k −
+   μI)⁻¹e_k, which exists since μ is below the Ritz values. The last row is β_{k+1} t_k + α̃ − μ = 0, that is α̃ = μ +
+   β_{k+1}²[(T_k − μI)⁻¹]_{kk}: the α̃ of the text.
 
-2. `tridiagonal_solve` below is Gaussian elimination with partial pivoting: the rows stay short, at most two entries right of the diagonal. Partial
-   pivoting because T − μI may be indefinite, and a T of LancBiO (chapter 7) too. `gauss_radau` follows the text. The difference of the two
-   quadratures cancels: they are numbers of size (‖v*‖_A/‖b‖)², known to a few u κ at worst, so the square of the error has no digit below some
-   uκ‖v*‖_A². In the run, a bound of 1e-5 is right to 1 %, one of 7e-7 to 10 %, one of 1e-7 is NaN, the root of a negative number. The recurrences of
-   `gauss_radau_upper` lose nothing.
+2. `tridiagonal_solve` below is Gaussian elimination with partial pivoting: the rows stay short, at most two entries
+   right of the diagonal. Partial pivoting because T − μI may be indefinite, and a T of LancBiO (chapter 7) too.
+   `gauss_radau` follows the text. The difference of the two quadratures cancels: they are numbers of size
+   (‖v*‖_A/‖b‖)², known to a few u κ at worst, so the square of the error has no digit below some uκ‖v*‖_A². In the
+   run, a bound of 1e-5 is right to 1 %, one of 7e-7 to 10 %, one of 1e-7 is NaN, the root of a negative number. The
+   recurrences of `gauss_radau_upper` lose nothing.
 
-3. At step 20, where the process has not found the eigenvalue 1, the bound is 1.04, 1.15, 1.8, 4.4 and 45 times the error: sharp for a sharp μ, and
-   for a small one like 1/√μ. At step 50 it is 53, 56, 75, 169 and 1700 times the error: the quotient of any two is √(μ/μ'), and the bound has become
-   ‖r‖/√μ, that of the residual. For once T has a Ritz value at 1 to many digits, γ_k^{(μ)} is 1/μ: of an error that belongs to eigenvalues of 1000
-   and more, the rule must assume that all of it lies at μ. Even μ = 0.999 is another number than 1 then.
+3. At step 20, where the process has not found the eigenvalue 1, the bound is 1.04, 1.15, 1.8, 4.4 and 45 times the
+   error: sharp for a sharp μ, and for a small one like 1/√μ. At step 50 it is 53, 56, 75, 169 and 1700 times the
+   error: the quotient of any two is √(μ/μ'), and the bound has become ‖r‖/√μ, that of the residual. For once T has a
+   Ritz value at 1 to many digits, γ_k^{(μ)} is 1/μ: of an error that belongs to eigenvalues of 1000 and more, the
+   rule must assume that all of it lies at μ. Even μ = 0.999 is another number than 1 then.
 
-   μ = 1.001 > λ_min is noticed at step 31, when the smallest Ritz value falls below it, to 1.0006; the package gives inf from there. Before that it is no
-   bound: just before the end it is 0.74 of the error. So a false μ that is found out has already lied, and one that is not may have.
+   μ = 1.001 > λ_min is noticed at step 31, when the smallest Ritz value falls below it, to 1.0006; the package gives
+   inf from there. Before that it is no bound: just before the end it is 0.74 of the error. So a false μ that is found
+   out has already lied, and one that is not may have.
 """
 
 import numpy as np
@@ -32,7 +37,7 @@ from lancbio_ref.krylov.bounds import gauss_radau_upper
 
 
 def tridiagonal_solve(alpha, beta, r):
-    """T⁻¹r for T with diagonal `alpha` and off-diagonal `beta` (one entry less), by elimination with partial pivoting."""
+    """T⁻¹r for T with diagonal `alpha` and off-diagonal `beta`, one entry less: elimination with partial pivoting."""
     k = len(alpha)
     rows = np.zeros((k, 3))  # of row i: the entries at columns i, i + 1, i + 2
     rows[:, 0] = alpha
@@ -83,7 +88,9 @@ def radau_by_mu(steps=(20, 50)):
     A, b, solution, _ = the_matrix()
     run = lanczos(A, b, 60)
     errors = [true_error(A, run, solution, k) for k in steps]
-    bounds = {mu: gauss_radau_upper(run.alpha, run.beta, run.start_norm, mu) for mu in (0.999, 0.9, 0.5, 0.1, 0.001, 1.001)}
+    bounds = {
+        mu: gauss_radau_upper(run.alpha, run.beta, run.start_norm, mu) for mu in (0.999, 0.9, 0.5, 0.1, 0.001, 1.001)
+    }
     ratios = {mu: [bound[k] / error for k, error in zip(steps, errors, strict=True)] for mu, bound in bounds.items()}
     broken = int(np.argmax(np.isinf(bounds[1.001])))
     ritz = np.linalg.eigvalsh(run.T[:broken, :broken])[0]
@@ -124,7 +131,9 @@ def verify():
 
     # 3
     ratios, broken, ritz, before = radau_by_mu()
-    for found, claimed in zip([ratios[mu][0] for mu in (0.999, 0.9, 0.5, 0.1, 0.001)], (1.04, 1.15, 1.8, 4.4, 45), strict=True):
+    for found, claimed in zip(
+        [ratios[mu][0] for mu in (0.999, 0.9, 0.5, 0.1, 0.001)], (1.04, 1.15, 1.8, 4.4, 45), strict=True
+    ):
         assert abs(found / claimed - 1) < 0.05
     for mu in (0.9, 0.5, 0.1, 0.001):
         assert abs(ratios[mu][1] / ratios[0.999][1] / np.sqrt(0.999 / mu) - 1) < 0.01

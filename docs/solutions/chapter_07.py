@@ -1,23 +1,26 @@
 """Solutions of chapter 7, SubBiO and LancBiO.
 
-1. (a) With one A and b, b − w = r_0 = ‖r_0‖q_1 at every step, and the q are orthonormal: Qᵀ(b − w) = ‖r_0‖Qᵀq_1 = ‖r_0‖e_1. Both conditions are needed:
-   b as at the restart, and QᵀQ = I, which a moving A spoils to the order of the drift and rounding by and by.
+1. (a) With one A and b, b − w = r_0 = ‖r_0‖q_1 at every step, and the q are orthonormal: Qᵀ(b − w) = ‖r_0‖Qᵀq_1 =
+   ‖r_0‖e_1. Both conditions are needed: b as at the restart, and QᵀQ = I, which a moving A spoils to the order of the
+   drift and rounding by and by.
 
-   (b) Let P be the plane, AP ⊆ P. A is invertible, so AP = P and A⁻¹P = P, hence A⁻¹b ∈ P = S_k. The smallest A-norm error over S_k is 0, and only
-   A⁻¹b has it.
+   (b) Let P be the plane, AP ⊆ P. A is invertible, so AP = P and A⁻¹P = P, hence A⁻¹b ∈ P = S_k. The smallest A-norm
+   error over S_k is 0, and only A⁻¹b has it.
 
-   (c) T = [[2, 1.9], [1.9, t]]: the second row of T is made of β_2 = 1.9 and α_2 = e_2ᵀ(A_2e_2 − 1.9e_1) = t. det T = 2t − 3.61 < 0 for t < 1.805; A_2 is
-   positive definite for t > 0.05²/2. So T is indefinite for 0.00125 < t < 1.805.
+   (c) T = [[2, 1.9], [1.9, t]]: the second row of T is made of β_2 = 1.9 and α_2 = e_2ᵀ(A_2e_2 − 1.9e_1) = t. det T =
+   2t − 3.61 < 0 for t < 1.805; A_2 is positive definite for t > 0.05²/2. So T is indefinite for 0.00125 < t < 1.805.
 
-2. `subbio_step` and `lancbio_step` below. The Galerkin matrix of SubBiO is singular where the two directions are dependent; then one spans the space
-   (b = 0 and v = 0 leave none). T is solved with pivoting, `numpy.linalg.solve`, for it may be indefinite.
+2. `subbio_step` and `lancbio_step` below. The Galerkin matrix of SubBiO is singular where the two directions are
+   dependent; then one spans the space (b = 0 and v = 0 leave none). T is solved with pivoting, `numpy.linalg.solve`,
+   for it may be indefinite.
 
-3. At a drift of 1e-4 and m = 10 the medians of ‖b − Av‖/‖b‖ are 1.7e-4 where A alone moves and 1.1e-4 where b alone does. Both are in proportion to the
-   drift. (iii) and (iv) carry the factors ‖y‖ and ‖v̄‖, (i) does not.
+3. At a drift of 1e-4 and m = 10 the medians of ‖b − Av‖/‖b‖ are 1.7e-4 where A alone moves and 1.1e-4 where b alone
+   does. Both are in proportion to the drift. (iii) and (iv) carry the factors ‖y‖ and ‖v̄‖, (i) does not.
 
-   With ‖r_0‖e_1 in place of Qᵀ(b_k − w) the case of A does not change (1.7e-4, the same to three digits: b_k − w is r_0 then, and Qᵀr_0 differs from ‖r_0‖e_1
-   by the loss of orthogonality alone, which is of the order of the drift, of a vector of that order). The case of b suffers, but little: 1.2e-4 instead
-   of 1.1e-4. For b_k − b of the restart is a vector of its own direction, and the j directions of Q hold but a small part of it; what Q does not hold, (i),
+   With ‖r_0‖e_1 in place of Qᵀ(b_k − w) the case of A does not change (1.7e-4, the same to three digits: b_k − w is
+   r_0 then, and Qᵀr_0 differs from ‖r_0‖e_1 by the loss of orthogonality alone, which is of the order of the drift,
+   of a vector of that order). The case of b suffers, but little: 1.2e-4 instead of 1.1e-4. For b_k − b of the restart
+   is a vector of its own direction, and the j directions of Q hold but a small part of it; what Q does not hold, (i),
    no right-hand side can bring back before the next restart.
 """
 

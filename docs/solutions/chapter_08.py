@@ -1,21 +1,26 @@
 """Solutions of chapter 8, the field.
 
-1. (a) λp(λ) = ηλ Σ_{i=0}^{Q} (1 − ηλ)^i = 1 − (1 − ηλ)^{Q+1}, the sum of a geometric series with ratio 1 − ηλ; so q = 1 − λp = (1 − ηλ)^{Q+1}.
-   |1 − ηλ| is convex in λ, so its maximum over [μ, L] is at an end: max(|1 − ημ|, |1 − ηL|). It is smallest where the two are equal with opposite signs,
-   1 − ημ = ηL − 1, η = 2/(μ + L), and then it is (L − μ)/(L + μ) = (κ − 1)/(κ + 1).
+1. (a) λp(λ) = ηλ Σ_{i=0}^{Q} (1 − ηλ)^i = 1 − (1 − ηλ)^{Q+1}, the sum of a geometric series with ratio 1 − ηλ; so q =
+   1 − λp = (1 − ηλ)^{Q+1}. |1 − ηλ| is convex in λ, so its maximum over [μ, L] is at an end: max(|1 − ημ|, |1 − ηL|).
+   It is smallest where the two are equal with opposite signs, 1 − ημ = ηL − 1, η = 2/(μ + L), and then it is (L −
+   μ)/(L + μ) = (κ − 1)/(κ + 1).
 
-   (b) The mean is Σ_{p<Q} (1/Q) ηQ (I − ηA)^p b = η Σ_{p<Q} (I − ηA)^p b. For b = z_i, λ = λ_i and s = 1 − ηλ: the mean is (1 − s^Q)/λ times z_i, the mean of the
-   square η²Q²·(1/Q) Σ s^{2p} = η²Q (1 − s^{2Q})/(1 − s²), and the variance is the difference of that and of the square of the mean.
-   ηλ → 0: every term is η, so the estimate is ηQ for sure: variance 0 (and all bias). ηλ = 1: it is ηQ with probability 1/Q, else 0: mean 1/λ, variance
-   (Q − 1)/λ². So large eigenvalues are noisy, with a standard deviation of √(Q − 1) times the value, and small ones biased.
+   (b) The mean is Σ_{p<Q} (1/Q) ηQ (I − ηA)^p b = η Σ_{p<Q} (I − ηA)^p b. For b = z_i, λ = λ_i and s = 1 − ηλ: the
+   mean is (1 − s^Q)/λ times z_i, the mean of the square η²Q²·(1/Q) Σ s^{2p} = η²Q (1 − s^{2Q})/(1 − s²), and the
+   variance is the difference of that and of the square of the mean. ηλ → 0: every term is η, so the estimate is ηQ
+   for sure: variance 0 (and all bias). ηλ = 1: it is ηQ with probability 1/Q, else 0: mean 1/λ, variance (Q − 1)/λ².
+   So large eigenvalues are noisy, with a standard deviation of √(Q − 1) times the value, and small ones biased.
 
 2. `cg` below. Q steps make a product each, and the residual of the start v0 ≠ 0 one more.
 
-3. At a work of 1200 and the noise of seed 1, SOBA ends at φ = 0.974 and 0.885 (λ = 500, η = 0.05 and 0.4), 0.969 and 0.882 (λ = 2500); LancBiO at 0.892 and 0.892
-   (λ = 500, m = 1 and 10), 0.880 and 1.121 (λ = 2500). By the best setting LancBiO wins by 0.002, by the worst SOBA wins by 0.15: with the long step x, and with it A,
-   moves too far in ten iterations for one T (chapter 7), and m = 1 does not mind. With seed 2 the best are 0.884 (LancBiO) and 0.889 (SOBA), the worst 0.98 and 0.97.
-   So the order of the best is the same twice, by less than a hundredth, and "LancBiO is robust" or "SOBA is robust" would both be wrong. A paper should say how many
-   settings each method was given, how the one shown was chosen (not on the test set), all seeds, and that what two seeds show is not a ranking.
+3. At a work of 1200 and the noise of seed 1, SOBA ends at φ = 0.974 and 0.885 (λ = 500, η = 0.05 and 0.4), 0.969 and
+   0.882 (λ = 2500); LancBiO at 0.892 and 0.892 (λ = 500, m = 1 and 10), 0.880 and 1.121 (λ = 2500). By the best
+   setting LancBiO wins by 0.002, by the worst SOBA wins by 0.15: with the long step x, and with it A, moves too far
+   in ten iterations for one T (chapter 7), and m = 1 does not mind. With seed 2 the best are 0.884 (LancBiO) and
+   0.889 (SOBA), the worst 0.98 and 0.97. So the order of the best is the same twice, by less than a hundredth, and
+   "LancBiO is robust" or "SOBA is robust" would both be wrong. A paper should say how many settings each method was
+   given, how the one shown was chosen (not on the test set), all seeds, and that what two seeds show is not a
+   ranking.
 """
 
 import numpy as np

@@ -1,25 +1,29 @@
 """Solutions of chapter 9, your own problem.
 
-1. (a) E A_B⁻¹ = ½(1/(a − s) + 1/(a + s)) = a/(a² − s²) = (1/a) · 1/(1 − s²/a²). For s = a/2 that is 4/3 of 1/a: a third too large, however many batches
-   are averaged; and s²/a², the relative variance, is what it comes from.
+1. (a) E A_B⁻¹ = ½(1/(a − s) + 1/(a + s)) = a/(a² − s²) = (1/a) · 1/(1 − s²/a²). For s = a/2 that is 4/3 of 1/a: a
+   third too large, however many batches are averaged; and s²/a², the relative variance, is what it comes from.
 
-   (b) Take means: E[A_B v] = A E[v], since B is drawn independently of v. So E v ← E v − η(A E v − b), whose only fixed point is A⁻¹b: no bias. (It is
-   approached if |1 − ηλ| < 1 for all eigenvalues of A; the variance of v stays at the order of η.)
+   (b) Take means: E[A_B v] = A E[v], since B is drawn independently of v. So E v ← E v − η(A E v − b), whose only
+   fixed point is A⁻¹b: no bias. (It is approached if |1 − ηλ| < 1 for all eigenvalues of A; the variance of v stays
+   at the order of η.)
 
-2. `hypergradient` below. Where A is not symmetric positive definite there is no minimizer y*, at least none that the formula belongs to, and a number would be
-   worse than none: it raises. Cholesky notices by itself, but reads one triangle only, hence the test of symmetry.
+2. `hypergradient` below. Where A is not symmetric positive definite there is no minimizer y*, at least none that the
+   formula belongs to, and a number would be worse than none: it raises. Cholesky notices by itself, but reads one
+   triangle only, hence the test of symmetry.
 
-3. To first order E_B = v + C s_B with s_B = 1/|B| − 1/N. The combination w = (s_20 E_40 − s_40 E_20)/(s_20 − s_40) has s_20 s_40 − s_40 s_20 = 0 in place of s_B.
-   With N = 200, s_20 = 0.045 and s_40 = 0.02: w = 1.8 E_40 − 0.8 E_20. In 20 000 draws the relative bias is 0.245 for |B| = 20, 0.10 for 40, 0.055 for 60, and
-   0.02 for w, of the next order in 1/|B|. So w has a third of the bias of one batch of 60. It pays with variance, 1.8² Var E_40 + 0.8² Var E_20 a draw, ten times that of a
-   batch of 60: it needs ten times the draws for the same noise, a good bargain only where the bias is what is in the way.
+3. To first order E_B = v + C s_B with s_B = 1/|B| − 1/N. The combination w = (s_20 E_40 − s_40 E_20)/(s_20 − s_40)
+   has s_20 s_40 − s_40 s_20 = 0 in place of s_B. With N = 200, s_20 = 0.045 and s_40 = 0.02: w = 1.8 E_40 − 0.8 E_20.
+   In 20 000 draws the relative bias is 0.245 for |B| = 20, 0.10 for 40, 0.055 for 60, and 0.02 for w, of the next
+   order in 1/|B|. So w has a third of the bias of one batch of 60. It pays with variance, 1.8² Var E_40 + 0.8² Var
+   E_20 a draw, ten times that of a batch of 60: it needs ten times the draws for the same noise, a good bargain only
+   where the bias is what is in the way.
 """
 
 import numpy as np
 
 
 def hypergradient(A, J, b, c):
-    """h = c − J A⁻¹b by a Cholesky factorization; ValueError or LinAlgError where A is not symmetric positive definite."""
+    """h = c − J A⁻¹b by a Cholesky factorization; raises where A is not symmetric positive definite."""
     A = np.asarray(A, dtype=float)
     if not np.array_equal(A, A.T):
         raise ValueError("A is not symmetric")

@@ -1,19 +1,23 @@
 """Solutions of chapter 10, the oracle.
 
-1. With e = A⁻¹r: ‖e‖_A = ‖A^{-1/2}r‖ ≤ ‖r‖/√μ ≤ rtol‖b‖/√μ, and ‖v*‖_A = ‖A^{-1/2}b‖ ≥ ‖b‖/√L. The quotient is at most √(L/μ) rtol = √κ rtol.
-   The admissible error is cκu, so nothing can be held against it where √κ rtol ≤ cκu, that is rtol ≤ c√κ u. For n = 10, c = 16·14 = 224 and u = 2⁻⁵³:
-   √κ ≥ 10⁻⁸/(224 · 1.11·10⁻¹⁶) = 4.0·10⁵, κ ≥ 1.6·10¹¹. (CG is usually better than this bound, so it passes at smaller κ too.)
+1. With e = A⁻¹r: ‖e‖_A = ‖A^{-1/2}r‖ ≤ ‖r‖/√μ ≤ rtol‖b‖/√μ, and ‖v*‖_A = ‖A^{-1/2}b‖ ≥ ‖b‖/√L. The quotient is at
+   most √(L/μ) rtol = √κ rtol. The admissible error is cκu, so nothing can be held against it where √κ rtol ≤ cκu,
+   that is rtol ≤ c√κ u. For n = 10, c = 16·14 = 224 and u = 2⁻⁵³: √κ ≥ 10⁻⁸/(224 · 1.11·10⁻¹⁶) = 4.0·10⁵, κ ≥
+   1.6·10¹¹. (CG is usually better than this bound, so it passes at smaller κ too.)
 
-2. `lanczos` below is right; with `mistake="L13"` it takes β_{j−1} for β_j, with "L04" it forgets the root. The report names both, by the catalogue's titles.
-   Of L13 it says first that β_3 is wrong: in step 2 the recurrence subtracts β_1 q_0 = 0 instead of β_2 q_1, w_2 keeps the part β_2 q_1, and its length is
-   too large; α_2 = q_2ᵀA q_2 does not notice, since q_1 ⊥ q_2. Of L04 it says first that β_2 is wrong, the first number that has a root in it. With
-   reorthogonalization L13 would pass, as in the chapter, so it goes without and says "none". A mistake that has no name is "1.001 β": β_{j+1} is returned
-   too large by a thousandth. Every case with a β that is not zero fails, and nothing is named, for no fault of the catalogue gives these numbers.
+2. `lanczos` below is right; with `mistake="L13"` it takes β_{j−1} for β_j, with "L04" it forgets the root. The report
+   names both, by the catalogue's titles. Of L13 it says first that β_3 is wrong: in step 2 the recurrence subtracts
+   β_1 q_0 = 0 instead of β_2 q_1, w_2 keeps the part β_2 q_1, and its length is too large; α_2 = q_2ᵀA q_2 does not
+   notice, since q_1 ⊥ q_2. Of L04 it says first that β_2 is wrong, the first number that has a root in it. With
+   reorthogonalization L13 would pass, as in the chapter, so it goes without and says "none". A mistake that has no
+   name is "1.001 β": β_{j+1} is returned too large by a thousandth. Every case with a β that is not zero fails, and
+   nothing is named, for no fault of the catalogue gives these numbers.
 
-3. Of the 35 cases of the four families 22, 19, 16, 5, 2 and 0 fail at rtol = 1e-4, 1e-6, 1e-8, 1e-10, 1e-12 and 1e-14. The suspect is a tolerance, S09 or S12: which of the
-   two, these numbers hardly tell. At 1e-12 only the family `tolerance` still fails, which was made for that: κ is small there. At 1e-14 the stop cannot be
-   told from rounding. (Over all 156 cases 7 fail at 1e-14 too, for other reasons: rᵀr under- or overflows at scales of 2^±600, v is not representable, or a
-   singular A is answered.)
+3. Of the 35 cases of the four families 22, 19, 16, 5, 2 and 0 fail at rtol = 1e-4, 1e-6, 1e-8, 1e-10, 1e-12 and
+   1e-14. The suspect is a tolerance, S09 or S12: which of the two, these numbers hardly tell. At 1e-12 only the
+   family `tolerance` still fails, which was made for that: κ is small there. At 1e-14 the stop cannot be told from
+   rounding. (Over all 156 cases 7 fail at 1e-14 too, for other reasons: rᵀr under- or overflows at scales of 2^±600,
+   v is not representable, or a singular A is answered.)
 """
 
 import numpy as np
