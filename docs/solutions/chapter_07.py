@@ -29,11 +29,17 @@ import numpy as np
 from lancbio_ref import LanczosProcess
 
 
+def length(w):
+    """‖w‖; no square over- or underflows."""
+    largest = np.abs(w).max(initial=0.0)
+    return largest * np.linalg.norm(w / largest) if largest > 0 else 0.0
+
+
 def subbio_step(A, b, v, eta):
     """The minimizer of ½vᵀAv − vᵀb over span{b, (I − ηA)v}."""
     columns = []
     for vector in (b, v - eta * (A @ v)):
-        size = np.linalg.norm(vector)
+        size = length(vector)
         if size == 0:
             continue
         rest = vector / size
@@ -55,7 +61,7 @@ def lancbio_step(A, b, v_bar, Q, alpha, beta):
         u = u - beta[-1] * Q[:, -2]
     alpha_j = q @ u
     omega = u - alpha_j * q
-    beta_next = np.linalg.norm(omega)
+    beta_next = length(omega)
     q_next = omega / beta_next if beta_next > 0 else np.zeros_like(omega)
     T = np.diag(np.append(alpha, alpha_j)) + np.diag(beta, 1) + np.diag(beta, -1)
     v = v_bar + Q @ np.linalg.solve(T, Q.T @ (b - A @ v_bar))
