@@ -51,7 +51,12 @@ def check(app, exception):
             there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not there.exists():
                 LOGGER.warning("%s links to %s, which does not exist", here, target)
-            elif parts.fragment and "=" not in parts.fragment and there in pages and unquote(parts.fragment) not in pages[there].places:
+            elif (
+                parts.fragment
+                and "=" not in parts.fragment
+                and there in pages
+                and unquote(parts.fragment) not in pages[there].places
+            ):
                 LOGGER.warning("%s links to %s, a place that does not exist", here, target)
 
 

@@ -53,8 +53,8 @@ def subbio_step(A, b, v, eta):
     return S @ np.linalg.solve(S.T @ (A @ S), S.T @ b)
 
 
-def lancbio_step(A, b, v_bar, Q, alpha, beta):
-    """α_j, β_{j+1}, q_{j+1} and v = v_bar + Q T_j⁻¹ Qᵀ(b − A v_bar)."""
+def lancbio_step(A, b, w, v_bar, Q, alpha, beta):
+    """α_j, β_{j+1}, q_{j+1} and v = v_bar + Q T_j⁻¹ Qᵀ(b − w), w being the A v_bar of the restart."""
     q = Q[:, -1]
     u = A @ q
     if Q.shape[1] > 1:
@@ -64,7 +64,7 @@ def lancbio_step(A, b, v_bar, Q, alpha, beta):
     beta_next = length(omega)
     q_next = omega / beta_next if beta_next > 0 else np.zeros_like(omega)
     T = np.diag(np.append(alpha, alpha_j)) + np.diag(beta, 1) + np.diag(beta, -1)
-    v = v_bar + Q @ np.linalg.solve(T, Q.T @ (b - A @ v_bar))
+    v = v_bar + Q @ np.linalg.solve(T, Q.T @ (b - w))
     return alpha_j, beta_next, q_next, v
 
 
@@ -110,10 +110,11 @@ def verify():
     b, v_bar = rng.standard_normal(n), rng.standard_normal(n)
 
     # 1 (a) and 2: with one A, m steps are the Galerkin solution over the Krylov space, and Qᵀr_0 is ‖r_0‖e_1
-    r_0 = b - A @ v_bar
+    w = A @ v_bar
+    r_0 = b - w
     Q, alpha, beta = (r_0 / np.linalg.norm(r_0))[:, None], np.zeros(0), np.zeros(0)
     for _ in range(m):
-        alpha_j, beta_next, q_next, v = lancbio_step(A, b, v_bar, Q, alpha, beta)
+        alpha_j, beta_next, q_next, v = lancbio_step(A, b, w, v_bar, Q, alpha, beta)
         last, alpha, beta = Q, np.append(alpha, alpha_j), np.append(beta, beta_next)
         Q = np.column_stack([Q, q_next])
     assert np.allclose(last.T @ r_0, np.linalg.norm(r_0) * np.eye(m)[0], atol=1e-12)
@@ -142,7 +143,9 @@ def verify():
             assert np.linalg.eigvalsh(matrix)[0] > 0
             process.step(np.array(matrix))
         assert (np.linalg.eigvalsh(process.T)[0] < 0) == indefinite
-        found = lancbio_step(np.array(matrix), np.ones(2), np.zeros(2), np.eye(2), np.array([2.0]), np.array([1.9]))
+        found = lancbio_step(
+            np.array(matrix), np.ones(2), np.zeros(2), np.zeros(2), np.eye(2), np.array([2.0]), np.array([1.9])
+        )
         assert np.allclose(process.T @ found[3], [1.0, 1.0])  # also where T is indefinite
 
     # 3

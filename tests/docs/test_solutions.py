@@ -33,7 +33,7 @@ def test_a_solution_verifies_what_it_claims(path):
         (path, exercise.name)
         for path in SOLUTIONS
         for exercise in EXERCISES.values()
-        if f"def {exercise.function}(" in path.read_text()
+        if f"def {exercise.signature}:" in path.read_text()
     ],
     ids=lambda value: value if isinstance(value, str) else value.stem,
 )
@@ -55,6 +55,6 @@ def test_a_chapter_has_a_claim_three_exercises_and_its_solutions(path):
 
 def test_every_exercise_of_the_command_is_set_and_solved():
     asked = {name for path in CHAPTERS for name in re.findall(r"--exercise ([\w-]+)", path.read_text())}
-    solved = {e.name for e in EXERCISES.values() for path in SOLUTIONS if f"def {e.function}(" in path.read_text()}
+    solved = {e.name for e in EXERCISES.values() for path in SOLUTIONS if f"def {e.signature}:" in path.read_text()}
     assert set(EXERCISES) <= asked & solved
     assert asked <= set(EXERCISES) | {"NAME"}
