@@ -1,7 +1,8 @@
 /** From the settings of the page to everything that it shows. Errors are measured in double, whatever the precision. */
 
 import { gaussLower, gaussRadauUpper } from "./bounds.js";
-import { drifting, lancbio } from "./lancbio.js";
+import * as drift from "./drift.js";
+import { lancbio } from "./lancbio.js";
 import { lanczos, orthogonalityLoss } from "./lanczos.js";
 import { energyNorm, reflect, reflected, unitVector } from "./operator.js";
 import { DOUBLE, PRECISIONS } from "./precision.js";
@@ -87,22 +88,24 @@ export function lossOf({ Q }) {
 }
 
 /**
- * LancBiO on A_k = A_0 + kδλ_1E, b_k = b_0 + kδλ_1‖b_0‖d, beside one gradient step an iteration.
+ * LancBiO on a matrix that moves (drift.js; the random direction in units of λ_1), beside one gradient step an iteration.
  * @returns {{rows: import("./lancbio.js").Row[], error: number[], gradient: number[]}} relative errors ‖v_k − A_k⁻¹b_k‖₂ by k − 1;
  *   NaN where A_k is not positive definite
  */
-export function moving({ A, b, lambda, arithmetic }, { steps, logDrift, seed, ...schedule }) {
+export function moving({ A, b, lambda, arithmetic }, { steps, direction, logDrift, seed, ...schedule }) {
   const iterations = Math.min(steps, 100);
-  const system = drifting(A, b, 10 ** logDrift * lambda[0], seed + 2000, arithmetic);
+  const t = 10 ** logDrift * (direction === "random" ? lambda[0] : 1);
+  const system = drift[direction](A, b, t, seed + 2000, arithmetic);
   const v0 = new Float64Array(A.n);
   const rows = lancbio(system, v0, iterations, { ...schedule, maximum: Math.max(schedule.initial, schedule.maximum) }, arithmetic);
   const [error, gradient] = [[], []];
   let g = v0;
+  const eta = direction === "random" ? 1 : 0.5; // ‖A_k‖ is about λ_n = 1, or up to λ_n + 1
   for (const { k, v } of rows) {
     const { A: Ak, b: bk } = system(k);
     const step = arithmetic.minus(bk, arithmetic.multiply(Ak, g));
     g = g.slice();
-    arithmetic.add(g, 1, step); // v ← v − (A_k v − b_k)/λ_n
+    arithmetic.add(g, eta, step); // v ← v − η(A_k v − b_k)
     const L = cholesky(Ak);
     const truth = L && choleskySolve(L, bk);
     const relative = (x) => (truth ? DOUBLE.norm(DOUBLE.minus(truth, x)) / DOUBLE.norm(truth) : NaN);

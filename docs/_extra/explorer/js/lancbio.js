@@ -10,9 +10,8 @@
  * Since A moves, T_j is not Q_jᵀA Q_j of any one A, and may be indefinite although every A_k is positive definite.
  */
 
-import { norm1, shifted, symmetric } from "./operator.js";
+import { norm1 } from "./operator.js";
 import { DOUBLE } from "./precision.js";
-import { normalVector } from "./random.js";
 import { combine } from "./reorthogonalization.js";
 import { countBelow, solvePivoted } from "./tridiagonal.js";
 
@@ -84,27 +83,4 @@ export function lancbio(system, v0, iterations, { initial, growth, every, maximu
     rows.push({ ...row, columns: Q.length, v, dv: row.dv ?? minus(v, vBar) });
   }
   return rows;
-}
-
-/**
- * A_k = A_0 + k·drift·E and b_k = b_0 + k·drift·‖b_0‖d: E symmetric and random with ‖E‖_F = 1, d a random unit vector.
- * With ‖A_0‖₂ = 1 the drift is relative to A.
- * @param {import("./precision.js").Matrix} A
- * @param {Float64Array} b
- * @param {number} drift
- * @param {number} seed
- * @returns {(k: number) => {A: import("./precision.js").Matrix, b: Float64Array}}
- */
-export function drifting(A, b, drift, seed, arithmetic = DOUBLE) {
-  const { n } = A;
-  const entries = normalVector(n * n, seed);
-  let E = symmetric(n, (i, j) => (i === j ? Math.SQRT2 : 1) * entries[i * n + j]);
-  const size = DOUBLE.norm(E.data);
-  E = { n, data: DOUBLE.over(E.data, size) };
-  const g = normalVector(n, seed + 1);
-  const d = DOUBLE.over(g, DOUBLE.norm(g) / DOUBLE.norm(b));
-  return (k) => ({
-    A: { n, data: arithmetic.round(shifted(A, k * drift, E).data) },
-    b: arithmetic.round(b.map((bi, i) => bi + k * drift * d[i])),
-  });
 }

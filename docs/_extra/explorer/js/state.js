@@ -15,6 +15,7 @@ export const CONTROLS = {
   mu: { start: 0.9, least: 0.05, most: 1.5, step: 0.05 },
   delay: { start: 4, least: 1, most: 20, step: 1 },
   axis: { start: "linear", among: ["linear", "log"] },
+  direction: { start: "random", among: ["random", "fading"] },
   logDrift: { start: -3, least: -8, most: 0, step: 0.25 },
   initial: { start: 16, least: 1, most: 40, step: 1 },
   growth: { start: 1, least: 1, most: 2, step: 0.1 },
