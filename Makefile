@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-examples test-python test-thorough coverage validate bench lint typecheck format clean
+.PHONY: help run docs test test-examples test-docs test-python test-thorough coverage validate bench lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -22,6 +22,15 @@ test: $(VENV)/test.stamp  ## every test and doctest
 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python examples/run_all.py
+
+test-docs: $(DOCS)/ready.stamp  ## the explorer: its modules by Node and the oracle, its page in Chromium; installs the two with apt where it may
+	@for pair in chromium:chromium node:nodejs; do \
+	    if command -v $${pair%:*} >/dev/null; then continue; fi; \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update --quiet && apt-get install --quiet --yes $${pair#*:} || exit 1; \
+	    else echo "$${pair%:*} is not on PATH: install the package $${pair#*:}" >&2; exit 1; fi; \
+	done
+	$(DOCS)/bin/python -m pytest -q tests_docs $(ARGS)
 
 test-python: $(VENV)/test.stamp  ## the Krylov tests with the kernels as plain Python, where an index out of bounds is an error
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \

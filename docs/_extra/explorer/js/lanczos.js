@@ -11,7 +11,8 @@ import { REORTHOGONALIZATIONS } from "./reorthogonalization.js";
  * @property {Float64Array[]} Q q_1 … q_k
  * @property {number} startNorm ‖q1‖ as given
  * @property {boolean} breakdown β_{k+1} is at rounding level: the space is invariant
- * @property {number} reorthogonalized vectors that were orthogonalized against, beyond the recurrence
+ * @property {number} reorthogonalized vectors w_j that something more than the recurrence was subtracted from
+ * @property {number} subtracted how many vectors that were, over all w_j
  * @property {number} scale the largest norm of a column of T so far
  * @property {number} steps
  * @property {import("./precision.js").Arithmetic} arithmetic
@@ -30,8 +31,9 @@ export function lanczos(A, q1, steps, { reorthogonalization = "none", arithmetic
   const clean = REORTHOGONALIZATIONS[reorthogonalization]();
   if (!["none", "local"].includes(reorthogonalization)) steps = Math.min(steps, A.n);
   const startNorm = norm(q1);
-  const process = { alpha: [], beta: [], Q: [], startNorm, breakdown: false, reorthogonalized: 0, scale: 0, steps, arithmetic };
-  const { alpha, beta, Q } = process;
+  const [alpha, beta, Q] = [[], [], []];
+  const counts = { reorthogonalized: 0, subtracted: 0 };
+  const process = { alpha, beta, Q, startNorm, breakdown: false, ...counts, scale: 0, steps, arithmetic };
   const negligible = 10 * A.n * u * frobenius(A);
   let q = over(q1, startNorm);
   while (Q.length < steps && !process.breakdown) {
@@ -45,8 +47,11 @@ export function lanczos(A, q1, steps, { reorthogonalization = "none", arithmetic
     process.scale = Math.max(process.scale, Math.hypot(j > 0 ? beta[j - 1] : 0, alpha[j], b));
     if (b > negligible) {
       const count = clean(process, w, b);
-      process.reorthogonalized += count;
-      if (count > 0) b = norm(w); // β_{j+1} = ‖w_j‖
+      process.subtracted += count;
+      if (count > 0) {
+        process.reorthogonalized++;
+        b = norm(w); // β_{j+1} = ‖w_j‖
+      }
     }
     beta[j] = b;
     process.breakdown = b <= negligible;

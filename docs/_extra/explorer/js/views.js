@@ -60,6 +60,8 @@ export const convergence = {
     const errors = `${error("CG", c.cg)}, ${error("Lanczos", c.lanczos)}`;
     const [lower, upper] = [c.lower[step], c.upper[step]];
     if (lower === undefined && upper === undefined) return `${errors}; no bound.`;
+    if (lower > upper * (1 + 1e-6) && upper > c.floor)
+      return `${errors}; the lower bound, ${number(lower, 2)}, is above the upper, ${number(upper, 2)}: μ is too large.`;
     const range = lower === undefined ? `at most ${number(upper, 2)}` : `between ${number(lower, 2)} and ${number(upper, 2)}`;
     return `${errors}; by the bounds ${range}${upper < c.floor ? ", below the floor, where they say nothing" : ""}.`;
   },
@@ -126,7 +128,7 @@ export const orthogonality = {
     chart.plot.append(cells(chart, k, (i, j) => ramp(loss.rows[Math.max(i, j)][Math.min(i, j)])));
     const side = chart.x(Math.min(step, k)) - chart.box.left;
     if (side > 0) chart.plot.append(svg("rect", { class: "cursor", x: chart.box.left, y: chart.box.top, width: side, height: side }));
-    beside(chart, width - 12, loss, problem.arithmetic.u);
+    beside(chart, Math.min(width - 12, chart.box.right + 220), loss, problem.arithmetic.u);
   },
   table({ loss, process }, { step }) {
     const rows = loss.rows.map((row, j) => [j + 1, j ? Math.max(...row.slice(0, -1)) : 0, row[j], loss.largest[j], process.beta[j]]);
@@ -135,7 +137,7 @@ export const orthogonality = {
   words({ loss, process }, { step }) {
     const k = Math.min(step, loss.rows.length);
     if (k === 0) return "";
-    const extra = process.reorthogonalized ? ` ${process.reorthogonalized} vectors subtracted by reorthogonalization in all.` : "";
+    const extra = process.reorthogonalized ? ` ${process.reorthogonalized} of ${loss.rows.length} vectors reorthogonalized, against ${process.subtracted} in all.` : "";
     return `|QᵀQ − I| up to ${number(loss.largest[k - 1], 2)}.${extra}`;
   },
 };
