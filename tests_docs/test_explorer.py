@@ -203,7 +203,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, address):
-    """open_page(hash, width=…, …) → a page that has drawn, of which no error and no request but to the server may come."""
+    """open_page(hash, width=…) → a page that has drawn. No console message, no request but to the server may come."""
     pages, problems = [], []
 
     def open_(fragment="", width=1440, height=900, **options):
@@ -256,7 +256,8 @@ CONTROLS = {  # how each is moved by one key
     "n": "ArrowRight", "spectrum": "ArrowUp", "logKappa": "ArrowRight", "rho": "ArrowRight", "rhs": "ArrowDown",
     "seed": "ArrowUp", "precision": "ArrowDown", "reorthogonalization": "ArrowDown", "steps": "ArrowRight",
     "mu": "ArrowLeft", "delay": "ArrowRight", "direction": "ArrowDown", "logDrift": "ArrowRight",
-    "initial": "ArrowDown", "maximum": "ArrowUp", "growth": "ArrowRight", "every": "ArrowUp", "axis": "ArrowDown", "step": "ArrowRight",
+    "initial": "ArrowDown", "maximum": "ArrowUp", "growth": "ArrowRight", "every": "ArrowUp",
+    "axis": "ArrowDown", "step": "ArrowRight",
 }  # fmt: skip
 
 
@@ -352,7 +353,7 @@ def test_every_experiment_shows_what_it_says(open_page):
     assert "T indefinite" in words["Indefinite T"] and "A itself" not in words["Indefinite T"]
     error = float(re.search(r"CG error (\S+?)[, ]", words["Five eigenvalues"])[1])
     assert error < 1e-5
-    assert "μ is too large" in words["A false μ"]
+    assert "μ > λ₁" in words["A false μ"]
 
 
 def test_a_matrix_that_rounds_to_an_indefinite_one_is_said_so(open_page):

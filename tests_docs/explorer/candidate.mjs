@@ -3,8 +3,9 @@
  *
  *     lancbio-ref check --command "node tests_docs/explorer/candidate.mjs" --level solve,lanczos
  *
- * solve is a Lanczos process with full reorthogonalization, run until the space is invariant; Cholesky's factorization only
- * says whether A is positive definite. Arrays are scaled by powers of two, so that no square overflows or vanishes.
+ * solve is a Lanczos process with full reorthogonalization, run until the space is invariant; Cholesky's factorization
+ * only says whether A is positive definite. Arrays are scaled by powers of two, so that no square overflows or
+ * vanishes.
  */
 
 import { createInterface } from "node:readline";
@@ -78,7 +79,7 @@ function trace({ method, options, v0, iterations, sequence }) {
   const { subspace } = options;
   const schedule =
     typeof subspace === "object" ? subspace : { initial: subspace, growth: 1, every: 1, maximum: subspace };
-  const [s, t] = [exponent(sequence.A.flat(2)), exponent(sequence.b.flat())]; // one scale for all k: v scales by 2^{s−t}
+  const [s, t] = [exponent(sequence.A.flat(2)), exponent(sequence.b.flat())]; // for all k: v scales by 2^{s−t}
   const system = (k) => {
     const { n, data } = matrix(sequence.A[k - 1]);
     return { A: { n, data: scaled(data, -s) }, b: scaled(sequence.b[k - 1], -t) };
@@ -87,8 +88,8 @@ function trace({ method, options, v0, iterations, sequence }) {
 }
 
 /**
- * A row in the units of the case. `breakdown` is left out: without reorthogonalization the computed β_{j+1} of an invariant
- * space is up to some hundred u‖A‖, and whether the true one is zero cannot be told from it.
+ * A row in the units of the case. `breakdown` is left out: without reorthogonalization the computed β_{j+1} of an
+ * invariant space is up to some hundred u‖A‖, and whether the true one is zero cannot be told from it.
  */
 function answer({ breakdown, ...row }, { J, c }, s, t) {
   const v = scaled(row.v, t - s);

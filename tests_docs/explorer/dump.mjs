@@ -1,4 +1,4 @@
-/** What the page computes for the settings given as JSON in the first argument, as JSON. For comparisons with lancbio_ref. */
+/** What the page computes for the settings in the first argument, both JSON: to be compared with lancbio_ref. */
 
 import * as experiment from "../../docs/_extra/explorer/js/experiment.js";
 import { exactSolution } from "../../docs/_extra/explorer/js/reference.js";

@@ -11,7 +11,13 @@ import { DOUBLE, SINGLE } from "../../docs/_extra/explorer/js/precision.js";
 import { ritzValues } from "../../docs/_extra/explorer/js/ritz.js";
 import { conjugateGradients, lanczosIterates, neumann } from "../../docs/_extra/explorer/js/solvers.js";
 import { initial } from "../../docs/_extra/explorer/js/state.js";
-import { countBelow, eigenvalues, eigenvectors, solveDefinite, solvePivoted } from "../../docs/_extra/explorer/js/tridiagonal.js";
+import {
+  countBelow,
+  eigenvalues,
+  eigenvectors,
+  solveDefinite,
+  solvePivoted,
+} from "../../docs/_extra/explorer/js/tridiagonal.js";
 import { distance, toeplitz, toeplitzEigenvalues } from "./cases.mjs";
 
 const run = (settings) => {
@@ -44,9 +50,17 @@ test("eigenvectors by inverse iteration, orthonormal also in a cluster", () => {
   const pair = Array.from(eigenvalues(alpha, beta).theta.slice(-2));
   const [x, y] = eigenvectors(alpha, beta, pair);
   assert.ok(Math.abs(DOUBLE.dot(x, y)) < 1e-14);
-  for (const [theta, s] of [[pair[0], x], [pair[1], y]]) {
+  for (const [theta, s] of [
+    [pair[0], x],
+    [pair[1], y],
+  ]) {
     const Ts = s.map((si, i) => alpha[i] * si + (i > 0 ? s[i - 1] : 0) + (i + 1 < n ? s[i + 1] : 0));
-    assert.ok(distance(Ts, s.map((si) => theta * si)) < 1e-13);
+    assert.ok(
+      distance(
+        Ts,
+        s.map((si) => theta * si),
+      ) < 1e-13,
+    );
   }
 });
 
@@ -68,11 +82,15 @@ test("an indefinite T is solved with pivoting; a singular one is called singular
 test("Sturm counts agree with the eigenvalues", () => {
   const { alpha, beta } = toeplitz(30);
   const theta = toeplitzEigenvalues(30);
-  for (const x of [-1, 0.005, 0.5, 2.01, 3.9, 5]) assert.equal(countBelow(alpha, beta, x), theta.filter((t) => t < x).length);
+  for (const x of [-1, 0.005, 0.5, 2.01, 3.9, 5])
+    assert.equal(countBelow(alpha, beta, x), theta.filter((t) => t < x).length);
 });
 
 test("A Q = Q T + β q eᵀ to rounding, QᵀQ = I with full reorthogonalization", () => {
-  const { problem: { A }, process } = run({ n: 40, reorthogonalization: "full", steps: 25 });
+  const {
+    problem: { A },
+    process,
+  } = run({ n: 40, reorthogonalization: "full", steps: 25 });
   const { alpha, beta, Q } = process;
   assert.equal(Q.length, 25);
   for (let j = 0; j + 1 < Q.length; j++) {
@@ -89,7 +107,11 @@ test("the process ends where the space is invariant", () => {
   const { process } = run({ rhs: "three", reorthogonalization: "full" });
   assert.equal(process.alpha.length, 3);
   assert.equal(process.breakdown, true);
-  const identity = lanczos(symmetric(5, (i, j) => (i === j ? 2 : 0)), Float64Array.of(1, 2, 3, 4, 5), 5);
+  const identity = lanczos(
+    symmetric(5, (i, j) => (i === j ? 2 : 0)),
+    Float64Array.of(1, 2, 3, 4, 5),
+    5,
+  );
   assert.equal(identity.alpha.length, 1);
   assert.ok(Math.abs(identity.alpha[0] - 2) < 1e-15);
 });
@@ -97,7 +119,8 @@ test("the process ends where the space is invariant", () => {
 test("orthogonality: full to u, selective and partial to √u, none and local lose it", () => {
   for (const spectrum of ["uniform", "geometric", "strakos"])
     for (const seed of [1, 2, 3]) {
-      const loss = (reorthogonalization) => lossOf(run({ n: 100, spectrum, seed, steps: 100, reorthogonalization }).process).largest.at(-1);
+      const loss = (reorthogonalization) =>
+        lossOf(run({ n: 100, spectrum, seed, steps: 100, reorthogonalization }).process).largest.at(-1);
       assert.ok(loss("full") < 1e-14, `full ${spectrum}`);
       assert.ok(loss("selective") < 1e-7, `selective ${spectrum}: ${loss("selective")}`);
       assert.ok(loss("partial") < 1e-7, `partial ${spectrum}: ${loss("partial")}`);
@@ -107,7 +130,8 @@ test("orthogonality: full to u, selective and partial to √u, none and local lo
 });
 
 test("partial and selective subtract fewer vectors than full", () => {
-  const count = (reorthogonalization) => run({ n: 100, spectrum: "uniform", steps: 100, reorthogonalization }).process.subtracted;
+  const count = (reorthogonalization) =>
+    run({ n: 100, spectrum: "uniform", steps: 100, reorthogonalization }).process.subtracted;
   assert.equal(count("full"), (100 * 101) / 2 - 100); // w_100 is at rounding level, and nothing is done to it
   assert.ok(count("partial") < 1000 && count("selective") < 1000);
   assert.equal(count("none"), 0);
@@ -137,7 +161,11 @@ test("a ghost is the member of a group with the larger residual; as many as A ha
 });
 
 test("conjugate gradients end after as many steps as there are distinct eigenvalues seen", () => {
-  const { problem: { A, b }, process, state } = run({ rhs: "three", logKappa: 2 });
+  const {
+    problem: { A, b },
+    process,
+    state,
+  } = run({ rhs: "three", logKappa: 2 });
   const { cg } = convergence(run({ rhs: "three", logKappa: 2 }).problem, process, state);
   assert.ok(cg.error[2] > 1e-3 && cg.error[3] < 1e-13);
   assert.ok(conjugateGradients(A, b, 0).length === 1);
@@ -150,7 +178,10 @@ test("five tight clusters: the fifth step brings four digits", () => {
 });
 
 test("CG and Lanczos are the same iterates while Q is orthogonal, and Neumann's are the partial sums", () => {
-  const { problem: { A, b }, process } = run({ spectrum: "uniform", logKappa: 1, n: 30, reorthogonalization: "full", steps: 20 });
+  const {
+    problem: { A, b },
+    process,
+  } = run({ spectrum: "uniform", logKappa: 1, n: 30, reorthogonalization: "full", steps: 20 });
   const [cg, krylov] = [conjugateGradients(A, b, 20), lanczosIterates(process)];
   for (let k = 0; k <= 20; k++) assert.ok(distance(cg[k], krylov[k]) < 1e-14);
   const [sum, term] = [new Float64Array(30), b.slice()];
@@ -181,7 +212,13 @@ test("Gauss ≤ error ≤ Gauss–Radau above the floor; a μ above λ₁ is fou
       }
       assert.ok(checked >= 5);
     }
-  const { problem, process, state } = run({ spectrum: "geometric", mu: 1.3, n: 30, steps: 30, reorthogonalization: "full" });
+  const { problem, process, state } = run({
+    spectrum: "geometric",
+    mu: 1.3,
+    n: 30,
+    steps: 30,
+    reorthogonalization: "full",
+  });
   assert.ok(convergence(problem, process, state).upper.length < 30);
 });
 
@@ -202,7 +239,10 @@ test("without reorthogonalization too, the bounds cross above the floor for a μ
 
 test("bounds of A = diag(1, 2), b = (1, 1) by hand", () => {
   // r_0 = (1, 1): α_1 = 3/2, β_2 = 1/2, α_2 = 3/2. Errors: √(1 + 1/2), then 1/√6; Radau with μ = λ₁ = 1
-  const [alpha, beta] = [[1.5, 1.5], [0.5, 0]];
+  const [alpha, beta] = [
+    [1.5, 1.5],
+    [0.5, 0],
+  ];
   assert.ok(distance(gaussLower(alpha, beta, Math.SQRT2, 2), [Math.sqrt(1.5)]) < 1e-15);
   assert.ok(distance(gaussLower(alpha, beta, Math.SQRT2, 1), [Math.sqrt(4 / 3), Math.sqrt(1 / 6)]) < 1e-15);
   const upper = gaussRadauUpper(alpha.slice(0, 1), beta, Math.SQRT2, 1);

@@ -31,22 +31,53 @@ test("restarts where k mod m = 1, m growing by the schedule", () => {
   const { A, b } = problemOf(state({ n: 30 }));
   const rows = lancbio(() => ({ A, b }), new Float64Array(30), 14, { initial: 2, growth: 1.5, every: 5, maximum: 4 });
   // m: 2, from k = 4 (4 mod 5 = 4) 3, from k = 9 min(⌈4.5⌉, 4) = 4
-  assert.deepEqual(rows.map((row) => row.m), [2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4]);
+  assert.deepEqual(
+    rows.map((row) => row.m),
+    [2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4],
+  );
   // k mod m = 1: 1, 3 | 4, 7 | 9, 13; and nowhere are there more than 4 columns
-  assert.deepEqual(rows.filter((row) => row.restarted).map((row) => row.k), [1, 3, 4, 7, 9, 13]);
+  assert.deepEqual(
+    rows.filter((row) => row.restarted).map((row) => row.k),
+    [1, 3, 4, 7, 9, 13],
+  );
 });
 
 test("the example of an indefinite T: A_1 = [[2, 1.9], [1.9, 2]], A_2 = [[2, 0.05], [0.05, 0.1]]", () => {
-  const matrices = [[[2, 1.9], [1.9, 2]], [[2, 0.05], [0.05, 0.1]]].map((rows) => symmetric(2, (i, j) => rows[i][j]));
+  const matrices = [
+    [
+      [2, 1.9],
+      [1.9, 2],
+    ],
+    [
+      [2, 0.05],
+      [0.05, 0.1],
+    ],
+  ].map((rows) => symmetric(2, (i, j) => rows[i][j]));
   const rows = lancbio((k) => ({ A: matrices[k - 1], b: Float64Array.of(1, 0) }), new Float64Array(2), 2, constant(2));
-  assert.deepEqual(rows.map((row) => row.indefinite), [false, true]);
+  assert.deepEqual(
+    rows.map((row) => row.indefinite),
+    [false, true],
+  );
   // T = [[2, 1.9], [1.9, 0.1]], Q = I: v_2 = T⁻¹e_1
   const det = 2 * 0.1 - 1.9 ** 2;
   assert.ok(distance(rows[1].v, [0.1 / det, -1.9 / det]) < 1e-15);
 });
 
 test("a singular T keeps v and restarts", () => {
-  const matrices = [[[1, 1], [1, 2]], [[1, 1], [1, 1]], [[2, 0], [0, 3]]].map((rows) => symmetric(2, (i, j) => rows[i][j]));
+  const matrices = [
+    [
+      [1, 1],
+      [1, 2],
+    ],
+    [
+      [1, 1],
+      [1, 1],
+    ],
+    [
+      [2, 0],
+      [0, 3],
+    ],
+  ].map((rows) => symmetric(2, (i, j) => rows[i][j]));
   const rows = lancbio((k) => ({ A: matrices[k - 1], b: Float64Array.of(1, 0) }), new Float64Array(2), 3, constant(2));
   assert.equal(rows[1].singular, true);
   assert.deepEqual(Array.from(rows[1].v), Array.from(rows[0].v));
@@ -56,7 +87,13 @@ test("a singular T keeps v and restarts", () => {
 test("b = w keeps v̄ and restarts; a breakdown restarts", () => {
   const A = symmetric(3, (i, j) => (i === j ? 2 : 0));
   const exact = lancbio(() => ({ A, b: Float64Array.of(2, 4, 6) }), Float64Array.of(1, 2, 3), 2, constant(3));
-  assert.deepEqual(exact.map((row) => [row.exact, row.restarted, row.columns]), [[true, true, 0], [true, true, 0]]);
+  assert.deepEqual(
+    exact.map((row) => [row.exact, row.restarted, row.columns]),
+    [
+      [true, true, 0],
+      [true, true, 0],
+    ],
+  );
   const [first, second] = lancbio(() => ({ A, b: Float64Array.of(1, 0, 0) }), new Float64Array(3), 2, constant(3));
   assert.equal(first.breakdown, true);
   assert.deepEqual(Array.from(first.v), [0.5, 0, 0]);

@@ -3,7 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { energyNorm, frobenius, norm1, reflect, reflected, symmetric, unitVector } from "../../docs/_extra/explorer/js/operator.js";
+import {
+  energyNorm,
+  frobenius,
+  norm1,
+  reflect,
+  reflected,
+  symmetric,
+  unitVector,
+} from "../../docs/_extra/explorer/js/operator.js";
 import { DOUBLE, SINGLE } from "../../docs/_extra/explorer/js/precision.js";
 import { normalVector, uniform } from "../../docs/_extra/explorer/js/random.js";
 import { cholesky, choleskySolve, errorOf, exactSolution } from "../../docs/_extra/explorer/js/reference.js";
@@ -31,7 +39,10 @@ test("every spectrum ascends from 1/κ to 1", () => {
       const lambda = spectrum(n, 1e4, 0.8);
       assert.equal(lambda.length, n);
       assert.ok(Math.abs(lambda[0] * 1e4 - 1) < 1e-12 && Math.abs(lambda[n - 1] - 1) < 1e-15, `${name} ${n}`);
-      assert.ok(lambda.every((l, i) => i === 0 || l >= lambda[i - 1]), `${name} ${n}`);
+      assert.ok(
+        lambda.every((l, i) => i === 0 || l >= lambda[i - 1]),
+        `${name} ${n}`,
+      );
     }
 });
 
@@ -57,7 +68,10 @@ test("A = HΛH has the eigenvectors H e_i", () => {
   const w = unitVector(9, 5);
   const A = reflected(lambda, w);
   for (let i = 0; i < 9; i++) {
-    const q = reflect(w, Float64Array.from({ length: 9 }, (_, j) => (i === j ? 1 : 0)));
+    const q = reflect(
+      w,
+      Float64Array.from({ length: 9 }, (_, j) => (i === j ? 1 : 0)),
+    );
     const Aq = DOUBLE.multiply(A, q);
     assert.ok(Aq.every((a, j) => Math.abs(a - lambda[i] * q[j]) < 1e-15));
   }
@@ -65,22 +79,50 @@ test("A = HΛH has the eigenvectors H e_i", () => {
 });
 
 test("norms of a small matrix", () => {
-  const A = symmetric(2, (i, j) => [[3, 0], [-4, 5]][i][j]);
+  const A = symmetric(
+    2,
+    (i, j) =>
+      [
+        [3, 0],
+        [-4, 5],
+      ][i][j],
+  );
   assert.equal(norm1(A), 9);
   assert.equal(energyNorm(A, Float64Array.of(1, 1)), 0); // xᵀA x = 3 − 8 + 5
   assert.equal(energyNorm(A, Float64Array.of(1, 0)), Math.sqrt(3));
 });
 
 test("Cholesky's factor, and its refusal", () => {
-  const L = cholesky(symmetric(2, (i, j) => [[4, 0], [2, 10]][i][j]));
+  const L = cholesky(
+    symmetric(
+      2,
+      (i, j) =>
+        [
+          [4, 0],
+          [2, 10],
+        ][i][j],
+    ),
+  );
   assert.deepEqual([L.data[0], L.data[2], L.data[3]], [2, 1, 3]);
   assert.deepEqual(Array.from(choleskySolve(L, Float64Array.of(6, 12))), [1, 1]);
-  assert.equal(cholesky(symmetric(2, (i, j) => [[1, 0], [2, 1]][i][j])), null);
+  assert.equal(
+    cholesky(
+      symmetric(
+        2,
+        (i, j) =>
+          [
+            [1, 0],
+            [2, 1],
+          ][i][j],
+      ),
+    ),
+    null,
+  );
   assert.equal(cholesky(symmetric(2, () => 1)), null);
 });
 
 test("the reference is right to far more than double precision", () => {
-  // the inverse of the Hilbert matrix times its determinant-free integer form: H·lcm has integer entries, x* = (1, −1, 1, …)
+  // a multiple of the Hilbert matrix with integer entries, so that b = A x, x = (1, −1, 1, …), is exact
   const n = 6; // κ = 1.5e7
   const { A, times } = hilbert(n);
   const x = Float64Array.from({ length: n }, (_, i) => (-1) ** i);

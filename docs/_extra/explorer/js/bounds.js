@@ -1,9 +1,11 @@
 /**
- * What T knows about the A-norm of the error e_k of conjugate gradients (Golub and Meurant 1994; Strakoš and Tichý 2002;
- * Meurant and Tichý 2013). With γ_k = 1/d_{k+1}, d the pivots of T = L D Lᵀ, and ‖r_{k+1}‖ = ‖r_k‖β_{k+2}/d_{k+1}:
+ * What T knows about the A-norm of the error e_k of conjugate gradients (Golub and Meurant 1994; Strakoš and Tichý
+ * 2002; Meurant and Tichý 2013). With γ_k = 1/d_{k+1}, d the pivots of T = L D Lᵀ,
+ * and ‖r_{k+1}‖ = ‖r_k‖β_{k+2}/d_{k+1}:
  *
  *   Gauss         ‖e_k‖_A² ≥ Σ_{j=k}^{k+d−1} γ_j‖r_j‖²
- *   Gauss–Radau   ‖e_k‖_A² ≤ γ_k^{(μ)}‖r_k‖²,  γ_0^{(μ)} = 1/μ,  γ_{k+1}^{(μ)} = (γ_k^{(μ)} − γ_k)/(μ(γ_k^{(μ)} − γ_k) + ‖r_{k+1}‖²/‖r_k‖²)
+ *   Gauss–Radau   ‖e_k‖_A² ≤ γ_k^{(μ)}‖r_k‖²,  γ_0^{(μ)} = 1/μ,
+ *                 γ_{k+1}^{(μ)} = (γ_k^{(μ)} − γ_k)/(μ(γ_k^{(μ)} − γ_k) + ‖r_{k+1}‖²/‖r_k‖²)
  *
  * for 0 < μ ≤ λ_1. They hold in exact arithmetic, and to rounding down to the accuracy floor, where they go on falling.
  */
@@ -43,7 +45,8 @@ export function gaussLower(alpha, beta, startNorm, delay) {
 
 /**
  * @param {number} mu a lower bound of λ_1
- * @returns {number[]} upper bounds of ‖e_0‖_A … ; they end where γ_k^{(μ)} ≤ γ_k, which shows (in exact arithmetic) that μ > λ_1
+ * @returns {number[]} upper bounds of ‖e_0‖_A … ; they end where γ_k^{(μ)} ≤ γ_k, which shows (in exact arithmetic)
+ *   that μ > λ_1
  */
 export function gaussRadauUpper(alpha, beta, startNorm, mu) {
   const { gamma, squares } = cgCoefficients(alpha, beta, startNorm);

@@ -47,8 +47,8 @@ function label(value, log) {
 /**
  * Axes with grid lines, ready to be drawn into.
  * @param {HTMLElement} host emptied; its width is the chart's
- * @param {{height: number, label: string, x: Axis, y: Axis, square?: boolean, right?: number}} options label is read out in
- *   place of the picture; square: as wide as high, y downwards; right: where the plot ends at most
+ * @param {{height: number, label: string, x: Axis, y: Axis, square?: boolean, right?: number}} options label is read
+ *   out in place of the picture; square: as wide as high, y downwards; right: where the plot ends at most
  * @typedef {{from: number, to: number, log?: boolean, title: string}} Axis
  * @returns {{root: SVGElement, plot: SVGElement, x: (v: number) => number, y: (v: number) => number, box: object}}
  *   plot is clipped to the axes
@@ -70,13 +70,26 @@ export function frame(host, { height, label: text, x: xAxis, y: yAxis, square = 
     );
   }
   for (const t of ticks(xAxis.from, xAxis.to, xAxis.log, width < 420 ? 5 : 8))
-    root.append(svg("text", { class: "tick", x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, label(t, xAxis.log)));
-  root.append(svg("text", { class: "axis-title", x: box.right, y: box.bottom + 31, "text-anchor": "end" }, xAxis.title));
+    root.append(
+      svg("text", { class: "tick", x: x(t), y: box.bottom + 16, "text-anchor": "middle" }, label(t, xAxis.log)),
+    );
+  root.append(
+    svg("text", { class: "axis-title", x: box.right, y: box.bottom + 31, "text-anchor": "end" }, xAxis.title),
+  );
   root.append(svg("text", { class: "axis-title", x: 2, y: 11 }, yAxis.title));
   const clip = `clip-${host.id}`;
-  root.append(svg("clipPath", { id: clip }, svg("rect", {
-    x: box.left - 1, y: box.top - 1, width: box.right - box.left + 2, height: box.bottom - box.top + 2,
-  })));
+  root.append(
+    svg(
+      "clipPath",
+      { id: clip },
+      svg("rect", {
+        x: box.left - 1,
+        y: box.top - 1,
+        width: box.right - box.left + 2,
+        height: box.bottom - box.top + 2,
+      }),
+    ),
+  );
   const plot = svg("g", { "clip-path": `url(#${clip})` });
   root.append(plot, svg("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` }));
   host.replaceChildren(root);

@@ -4,7 +4,10 @@ import { shifted, symmetric, unitVector } from "./operator.js";
 import { DOUBLE } from "./precision.js";
 import { normalVector } from "./random.js";
 
-/** @typedef {(k: number) => {A: import("./precision.js").Matrix, b: Float64Array}} System what iteration k = 1, 2, … sees */
+/**
+ * @typedef {(k: number) => {A: import("./precision.js").Matrix, b: Float64Array}} System
+ *   what iteration k = 1, 2, … sees
+ */
 
 /**
  * A_k = A_0 + k t E and b_k = b_0 + k t‖b_0‖d: E symmetric and random with ‖E‖_F = 1, d a random unit vector.

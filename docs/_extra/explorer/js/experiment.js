@@ -88,16 +88,23 @@ export function lossOf({ Q }) {
 }
 
 /**
- * LancBiO on a matrix that moves (drift.js; the random direction in units of λ_1), beside one gradient step an iteration.
- * @returns {{rows: import("./lancbio.js").Row[], error: number[], gradient: number[]}} relative errors ‖v_k − A_k⁻¹b_k‖₂ by k − 1;
- *   NaN where A_k is not positive definite
+ * LancBiO on a matrix that moves (drift.js; the random direction in units of λ_1), beside one gradient step an
+ * iteration.
+ * @returns {{rows: import("./lancbio.js").Row[], error: number[], gradient: number[]}} relative errors ‖v_k −
+ *   A_k⁻¹b_k‖₂ by k − 1; NaN where A_k is not positive definite
  */
 export function moving({ A, b, lambda, arithmetic }, { steps, direction, logDrift, seed, ...schedule }) {
   const iterations = Math.min(steps, 100);
   const t = 10 ** logDrift * (direction === "random" ? lambda[0] : 1);
   const system = drift[direction](A, b, t, seed + 2000, arithmetic);
   const v0 = new Float64Array(A.n);
-  const rows = lancbio(system, v0, iterations, { ...schedule, maximum: Math.max(schedule.initial, schedule.maximum) }, arithmetic);
+  const rows = lancbio(
+    system,
+    v0,
+    iterations,
+    { ...schedule, maximum: Math.max(schedule.initial, schedule.maximum) },
+    arithmetic,
+  );
   const [error, gradient] = [[], []];
   let g = v0;
   const eta = direction === "random" ? 1 : 0.5; // ‖A_k‖ is about λ_n = 1, or up to λ_n + 1

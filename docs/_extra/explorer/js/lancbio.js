@@ -1,8 +1,8 @@
 /**
  * LancBiO (Yang, Gao, Yuan 2025, Algorithm 2): v_k ≈ A_k⁻¹b_k while A and b move, one Lanczos step an iteration.
  *
- * A restart: v̄ = v_{k−1}, w = A_k v̄, q_1 = (b_k − w)/‖b_k − w‖, Q and T empty. Every iteration, with the A_k and b_k of now
- * but the w of the last restart:
+ * A restart: v̄ = v_{k−1}, w = A_k v̄, q_1 = (b_k − w)/‖b_k − w‖, Q and T empty. Every iteration, with the A_k and b_k
+ * of now but the w of the last restart:
  *
  *   u = A_k q_j − β_j q_{j−1};  α_j = q_jᵀu;  Δv = Q_j T_j⁻¹Q_jᵀ(b_k − w);  v_k = v̄ + Δv
  *   ω = u − α_j q_j;  β_{j+1} = ‖ω‖;  q_{j+1} = ω/β_{j+1}
@@ -57,7 +57,15 @@ export function lancbio(system, v0, iterations, { initial, growth, every, maximu
       next = minus(b, w);
     }
     const r = minus(b, w);
-    const row = { k, m, restarted, exact: r.every((ri) => ri === 0), singular: false, indefinite: false, breakdown: false };
+    const row = {
+      k,
+      m,
+      restarted,
+      exact: r.every((ri) => ri === 0),
+      singular: false,
+      indefinite: false,
+      breakdown: false,
+    };
     if (row.exact) v = vBar;
     else {
       const q = over(next, restarted ? norm(next) : beta.at(-1));
@@ -66,7 +74,12 @@ export function lancbio(system, v0, iterations, { initial, growth, every, maximu
       alpha.push(dot(q, omega));
       add(omega, -alpha.at(-1), q); // ω = u − α_j q_j
       Q.push(q);
-      const { y, singular } = solvePivoted(alpha, beta, Q.map((x) => dot(x, r)), fl);
+      const { y, singular } = solvePivoted(
+        alpha,
+        beta,
+        Q.map((x) => dot(x, r)),
+        fl,
+      );
       if (!singular) {
         row.dv = combine(arithmetic, Q, y);
         v = vBar.map((x, i) => fl(x + row.dv[i]));

@@ -66,5 +66,7 @@ export function lanczos(A, q1, steps, { reorthogonalization = "none", arithmetic
  * @returns {Float64Array[]} row j has the entries i = 0 … j
  */
 export function orthogonalityLoss(Q) {
-  return Q.map((q, j) => Float64Array.from({ length: j + 1 }, (_, i) => Math.abs(DOUBLE.dot(Q[i], q) - (i === j ? 1 : 0))));
+  return Q.map((q, j) =>
+    Float64Array.from({ length: j + 1 }, (_, i) => Math.abs(DOUBLE.dot(Q[i], q) - (i === j ? 1 : 0))),
+  );
 }

@@ -3,13 +3,12 @@
 import * as experiment from "./experiment.js";
 import { CONTROLS, fromHash, toHash, valid } from "./state.js";
 import { fill, number } from "./tables.js";
-import * as views from "./views.js";
+import { VIEWS } from "./views.js";
 
 const controls = document.forms.controls.elements;
 const element = (id) => document.getElementById(id);
-const VIEWS = ["convergence", "ritz", "orthogonality", "moving"];
 const ONLY_DRAWN = ["step", "axis"]; // what changes no number
-const MOVING = ["direction", "logDrift", "initial", "growth", "every", "maximum"]; // what changes those of LancBiO alone
+const MOVING = ["direction", "logDrift", "initial", "growth", "every", "maximum"]; // what changes LancBiO alone
 
 let state = fromHash(location.hash);
 /** @type {import("./views.js").Results} */
@@ -33,12 +32,14 @@ function computeMoving() {
 }
 
 function show() {
-  for (const name of VIEWS) {
-    views[name].draw(element(`chart-${name}`), results, state);
+  for (const [name, view] of Object.entries(VIEWS)) {
+    view.draw(element(`chart-${name}`), results, state);
     const details = element(`table-${name}`).closest("details");
-    if (details.open) fill(element(`table-${name}`), ...views[name].table(results, state));
+    if (details.open) fill(element(`table-${name}`), ...view.table(results, state));
   }
-  const words = VIEWS.map((name) => views[name].words(results, state)).filter(Boolean);
+  const words = Object.values(VIEWS)
+    .map((view) => view.words(results, state))
+    .filter(Boolean);
   element("readout").textContent = [`Step ${state.step} of ${state.steps}. ${words[0]}`, ...words.slice(1)].join("\n");
 }
 
@@ -96,7 +97,7 @@ window.addEventListener("hashchange", () => {
   state = fromHash(location.hash);
   refresh(["n"]);
 });
-for (const name of VIEWS) element(`table-${name}`).closest("details").addEventListener("toggle", show);
+for (const name of Object.keys(VIEWS)) element(`table-${name}`).closest("details").addEventListener("toggle", show);
 let width = 0;
 new ResizeObserver(([{ contentRect }]) => {
   if (results && contentRect.width !== width) show();

@@ -1,4 +1,4 @@
-/** The matrix A = H diag(λ) H with H = I − 2wwᵀ: a given spectrum, known eigenvectors, and no coordinate is one of them. */
+/** The matrix A = H diag(λ) H, H = I − 2wwᵀ: a given spectrum, known eigenvectors, and not diagonal. */
 
 import { DOUBLE } from "./precision.js";
 import { normalVector } from "./random.js";

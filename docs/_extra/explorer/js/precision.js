@@ -1,8 +1,9 @@
 /**
  * Vectors in double precision, or in single precision simulated by Math.fround after every operation.
  *
- * One operation on singles computed in double and then rounded is the correctly rounded single result: 53 ≥ 2·24 + 2 bits
- * make the double rounding innocuous for +, −, ×, ÷ and √ (Figueroa 1995). So this is what a machine with IEEE singles does.
+ * One operation on singles computed in double and then rounded is the correctly rounded single result: 53 ≥ 2·24 + 2
+ * bits make the double rounding innocuous for +, −, ×, ÷ and √ (Figueroa 1995). So this is what a machine with IEEE
+ * singles does.
  */
 
 /**

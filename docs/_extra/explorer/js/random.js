@@ -1,7 +1,8 @@
 /** A seeded generator, so that an address (its hash) always shows the same numbers. */
 
 /**
- * xoshiro128** (Blackman and Vigna, 2018), its four words filled from the seed by a Weyl sequence and a mixing function.
+ * xoshiro128** (Blackman and Vigna, 2018), its four words filled from the seed by a Weyl sequence and a mixing
+ * function.
  * @param {number} seed an integer
  * @returns {() => number} uniform in [0, 1), multiples of 2⁻⁵³
  */

@@ -1,8 +1,8 @@
 /**
  * A⁻¹b to more than double precision, to measure errors against.
  *
- * Cholesky's factorization gives κu; iterative refinement with residuals in twice the precision and the solution kept as
- * a sum v + c of two vectors gets rid of that, as long as κu is well below 1 (Higham 2002, section 12.1).
+ * Cholesky's factorization gives κu; iterative refinement with residuals in twice the precision and the solution kept
+ * as a sum v + c of two vectors gets rid of that, as long as κu is well below 1 (Higham 2002, section 12.1).
  */
 
 import { DOUBLE } from "./precision.js";
@@ -78,7 +78,8 @@ function residual({ n, data }, b, v, c) {
       const [p, e] = product(-a, v[j]);
       const sum = high + p;
       const part = sum - high;
-      low += high - (sum - part) + (p - part) + e - a * c[j]; // Knuth's exact error of high + p, and that of the product
+      // Knuth's exact error of high + p, Dekker's of the product, and the second half of the solution
+      low += high - (sum - part) + (p - part) + e - a * c[j];
       high = sum;
     }
     return high + low;

@@ -1,6 +1,6 @@
 /**
- * What is subtracted from w_j besides α_j q_j and β_j q_{j−1}. Rounding errors make q_{j+1} lean towards Ritz vectors that
- * have converged (Paige 1971); the five answers differ in what they do about it.
+ * What is subtracted from w_j besides α_j q_j and β_j q_{j−1}. Rounding errors make q_{j+1} lean towards Ritz vectors
+ * that have converged (Paige 1971); the five answers differ in what they do about it.
  *
  *   none       nothing
  *   local      q_j and q_{j−1} once more
@@ -8,7 +8,8 @@
  *   partial    all q_i, but only when a recurrence says that it is needed (Simon 1984)
  *   full       all q_i, twice
  *
- * Each is a factory of a function (process, w, beta) → how many vectors w was orthogonalized against, w changed in place.
+ * Each is a factory of a function (process, w, beta) → how many vectors w was orthogonalized against, w changed in
+ * place.
  * @typedef {import("./lanczos.js").Process} Process
  */
 
@@ -63,8 +64,9 @@ const partial = () => {
 };
 
 /**
- * A Ritz pair (θ, Q s) is good when its residual β_{j+1}|s[j]| ≤ √u‖T‖. Its vector is formed then, and again when the residual
- * has fallen by a further factor of 100. Ritz values within √u‖T‖ of each other only define a space: they are formed together.
+ * A Ritz pair (θ, Q s) is good when its residual β_{j+1}|s[j]| ≤ √u‖T‖. Its vector is formed then, and again when the
+ * residual has fallen by a further factor of 100. Ritz values within √u‖T‖ of each other only define a space: they are
+ * formed together.
  */
 const selective = () => {
   let groups = [];
@@ -79,12 +81,23 @@ const selective = () => {
       const known = groups.filter((group) => group.high >= low && group.low <= high);
       const size = known.reduce((sum, group) => sum + group.vectors.length, 0);
       if (size >= found.length && worst > 0.01 * Math.max(...known.map((group) => group.residual))) continue;
-      const small = eigenvectors(alpha, process.beta, found.map((i) => theta[i]));
-      const vectors = orthonormal(arithmetic, small.map((s) => combine(arithmetic, Q, s)));
+      const small = eigenvectors(
+        alpha,
+        process.beta,
+        found.map((i) => theta[i]),
+      );
+      const vectors = orthonormal(
+        arithmetic,
+        small.map((s) => combine(arithmetic, Q, s)),
+      );
       groups = groups.filter((group) => !known.includes(group));
       groups.push({ low: theta[found[0]], high: theta[found.at(-1)], residual: worst, vectors });
     }
-    return subtract(arithmetic, w, groups.flatMap((group) => group.vectors));
+    return subtract(
+      arithmetic,
+      w,
+      groups.flatMap((group) => group.vectors),
+    );
   };
 };
 

@@ -2,7 +2,7 @@
 
 /** @typedef {Object<string, number|string>} State */
 
-/** Every control: its value at first, and what it may be. Numbers are clamped to [least, most] and rounded to `step`. */
+/** Every control: its value at first, and what it may be. Numbers are clamped to [least, most], rounded to `step`. */
 export const CONTROLS = {
   n: { start: 48, least: 4, most: 200, step: 1 },
   spectrum: { start: "strakos", among: ["uniform", "geometric", "clustered", "strakos"] },
@@ -43,7 +43,8 @@ export function valid(name, text) {
 /** "#n=100&precision=single" → State; names that are not known are passed over. */
 export function fromHash(hash) {
   const state = initial();
-  for (const [name, text] of new URLSearchParams(hash.replace(/^#/, ""))) if (name in CONTROLS) state[name] = valid(name, text);
+  for (const [name, text] of new URLSearchParams(hash.replace(/^#/, "")))
+    if (name in CONTROLS) state[name] = valid(name, text);
   state.step = Math.min(state.step, state.steps);
   return state;
 }

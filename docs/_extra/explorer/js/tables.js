@@ -1,4 +1,4 @@
-/** The numbers of each chart as a table; filled when it is opened. */
+/** Numbers in words and in tables. */
 
 /** 1.2e-5, with three digits; integers as they are; — for what there is not. */
 export function number(value, digits = 3) {
@@ -6,6 +6,11 @@ export function number(value, digits = 3) {
   if (value === 0 || Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
   return size >= 0.01 && size < 1000 ? value.toPrecision(digits) : value.toExponential(digits - 1);
+}
+
+/** "1 ghost", "2 ghosts". */
+export function count(k, noun) {
+  return `${k} ${noun}${k === 1 ? "" : "s"}`;
 }
 
 /**
@@ -16,14 +21,19 @@ export function number(value, digits = 3) {
  * @param {number} [current] index of the row to point out
  */
 export function fill(table, caption, heads, rows, current = -1) {
-  const make = (tag, text, attributes = {}) => Object.assign(document.createElement(tag), { textContent: text }, attributes);
+  const make = (tag, text, attributes = {}) =>
+    Object.assign(document.createElement(tag), { textContent: text }, attributes);
   const head = document.createElement("tr");
   head.append(...heads.map((text) => make("th", text, { scope: "col" })));
   const body = document.createElement("tbody");
   rows.forEach((cellsOfRow, i) => {
     const row = document.createElement("tr");
     if (i === current) row.setAttribute("aria-current", "step");
-    row.append(...cellsOfRow.map((cell, at) => make(at ? "td" : "th", typeof cell === "string" ? cell : number(cell), at ? {} : { scope: "row" })));
+    row.append(
+      ...cellsOfRow.map((cell, at) =>
+        make(at ? "td" : "th", typeof cell === "string" ? cell : number(cell), at ? {} : { scope: "row" }),
+      ),
+    );
     body.append(row);
   });
   const top = document.createElement("thead");

@@ -1,4 +1,4 @@
-/** Symmetric tridiagonal T = tridiag(β, α, β): solves, eigenvalues. alpha has k entries; of beta the first k − 1 are read. */
+/** Symmetric tridiagonal T = tridiag(β, α, β), k × k: solves, eigenvalues. Of beta the first k − 1 entries are read. */
 
 import { DOUBLE } from "./precision.js";
 
