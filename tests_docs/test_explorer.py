@@ -229,6 +229,11 @@ def readout(page):
     return page.text_content("#readout")
 
 
+def value(text):
+    """1.2e−5 → 1.2e-5."""
+    return float(text.replace("−", "-"))
+
+
 def settled(page, before):
     """The readout once it differs from `before`."""
     page.wait_for_function("before => document.getElementById('readout').textContent !== before", arg=before)
@@ -295,6 +300,29 @@ def test_tab_reaches_everything_with_visible_focus(open_page):
     assert sum("as a table" in name for name in reached) == 4
 
 
+def test_link_to_the_charts_keeps_the_state(open_page):
+    page = open_page("#n=20&step=7")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "views"
+    page.wait_for_timeout(100)
+    assert page.input_value("#n") == "20"
+    assert readout(page).startswith("Step 7 of 80")
+
+
+def test_focus_is_not_hidden_behind_the_step(open_page):
+    page = open_page(width=820, height=600)
+    page.locator("#axis").scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab")
+        top, bottom, inside = page.evaluate(
+            "(e => [e.getBoundingClientRect().top, document.querySelector('.stepper').getBoundingClientRect().bottom,"
+            " !!e.closest('.knobs, main')])(document.activeElement)"
+        )
+        assert not inside or top >= bottom - 1
+
+
 def test_every_control_has_a_label(open_page):
     page = open_page()
     assert page.evaluate("[...document.forms.controls.elements].every(e => !e.name || e.labels.length === 1)")
@@ -311,8 +339,8 @@ def test_tables_hold_the_numbers_of_the_charts(open_page):
     cells = page.locator("#table-convergence tr[aria-current] > *").all_text_contents()
     found = dump()["convergence"]
     assert cells[0] == "12"
-    assert float(cells[1]) == pytest.approx(found["cg"]["error"][12], rel=1e-2)
-    assert float(cells[6]) == pytest.approx(found["upper"][12], rel=1e-2)
+    assert value(cells[1]) == pytest.approx(found["cg"]["error"][12], rel=1e-2)
+    assert value(cells[6]) == pytest.approx(found["upper"][12], rel=1e-2)
 
 
 def test_play_walks_and_is_not_offered_where_motion_is_unwanted(open_page):
@@ -351,7 +379,7 @@ def test_every_experiment_shows_what_it_says(open_page):
     assert "below the floor, where they say nothing" in words["Single precision"]
     assert "The space is invariant" in words["Three eigenvectors"]
     assert "T indefinite" in words["Indefinite T"] and "A itself" not in words["Indefinite T"]
-    error = float(re.search(r"CG error (\S+?)[, ]", words["Five eigenvalues"])[1])
+    error = value(re.search(r"CG error (\S+?)[, ]", words["Five eigenvalues"])[1])
     assert error < 1e-5
     assert "μ > λ₁" in words["A false μ"]
 

@@ -19,5 +19,6 @@ export function hilbert(n) {
   return { A, times };
 }
 
-/** Largest |aᵢ − bᵢ|. */
-export const distance = (a, b) => Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i])));
+/** Largest |aᵢ − bᵢ|; infinite where the lengths differ. */
+export const distance = (a, b) =>
+  a.length === b.length ? Math.max(0, ...Array.from(a, (x, i) => Math.abs(x - b[i]))) : Infinity;

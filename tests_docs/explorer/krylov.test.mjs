@@ -155,9 +155,18 @@ test("Strakoš: ghosts without reorthogonalization, none with full, selective or
 });
 
 test("a ghost is the member of a group with the larger residual; as many as A has there are none", () => {
-  const close = (lambda) => ritzValues([1, 1 + 1e-12, 3], [1e-13, 1e-6, 1e-13], lambda, DOUBLE.u).map((r) => r.ghost);
-  assert.equal(close([1, 2, 3]).filter(Boolean).length, 1);
-  assert.equal(close([1, 1 + 1e-12, 3]).filter(Boolean).length, 0);
+  // T = diag(3, 1 + 1e-12, 1): the residuals are 0, 0 and β_4 = 1e-3
+  const ghosts = (lambda) => ritzValues([3, 1 + 1e-12, 1], [0, 0, 1e-3], lambda, DOUBLE.u).map((r) => r.ghost);
+  assert.deepEqual(ghosts([1, 2, 3]), [true, false, false]);
+  assert.deepEqual(ghosts([1, 1 + 1e-12, 3]), [false, false, false]);
+});
+
+test("local keeps neighbours orthogonal, which none does not where β is small", () => {
+  const worst = (reorthogonalization) => {
+    const { Q } = run({ spectrum: "clustered", reorthogonalization }).process;
+    return Math.max(...Q.slice(1).map((q, j) => Math.abs(DOUBLE.dot(q, Q[j]))));
+  };
+  assert.ok(worst("local") < 1e-14 && worst("none") > 1e-13, `${worst("local")} ${worst("none")}`);
 });
 
 test("conjugate gradients end after as many steps as there are distinct eigenvalues seen", () => {

@@ -63,25 +63,36 @@ test("the example of an indefinite T: A_1 = [[2, 1.9], [1.9, 2]], A_2 = [[2, 0.0
   assert.ok(distance(rows[1].v, [0.1 / det, -1.9 / det]) < 1e-15);
 });
 
+test("a restart also where there are as many columns as m may be", () => {
+  const { A, b } = problemOf(state({ n: 30 }));
+  const rows = lancbio(() => ({ A, b }), new Float64Array(30), 12, { initial: 3, growth: 1.2, every: 5, maximum: 5 });
+  // m: 3, from k = 4 4, from k = 9 5; k mod m = 1 at 1, 5 and 11; five columns after k = 9
+  assert.deepEqual(
+    rows.filter((row) => row.restarted).map((row) => row.k),
+    [1, 5, 10, 11],
+  );
+});
+
 test("a singular T keeps v and restarts", () => {
-  const matrices = [
+  const [A1, A2] = [
+    [[1], [1, 2], [0, 0, 1]],
+    [[1], [1, 1], [0, 1, 5]],
+  ].map((rows) => symmetric(3, (i, j) => rows[i][j]));
+  const rows = lancbio(
+    (k) => ({ A: k === 2 ? A2 : A1, b: Float64Array.of(1, 0, 0) }),
+    new Float64Array(3),
+    3,
+    constant(3),
+  );
+  assert.deepEqual(
+    rows.map((row) => [row.singular, row.restarted, row.columns]),
     [
-      [1, 1],
-      [1, 2],
+      [false, true, 1],
+      [true, false, 2], // T = [[1, 1], [1, 1]]
+      [false, true, 1],
     ],
-    [
-      [1, 1],
-      [1, 1],
-    ],
-    [
-      [2, 0],
-      [0, 3],
-    ],
-  ].map((rows) => symmetric(2, (i, j) => rows[i][j]));
-  const rows = lancbio((k) => ({ A: matrices[k - 1], b: Float64Array.of(1, 0) }), new Float64Array(2), 3, constant(2));
-  assert.equal(rows[1].singular, true);
+  );
   assert.deepEqual(Array.from(rows[1].v), Array.from(rows[0].v));
-  assert.equal(rows[2].restarted, true);
 });
 
 test("b = w keeps v̄ and restarts; a breakdown restarts", () => {

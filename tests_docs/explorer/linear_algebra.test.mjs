@@ -55,12 +55,20 @@ test("spectra by their formulas", () => {
 });
 
 test("single precision rounds after every operation", () => {
-  const [x, y] = [Float64Array.of(1, 2 ** -24, 2 ** -24), Float64Array.of(1, 1, 1)];
-  assert.equal(SINGLE.dot(x, y), 1); // 1 + 2⁻²⁴ rounds to 1, twice
-  assert.equal(DOUBLE.dot(x, y), 1 + 2 ** -23);
-  const A = symmetric(2, () => 1 / 3);
-  for (const value of [...SINGLE.over(y, 3), ...SINGLE.multiply(A, SINGLE.over(y, 3).slice(0, 2)), SINGLE.norm(y)])
-    assert.equal(value, Math.fround(value));
+  const f = Math.fround;
+  const draw = uniform(11);
+  for (let trial = 0; trial < 500; trial++) {
+    const [p, q, r, s, a] = Array.from({ length: 5 }, () => f(draw()));
+    const [x, y] = [Float64Array.of(p, q), Float64Array.of(r, s)];
+    const dot = f(f(p * r) + f(q * s));
+    assert.equal(SINGLE.dot(x, y), dot);
+    assert.equal(SINGLE.norm(x), f(Math.sqrt(f(f(p * p) + f(q * q)))));
+    assert.deepEqual(Array.from(SINGLE.multiply({ n: 2, data: Float64Array.of(p, q, q, p) }, y))[0], dot);
+    assert.deepEqual(Array.from(SINGLE.over(x, a)), [f(p / a), f(q / a)]);
+    assert.deepEqual(Array.from(SINGLE.minus(x, y)), [f(p - r), f(q - s)]);
+    SINGLE.add(y, a, x);
+    assert.deepEqual(Array.from(y), [f(r + f(a * p)), f(s + f(a * q))]);
+  }
 });
 
 test("A = HΛH has the eigenvectors H e_i", () => {

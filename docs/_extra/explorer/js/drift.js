@@ -21,7 +21,7 @@ import { normalVector } from "./random.js";
 export function random(A, b, t, seed, arithmetic = DOUBLE) {
   const { n } = A;
   const entries = normalVector(n * n, seed);
-  const G = symmetric(n, (i, j) => (i === j ? Math.SQRT2 : 1) * entries[i * n + j]);
+  const G = symmetric(n, (i, j) => entries[i * n + j]);
   const E = { n, data: DOUBLE.over(G.data, DOUBLE.norm(G.data)) };
   const d = unitVector(n, seed + 1);
   const size = DOUBLE.norm(b);

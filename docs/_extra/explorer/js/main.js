@@ -94,6 +94,7 @@ document.addEventListener("input", ({ target }) => {
 document.forms.controls.addEventListener("change", showControls); // what was clamped is shown
 document.forms.controls.addEventListener("submit", (event) => event.preventDefault());
 window.addEventListener("hashchange", () => {
+  if (location.hash && !location.hash.includes("=")) return; // the link to the charts
   state = fromHash(location.hash);
   refresh(["n"]);
 });

@@ -1,11 +1,12 @@
 /** Numbers in words and in tables. */
 
-/** 1.2e-5, with three digits; integers as they are; — for what there is not. */
+/** 1.2e−5, with three digits; integers as they are; — for what there is not. */
 export function number(value, digits = 3) {
   if (value === undefined || value === null || Number.isNaN(value)) return "—";
   if (value === 0 || Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
-  return size >= 0.01 && size < 1000 ? value.toPrecision(digits) : value.toExponential(digits - 1);
+  const text = size >= 0.01 && size < 1000 ? value.toPrecision(digits) : value.toExponential(digits - 1);
+  return text.replaceAll("-", "−"); // a line may break at a hyphen, not at a minus
 }
 
 /** "1 ghost", "2 ghosts". */
