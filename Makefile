@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := .venv-examples
 BENCH := .venv-bench
+DOCS := .venv-docs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run test test-examples test-python test-thorough coverage validate bench lint typecheck format clean
+.PHONY: help run docs test test-examples test-docs test-python test-thorough coverage validate bench lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +22,15 @@ test: $(VENV)/test.stamp  ## every test and doctest
 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python examples/run_all.py
+
+test-docs: $(DOCS)/ready.stamp  ## the explorer: its modules by Node and the oracle, its page in Chromium; installs the two with apt where it may
+	@for pair in chromium:chromium node:nodejs; do \
+	    if command -v $${pair%:*} >/dev/null; then continue; fi; \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update --quiet && apt-get install --quiet --yes $${pair#*:} || exit 1; \
+	    else echo "$${pair%:*} is not on PATH: install the package $${pair#*:}" >&2; exit 1; fi; \
+	done
+	$(DOCS)/bin/python -m pytest -q tests_docs $(ARGS)
 
 test-python: $(VENV)/test.stamp  ## the Krylov tests with the kernels as plain Python, where an index out of bounds is an error
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \
@@ -38,6 +48,11 @@ validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; w
 bench: $(BENCH)/ready.stamp  ## speed beside SciPy, jaxopt, lineax and torchopt; installs them; writes validation/performance/REPORT.md
 	$(BENCH)/bin/python validation/performance/run.py $(ARGS)
 
+docs: $(DOCS)/ready.stamp  ## the textbook, the gallery and the reference as a site in docs/_build/html; every figure computed anew
+	$(DOCS)/bin/python docs/overview.py
+	$(DOCS)/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 lint: $(VENV)/dev.stamp  ## style, formatting, import contract
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -51,7 +66,7 @@ format: $(VENV)/dev.stamp  ## let ruff format and sort
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and every cache
-	rm -rf $(VENV) $(EXAMPLES) $(BENCH) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(DOCS) docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
@@ -67,6 +82,11 @@ $(BENCH)/ready.stamp: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(DOCS)/ready.stamp: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 $(BIN)/python:
