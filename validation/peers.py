@@ -2,8 +2,9 @@
 
     .venv-bench/bin/python validation/peers.py      # `make bench` makes that environment
 
-writes validation/peers.json, from which README's table is rendered (`python validation/peers.py --render` prints it). Each
-fact is the outcome of a program here, run with the versions named; the solvers are those that compute hyper-gradients.
+writes validation/peers.json, from which README's table is rendered (`python validation/peers.py --render` prints it).
+Each fact is the outcome of a program here, run with the versions named; the solvers are those that compute
+hyper-gradients.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Docstrings are written to be read in the source: |A| is an absolute value there, and an indented formula a formula.
 
-For Sphinx the bars are escaped, which would be substitutions, and so are initials, which would be lists; an indented block
-after a line that is not indented becomes a literal one. A class whose base hides its signature gets that of ``__init__``.
+For Sphinx the bars are escaped, which would be substitutions, and so are initials, which would be lists; an indented
+block after a line that is not indented becomes a literal one. A class whose base hides its signature gets that of
+``__init__``.
 """
 
 from __future__ import annotations
