@@ -345,8 +345,8 @@ def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
             if k < end:
                 even += data[k] * v[np.uintp(indices[k])]
             c = d[i] * (even + odd)  # c = d_i x_iᵀv
-            for k in range(start, end):
-                sums[np.uintp(indices[k])] += c * data[k]
+            for place in range(start, end):
+                sums[np.uintp(indices[place])] += c * data[place]
 
 
 @loop

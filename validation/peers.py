@@ -3,8 +3,8 @@
     .venv-bench/bin/python validation/peers.py      # `make bench` makes that environment
 
 writes validation/peers.json, from which README's table is rendered (`python validation/peers.py --render` prints it).
-Each fact is the outcome of a program here, run with the versions named; the solvers are those that compute
-hyper-gradients.
+What happens to a system, and who has outer loops, is the outcome of a program here, run with the versions named;
+the rows on bounds and on derivatives are read off the interfaces. The solvers are those that compute hyper-gradients.
 """
 
 from __future__ import annotations
