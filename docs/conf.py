@@ -29,6 +29,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "repository_links",
     "plain_docstrings",
+    "explorer",
     "offline",
 ]
 templates_path = ["_templates"]

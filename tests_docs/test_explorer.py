@@ -8,11 +8,12 @@ import http.server
 import json
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from shutil import which
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ def address():
 
 @pytest.fixture(scope="module")
 def browser():
-    path = which("chromium")
+    path = shutil.which("chromium")
     assert path, "chromium is not on PATH: make test-docs says how it is installed"
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -223,6 +224,21 @@ def open_page(browser, address):
     for context in pages:
         context.close()
     assert problems == []
+
+
+def test_the_site_s_page_opens_as_a_file(browser, open_page, tmp_path):
+    """One file with its modules inside: no server, no request."""
+    bundle = runpy.run_path(str(ROOT / "docs" / "_ext" / "explorer.py"))["single_file"](PAGE)
+    (tmp_path / "index.html").write_text(bundle, encoding="utf-8")
+    shutil.copy(PAGE / "explorer.css", tmp_path)
+    page, problems = browser.new_page(), []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((tmp_path / "index.html").as_uri())
+    page.wait_for_function("document.getElementById('readout').textContent !== ''", timeout=10_000)
+    assert readout(page) == readout(open_page())
+    assert problems == []
+    page.close()
 
 
 def readout(page):

@@ -12,8 +12,9 @@
 
 2. (code)  `hypergradient`. A Cholesky factorization solves the system and says where A is not positive definite, in
    which case there is no answer. `inv` passes wherever there is an answer: on these cases it is about as
-   accurate. It is three times the work, 2n³ operations instead of 2n³/3, and it answers also where A is indefinite:
-   that is what the oracle holds against it (suspect S24). With `J.T` where J is square it names H04.
+   accurate. It is three times the work, 2n³ operations instead of 2n³/3, and it answers also where A is indefinite,
+   which the exercise does not ask. `lancbio-ref check --candidate` does, and names S24. With `J.T` where J is square
+   it names H04.
 
 3. (experiment)  The difference quotient has an error of τ² times third derivatives, and of rounding u/τ. Conjugate
    gradients pass it on to v, and v to h: slopes 2 and −1, a minimum at τ ≈ u^(1/3) ≈ 5e−6, and there an error of

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ArgumentError
 from .candidates import Candidate, Reply
+from .faults import Fault
 from .judge import Verdict, judge
 from .levels import LEVELS, make_case
 from .suspects import Suspect
@@ -95,6 +96,7 @@ def check(
     precision: str = "float64",
     source: str = "v1",
     progress: Callable[[int, int, Verdict], Any] | None = None,
+    among: Callable[[Fault], bool] = lambda fault: True,
 ) -> CheckResult:
     """Ask a candidate every case of these levels.
 
@@ -109,6 +111,8 @@ def check(
         For the report.
     progress : callable (asked, of, verdict), optional
         Called after each case.
+    among : callable (fault) → bool, optional
+        Which known faults the candidate could have.
 
     Raises
     ------
@@ -142,7 +146,7 @@ def check(
             answers[level][vector.id] = reply.returned
         if progress is not None:
             progress(number, len(asked), verdict)
-    found = {level: _suspects(level, answers[level], asked, verdicts, precision) for level in levels}
+    found = {level: _suspects(level, answers[level], asked, verdicts, precision, among) for level in levels}
     elapsed = time.perf_counter() - start
     return CheckResult(candidate.name, tuple(levels), source, precision, tuple(verdicts), found, elapsed)
 
@@ -153,6 +157,7 @@ def _suspects(
     asked: Sequence[tuple[Any, str]],
     verdicts: Sequence[Verdict],
     precision: str,
+    among: Callable[[Fault], bool],
 ) -> Sequence[Suspect]:
     """Faults whose numbers the wrong answers are; only where an answer is wrong."""
     failed = {verdict.id for verdict in verdicts if verdict.level == level and verdict.status == "failed"} & set(
@@ -161,4 +166,4 @@ def _suspects(
     if not failed:
         return []
     vectors = [vector for vector, at in asked if at == level]
-    return find_suspects(level, answers, vectors, precision=precision, failed=failed)
+    return find_suspects(level, answers, vectors, precision=precision, failed=failed, among=among)

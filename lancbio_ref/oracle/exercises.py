@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from .faults import Fault
 from .reference.lanczos import lanczos
 from .reference.numbers import norm, roundoff
 from .reference.problems import point_of, problem_of
@@ -41,6 +42,8 @@ class Exercise:
         Patterns of the ids that are asked.
     levels : dict
         Level → what makes a callable of that level's signature (docs/oracle.md, "In Python") out of the function.
+    base : str, optional
+        Which textbook of `solve` the function is a part of: faults of the others are not suspected.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Exercise:
     task: str
     vectors: tuple[str, ...]
     levels: dict[str, Callable[[Function], Function]]
+    base: str | None = None
 
     @property
     def function(self) -> str:
@@ -56,7 +60,11 @@ class Exercise:
 
     def candidates(self, function: Function) -> dict[str, Function]:
         """Level → callable."""
-        return {level: make(function) for level, make in self.levels.items()}
+        return {level: _answering(make(function)) for level, make in self.levels.items()}
+
+    def could_have(self, fault: Fault) -> bool:
+        """Whether the function may be what a known fault is about."""
+        return self.base is None or fault.level != "solve" or fault.base == self.base
 
     def select(self, vectors: Iterable[Any]) -> list[Any]:
         """Those of the vectors that are asked."""
@@ -98,6 +106,22 @@ def load(exercise: Exercise, path: Path) -> Function:
 # -- from a learner's function to a candidate ---------------------------------------------
 
 
+class AnswerExpected(Exception):
+    """What the learner's function raised. Every case of an exercise has an answer, so it is no rejection."""
+
+
+def _answering(candidate: Function) -> Function:
+    """The same, with what would count as a rejection raised as what it is here, an error."""
+
+    def answer(*arguments: Any) -> Any:
+        try:
+            return candidate(*arguments)
+        except (ValueError, ArithmeticError) as error:
+            raise AnswerExpected(f"{type(error).__name__}: {error}") from error
+
+    return answer
+
+
 def _tridiagonal(solve: Function) -> Function:
     """v = v_0 + Q T⁻¹(‖r_0‖e_1) with a Lanczos process of ours and T⁻¹ of the learner's."""
 
@@ -123,7 +147,8 @@ def _iterations(inverse: Callable[[Function, Any, dict[str, Any]], np.ndarray]) 
             for k in range(1, case["iterations"] + 1):
                 y = inner_steps(problem, x, y, options)
                 A, J, b, c = point_of(problem, k, x, y)
-                v = _vector(inverse(function, (A, b, v), options), v.shape)
+                system = A.copy(), b.copy(), v.copy()  # the function may write into what it is given
+                v = _vector(inverse(function, system, options), v.shape)
                 h = c - J @ v
                 x = x - options.get("step_x", 0.0) * h
                 rows.append(dict(k=k, y=y, v=v, h=h, x_next=x))
@@ -156,7 +181,8 @@ def _lancbio(step: Function) -> Function:
                 v = v_bar
             else:
                 try:
-                    a, next_beta, q, v = step(A, b, w, v_bar, Q, alpha, beta)
+                    given = [array.copy() for array in (A, b, w, v_bar, Q, alpha, beta)]
+                    a, next_beta, q, v = _parts(step(*given), ("alpha_j", "beta_{j+1}", "q_{j+1}", "v"))
                 except np.linalg.LinAlgError:
                     due = True  # T is singular: v_k = v_{k−1}, and a restart
                 else:
@@ -190,18 +216,28 @@ def _converged(cg: Function) -> Function:
     """Steps until nothing moves; fewer where squares have underflown by then, and 0/0 was formed, which is no fault."""
 
     def candidate(A: np.ndarray, b: np.ndarray, v0: np.ndarray) -> Any:
+        start = v0.copy()
         v = _vector(cg(A, b, v0, 50 * len(b)), b.shape)
-        return v if np.isfinite(v).all() else cg(A, b, v0, 5 * len(b))
+        return v if np.isfinite(v).all() else cg(A, b, start, 5 * len(b))
 
     return candidate
 
 
 def _vector(value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """What the learner returned, an array of this shape, or TypeError in words."""
-    array = np.asarray(value)
+    """What the learner returned, an array of this shape and its own, or TypeError in words."""
+    array = np.array(value)
     if array.shape != shape or array.dtype.kind not in "iuf":
-        raise TypeError(f"returned {type(value).__name__} of shape {array.shape}, expected numbers of shape {shape}")
+        found = f"{type(value).__name__} of shape {array.shape} and dtype {array.dtype}"
+        raise TypeError(f"returned {found}, expected real numbers of shape {shape}")
     return array
+
+
+def _parts(value: Any, names: tuple[str, ...]) -> Any:
+    """What the learner returned, so many values, or TypeError in words."""
+    if not isinstance(value, (tuple, list)) or len(value) != len(names):
+        found = f"{len(value)} values" if isinstance(value, (tuple, list)) else type(value).__name__
+        raise TypeError(f"returned {found}, expected {len(names)}: {', '.join(names)}")
+    return value
 
 
 ORDINARY = ("quadratic-*", "ridge-*", "logistic-*", "synthetic-*", "strakos-*")
@@ -235,6 +271,7 @@ EXERCISES = {
             "v after so many steps of conjugate gradients from v0, or where the residual is zero",
             (*ORDINARY, "step-amigo-cg-*"),
             {"solve": _converged, "trace": _iterations(_cg)},
+            "conjugate gradients",
         ),
         Exercise(
             "tridiagonal",
@@ -242,6 +279,7 @@ EXERCISES = {
             "x with T x = r, T with alpha on its diagonal and beta beside it",
             (*ORDINARY, "ill-conditioned-*"),
             {"solve": _tridiagonal},
+            "lanczos",
         ),
         Exercise(
             "lanczos",

@@ -84,6 +84,7 @@ def suspects(
     *,
     precision: str = "float64",
     failed: Collection[str] | None = None,
+    among: Callable[[Fault], bool] = lambda fault: True,
 ) -> list[Suspect]:
     """The known faults whose numbers a candidate's wrong answers are, best first; empty when nothing matches.
 
@@ -98,6 +99,8 @@ def suspects(
         Of the candidate.
     failed : collection of str, optional
         Ids of the failing cases; judged here where not given.
+    among : callable (fault) → bool, optional
+        Whether the candidate could have this fault.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def suspects(
             asked[vector.id] = picture_of(vector, level, answers[vector.id])
         return asked[vector.id]
 
-    faults = [fault for fault in CATALOGUE if fault.carries_to(level)]
+    faults = [fault for fault in CATALOGUE if fault.carries_to(level) and among(fault)]
     if level == "hypergradient":
         faults.append(replace(fault(ACCEPTS), level=level, base="problem", _runs={}))
     trials = [_trial(entry, level, wrong, right, picture, precision) for entry in faults]

@@ -273,6 +273,16 @@ FAULTS = (
         CG,
     ),
     Fault(
+        "S36",
+        "p is the residual: steepest descent",
+        "solve",
+        "the first step is right; then (κ − 1)/(κ + 1) a step, so that digits are missing where κ is large",
+        "δ is computed and not used",
+        "p_{k+1} = r_{k+1} + δ_{k+1} p_k",
+        (cg("p = r_next + delta * p  # p_{k+1} = r", "p = r_next  # p_{k+1} = r"),),
+        CG,
+    ),
+    Fault(
         "S22",
         "the preconditioner is taken for the inverse",
         "solve",

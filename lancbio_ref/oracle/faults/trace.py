@@ -229,6 +229,30 @@ LANCBIO = (
         "at every restart v̄ = v_{k−1}",
         ("            v_bar = v  # v̄", "            v_bar = v if k == 1 else v_bar  # v̄"),
     ),
+    _lancbio(
+        "T23",
+        "the right-hand side is Q_jᵀb_k, without w",
+        "right while v̄ = 0; afterwards v̄ is counted twice",
+        "q_1 is formed with b − w, and the projection with b",
+        "Δv solves A Δv = b − A v̄: project b_k − w",
+        (RIGHT, "dv = Q @ np.linalg.solve(T, Q.T @ b)  # Δv"),
+    ),
+    _lancbio(
+        "T24",
+        "w is formed anew in every iteration",
+        "right in the first iteration after each restart; one product more in each",
+        "w = A_k v̄ stands inside the loop",
+        "w is that of the last restart",
+        ("r = b - w  # the current b", "r = b - A @ v_bar  # the current b"),
+    ),
+    _lancbio(
+        "T25",
+        "q_{j+1} is not normalized",
+        "right in the first iteration after each restart",
+        "ω itself is appended to Q",
+        "q_{j+1} = ω/β_{j+1}",
+        ("q_before, q = q, direction(omega)", "q_before, q = q, omega"),
+    ),
 )
 
 SUBBIO = (
@@ -297,6 +321,14 @@ SUBBIO = (
             '    step_x, eta = options.get("step_x", 0.0), options["step_v"]\n',
             '    v_0 = v\n    step_x, eta = options.get("step_x", 0.0), options["step_v"]\n',
         ),
+    ),
+    _subbio(
+        "T37",
+        "v takes a gradient step",
+        "v lies in the subspace, and is not the best in it",
+        "v_{k−1} − η(A v_{k−1} − b) is taken for the minimizer",
+        "minimize over both directions: SᵀA_kS z = Sᵀb_k",
+        ("v = S @ np.linalg.solve(S.T @ A @ S, S.T @ b)", "v = v - eta * (A @ v - b)"),
     ),
 )
 
