@@ -216,9 +216,8 @@ def _converged(cg: Function) -> Function:
     """Steps until nothing moves; fewer where squares have underflown by then, and 0/0 was formed, which is no fault."""
 
     def candidate(A: np.ndarray, b: np.ndarray, v0: np.ndarray) -> Any:
-        start = v0.copy()
-        v = _vector(cg(A, b, v0, 50 * len(b)), b.shape)
-        return v if np.isfinite(v).all() else cg(A, b, start, 5 * len(b))
+        v = _vector(cg(A.copy(), b.copy(), v0.copy(), 50 * len(b)), b.shape)
+        return v if np.isfinite(v).all() else cg(A, b, v0, 5 * len(b))
 
     return candidate
 
