@@ -23,7 +23,7 @@ test: $(VENV)/test.stamp  ## every test and doctest
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python examples/run_all.py
 
-test-docs: $(DOCS)/ready.stamp  ## the explorer: its modules by Node and the oracle, its page in Chromium; installs the two with apt where it may
+test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \
 	    if command -v $${pair%:*} >/dev/null; then continue; fi; \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
