@@ -71,6 +71,15 @@ def test_nan_does_not_travel(where):
         solve_tridiagonal(**parts)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("part, place", [(part, place) for part, size in enumerate((4, 3, 4)) for place in range(size)])
+def test_no_entry_may_be_infinite(part, place, bad):
+    parts = np.full(4, 2.0), np.full(3, 0.5), np.ones(4)
+    parts[part][place] = bad  # an infinite α gives a finite y, and info = 0
+    with pytest.raises(ArgumentError, match="finite entries"):
+        solve_tridiagonal(*parts)
+
+
 def test_sizes_that_do_not_fit():
     with pytest.raises(ArgumentError, match=r"expected shapes \(1,\), \(2,\)"):
         solve_tridiagonal(np.ones(2), np.ones(2), np.ones(2))
