@@ -199,6 +199,10 @@ def _lancbio(step: Function) -> Function:
     return candidate
 
 
+def _point(case: dict[str, Any]) -> dict[str, Any]:
+    return {name: case["problem"][name] for name in ("x", "y")}
+
+
 def _subbio(function: Function, system: Any, options: dict[str, Any]) -> Any:
     return function(*system, options["step_v"])
 
@@ -303,7 +307,3 @@ EXERCISES = {
         ),
     )
 }
-
-
-def _point(case: dict[str, Any]) -> dict[str, Any]:
-    return {name: case["problem"][name] for name in ("x", "y")}
