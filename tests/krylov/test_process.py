@@ -138,3 +138,13 @@ def test_counts_vectors():
     A = hermitian(20, np.float64, rng)
     assert lanczos(A, np.ones(20), 10, reorthogonalization="none").n_reorthogonalized == 0
     assert lanczos(A, np.ones(20), 10, reorthogonalization="full").n_reorthogonalized == 10
+
+
+def test_an_operator_of_another_shape_is_refused_at_every_step():
+    process = LanczosProcess(np.ones(3))
+    with pytest.raises(ArgumentError, match=r"A: found shape \(4, 4\), expected shape \(3, 3\)"):
+        process.step(np.eye(4))
+    process.step(np.diag([1.0, 2.0, 4.0]))
+    with pytest.raises(ArgumentError, match=r"A: found shape \(2, 2\), expected shape \(3, 3\)"):
+        process.step(np.eye(2))
+    assert process.k == 1
