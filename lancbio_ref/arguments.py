@@ -36,6 +36,21 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
     return array
 
 
+def as_type(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
+    """A finite `array` in `dtype`; :class:`ArgumentError` where a narrower type has no such number."""
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype, copy=False)
+    if not np.isfinite(converted).all():
+        index = int(np.flatnonzero(~np.isfinite(converted))[0])
+        raise ArgumentError(name, f"{array[index]} at index {index}", f"numbers within the range of {np.dtype(dtype)}")
+    return converted
+
+
+def common_type(dtype: Any, *arrays: np.ndarray) -> np.dtype:
+    """The widest of these types: what arithmetic with all of them is done in (docs/decisions/0014)."""
+    return np.result_type(*arrays) if dtype is None else np.result_type(dtype, *arrays)
+
+
 def as_number(
     name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None
 ) -> float:

@@ -8,42 +8,37 @@ row of A and J, u the unit roundoff and γ_k = ku/(1 − ku):
     η = (1 + γ_{n+6}) ‖u|h| + γ_{mJ}/(1−γ_{mJ}) fl(|J||v|)‖      ≥ ‖ĥ − (c − J v)‖
     error_bound = (‖J‖ρ/μ + η)(1 + 8u)                           ≥ ‖ĥ − h(x, y, A⁻¹b)‖
 
-The lower-level part, for an inexact y, with ρ_y ≥ ‖y − y*‖ and v* = A⁻¹b at y (Ghadimi and Wang 2018, Lemma 2.2):
+The lower-level part says what lies between the A, J, b, c in hand (here with hats, v̂ = Â⁻¹b̂) and ∇φ(x): their own
+rounding ε (:mod:`lancbio_ref.formation`), and an inexact y. From A(v̂ − v) = (A − Â)v̂ + (b̂ − b), with v = A⁻¹b,
 
-    lower_level_bound = ρ_y(L_fx + L_gxy‖v*‖) + (‖J‖ + L_gxy ρ_y)/μ · ρ_y(L_fy + L_gyy‖v*‖)   ≥ ‖h(x, y, v*) − ∇φ(x)‖
+    ε_v = (ε_A‖v̂‖ + ε_b)/μ                                       ≥ ‖v̂ − v‖
+    ε_c + ε_J‖v̂‖ + (‖Ĵ‖ + ε_J) ε_v                               ≥ ‖(ĉ − Ĵv̂) − (c − J v)‖
+
+and with ρ_y = (‖ĝ_y‖ + ε_g)/μ ≥ ‖y − y*‖ (Ghadimi and Wang 2018, Lemma 2.2)
+
+    ρ_y(L_fx + L_gxy‖v‖) + (‖J‖ + L_gxy ρ_y)/μ · ρ_y(L_fy + L_gyy‖v‖)   ≥ ‖(c − J v) − ∇φ(x)‖.
+
+lower_level_bound is the sum of the two.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from .formation import Bound
 from .operators import structure_of
-from .rounding import Proven, gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff
+from .rounding import gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff
 from .status import CertificateStatus
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
 ESTIMATED, NONE = CertificateStatus.ESTIMATED, CertificateStatus.NONE
 NORM_SAFETY = 2.0  # an estimated norm is multiplied, an estimated mu divided, by this
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A number with how far it can be trusted; absent is (inf, NONE)."""
-
-    value: float
-    status: CertificateStatus
-
-    @classmethod
-    def of(cls, value: float | None, absent: float = math.inf) -> Bound:
-        """A `Proven` number is certified, a plain one given, None absent."""
-        if value is None:
-            return cls(absent, NONE)
-        return cls(float(value), CERTIFIED if isinstance(value, Proven) else GIVEN)
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     A black box has the model ‖fl(Av) − Av‖ ≤ n u ‖A‖‖v‖, which is `estimated` at best.
     """
     n, u = v.size, unit_roundoff(v.dtype)
-    outer = 1 + gamma(n + 6, u)
+    outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
     structure = structure_of(A)
     if structure is not None:
         error = _product_error(structure, v, u)
@@ -99,7 +94,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
 def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound) -> Bound:
     """η ≥ ‖ĥ − (c − J v)‖, the rounding of the hyper-gradient itself."""
     n, u = h.size, unit_roundoff(h.dtype)
-    outer = 1 + gamma(n + 6, u)
+    outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
     structure = structure_of(J)
     if structure is not None:
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(h.dtype)
@@ -129,38 +124,59 @@ def error_bound(mu: Bound, norm_J: Bound, rho: Bound, eta: Bound, u: float) -> B
 
 
 def lower_level_bound(
-    lipschitz: Any, gradient_norm: float, v_norm: float, mu: Bound, norm_J: Bound, *, pointwise: bool
+    lipschitz: Any,
+    gradient_norm: Bound,
+    v_norm: float,
+    mu: Bound,
+    norm_J: Bound,
+    formation: Mapping[str, Bound],
+    *,
+    pointwise: bool,
 ) -> Bound:
-    """The bound of ‖h(x, y, A⁻¹b) − ∇φ(x)‖ for an inexact y.
+    """The bound of ‖(ĉ − Ĵ Â⁻¹b̂) − ∇φ(x)‖ for the Â, Ĵ, b̂, ĉ in hand and an inexact y.
 
     Parameters
     ----------
     lipschitz : LipschitzConstants
-    gradient_norm : float
+    gradient_norm : Bound
         ‖∇_y g(x, y)‖, its rounding included.
     v_norm : float
-        A bound of ‖A⁻¹b‖.
+        A bound of ‖Â⁻¹b̂‖.
     mu, norm_J : Bound
+        norm_J of the Ĵ in hand.
+    formation : mapping
+        ε of "A", "J", "b" and "c".
     pointwise : bool
-        Whether `mu` bounds the spectrum of A(x, y) at this y alone. Then ρ_y = ‖∇_y g‖/μ would be wrong; with a
-        Lipschitz Hessian, 2 L_gyy‖∇_y g‖ ≤ μ_0² gives ρ_y = (μ_0 − √(μ_0² − 2 L_gyy‖∇_y g‖))/L_gyy, and μ_0 − L_gyy ρ_y
-        is a modulus on the way from y to y*.
+        Whether `mu` bounds the spectrum of Â, at this y alone. Then ε_A is taken off it, and ρ_y = ‖∇_y g‖/μ would be
+        wrong; with a Lipschitz Hessian, q = 2 L_gyy‖∇_y g‖/μ² < 1 gives ρ_y = 2‖∇_y g‖/(μ(1 + √(1 − q))), and
+        μ√(1 − q) is a modulus on the way from y to y*.
     """
     constants = [Bound.of(getattr(lipschitz, name)) for name in ("fx", "fy", "gxy", "gyy")]
     fx, fy, gxy, gyy = (c.value for c in constants)
-    # the gradient in hand was rounded by code that nobody proved: `given` is the most there is
-    status = min(GIVEN, mu.status, norm_J.status, *(c.status for c in constants))
-    if status == NONE or not mu.value > 0:
+    e_A, e_J, e_b, e_c = (formation[name].value for name in ("A", "J", "b", "c"))
+    status = min(x.status for x in (gradient_norm, mu, norm_J, *constants, *formation.values()))
+    modulus = math.nextafter(mu.value - e_A, -math.inf) if pointwise else mu.value
+    if status == NONE or not modulus > 0:
         return Bound(math.inf, NONE)
-    modulus = mu.value
+    e_v = _up(e_A, v_norm, modulus) + _up(e_b, 1.0, modulus)
+    J, v = norm_J.value + e_J, v_norm + e_v
+    rounding = e_c + _up(e_J, v_norm) + _up(J, e_v)
+    distance, path = _up(gradient_norm.value, 1.0, modulus), modulus
     if pointwise and gyy > 0:
-        discriminant = mu.value * mu.value - 2 * gyy * gradient_norm
-        if discriminant < 0:
+        root = 1 - 2 * _up(gyy, distance, modulus)  # 1 − q, rounded down: so is what follows from it
+        root = math.sqrt(max(root - 2.0**-50, 0.0)) * (1 - 2.0**-50)
+        distance, path = _up(2 * gradient_norm.value, 1.0, modulus * (1 + root) * (1 - 2.0**-50)), modulus * root
+        if not path > 0:
             return Bound(math.inf, NONE)
-        # (μ_0 − √D)/L = 2‖∇_y g‖/(μ_0 + √D), without cancellation
-        distance = 2 * gradient_norm / (mu.value + math.sqrt(discriminant))
-        modulus = mu.value - gyy * distance
-    else:
-        distance = gradient_norm / modulus
-    value = distance * (fx + gxy * v_norm) + (norm_J.value + gxy * distance) / modulus * distance * (fy + gyy * v_norm)
-    return Bound(value * (1 + 2.0**-40), status) if math.isfinite(value) else Bound(math.inf, NONE)
+    slope = fx + _up(gxy, v) + _up(J + _up(gxy, distance), fy + _up(gyy, v), path)
+    value = (rounding + _up(distance, slope)) * (1 + 2.0**-40)
+    return Bound(value, status) if math.isfinite(value) else Bound(math.inf, NONE)
+
+
+def _up(a: float, b: float, c: float = 1.0) -> float:
+    """a · b/c, not below it: also where it, or what is in between, leaves the range; 0 where a or b is 0."""
+    if a == 0 or b == 0:
+        return 0.0
+    if math.inf in (a, b):
+        return math.inf
+    return math.nextafter(scaled_quotient(a, b, c) * (1 + 2.0**-50), math.inf)

@@ -13,7 +13,10 @@ by ‖∇φ‖² only, would see increases that are not there. With ρ_y ≥ ‖
 
     f(x, y*) − f(x, y) = bᵀ(y* − y) + e_1,    |e_1| ≤ ½ L_fy ρ_y²
     0 − ∇_y g(x, y)    = A(y* − y) + e_2,     ‖e_2‖ ≤ ½ L_gyy ρ_y²
-    b = A v + r   ⟹   |f(x, y) − vᵀ∇_y g − φ(x)| ≤ ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y.
+    b = A v + r   ⟹   |f(x, y) − vᵀ∇_y g − φ(x)| ≤ ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y,
+
+ρ of the exact A and b: that of those in hand and what rounding put between them, ε_b + ε_A‖v‖. What rounding put into f
+and ∇_y g adds ε_f + ‖v‖ε_g (:mod:`lancbio_ref.formation`), and the sum vᵀ∇_y g itself γ_{n+2}‖v‖‖∇_y g‖.
 
 τ and δ come from the accuracy asked of h by the bounds' own first-order coefficients,
 
@@ -32,13 +35,14 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_integer, as_number, as_problem, as_vector
+from .arguments import as_integer, as_number, as_problem, as_vector, common_type
 from .errors import ArgumentError, EvaluationError, LancbioError
-from .hypergradient import HyperGradient
+from .formation import Bound
+from .hypergradient import HyperGradient, formation_bounds, linearization_at, norm_A_of
 from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .inverse.scaled import row_sizes, scaled_solve
 from .parallel import dot
-from .rounding import norm2, unit_roundoff
+from .rounding import gamma, norm2, unit_roundoff
 from .status import CertificateStatus, SolveStatus
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
@@ -65,8 +69,10 @@ class Evaluation:
     value : float
         φ̂ = f(x, y) − vᵀ∇_y g(x, y).
     value_bound : float
-        ≥ |φ̂ − φ(x)|: ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y and a model of the rounding inside f and ∇_y g, which nobody has
-        proved: never better than ``estimated``. inf without Lipschitz constants, μ or ‖A‖.
+        ≥ |φ̂ − φ(x)|: ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y and the rounding inside f, ∇_y g, A and b. inf without Lipschitz
+        constants or μ.
+    value_certificate : CertificateStatus
+        How far `value_bound` can be trusted: ``certified`` for problems of this package, ``estimated`` for black boxes.
     tolerance : float
         max(accuracy, relative · ‖h‖), what was asked of the gradient here.
     gradient_bound : float
@@ -89,6 +95,7 @@ class Evaluation:
     x: np.ndarray
     value: float
     value_bound: float
+    value_certificate: CertificateStatus
     tolerance: float
     gradient_bound: float
     certificate: CertificateStatus
@@ -116,8 +123,8 @@ class Evaluation:
 
     @property
     def guaranteed(self) -> bool:
-        """Whether a certificate says that ‖h − ∇φ(x)‖₂ ≤ tolerance."""
-        return self.gradient_bound <= self.tolerance
+        """Whether a certificate says that ‖h − ∇φ(x)‖₂ ≤ tolerance; an estimated bound is none."""
+        return self.certificate >= CertificateStatus.GIVEN and self.gradient_bound <= self.tolerance
 
     def __str__(self) -> str:
         return (
@@ -242,6 +249,7 @@ class HyperObjective:
             A callable or product that returned NaN, infinity or a wrong shape.
         """
         x = as_vector("x", x, getattr(self.problem, "n_x", None))
+        x = x.astype(common_type(getattr(self.problem, "dtype", None), x), copy=False)
         if self.last is not None and np.array_equal(x, self.last.x):
             return self.last
         try:
@@ -300,7 +308,8 @@ class HyperObjective:
         return Evaluation(
             x,
             value,
-            value_bound,
+            value_bound.value,
+            value_bound.status,
             tolerance,
             (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50),
             certificate,
@@ -323,9 +332,7 @@ class HyperObjective:
         self, x: np.ndarray, y: np.ndarray, v: np.ndarray | None, tol: float
     ) -> tuple[Any, np.ndarray, HyperGradient]:
         """The linearization at (x, y), ∇_y g there, and the hyper-gradient with ‖b − A v‖ ≤ tol."""
-        point = self.problem.linearize(x, y)
-        if point.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
-            point.lipschitz, point.y_norm = getattr(self.problem, "lipschitz", None), norm2(y)
+        point = linearization_at(self.problem, x, y)
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
         size = norm2(point.b)
         rtol = tol / max(size, tol) if tol else 0.0
@@ -337,20 +344,27 @@ class HyperObjective:
 
     def _value(
         self, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, point: Any, found: HyperGradient
-    ) -> tuple[float, float]:
-        """f − vᵀ∇_y g and its bound, as derived above, with (n + 10)u for each rounded quantity."""
+    ) -> tuple[float, Bound]:
+        """f − vᵀ∇_y g and its bound, as derived above."""
         v = found.v
         f, correction = float(self.problem.value(x, y)), dot(v, gradient)
-        mu, norm_A, constants = found.certificate.mu.value, point.smoothness, point.lipschitz
-        if constants is None or norm_A is None or not mu > 0:
-            return f - correction, math.inf
-        u = (y.size + 10) * unit_roundoff(y.dtype)
-        rounding = u * (norm_A * norm2(y) + norm2(gradient))  # of ∇_y g
-        distance = (norm2(gradient) + rounding) / mu  # ρ_y
-        bound = 0.5 * distance * distance * (constants.fy + constants.gyy * norm2(v))  # inf, where ** 2 would raise
-        bound += found.certificate.residual.value * distance
-        bound += u * (abs(f) + norm2(v) * norm2(gradient)) + norm2(v) * rounding
-        return f - correction, bound if bound >= 0 else math.inf  # inf · 0: nothing is known
+        value, constants, mu = f - correction, point.lipschitz, found.certificate.mu
+        if constants is None or not mu.value > 0:
+            return value, Bound.of(None)
+        errors = formation_bounds(point, norm_A_of(point), found.certificate.cross_norm)
+        e_f = point.formation.bound("value", abs(f), x.size + y.size, point.coarsest)
+        lipschitz = [Bound.of(constants.fy), Bound.of(constants.gyy)]
+        residual, largest = found.certificate.residual, errors["grad_y"].value  # ρ, and ‖∇_y g‖ + ε_g
+        size, u = norm2(v) * (1 + 2.0**-40), unit_roundoff(v.dtype)
+        e_g = largest - norm2(gradient)
+        distance = largest / mu.value * (1 + 2.0**-50)  # ρ_y
+        bound = 0.5 * distance * distance * (lipschitz[0].value + lipschitz[1].value * size)
+        bound += (residual.value + errors["b"].value + errors["A"].value * size) * distance
+        bound += e_f.value + size * e_g + gamma(v.size + 4, max(u, 2.0**-53)) * size * largest
+        bound = (bound + 2 * 2.0**-53 * (abs(f) + abs(correction))) * (1 + 2.0**-40) + v.size * 2.0**-1022
+        inputs = (mu, residual, e_f, *lipschitz, *(errors[name] for name in ("grad_y", "b", "A")))
+        status = min(part.status for part in inputs)
+        return value, Bound(bound, status) if bound < math.inf and status else Bound.of(None)
 
 
 def _inverse(point: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
@@ -392,7 +406,8 @@ def _message(status: SolveStatus, tolerance: float, point: Any, lower: LowerSolu
     if found.error_bound == math.inf:
         why = "its bound overflows" if known_v else "no mu or no ||J||"
         system = f"of the linear system only ||b - A v|| = {found.residual_norm:.3g} is known: {why}"
-    verdict = "guaranteed" if math.inf not in (found.lower_level_bound, found.error_bound) else "not guaranteed"
+    weakest = min(found.certificate.error, found.certificate.lower_level)
+    verdict = "guaranteed" if weakest >= CertificateStatus.GIVEN else f"not guaranteed ({weakest})"
     if status != SolveStatus.CONVERGED:
         verdict = f"not reached ({status}: {REMEDIES[status]})"
     return f"error of grad phi <= {tolerance:.3g} {verdict}: {system}, {level}"

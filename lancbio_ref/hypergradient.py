@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import as_integer, as_number, as_problem, as_vector
+from .arguments import as_integer, as_number, as_problem, as_type, as_vector, common_type
 from .certificate import (
     ESTIMATED,
     NONE,
     NORM_SAFETY,
-    Bound,
     Certificate,
     error_bound,
     lower_level_bound,
@@ -22,13 +21,14 @@ from .certificate import (
     residual_bound,
 )
 from .errors import ArgumentError, CallableError, RepresentationError
+from .formation import Bound
 from .inverse import STRATEGIES, InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .krylov import lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
-from .rounding import norm2, unit_roundoff
+from .rounding import gamma, norm2, unit_roundoff
 from .status import SolveStatus
 
 
@@ -47,8 +47,8 @@ class HyperGradient:
     error_bound : float
         ≥ ‖h − (c − J A⁻¹b)‖₂ for the A, J, b, c in hand, the rounding of b − A v and of c − J v included.
     lower_level_bound : float
-        ≥ ‖(c − J A⁻¹b) − ∇φ(x)‖₂: what an inexact y costs, for the ∇_y g in hand (how that was rounded is modelled, not
-        proven; a gradient that is a small difference of large terms has no digits to bound).
+        ≥ ‖(c − J A⁻¹b) − ∇φ(x)‖₂: what an inexact y and the rounding inside A, J, b, c and ∇_y g cost. The problems of
+        this package prove the latter; of a black box it is a model, and the bound ``estimated``.
     error_estimate : float
         A sharper guess at ‖h − (c − J A⁻¹b)‖₂ from Gauss–Radau quadrature, ‖J‖‖v − A⁻¹b‖_A/√μ; not a bound; inf once
         the residual is at its rounding floor, where the recurrence knows nothing.
@@ -57,10 +57,12 @@ class HyperGradient:
     n_hvp : int
         Hessian products, those of the lower level and of the certificate included.
     status : SolveStatus
+        Of the linear system; of the lower level, where that was solved here and failed. Then no bound is given.
     condition_estimate : float
         θ_max/θ_min of the Ritz values, a lower bound of the condition number of A.
     direction : ndarray or None
-        With INDEFINITE: a unit vector z for which zᵀA z < 0, verified; with MU_REFUTED: one with zᵀA z < μ.
+        With INDEFINITE: a unit vector z for which zᵀA z < 0, verified (A at `lower.y`, where that is the failure); with
+        MU_REFUTED: one with zᵀA z < μ.
     lower : LowerSolution or None
         The lower-level solve, where y was not given.
     """
@@ -87,6 +89,7 @@ class HyperGradient:
         lines = [
             f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.10g}",
             f"status            {self.status}" + (f": {self.status.remedy}" if self.status.remedy else ""),
+            *([] if self.lower is None else [f"lower level       {self.lower.message}"]),
             f"residual norm     {self.residual_norm:.3g}",
             f"error bound       {self.error_bound:.3g} ({self.certificate.error})",
             f"lower-level bound {self.lower_level_bound:.3g} ({self.certificate.lower_level})",
@@ -165,6 +168,7 @@ def hypergradient(
     """
     as_problem(problem)
     x = as_vector("x", x, getattr(problem, "n_x", None))
+    x = x.astype(common_type(getattr(problem, "dtype", None), x), copy=False)
     lower_tol = None if lower_tol is None else as_number("lower_tol", lower_tol, least=0.0)
     lower = None
     if y is None:
@@ -175,11 +179,8 @@ def hypergradient(
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
     y = as_vector("y", y, getattr(problem, "n_y", None))
-    linearization = problem.linearize(x, y)
-    if linearization.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
-        linearization.lipschitz, linearization.y_norm = getattr(problem, "lipschitz", None), norm2(y)
     return hypergradient_of(
-        linearization,
+        linearization_at(problem, x, y),
         inverse=inverse,
         rtol=rtol,
         maxiter=maxiter,
@@ -188,6 +189,18 @@ def hypergradient(
         reorthogonalization=reorthogonalization,
         lower=lower,
     )
+
+
+def linearization_at(problem: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    """``problem.linearize`` at (x, y) in one type, with what an override of it may have left out."""
+    dtype = common_type(getattr(problem, "dtype", None), x, y)
+    x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+    point = problem.linearize(x, y)
+    if point.at is None:
+        point.at = x, y
+    if point.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
+        point.lipschitz = getattr(problem, "lipschitz", None)
+    return point
 
 
 def hypergradient_of(
@@ -207,13 +220,13 @@ def hypergradient_of(
     maxiter = 10 * b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
     strategy = _strategy(inverse, reorthogonalization)
     linearization, modulus, pointwise = _modulus(linearization, mu)
-    v0 = None if v0 is None else as_vector("v0", v0, b.size).astype(b.dtype)
+    v0 = None if v0 is None else as_type("v0", as_vector("v0", v0, b.size), b.dtype)
 
     before = A.products
     report = _solve(strategy, linearization, v0, rtol, maxiter)
     v, status, direction = report.v, report.status, report.direction
     residual = report.residual if report.residual is not None else b - A.matvec(v)
-    norm_A = _norm_A(linearization, report)
+    norm_A = norm_A_of(linearization, report)
 
     if mu == "estimate":
         low = _smallest_ritz_value(linearization, report)
@@ -233,19 +246,23 @@ def hypergradient_of(
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
     lower_level = Bound(math.inf, NONE)
     if linearization.lipschitz is not None and linearization.grad_y is not None and modulus.status != NONE:
-        gradient_norm = norm2(linearization.grad_y)
-        gradient_norm += (b.size + 10) * u * (norm_A.value * linearization.y_norm + gradient_norm)
+        formation = formation_bounds(linearization, norm_A, norm_J)
         v_norm = norm2(v) + rho.value / modulus.value
         lower_level = lower_level_bound(
-            linearization.lipschitz, gradient_norm, v_norm, modulus, norm_J, pointwise=pointwise
+            linearization.lipschitz, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
         )
+    estimate = _estimate(linearization, report, residual, rounding, modulus, norm_J)
+    if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
+        status, direction = lower.status, lower.direction
+        error = lower_level = Bound(math.inf, NONE)
+        estimate = math.inf
     return HyperGradient(
         value,
         v,
         norm2(residual),
         error.value,
         lower_level.value,
-        _estimate(linearization, report, residual, rounding, modulus, norm_J),
+        estimate,
         Certificate(error.status, lower_level.status, modulus, norm_J, rho, rounding),
         A.products - before + (lower.n_hvp if lower else 0),
         status,
@@ -253,6 +270,26 @@ def hypergradient_of(
         direction,
         lower,
     )
+
+
+def formation_bounds(linearization: Any, norm_A: Bound, norm_J: Bound) -> dict[str, Bound]:
+    """ε_A, ε_J, ε_b, ε_c as "A", "J", "b", "c", and ‖∇_y g‖ ≤ ‖ĝ_y‖ + ε_g as "grad_y".
+
+    A black box's ∇_y g is taken for a sum of terms of the sizes ‖A‖‖y‖ and ‖J‖‖x‖.
+    """
+    known, u, gradient = linearization.formation, linearization.coarsest, linearization.grad_y
+    (x_norm, y_norm), gradient_norm = linearization.norms, norm2(gradient)
+    largest = gradient_norm + (norm_A.value * y_norm if y_norm else 0.0) + (norm_J.value * x_norm if x_norm else 0.0)
+    terms = linearization.n_x + linearization.n_y
+    error = known.bound("grad_y", largest, terms, max(u, unit_roundoff(gradient.dtype)))
+    total = gradient_norm * (1 + gamma(gradient.size + 6, 2.0**-53)) + error.value
+    return {
+        "grad_y": Bound(math.nextafter(total, math.inf) if total else 0.0, error.status),
+        "A": known.bound("A", norm_A.value, terms, u),
+        "J": known.bound("J", norm_J.value, terms, u),
+        "b": known.bound("b", norm2(linearization.b), terms, u),
+        "c": known.bound("c", norm2(linearization.c), terms, u),
+    }
 
 
 def _strategy(inverse: Any, reorthogonalization: str | None) -> Any:
@@ -303,11 +340,11 @@ def _solve(strategy: Any, linearization: Any, v0: np.ndarray | None, rtol: float
     return InverseReport(v.astype(b.dtype), status)
 
 
-def _norm_A(linearization: Any, report: InverseReport) -> Bound:
+def norm_A_of(linearization: Any, report: InverseReport | None = None) -> Bound:
     """An upper bound of ‖A‖, or twice the largest ‖A q‖/‖q‖ that the solve saw."""
     if linearization.smoothness is not None:
         return Bound.of(linearization.smoothness)
-    if report.solve is not None and report.solve.norm_A > 0:
+    if report is not None and report.solve is not None and report.solve.norm_A > 0:
         return Bound(NORM_SAFETY * report.solve.norm_A, ESTIMATED)
     if not linearization.b.any():
         return Bound(0.0, ESTIMATED)

@@ -11,12 +11,14 @@ from scipy.sparse.linalg import LinearOperator
 
 from .arguments import as_number, as_vector
 from .errors import ArgumentError
+from .formation import FormationErrors
 from .hypergradient import hypergradient_of
 from .operators import CheckedOperator, as_operator, structure_of
-from .rounding import Proven
+from .rounding import Proven, norm2, unit_roundoff
 
 if TYPE_CHECKING:
     from .hypergradient import HyperGradient
+    from .problem import LipschitzConstants
 
 Number = float | Callable[[], float | None] | None
 
@@ -44,12 +46,12 @@ class Linearization:
         An upper bound of ‖J‖₂; taken from the entries where J is an array and none is given.
     M : array_like, sparse matrix or LinearOperator, shape (n_y, n_y), optional
         A preconditioner, M ≈ A⁻¹, symmetric positive definite.
-
-    Attributes
-    ----------
-    lipschitz : LipschitzConstants or None
-    y_norm : float
-        ‖y‖₂, for the rounding inside ∇_y g. A problem's ``linearize`` sets both, for `lower_level_bound`.
+    lipschitz : LipschitzConstants, optional
+        With them, `mu` and `grad_y`, `lower_level_bound` is finite.
+    at : (array, array), optional
+        The point (x, y).
+    formation : FormationErrors, optional
+        What is known of the rounding inside A, J, b, c and ∇_y g; modelled where it is not.
 
     Notes
     -----
@@ -81,6 +83,9 @@ class Linearization:
         smoothness: Number = None,
         cross_norm: Number = None,
         M: Any = None,
+        lipschitz: LipschitzConstants | None = None,
+        at: tuple[np.ndarray, np.ndarray] | None = None,
+        formation: FormationErrors | None = None,
     ) -> None:
         self.b, self.c = as_vector("b", b), as_vector("c", c)
         n_y, n_x = self.b.size, self.c.size
@@ -90,10 +95,11 @@ class Linearization:
             if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
                 raise ArgumentError(name, f"dtype {operator.dtype}", "a real operator")
         dtype = np.result_type(self.b, self.c, self.A.dtype, self.J.dtype)
+        self.coarsest = max(unit_roundoff(part) for part in (self.b.dtype, self.c.dtype, *_floats(self.A, self.J)))
         self.b, self.c = self.b.astype(dtype, copy=False), self.c.astype(dtype, copy=False)
         self.M: LinearOperator | None = None if M is None else _checked(as_operator("M", M, (n_y, n_y)), "M")
-        self.lipschitz: Any = None
-        self.y_norm = 0.0
+        self.lipschitz, self.at = lipschitz, at
+        self.formation = FormationErrors() if formation is None else formation
         self._lazy: dict[str, Any] = dict(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
         for name, value in self._lazy.items():
             if not callable(value):
@@ -110,6 +116,11 @@ class Linearization:
     @property
     def dtype(self) -> np.dtype:
         return self.b.dtype
+
+    @property
+    def norms(self) -> tuple[float, float]:
+        """(‖x‖₂, ‖y‖₂), 0 where the point was not given."""
+        return (0.0, 0.0) if self.at is None else (norm2(self.at[0]), norm2(self.at[1]))
 
     @property
     def grad_y(self) -> np.ndarray | None:
@@ -159,6 +170,11 @@ class Linearization:
         if name == "grad_y":
             return as_vector(name, value, self.n_y)
         return as_number(name, value, above=0.0) if name == "mu" else as_number(name, value, least=0.0)
+
+
+def _floats(*operators: LinearOperator) -> list[np.dtype]:
+    """The types of those that have one."""
+    return [np.dtype(op.dtype) for op in operators if op.dtype is not None and np.dtype(op.dtype).kind == "f"]
 
 
 def _checked(operator: LinearOperator, name: str) -> CheckedOperator:

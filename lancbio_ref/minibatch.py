@@ -22,7 +22,6 @@ from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
 from .problem import BilevelProblem, LowerLevel, UpperLevel
-from .rounding import norm2
 
 LEVELS = ("upper", "lower")
 
@@ -106,7 +105,7 @@ class Minibatched(BilevelProblem):
             for level, size, total in zip(LEVELS, (upper, lower), problem.n_samples, strict=True)
         }
         self.totals = dict(zip(LEVELS, problem.n_samples, strict=True))
-        self.n_x = problem.n_x
+        self.n_x, self.dtype = problem.n_x, problem.dtype
         self.k = 0
         self.log: list[Draw] = []
         self._rng = as_generator(rng)
@@ -155,15 +154,14 @@ class Minibatched(BilevelProblem):
         """(A, J, b, c) with independent batches, a fresh one a product of A or J; without bounds."""
         if not any(map(self.draws, LEVELS)):
             return self.full.linearize(x, y)
-        point = Linearization(
+        return Linearization(
             self.hessian(x, y),
             self.cross(x, y),
             self.upper_grad_y(x, y),
             self.upper_grad_x(x, y),
             grad_y=lambda: self.lower_grad_y(x, y),
+            at=self.promoted(x, y),
         )
-        point.y_norm = norm2(y)
-        return point
 
     def _drawing(self, quantity: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> LinearOperator:
         name = quantity.partition(".")[2]

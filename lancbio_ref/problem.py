@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .arguments import as_callable, as_integer, as_number, as_vector
+from .arguments import as_callable, as_integer, as_number, as_vector, common_type
 from .errors import ArgumentError, CallableError, DivergenceError
+from .formation import FormationErrors
 from .linearization import Linearization
 from .operators import CheckedOperator, as_operator
 from .operators.base import check_returned
 from .problem_check import CheckReport, check_problem
-from .rounding import norm2
+from .rounding import Proven
 
 Field = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -110,6 +112,17 @@ class LipschitzConstants:
             object.__setattr__(self, name, as_number(f"LipschitzConstants.{name}", getattr(self, name), least=0.0))
 
 
+def finite(bound: float) -> Proven | None:
+    """A proven bound; one that overflows says nothing."""
+    return Proven(bound) if bound < math.inf else None
+
+
+def proven_constants(fx: float, fy: float, gxy: float, gyy: float) -> LipschitzConstants | None:
+    """All four proven, or None where one is larger than any float."""
+    found = [finite(value) for value in (fx, fy, gxy, gyy)]
+    return None if None in found else LipschitzConstants(*found)  # type: ignore[arg-type]
+
+
 class BilevelProblem:
     """min_x f(x, y*(x)) subject to y*(x) = argmin_y g(x, y).
 
@@ -124,12 +137,16 @@ class BilevelProblem:
 
     Attributes
     ----------
+    dtype : numpy.dtype or None
+        Of the problem's data, where it has any. All arithmetic at (x, y) is done in the widest of this type and those
+        of x and y: callables see both in it.
     calls : dict
         How often each callable and each operator product was called, by name.
 
     Notes
     -----
-    Subclasses may override :meth:`linearize` to share work between derivatives; drivers call it once an iteration.
+    Subclasses may override :meth:`linearize` to share work between derivatives; drivers call it once an iteration. They
+    may override :meth:`formation_errors` to say how their derivatives round.
 
     Examples
     --------
@@ -147,6 +164,8 @@ class BilevelProblem:
     >>> hypergradient(problem, [4.0], [2.0]).value
     array([0.5])
     """
+
+    dtype: np.dtype | None = None
 
     def __init__(
         self,
@@ -207,7 +226,7 @@ class BilevelProblem:
     def lower_bound(self, name: str, x: np.ndarray, y: np.ndarray) -> float | None:
         """`mu`, `smoothness` or `cross_norm` of the lower level at (x, y); None where not given or not known."""
         bound = getattr(self.lower, name)
-        value = bound(x, y) if callable(bound) else bound
+        value = bound(*self.promoted(x, y)) if callable(bound) else bound
         if value is None or not callable(bound):
             return value
         number = self._number(f"lower.{name}", lambda x, y: value, x, y)
@@ -220,11 +239,11 @@ class BilevelProblem:
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y); ∇_y g, μ, L and ‖J‖ are evaluated only when asked for."""
-        lower = self.lower
+        lower, (x, y) = self.lower, self.promoted(x, y)
         preconditioner = None
         if lower.preconditioner is not None:
             preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
-        point = Linearization(
+        return Linearization(
             self.hessian(x, y),
             self.cross(x, y),
             self.upper_grad_y(x, y),
@@ -234,9 +253,21 @@ class BilevelProblem:
             smoothness=lambda: self.lower_bound("smoothness", x, y),
             cross_norm=lambda: self.lower_bound("cross_norm", x, y),
             M=preconditioner,
+            lipschitz=self.lipschitz,
+            at=(x, y),
+            formation=self.formation_errors(x, y),
         )
-        point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
-        return point
+
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """How far f, ∇_y g, A, J, b and c at (x, y) may be from their exact values; of callables nothing is known."""
+        return FormationErrors()
+
+    def promoted(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x and y in the type that arithmetic at (x, y) is done in: the widest of theirs and the data's."""
+        if x.dtype.char == y.dtype.char == "d":
+            return x, y
+        dtype = common_type(self.dtype, x, y)
+        return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
     def check(self, x: Any, y: Any, rng: Any = None) -> CheckReport:
         """Probe symmetry, adjoint and every derivative at (x, y); one row each.
@@ -261,11 +292,12 @@ class BilevelProblem:
         return self.calls[name]
 
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-        call = self._count(name)
+        call, (x, y) = self._count(name), self.promoted(x, y)
         return check_returned(function(x, y), name, call, size, at=(x, y))
 
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
-        call, value = self._count(name), function(x, y)
+        call, (x, y) = self._count(name), self.promoted(x, y)
+        value = function(x, y)
         try:
             return as_number(name, value)  # a Proven number stays one
         except ArgumentError as error:
@@ -276,7 +308,8 @@ class BilevelProblem:
     def _operator(
         self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
     ) -> CheckedOperator:
-        call, value = self._count(name), function(x, y)
+        call, (x, y) = self._count(name), self.promoted(x, y)
+        value = function(x, y)
         try:
             operator = as_operator(name, value, shape)
         except ArgumentError as error:

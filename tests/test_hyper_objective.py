@@ -101,7 +101,7 @@ NEWTON = dict(method="trust-constr", hess="3-point", options=dict(gtol=1e-12, xt
 @pytest.mark.parametrize("constants", [lambda ridge: ridge, bare], ids=["guaranteed", "bare"])
 @pytest.mark.parametrize("seed", range(3))
 def test_ridge_reaches_its_closed_form_optimum(seed, constants, optimizer, relative):
-    F = HyperObjective(constants(fitted_ridge(seed)), accuracy=1e-11, relative=relative)
+    F = HyperObjective(constants(fitted_ridge(seed)), accuracy=4e-11, relative=relative)  # what is proven here
     found = minimize(F, np.zeros(6), jac=True, **optimizer)
     x, phi = ridge_optimum(F.problem)
     assert np.abs(found.x - x).max() <= 1e-10
@@ -143,7 +143,7 @@ def test_quadratic_reaches_its_stationary_point():
     F = HyperObjective(problem, accuracy=1e-10)
     found = minimize(F, np.zeros(5), jac=True, **LBFGSB)
     assert np.abs(found.x - problem.stationary_point()).max() <= 1e-7
-    assert F.last.guaranteed and F.last.certificate == CertificateStatus.GIVEN
+    assert F.last.guaranteed and F.last.certificate == CertificateStatus.CERTIFIED
     polished = root(HyperObjective(problem, accuracy=1e-12, relative=0.0).gradient, found.x, tol=1e-14)
     assert np.abs(polished.x - problem.stationary_point()).max() <= 1e-10
 
@@ -259,7 +259,8 @@ def test_higher_orders_are_tightened_away():
     problem.lipschitz = LipschitzConstants(fx=0.0, fy=1.0, gxy=1e4, gyy=1.0)
     F = HyperObjective(problem, [1.0], accuracy=1.0, relative=0.0)
     F([1.5 + np.sinh(1.0)])  # ‖∇_y g(x, y_0)‖ = ½, less than 0.25 · 1/G_y = 1
-    assert F.last.status == SolveStatus.CONVERGED and F.last.guaranteed and F.last.n_hvp > 0
+    assert F.last.status == SolveStatus.CONVERGED and F.last.gradient_bound <= 1.0 and F.last.n_hvp > 0
+    assert F.last.certificate == CertificateStatus.ESTIMATED and not F.last.guaranteed  # a black box promises nothing
 
 
 def test_the_schedule_tightens_and_saves_products():
@@ -421,20 +422,20 @@ def test_bounds_that_overflow_end_the_evaluation(x, strict):
     F = HyperObjective(problems.random_ridge(6, 6, 3, rng=0), strict=strict)
     value, gradient = F(np.array(x, dtype=float))
     assert F.last.status == SolveStatus.FLOOR and not F.last.guaranteed and F.last.gradient_bound == np.inf
-    assert "its bound overflows" in F.last.message and F.last.value_bound == np.inf
+    assert "its bound overflows" in F.last.message and F.last.value_bound > 1e100
     assert np.abs(gradient - F.problem.hypergradient(np.array(x, dtype=float))).max() < 1e-15
     assert F.n_hvp < 500 and value > 0
 
 
 @pytest.mark.parametrize("mu, fy", [(1e-140, 1.0), (1e-200, 0.0)])
-def test_a_bound_that_overflows_is_none_where_the_lower_gradient_is_zero(mu, fy):
-    """y = x = 1 and b = 0, to the bit; with this μ all that is known of y is inf, and inf · 0 is no better."""
+def test_a_hopeless_modulus_ends_the_evaluation_where_the_lower_gradient_is_zero(mu, fy):
+    """y = x = 1 and b = 0, to the bit: what rounding may hide in ∇_y g, over this μ, is more than there is."""
     problem = scalar(lambda x, y: y - x, lambda y: 1.0, mu=mu, cross_norm=1.0, smoothness=1.0)
     problem.lipschitz = LipschitzConstants(fx=0.0, fy=fy, gxy=1.0, gyy=0.0)
     F = HyperObjective(problem)
     F([1.0])
     assert F.last.lower.grad_norm == 0 and F.last.status == SolveStatus.FLOOR
-    assert F.last.gradient_bound == np.inf and F.last.value_bound > 1e60
+    assert F.last.gradient_bound > 1e200 and F.last.value_bound > 1e60
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
 
 t is halved from 1 until ‖∇_y g‖ falls: d is a descent direction of ½‖∇_y g‖², for its derivative along d is −‖∇_y g‖²
 (inexact Newton: S. C. Eisenstat and H. F. Walker, SIAM J. Sci. Comput. 17, 1996). No value of g is needed. When g(x, ·)
-is μ-strongly convex the answer certifies itself: ‖y − y*‖ ≤ ‖∇_y g‖/μ.
+is μ-strongly convex the answer certifies itself: ‖y − y*‖ ≤ ‖∇_y g‖/μ ≤ (‖ĝ‖ + ε)/μ for the gradient ĝ in hand and the
+rounding ε inside it.
 
 Where the rows of A differ much in size, as with one penalty exp(x_j) a feature, the Lanczos solves are scaled
 (:mod:`lancbio_ref.inverse.scaled`).
@@ -18,14 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_integer, as_number, as_problem, as_vector
+from ..arguments import as_integer, as_number, as_problem, as_vector, common_type
 from ..errors import ArgumentError
+from ..formation import Bound, formation_errors
 from ..krylov import SolveReport
-from ..rounding import norm2, unit_roundoff
+from ..rounding import gamma, norm2, scaled_quotient, unit_roundoff
 from ..status import CertificateStatus, SolveStatus
 from .scaled import rounding_of, scaled_solve
 
 DIGITS = 1e-6  # what a singular system must have been solved to before rounding is an excuse
+REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)  # g(x, ·) is not what its μ says
 REMEDIES = {  # in the words of `lower_solution`'s own arguments
     SolveStatus.NOT_CONVERGED: "raise maxiter or tol; a start nearer to the solution saves steps",
 }
@@ -41,9 +44,11 @@ class LowerSolution:
     grad_norm : float
         ‖∇_y g(x, y)‖₂.
     error_bound : float
-        ‖∇_y g‖/μ ≥ ‖y − y*‖₂ for the gradient in hand; inf where μ is unknown.
+        (‖ĝ‖ + ε)/μ ≥ ‖y − y*‖₂, ε ≥ ‖ĝ − ∇_y g‖ being the rounding inside the gradient; inf where μ is unknown or the
+        solve has refuted it.
     certificate : CertificateStatus
-        ``given`` for a caller's or the structure's μ (the rounding inside ∇_y g is not proven), ``none`` without.
+        The weaker of what is known of μ and of ε: ``certified`` for the problems of this package; a black box's ε is a
+        model, and the bound ``estimated``; ``none`` without μ.
     status : SolveStatus
         FLOOR where ‖∇_y g‖ is what rounding alone may leave of it. Of y that says only what `error_bound` says: with a
         tiny μ, nothing.
@@ -108,10 +113,12 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
         if getattr(problem, "n_y", None) is None:
             raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
         y0 = np.zeros(problem.n_y, dtype=x.dtype)
-    y = as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
+    y = as_vector("y0", y0, getattr(problem, "n_y", None))
+    dtype = common_type(getattr(problem, "dtype", None), x, y)
+    x, y = x.astype(dtype, copy=False), y.astype(dtype)
     gradient = problem.lower_grad_y(x, y)
     norm = start = norm2(gradient)
-    n_grad, n_hvp, n_iter = 1, 0, 0
+    n_grad, n_hvp, n_iter, norm_A = 1, 0, 0, 0.0
     status, direction = SolveStatus.NOT_CONVERGED, None
     while norm > tol and n_iter < maxiter:
         A = problem.hessian(x, y)
@@ -119,6 +126,7 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
         report = scaled_solve(A, -gradient, tolerance=forcing * norm, maxiter=10 * y.size)
         n_hvp += report.n_products
         n_iter += 1
+        norm_A = max(norm_A, report.norm_A)
         if report.status == SolveStatus.INDEFINITE:
             status, direction = report.status, report.direction
             break
@@ -142,14 +150,17 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
         y, gradient, norm = trial, trial_gradient, trial_norm
     if norm <= tol:
         status = SolveStatus.CONVERGED
-    mu = problem.lower_bound("mu", x, y)
+    error = Bound.of(None)
+    if status not in REFUTED:
+        error, products = _error_bound(problem, x, y, gradient, start, norm_A)
+        n_hvp += products
     remedy = REMEDIES.get(status, status.remedy)
     reached = f"||grad_y g|| = {norm:.3g} after {n_iter} Newton steps, {n_hvp} Hessian products (tol = {tol:.3g})"
     return LowerSolution(
         y,
         norm,
-        math.inf if mu is None else norm / mu,
-        CertificateStatus.NONE if mu is None else CertificateStatus.GIVEN,
+        error.value,
+        error.status,
         status,
         f"{status.name}: {reached}" + (f"; {remedy}" if remedy else ""),
         n_iter,
@@ -157,6 +168,33 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
         n_grad,
         direction,
     )
+
+
+def _error_bound(
+    problem: Any, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, start: float, norm_A: float
+) -> tuple[Bound, int]:
+    """(‖ĝ‖ + ε)/μ ≥ ‖y − y*‖, and the products spent on it.
+
+    The model of a black box takes ∇_y g for a sum of terms of the sizes ‖A‖‖y‖, ‖∇_y g(x, y_0)‖ and, where that is
+    known, ‖J‖‖x‖; `norm_A` is the largest ‖A q‖ that the Newton steps saw.
+    """
+    mu = problem.lower_bound("mu", x, y)
+    if mu is None:
+        return Bound.of(None), 0
+    known, products, size = formation_errors(problem, x, y), 0, 0.0
+    if known["grad_y"] is None:
+        L, norm_J = problem.lower_bound("smoothness", x, y), problem.lower_bound("cross_norm", x, y)
+        if L is None and not norm_A:
+            size, products = norm2(problem.hessian(x, y).matvec(y)), 1
+        size += (norm_A if L is None else L) * norm2(y) + start + norm2(gradient)
+        size += 0.0 if norm_J is None else norm_J * norm2(x)
+    u = max(unit_roundoff(y.dtype), unit_roundoff(gradient.dtype))
+    error, modulus = known.bound("grad_y", size, x.size + y.size, u), Bound.of(mu)
+    total = norm2(gradient) * (1 + gamma(y.size + 6, 2.0**-53)) + error.value
+    distance = scaled_quotient(total, 1.0, modulus.value) * (1 + 2.0**-50) if total < math.inf else math.inf
+    if distance == math.inf:
+        return Bound.of(None), products
+    return Bound(math.nextafter(distance, math.inf) if total else 0.0, min(modulus.status, error.status)), products
 
 
 def _floor(A: Any, y: np.ndarray, report: SolveReport, start: float) -> tuple[float, int]:

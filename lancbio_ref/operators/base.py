@@ -41,6 +41,14 @@ class StructuredOperator(LinearOperator):
         """fl(|A| v) for a non-negative v, entrywise (|A| may be any entrywise upper bound of |A|)."""
         raise NotImplementedError
 
+    def product_factor(self, dtype: Any) -> float:
+        """g in |fl(A v) − A v| ≤ g·fl(|A| v) for v of `dtype`."""
+        return _factor(self.terms, np.result_type(dtype, self.dtype))
+
+    def adjoint_factor(self, dtype: Any) -> float:
+        """The same for Aᵀ u."""
+        return _factor(self.shape[0], np.result_type(dtype, self.dtype))
+
     def norm_bound(self) -> float:
         """A proven upper bound of ‖A‖₂, cheap rather than sharp."""
         raise NotImplementedError
@@ -48,6 +56,13 @@ class StructuredOperator(LinearOperator):
     def toarray(self) -> np.ndarray:
         """The dense matrix; the default multiplies by the identity column by column."""
         return np.stack([self.matvec(e) for e in np.eye(self.shape[1], dtype=self.dtype)], axis=1)
+
+
+def _factor(terms: int, dtype: Any) -> float:
+    from ..rounding import gamma, unit_roundoff
+
+    g = gamma(terms + 2, unit_roundoff(dtype))
+    return g / (1 - g) if g < 1 else float("inf")
 
 
 class CheckedOperator(LinearOperator):

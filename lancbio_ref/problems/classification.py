@@ -16,13 +16,7 @@ import scipy.sparse as sp
 
 from ..errors import ArgumentError
 from ..operators.multinomial import DesignMatrix, softmax
-
-
-def expit(s: np.ndarray) -> np.ndarray:
-    """σ(s) = 1/(1 + e⁻ˢ); scipy.special is loaded when first used: it takes a tenth of the import of this package."""
-    from scipy.special import expit
-
-    return expit(s)
+from .elementary import expit
 
 
 class LabelledSet:
@@ -110,7 +104,7 @@ class BinaryFit:
     """The same for two classes and one vector y."""
 
     def __init__(self, data: LabelledSet, y: np.ndarray) -> None:
-        self.data = data
+        self.data, self.y = data, y
         self.signs = np.where(data.labels == 1, 1, -1).astype(y.dtype)
         self.margins = self.signs * data.design.operator.matvec(y)  # t_i s_i
 

@@ -17,14 +17,17 @@ import numpy as np
 
 from ..arguments import as_generator, as_integer, as_number
 from ..errors import ArgumentError
+from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import MultinomialCross, MultinomialHessian, ScatteredRows
 from ..operators.multinomial import ROUND_UP, curvature_bound
 from ..parallel import dot
-from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
-from ..rounding import Proven, norm2
-from .classification import Fit, LabelledSet, expit
+from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
+from ..rounding import Proven
+from .classification import Fit, LabelledSet
+from .elementary import expit
+from .rounding import data_cleaning_errors
 
 
 class DataCleaning(BilevelProblem):
@@ -39,7 +42,7 @@ class DataCleaning(BilevelProblem):
     n_samples : tuple of int
         Validation and training samples, as `minibatch` counts them.
     dtype : numpy.dtype
-        Of X_train.
+        Of the features.
     ridge : float
         2 · regularization, rounded to `dtype`: the modulus μ.
     """
@@ -54,7 +57,8 @@ class DataCleaning(BilevelProblem):
         batch: tuple[int, np.ndarray | None] | None = None,
     ) -> None:
         self.train, self.validation, self.n_classes = train, validation, n_classes
-        self.n_samples, self.dtype = (len(validation), len(train)), train.design.dtype
+        self.n_samples = len(validation), len(train)
+        self.dtype = np.result_type(train.design.dtype, validation.design.dtype)
         # of a batch: how long x is in all, and which of its entries weigh the samples in `train`
         self.n_x, self._rows = (len(train), None) if batch is None else batch
         self.ridge = float(self.dtype.type(2 * regularization))
@@ -63,36 +67,42 @@ class DataCleaning(BilevelProblem):
                 "regularization", repr(regularization), f"a number whose double is a normal {self.dtype}"
             )
         upper = UpperLevel(
-            value=lambda x, y: float(np.mean(validation.at(y).losses)),
+            value=lambda x, y: float(np.mean(validation.at(y).losses, dtype=np.float64)),
             grad_x=lambda x, y: np.zeros_like(x),
             grad_y=lambda x, y: self._validation_gradient(y),
         )
         lower = LowerLevel(
-            value=lambda x, y: dot(self._w(x), train.at(y).losses) + 0.5 * self.ridge * dot(y, y),
-            grad_x=lambda x, y: self._scatter(x, self._d(x) * train.at(y).losses),
+            value=lambda x, y: dot(self.weights(x), train.at(y).losses) + 0.5 * self.ridge * dot(y, y),
+            grad_x=lambda x, y: self._scatter(x, self.slopes(x) * train.at(y).losses),
             grad_y=lambda x, y: self._train_gradient(x, train.at(y)),
             hessian=lambda x, y: self._hessian(x, train.at(y)),
             cross=lambda x, y: self._cross(x, train.at(y)),
             mu=Proven(self.ridge),
-            smoothness=lambda x, y: Proven(curvature_bound(train.design, self._w(x)) + self.ridge * ROUND_UP),
-            cross_norm=lambda x, y: Proven(self._cross(x, train.at(y)).norm_bound()),
+            smoothness=lambda x, y: finite(curvature_bound(train.design, self.weights(x)) + self.ridge * ROUND_UP),
+            cross_norm=lambda x, y: finite(self._cross(x, train.at(y)).norm_bound()),
         )
         lipschitz = self._lipschitz_constants() if batch is None else None  # of a batch they would cost more than it
         super().__init__(upper, lower, lipschitz=lipschitz, n_y=n_classes * train.design.shape[1])
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product X yᵀ and one softmax; the norms of A and J come from their structure."""
+        x, y = self.promoted(x, y)
         fit = self.train.at(y)
-        point = Linearization(
+        return Linearization(
             self._operator("lower.hessian", lambda x, y: self._hessian(x, fit), x, y, (y.size, y.size)),
             self._operator("lower.cross", lambda x, y: self._cross(x, fit), x, y, (x.size, y.size)),
             self.upper_grad_y(x, y),
             self.upper_grad_x(x, y),
             grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._train_gradient(x, fit), x, y, y.size),
             mu=Proven(self.ridge),
+            lipschitz=self.lipschitz,
+            at=(x, y),
+            formation=data_cleaning_errors(self, x, y, fit),
         )
-        point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
-        return point
+
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """See :mod:`lancbio_ref.problems.rounding.classification`."""
+        return data_cleaning_errors(self, *self.promoted(x, y))
 
     def minibatch(self, *, upper: Any = None, lower: Any = None) -> DataCleaning:
         """The problem with its means over these rows only; x keeps its length, None means all rows.
@@ -140,10 +150,12 @@ class DataCleaning(BilevelProblem):
         full[self._rows] = values
         return full
 
-    def _w(self, x: np.ndarray) -> np.ndarray:
+    def weights(self, x: np.ndarray) -> np.ndarray:
+        """w = σ(x)/n of the samples at hand."""
         return expit(self._own(x)) / len(self.train)
 
-    def _d(self, x: np.ndarray) -> np.ndarray:
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """d = ∂w/∂x = σ′(x)/n."""
         x = self._own(x)
         return expit(x) * expit(-x) / len(self.train)  # σ′ = σ(x)σ(−x): 1 − σ(x) would cancel
 
@@ -152,24 +164,24 @@ class DataCleaning(BilevelProblem):
         return self.validation.at(y).gradient(np.full(n, 1 / n, y.dtype))
 
     def _train_gradient(self, x: np.ndarray, fit: Fit) -> np.ndarray:
-        return fit.gradient(self._w(x)) + self.ridge * fit.Y.ravel()
+        return fit.gradient(self.weights(x)) + self.ridge * fit.Y.ravel()
 
     def _hessian(self, x: np.ndarray, fit: Fit) -> MultinomialHessian:
-        return MultinomialHessian(self.train.design, fit.P, self._w(x), self.ridge)
+        return MultinomialHessian(self.train.design, fit.P, self.weights(x), self.ridge)
 
     def _cross(self, x: np.ndarray, fit: Fit) -> MultinomialCross | ScatteredRows:
-        J = MultinomialCross(self.train.design, fit.R, self._d(x))
+        J = MultinomialCross(self.train.design, fit.R, self.slopes(x))
         return J if self._rows is None else ScatteredRows(J, self._rows, self.n_x)
 
-    def _lipschitz_constants(self) -> LipschitzConstants:
-        """The constants that :func:`data_cleaning` derives, rounded up."""
+    def _lipschitz_constants(self) -> LipschitzConstants | None:
+        """The constants that :func:`data_cleaning` derives, rounded up; None where one is larger than any float."""
         largest, norm = float(self.train.design.row_norms.max()), self.train.design.norm
         n_validation = len(self.validation)
-        return LipschitzConstants(
-            fx=Proven(0.0),
-            fy=Proven(curvature_bound(self.validation.design, np.full(n_validation, 1 / n_validation)) * ROUND_UP),
-            gxy=Proven(largest * norm / (8 * self.n_x) * ROUND_UP),
-            gyy=Proven(largest * norm**2 / (math.sqrt(2) * self.n_x) * ROUND_UP),
+        return proven_constants(
+            fx=0.0,
+            fy=curvature_bound(self.validation.design, np.full(n_validation, 1 / n_validation)) * ROUND_UP,
+            gxy=largest * norm / (8 * self.n_x) * ROUND_UP,
+            gyy=largest * norm * norm / (math.sqrt(2) * self.n_x) * ROUND_UP,
         )
 
 

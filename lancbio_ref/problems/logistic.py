@@ -9,7 +9,7 @@ y ∈ R^p and one logit, and C = 1 in the formula. With D_cj = exp(x_{k(c,j)})/(
 
     ∇_y g = mean_i r_i x_iᵀ + D ∘ Y,     A V = (mean's Hessian) V + D ∘ V,     (J V)_k = Σ_{k(c,j) = k} D_cj Y_cj V_cj
 
-and λ_min(A) ≥ min D. 1/n, 1/m and 1/(Cp) mean these numbers rounded, once.
+and λ_min(A) ≥ min D. How all that rounds is derived in :mod:`lancbio_ref.problems.rounding.classification`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ import numpy as np
 
 from ..arguments import as_choice, as_integer
 from ..errors import ArgumentError
+from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
 from ..operators.multinomial import ROUND_UP, curvature_bound, row_norms
-from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
-from ..rounding import Proven, norm2, unit_roundoff
+from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
+from ..rounding import Proven, unit_roundoff
 from .classification import BinaryFit, Fit, LabelledSet
-from .ridge import EXP_UNITS, exponential
+from .elementary import FUNCTION_UNITS, exponential
+from .rounding import logistic_errors
 
 AXES = {"all": None, "feature": 0, "class": 1}  # what (C, p) arrays are summed over for one number a weight
 
@@ -46,6 +48,8 @@ class Logistic(BilevelProblem):
     n_samples : tuple of int
         Validation and training samples, as `minibatch` counts them.
     train, validation : LabelledSet
+    shape : tuple of int
+        Of Y: (C, p), and (1, p) for two classes.
 
     Notes
     -----
@@ -65,18 +69,19 @@ class Logistic(BilevelProblem):
         self.train, self.validation, self.n_classes, self.weights = train, validation, n_classes, weights
         self.n_samples, self._is_batch = (len(validation), len(train)), is_batch
         p, vectors = train.design.shape[1], 1 if n_classes == 2 else n_classes
-        self._shape, self._axis = (vectors, p), AXES[weights]
+        self.shape, self._axis = (vectors, p), AXES[weights]
+        self.dtype = np.result_type(train.design.dtype, validation.design.dtype)
         self.n_x = {"all": 1, "feature": p, "class": vectors}[weights]
         upper = UpperLevel(
-            value=lambda x, y: float(np.mean(self._fit(validation, y).losses)),
+            value=lambda x, y: float(np.mean(self.fit(validation, y).losses, dtype=np.float64)),
             grad_x=lambda x, y: np.zeros_like(x),
-            grad_y=lambda x, y: self._fit(validation, y).gradient(_equal(validation, y)),
+            grad_y=lambda x, y: self.fit(validation, y).gradient(_equal(validation, y)),
         )
         lower = LowerLevel(
             value=self._value,
-            grad_x=lambda x, y: 0.5 * self._sum(self._penalty(x) * y.reshape(self._shape) ** 2),
-            grad_y=lambda x, y: self._gradient(x, y, self._fit(train, y)),
-            hessian=lambda x, y: self._hessian(x, y, self._fit(train, y)),
+            grad_x=lambda x, y: 0.5 * self._sum(self.penalty(x) * y.reshape(self.shape) ** 2),
+            grad_y=lambda x, y: self._gradient(x, y, self.fit(train, y)),
+            hessian=lambda x, y: self._hessian(x, y, self.fit(train, y)),
             cross=self._cross,
             mu=self._modulus,
             smoothness=self._smoothness,
@@ -86,8 +91,9 @@ class Logistic(BilevelProblem):
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product with the training data."""
-        fit = self._fit(self.train, y)
-        point = Linearization(
+        x, y = self.promoted(x, y)
+        fit = self.fit(self.train, y)
+        return Linearization(
             self._operator("lower.hessian", lambda x, y: self._hessian(x, y, fit), x, y, (y.size, y.size)),
             self.cross(x, y),
             self.upper_grad_y(x, y),
@@ -96,9 +102,14 @@ class Logistic(BilevelProblem):
             mu=lambda: self.lower_bound("mu", x, y),
             smoothness=lambda: self.lower_bound("smoothness", x, y),
             cross_norm=lambda: self.lower_bound("cross_norm", x, y),
+            lipschitz=None if self._is_batch else self._lipschitz_constants(x),
+            at=(x, y),
+            formation=logistic_errors(self, x, y, fit),
         )
-        point.lipschitz, point.y_norm = None if self._is_batch else self._lipschitz_constants(x), norm2(y)
-        return point
+
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """See :mod:`lancbio_ref.problems.rounding.classification`."""
+        return logistic_errors(self, *self.promoted(x, y))
 
     def minibatch(self, *, upper: Any = None, lower: Any = None) -> Logistic:
         """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
@@ -125,18 +136,19 @@ class Logistic(BilevelProblem):
 
     def accuracy(self, y: np.ndarray, X: Any, labels: np.ndarray) -> float:
         """The fraction of the samples X that parameters y put into their class."""
-        scores = X @ np.asarray(y).reshape(self._shape).T
+        scores = X @ np.asarray(y).reshape(self.shape).T
         found = (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
         return float(np.mean(found == labels))
 
     # -- the two levels --------------------------------------------------------------------
 
-    def _fit(self, data: LabelledSet, y: np.ndarray) -> Any:
-        return BinaryFit(data, y) if self.n_classes == 2 else Fit(data, y.reshape(self._shape))
+    def fit(self, data: LabelledSet, y: np.ndarray) -> Any:
+        """What y makes of these samples."""
+        return BinaryFit(data, y) if self.n_classes == 2 else Fit(data, y.reshape(self.shape))
 
-    def _penalty(self, x: np.ndarray) -> np.ndarray:
+    def penalty(self, x: np.ndarray) -> np.ndarray:
         """D, in a shape that fits (C, p): (1, 1), (1, p) or (C, 1)."""
-        d = exponential(x) * x.dtype.type(1 / math.prod(self._shape))
+        d = exponential(x) * x.dtype.type(1 / math.prod(self.shape))
         return d[:, None] if self.weights == "class" else d[None, :]
 
     def _sum(self, array: np.ndarray) -> np.ndarray:
@@ -144,32 +156,32 @@ class Logistic(BilevelProblem):
         return np.atleast_1d(array.sum(axis=self._axis))
 
     def _value(self, x: np.ndarray, y: np.ndarray) -> float:
-        penalty = 0.5 * float((self._penalty(x) * y.reshape(self._shape) ** 2).sum())
-        return float(np.mean(self._fit(self.train, y).losses)) + penalty
+        penalty = 0.5 * float((self.penalty(x) * y.reshape(self.shape) ** 2).sum())
+        return float(np.mean(self.fit(self.train, y).losses, dtype=np.float64)) + penalty
 
     def _gradient(self, x: np.ndarray, y: np.ndarray, fit: Any) -> np.ndarray:
-        return fit.gradient(_equal(self.train, y)) + (self._penalty(x) * y.reshape(self._shape)).ravel()
+        return fit.gradient(_equal(self.train, y)) + (self.penalty(x) * y.reshape(self.shape)).ravel()
 
     def _hessian(self, x: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
-        D, w = np.broadcast_to(self._penalty(x), self._shape).ravel(), _equal(self.train, y)
+        D, w = np.broadcast_to(self.penalty(x), self.shape).ravel(), _equal(self.train, y)
         if self.n_classes == 2:
             return GeneralizedLinear(self.train.design.operator, w * fit.curvatures, D)
         return DiagonalLowRank(D, base=MultinomialHessian(self.train.design, fit.P, w))
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> WeightCross:
-        return WeightCross(self._penalty(x) * y.reshape(self._shape), self._axis)
+        return WeightCross(self.penalty(x) * y.reshape(self.shape), self._axis)
 
     # -- bounds ----------------------------------------------------------------------------
 
     def _modulus(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
         """min D, less the errors of exp and of one product; None where those are all there is."""
-        limits, smallest = np.finfo(x.dtype), float(self._penalty(x).min())
-        mu = smallest * (1 - (EXP_UNITS + 2) * unit_roundoff(x.dtype)) - float(limits.smallest_subnormal)
+        limits, smallest = np.finfo(x.dtype), float(self.penalty(x).min())
+        mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(x.dtype)) - float(limits.smallest_subnormal)
         return Proven(mu) if mu > 0 else None
 
     def _largest(self, x: np.ndarray) -> float:
         """max D, rounded up."""
-        size = float(self._penalty(x).max()) * (1 + (EXP_UNITS + 2) * unit_roundoff(x.dtype))
+        size = float(self.penalty(x).max()) * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(x.dtype))
         return (size + float(np.finfo(x.dtype).smallest_subnormal)) * ROUND_UP
 
     def _curvature(self, data: LabelledSet) -> float:
@@ -178,23 +190,20 @@ class Logistic(BilevelProblem):
         bound = curvature_bound(data.design, np.full(n, 1 / n)) * ROUND_UP
         return bound / 2 * ROUND_UP if self.n_classes == 2 else bound
 
-    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven:
-        return Proven((self._curvature(self.train) + self._largest(x)) * ROUND_UP)
+    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite((self._curvature(self.train) + self._largest(x)) * ROUND_UP)
 
-    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven:
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
         underflow = y.size * float(np.finfo(np.result_type(x, y)).smallest_normal)
-        return Proven(self._cross(x, y).norm_bound() * (1 + (EXP_UNITS + 4) * u) + underflow)
+        return finite(self._cross(x, y).norm_bound() * (1 + (FUNCTION_UNITS + 4) * u) + underflow)
 
-    def _lipschitz_constants(self, x: np.ndarray) -> LipschitzConstants:
+    def _lipschitz_constants(self, x: np.ndarray) -> LipschitzConstants | None:
+        """None where one of them is larger than any float."""
         design, n = self.train.design, len(self.train)
         cumulant = 1 / (6 * math.sqrt(3)) if self.n_classes == 2 else 1 / math.sqrt(2)
-        return LipschitzConstants(
-            fx=Proven(0.0),
-            fy=Proven(self._curvature(self.validation)),
-            gxy=Proven(self._largest(x)),
-            gyy=Proven(cumulant * float(design.row_norms.max()) * design.norm**2 / n * ROUND_UP),
-        )
+        gyy = cumulant * float(design.row_norms.max()) * design.norm * design.norm / n * ROUND_UP
+        return proven_constants(0.0, self._curvature(self.validation), self._largest(x), gyy)
 
 
 class WeightCross(StructuredOperator):

@@ -19,11 +19,13 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
+from ..formation import FormationErrors
 from ..operators import DenseOperator
 from ..operators.proofs import exact_matrix, largest_certified_mu
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven
+from .rounding import quadratic_errors
 
 
 class Quadratic(BilevelProblem):
@@ -44,6 +46,7 @@ class Quadratic(BilevelProblem):
         n_y, self.n_x = self.B.shape
         if len(A) != n_y:
             raise ArgumentError("B", f"shape {self.B.shape}", f"shape ({len(A)}, n_x)")
+        self.dtype = np.dtype(np.float64)  # of A, as it is held
         self.d, self.t, self.rho = as_vector("d", d, n_y), as_vector("t", t, n_y), as_number("rho", rho, least=0.0)
         try:
             self._factor = cho_factor(A, lower=True)
@@ -69,6 +72,10 @@ class Quadratic(BilevelProblem):
         super().__init__(
             upper, lower, lipschitz=LipschitzConstants(fx=zero, fy=Proven(1.0), gxy=zero, gyy=zero), n_y=n_y
         )
+
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """See :mod:`lancbio_ref.problems.rounding.quadratic`."""
+        return quadratic_errors(self, *self.promoted(x, y))
 
     def solution(self, x: Any) -> np.ndarray:
         """y*(x) = A⁻¹(B x + d), shape (n_y,), by the Cholesky factorization: a relative error of about n u κ."""

@@ -6,7 +6,7 @@
     ∇_y g = Xᵀ(X y − t)/n + exp(x) ∘ y,   ∇²_yy g = XᵀX/n + diag(exp x),   ∇²_xy g = diag(exp(x) ∘ y)
     y*(x) = (XᵀX/n + diag(exp x))⁻¹ Xᵀt/n,   ∇φ(x) = −exp(x) ∘ y* ∘ v,   ∇²_yy g v = ∇_y f(x, y*)
 
-The weights 1/n, 1/m mean those numbers rounded, once; so all derivatives belong to the same f and g.
+How all that rounds is derived in :mod:`lancbio_ref.problems.rounding.ridge`.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_factor, cho_solve
 
-from ..arguments import as_generator, as_integer, as_number, as_vector
+from ..arguments import as_generator, as_integer, as_number, as_vector, common_type
 from ..errors import ArgumentError
+from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator, as_operator
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
-
-EXP_UNITS = 8  # NumPy documents at most 4 units in the last place for its exponential; twice that is taken
+from .elementary import FUNCTION_UNITS, exponential
+from .rounding import ridge_errors
 
 
 class Ridge(BilevelProblem):
@@ -39,6 +40,8 @@ class Ridge(BilevelProblem):
     n_x, n_y : int
         Both p.
     X_train, X_val : ndarray or csr_array, shape (n, p), (m, p)
+    training, validation : LinearOperator, shape (n, p), (m, p)
+        X_train and X_val.
     t_train, t_val : ndarray, shape (n,), (m,)
     n_samples : tuple of int
         (m, n), as `minibatch` counts them.
@@ -54,17 +57,18 @@ class Ridge(BilevelProblem):
         self.X_train, self.t_train, self.X_val, self.t_val = X_train, t_train, X_val, t_val
         n, p = X_train.shape
         self.n_x, self.n_samples = p, (X_val.shape[0], n)
-        self._train, self._validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
+        self.dtype = np.result_type(X_train, t_train, X_val, t_val)
+        self.training, self.validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
         self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
         self._whole = True  # of a batch, the norm of the validation data would cost more than the batch
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
         lower = LowerLevel(
             grad_y=self._g_grad_y,
-            hessian=lambda x, y: GeneralizedLinear(self._train, np.full(n, self._weight), exponential(x)),
+            hessian=lambda x, y: self.hessian_at(x),
             cross=lambda x, y: DiagonalLowRank(exponential(x) * y),
             value=self._g,
             grad_x=lambda x, y: 0.5 * exponential(x) * y**2,
-            mu=lambda x, y: Proven(exponential(x).min() * (1 - EXP_UNITS * unit_roundoff(x.dtype))),
+            mu=lambda x, y: Proven(exponential(x).min() * (1 - FUNCTION_UNITS * unit_roundoff(x.dtype))),
             smoothness=self._smoothness,
             cross_norm=self._cross_norm,
         )
@@ -118,51 +122,66 @@ class Ridge(BilevelProblem):
         return self._weight * (gram.toarray() if sp.issparse(gram) else gram)
 
     @cached_property
-    def _data_norm(self) -> float:
-        return GeneralizedLinear(self._train, np.full(self.n_samples[1], self._weight), 0.0).norm_bound()
+    def data_norm(self) -> float:
+        """An upper bound of ‖|X|ᵀ|X|‖/n."""
+        return GeneralizedLinear(self.training, np.full(self.n_samples[1], self._weight), 0.0).norm_bound()
 
     def _point(self, x: Any) -> np.ndarray:
-        return as_vector("x", x, self.n_x)
+        x = as_vector("x", x, self.n_x)
+        return x.astype(common_type(self.dtype, x), copy=False)
 
     # -- the two levels --------------------------------------------------------------------
 
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """See :mod:`lancbio_ref.problems.rounding.ridge`."""
+        return ridge_errors(self, *self.promoted(x, y))
+
+    def hessian_at(self, x: np.ndarray) -> GeneralizedLinear:
+        """XᵀX/n + diag(exp x), which no y moves."""
+        return GeneralizedLinear(self.training, np.full(self.n_samples[1], self._weight, x.dtype), exponential(x))
+
+    def validation_gram(self, dtype: Any) -> GeneralizedLinear:
+        """X_valᵀX_val/m = ∇²_yy f."""
+        return GeneralizedLinear(self.validation, np.full(self.n_samples[0], self._weight_val, dtype), 0.0)
+
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """The linearization, with the Lipschitz constants of this x: max exp(x_j) for J = diag(exp(x) ∘ y)."""
+        x, y = self.promoted(x, y)
         point = super().linearize(x, y)
         if not self._whole:
             return point
-        largest = Proven(float(exponential(x).max()) * (1 + EXP_UNITS * unit_roundoff(x.dtype)))
-        point.lipschitz = LipschitzConstants(Proven(0.0), self._validation_norm, largest, Proven(0.0))
+        largest = Proven(float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype)))
+        point.lipschitz = LipschitzConstants(Proven(0.0), Proven(self.validation_norm), largest, Proven(0.0))
         return point
 
     @cached_property
-    def _validation_norm(self) -> Proven:
-        weights = np.full(self.n_samples[0], self._weight_val)
-        return Proven(GeneralizedLinear(self._validation, weights, 0.0).norm_bound())
+    def validation_norm(self) -> float:
+        """An upper bound of ‖|X_val|ᵀ|X_val|‖/m."""
+        return self.validation_gram(np.float64).norm_bound()
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
-        r = self._validation.matvec(y) - self.t_val
+        r = self.validation.matvec(y) - self.t_val
         return 0.5 * self._weight_val * dot(r, r)
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self._validation.rmatvec(self._weight_val * (self._validation.matvec(y) - self.t_val))
+        return self.validation.rmatvec(self._weight_val * (self.validation.matvec(y) - self.t_val))
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
-        r = self._train.matvec(y) - self.t_train
+        r = self.training.matvec(y) - self.t_train
         return 0.5 * (self._weight * dot(r, r) + dot(exponential(x), y**2))
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        r = self._train.matvec(y) - self.t_train
-        return self._train.rmatvec(self._weight * r) + exponential(x) * y
+        r = self.training.matvec(y) - self.t_train
+        return self.training.rmatvec(self._weight * r) + exponential(x) * y
 
     def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven:
-        largest = float(exponential(x).max()) * (1 + EXP_UNITS * unit_roundoff(x.dtype))
-        return Proven((self._data_norm + largest) * (1 + 2.0**-50))
+        largest = float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype))
+        return Proven((self.data_norm + largest) * (1 + 2.0**-50))
 
     def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
         largest = float(np.abs(exponential(x) * y).max())
-        return Proven(math.nextafter(largest * (1 + (EXP_UNITS + 2) * u), math.inf))
+        return Proven(math.nextafter(largest * (1 + (FUNCTION_UNITS + 2) * u), math.inf))
 
 
 def ridge(X_train: Any, t_train: Any, X_val: Any, t_val: Any) -> Ridge:
@@ -233,16 +252,3 @@ def _design(name: str, X: Any) -> Any:
     if X.dtype.kind == "c":
         raise ArgumentError(name, f"dtype {X.dtype}", "float32 or float64")
     return X
-
-
-def exponential(x: np.ndarray) -> np.ndarray:
-    """exp(x), where it is a normal number; :class:`ArgumentError` elsewhere."""
-    limits = np.finfo(x.dtype)
-    smallest, largest = math.log(limits.smallest_normal), math.log(limits.max)
-    outside = ~((x > smallest) & (x < largest))
-    if outside.any():
-        index = int(np.flatnonzero(outside)[0])
-        raise ArgumentError(
-            "x", f"{x[index]} at index {index}", f"entries in ({smallest:.5g}, {largest:.5g}), for exp(x)"
-        )
-    return np.exp(x)

@@ -26,13 +26,16 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
+from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_operator, structure_of
 from ..operators.proofs import certify_mu, rayleigh_quotient
 from ..parallel import blockwise, dot
-from ..problem import BilevelProblem, LowerLevel, UpperLevel
-from ..rounding import Proven, norm2, unit_roundoff
+from ..problem import BilevelProblem, LowerLevel, UpperLevel, finite
+from ..rounding import Proven, unit_roundoff
 from ..rounding import gamma as gamma_of
+from .elementary import softmax
+from .rounding import synthetic_errors
 
 
 class Synthetic(BilevelProblem):
@@ -73,6 +76,7 @@ class Synthetic(BilevelProblem):
     ) -> None:
         self.coef, self.scale_x, self.ridge, self.G, self.gamma = coef, scale_x, ridge, G, gamma
         self.n_x = coef.size
+        self.dtype = np.result_type(coef, scale_x, ridge, *([] if G.dtype is None else [G.dtype]))
         self._lowest, self._norm = lowest, norm
         upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
@@ -83,7 +87,7 @@ class Synthetic(BilevelProblem):
             grad_x=lambda x, y: self.gamma * np.cos(x + y) + y * softmax(x * y),
             mu=self._modulus if mu is None else mu,
             smoothness=self._smoothness,
-            cross_norm=lambda x, y: Proven(self._cross(x, y, softmax(x * y)).norm_bound()),
+            cross_norm=lambda x, y: finite(self._cross(x, y, softmax(x * y)).norm_bound()),
         )
         super().__init__(upper, lower, n_y=self.n_x)
 
@@ -94,9 +98,10 @@ class Synthetic(BilevelProblem):
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y) from one softmax."""
+        x, y = self.promoted(x, y)
         p, shape = softmax(x * y), (y.size, y.size)
         J = self._cross(x, y, p)
-        point = Linearization(
+        return Linearization(
             self._operator("lower.hessian", lambda x, y: self._hessian(x, y, p), x, y, shape),
             self._operator("lower.cross", lambda x, y: J, x, y, shape),
             self.upper_grad_y(x, y),
@@ -104,10 +109,15 @@ class Synthetic(BilevelProblem):
             grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._g_grad_y(x, y, p), x, y, y.size),
             mu=lambda: self.lower_bound("mu", x, y),
             smoothness=lambda: self.lower_bound("smoothness", x, y),
-            cross_norm=lambda: Proven(J.norm_bound()),
+            cross_norm=lambda: finite(J.norm_bound()),
+            lipschitz=self.lipschitz,
+            at=(x, y),
+            formation=synthetic_errors(self, x, y),
         )
-        point.lipschitz, point.y_norm = self.lipschitz, norm2(y)
-        return point
+
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """See :mod:`lancbio_ref.problems.rounding.synthetic`."""
+        return synthetic_errors(self, *self.promoted(x, y))
 
     # -- the upper level -------------------------------------------------------------------
 
@@ -166,14 +176,6 @@ class Synthetic(BilevelProblem):
         # G itself is exact; its bound only takes part in float64 sums here
         size = abs(of_G) * 2.0**-53 / u + float(np.abs(self.ridge).max()) + self.gamma + float(np.abs(x).max()) ** 2
         return gamma_of(2 * self.n_x + 64, u) * size + self.n_x * float(np.finfo(np.float64).smallest_normal)
-
-
-def softmax(z: np.ndarray) -> np.ndarray:
-    """exp(z)/Σ exp(z), shape (n,); no exponential overflows."""
-    z = z - z.max()
-    np.exp(z, out=z)
-    z /= z.sum()
-    return z
 
 
 def synthetic(

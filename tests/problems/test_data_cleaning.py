@@ -128,7 +128,7 @@ def test_linearize_shares_work_and_changes_nothing():
         np.testing.assert_array_equal(getattr(shared, name).matvec(v), getattr(separate, name).matvec(v))
     for name in ("b", "c", "grad_y"):
         np.testing.assert_array_equal(getattr(shared, name), getattr(separate, name))
-    assert (shared.mu, shared.lipschitz, shared.y_norm) == (separate.mu, separate.lipschitz, separate.y_norm)
+    assert (shared.mu, shared.lipschitz, shared.norms) == (separate.mu, separate.lipschitz, separate.norms)
     assert shared.smoothness == pytest.approx(separate.smoothness)
     assert shared.cross_norm == pytest.approx(separate.cross_norm)
 

@@ -1,0 +1,13 @@
+"""How the derivatives of this package's problems round: the proofs behind their ``formation_errors``.
+
+Each file derives, for one problem, bounds of |f̂ − f|, ‖ĝ_y − ∇_y g‖, ‖Â − A‖, ‖Ĵ − J‖, ‖b̂ − b‖ and ‖ĉ − c‖ at floats
+(x, y), in the model of :mod:`lancbio_ref.rounding`. f and g are those of the floats in the data, their means and
+penalties weighted by 1/n, 1/m and 1/(Cp) exactly; that the program takes these numbers rounded counts as an error.
+"""
+
+from .classification import data_cleaning_errors, logistic_errors
+from .quadratic import quadratic_errors
+from .ridge import ridge_errors
+from .synthetic import synthetic_errors
+
+__all__ = ["data_cleaning_errors", "logistic_errors", "quadratic_errors", "ridge_errors", "synthetic_errors"]

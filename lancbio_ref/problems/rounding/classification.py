@@ -1,0 +1,216 @@
+"""Rounding in logistic regression and data cleaning: logits, probabilities, residuals, and what is summed of them.
+
+*Logits.* ŝ_i = fl(Y x_i) is off by at most σ_i = γ_p‖x_i‖ max_c‖Y_c‖ + pη, entrywise.
+
+*Probabilities.* Subtracting the largest logit costs u|z| more, z_i the width of ŝ_i (at most ζ, beyond which
+exponentials are zero), and (e_c/Σe)(1 + O(u)) passes errors of its exponents on as e^{±2·}. With C classes and the
+deflation of :func:`~lancbio_ref.operators.multinomial.softmax`,
+
+    |p̂_ic − p_ic| ≤ κ_i p_ic + η_min,   1 + κ_i = e^{2(σ_i + u z_i)} (1 + (2C + 8)u + 2ε_exp),
+
+and never more than 1; so ‖p̂_i − p_i‖ ≤ δ_i = min(√2, κ_i/(1 − κ_i)‖p̂_i‖ + √C η_min). Of the two-class residual
+−tσ(−ts) and curvature σ(s)σ(−s) the logarithms are 1-Lipschitz in s: κ_i = e^{σ_i}(1 + …) − 1.
+
+*Sums.* r̂_i = p̂_i − e_{l_i} is off by δ_i + u‖r̂_i‖. With weights ŵ_i = w_i(1 + ω),
+
+    ‖fl(Σ ŵ_i r̂_i x_iᵀ) − Σ w_i r_i x_iᵀ‖_F ≤ Σ_i ŵ_i (δ_i + (γ_{n+2} + ω)‖r̂_i‖) ‖x_i‖ + underflow.
+
+*Hessian.* M(p) = diag p − p pᵀ has ‖M(p̂) − M(p)‖ ≤ δ_∞ + δ(‖p̂‖ + ‖p‖) ≤ 3δ, and ‖M‖ ≤ ½. So Â is off by at most
+‖Σ m_i I ⊗ x_i x_iᵀ‖ with m_i = ŵ_i(3δ_i + ω/2); for two classes m_i = ŵ_i ĉ_i κ_i.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...formation import FormationErrors
+from ...operators.multinomial import curvature_bound, row_norms
+from ...rounding import Proven, norm2, smallest_subnormal, unit_roundoff
+from ..classification import BinaryFit, Fit
+from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
+from .model import ROUND_UP, chain, proven, sums
+
+if TYPE_CHECKING:
+    from ..data_cleaning import DataCleaning
+    from ..logistic import Logistic
+
+
+@dataclass(frozen=True)
+class FitErrors:
+    """What is known of a fit, one number a sample, and the sums of it.
+
+    Attributes
+    ----------
+    residual, residual_error : ndarray, shape (n,)
+        ‖r̂_i‖ and a bound of ‖r̂_i − r_i‖.
+    curvature_error : ndarray, shape (n,)
+        A bound of ‖M(p̂_i) − M(p_i)‖, or of |ĉ_i − c_i|.
+    loss_error : ndarray, shape (n,)
+        Of CE_i.
+    """
+
+    fit: Any
+    residual: np.ndarray
+    residual_error: np.ndarray
+    curvature_error: np.ndarray
+    loss_error: np.ndarray
+
+    @property
+    def _rows(self) -> np.ndarray:
+        return self.fit.data.design.row_norms
+
+    def gradient(self, w: np.ndarray, of_w: float) -> Proven | None:
+        """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
+        design, dtype = self.fit.data.design, w.dtype
+        u, tiny, (n, p) = unit_roundoff(dtype), float(np.finfo(dtype).smallest_normal), design.shape
+        classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
+        of_sums = design.operator.adjoint_factor(dtype) if classes == 1 else sums(n + 2, u)
+        factor = chain(of_sums, of_w, 4 * u)
+        each = w.astype(np.float64) * (self.residual_error + factor * self.residual)
+        underflow = (math.sqrt(classes) + 2) * tiny * float(self._rows.sum()) + n * classes * p * tiny
+        return proven(float(each @ self._rows), underflow)
+
+    def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
+        """Σ w_i M(p_i) ⊗ x_i x_iᵀ."""
+        m = w.astype(np.float64) * (self.curvature_error + of_w) + float(np.finfo(w.dtype).smallest_normal)
+        return proven(2 * curvature_bound(self.fit.data.design, m * ROUND_UP))
+
+    def cross(self, d: np.ndarray, of_d: float) -> Proven | None:
+        """The matrix whose row i is d_i r_i ⊗ x_i."""
+        design, tiny = self.fit.data.design, float(np.finfo(d.dtype).smallest_normal)
+        each = d.astype(np.float64) * (self.residual_error + of_d * self.residual) + tiny * (self.residual + 1)
+        return proven(min(norm2(each * self._rows), float(each.max()) * design.norm))
+
+    def mean_loss(self) -> Proven | None:
+        """mean_i CE_i, summed in float64."""
+        n = len(self.residual)
+        return proven(float(self.loss_error.mean()), sums(n + 4, 2.0**-53) * float(np.mean(self.fit.losses)))
+
+    def weighted_loss(self, w: np.ndarray) -> float:
+        return float(w.astype(np.float64) @ self.loss_error)
+
+
+def fit_errors(fit: Fit | BinaryFit) -> FitErrors:
+    """Of either kind."""
+    return _binary(fit) if isinstance(fit, BinaryFit) else _multinomial(fit)
+
+
+def _multinomial(fit: Fit) -> FitErrors:
+    dtype = fit.logits.dtype
+    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
+    classes, p = fit.logits.shape[1], fit.data.design.shape[1]
+    logit = sums(p + 2, u) * fit.data.design.row_norms * float(row_norms(fit.Y).max()) + p * eta
+    width = (fit.logits.max(axis=1) - fit.logits.min(axis=1)).astype(np.float64) * (1 + 4 * u)
+    beyond = -2 * math.log(tiny)  # exp(−ζ) is far below every float
+    exponent = 2 * (logit + u * np.minimum(width, beyond))
+    kappa = np.expm1(np.minimum(exponent, 1.0)) * ROUND_UP
+    kappa = kappa + (1 + kappa) * chain((2 * FUNCTION_UNITS + 2 * classes + 8) * u)
+    some = (kappa < 0.5) & (exponent < 1.0)
+    kappa = np.where(some, kappa / (1 - np.where(some, kappa, 0.0)), math.inf)
+    probability = row_norms(fit.P) + math.sqrt(classes) * tiny
+    delta = np.where(some, np.minimum(np.where(some, kappa, 0.0) * probability + math.sqrt(classes) * tiny, 1.5), 1.5)
+    residual = row_norms(fit.R)
+    loss = fit.losses.astype(np.float64)
+    log = chain((2 * FUNCTION_UNITS + 2 * classes + 8) * u) * (1 + math.log(classes))
+    return FitErrors(
+        fit, residual, (delta + u * residual) * ROUND_UP, 3 * delta, 2 * logit + 2 * u * width + log + 4 * u * loss
+    )
+
+
+def _binary(fit: BinaryFit) -> FitErrors:
+    design, dtype = fit.data.design, fit.margins.dtype
+    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
+    margin = design.operator.product_factor(dtype) * design.row_norms * norm2(fit.y) * ROUND_UP + design.shape[1] * eta
+    kappa = np.where(margin < 1.0, np.expm1(np.minimum(margin, 1.0)) * ROUND_UP, math.inf)
+    residual = expit(-fit.margins).astype(np.float64)
+    curvature = fit.curvatures.astype(np.float64)
+
+    def wrong(size: np.ndarray, units: int, most: float) -> np.ndarray:
+        """κ and some units relatively to what is in hand, and never more than `most`."""
+        relative = kappa + (1 + kappa) * chain(units * u)
+        small = relative < 0.5
+        share = np.where(small, relative / (1 - np.where(small, relative, 0.0)), 0.0)
+        return np.where(small, np.minimum(share * size + 4 * tiny, most), most)
+
+    loss = fit.losses.astype(np.float64)
+    return FitErrors(
+        fit,
+        residual,
+        wrong(residual, SIGMOID_UNITS, 1.0),
+        wrong(curvature, 2 * SIGMOID_UNITS + 2, 0.25),
+        margin + chain((2 * FUNCTION_UNITS + 8) * u) * loss + 4 * tiny,
+    )
+
+
+def logistic_errors(problem: Logistic, x: np.ndarray, y: np.ndarray, fit: Any = None) -> FormationErrors:
+    """The six bounds at (x, y); `fit` of the training data, where it is at hand."""
+    u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
+    penalty, of_penalty = problem.penalty(x), chain((FUNCTION_UNITS + 3) * u)
+    terms = norm2((penalty * y.reshape(problem.shape)).ravel())  # ‖D ∘ Y‖
+    train: list[FitErrors] = []
+
+    def on_train() -> FitErrors:
+        if not train:
+            train.append(fit_errors(problem.fit(problem.train, y) if fit is None else fit))
+        return train[0]
+
+    def on_validation() -> FitErrors:
+        return fit_errors(problem.fit(problem.validation, y))
+
+    def equal(data: Any) -> np.ndarray:
+        return np.full(len(data), 1 / len(data), y.dtype)
+
+    def grad_y() -> Proven | None:
+        data = on_train().gradient(equal(problem.train), 2 * u)
+        return None if data is None else proven(data, chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y)))
+
+    def hessian() -> Proven | None:
+        data = on_train().hessian(equal(problem.train), 2 * u)
+        return None if data is None else proven(data, of_penalty * float(penalty.max()), eta)
+
+    return FormationErrors(
+        value=lambda: on_validation().mean_loss(),
+        grad_y=grad_y,
+        A=hessian,
+        J=lambda: proven(chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y))),
+        b=lambda: on_validation().gradient(equal(problem.validation), 2 * u),
+        c=Proven(0.0),
+    )
+
+
+def data_cleaning_errors(
+    problem: DataCleaning, x: np.ndarray, y: np.ndarray, fit: Fit | None = None
+) -> FormationErrors:
+    """The six bounds at (x, y); `fit` of the training data, where it is at hand."""
+    u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
+    of_w, of_d = chain((SIGMOID_UNITS + 3) * u), chain((2 * SIGMOID_UNITS + 4) * u)
+    train: list[FitErrors] = []
+
+    def on_train() -> FitErrors:
+        if not train:
+            train.append(fit_errors(problem.train.at(y) if fit is None else fit))
+        return train[0]
+
+    def on_validation() -> FitErrors:
+        return fit_errors(problem.validation.at(y))
+
+    def grad_y() -> Proven | None:
+        data = on_train().gradient(problem.weights(x), of_w)
+        return None if data is None else proven(data, chain(3 * u) * problem.ridge * norm2(y), y.size * eta)
+
+    def on_b() -> Proven | None:
+        n = len(problem.validation)
+        return on_validation().gradient(np.full(n, 1 / n, y.dtype), 2 * u)
+
+    return FormationErrors(
+        value=lambda: on_validation().mean_loss(),
+        grad_y=grad_y,
+        A=lambda: on_train().hessian(problem.weights(x), of_w),
+        J=lambda: on_train().cross(problem.slopes(x), of_d),
+        b=on_b,
+        c=Proven(0.0),
+    )
