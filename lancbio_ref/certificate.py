@@ -38,6 +38,7 @@ from .status import CertificateStatus
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
 ESTIMATED, NONE = CertificateStatus.ESTIMATED, CertificateStatus.NONE
+EXACT = {name: Bound(0.0, CERTIFIED) for name in ("A", "J", "b", "c")}
 NORM_SAFETY = 2.0  # an estimated norm is multiplied, an estimated mu divided, by this
 
 
@@ -125,11 +126,11 @@ def error_bound(mu: Bound, norm_J: Bound, rho: Bound, eta: Bound, u: float) -> B
 
 def lower_level_bound(
     lipschitz: Any,
-    gradient_norm: Bound,
+    gradient_norm: Bound | float,
     v_norm: float,
     mu: Bound,
     norm_J: Bound,
-    formation: Mapping[str, Bound],
+    formation: Mapping[str, Bound] = EXACT,
     *,
     pointwise: bool,
 ) -> Bound:
@@ -138,19 +139,21 @@ def lower_level_bound(
     Parameters
     ----------
     lipschitz : LipschitzConstants
-    gradient_norm : Bound
-        ‖∇_y g(x, y)‖, its rounding included.
+    gradient_norm : Bound or float
+        ‖∇_y g(x, y)‖, its rounding included; a plain number is ``given``.
     v_norm : float
         A bound of ‖Â⁻¹b̂‖.
     mu, norm_J : Bound
         norm_J of the Ĵ in hand.
     formation : mapping
-        ε of "A", "J", "b" and "c".
+        ε of "A", "J", "b" and "c"; all are exact by default.
     pointwise : bool
         Whether `mu` bounds the spectrum of Â, at this y alone. Then ε_A is taken off it, and ρ_y = ‖∇_y g‖/μ would be
         wrong; with a Lipschitz Hessian, q = 2 L_gyy‖∇_y g‖/μ² < 1 gives ρ_y = 2‖∇_y g‖/(μ(1 + √(1 − q))), and
         μ√(1 − q) is a modulus on the way from y to y*.
     """
+    if not isinstance(gradient_norm, Bound):
+        gradient_norm = Bound.of(gradient_norm)
     constants = [Bound.of(getattr(lipschitz, name)) for name in ("fx", "fy", "gxy", "gyy")]
     fx, fy, gxy, gyy = (c.value for c in constants)
     e_A, e_J, e_b, e_c = (formation[name].value for name in ("A", "J", "b", "c"))
