@@ -32,7 +32,8 @@ def matrix(array: Any) -> fmpq_mat:
         return found
     array = np.asarray(array)
     array = array.reshape(-1, 1) if array.ndim == 1 else array
-    return fmpq_mat(*array.shape, [number(value) for value in array.ravel()])
+    rows, columns = array.shape
+    return fmpq_mat(rows, columns, [number(value) for value in array.ravel()])
 
 
 def diagonal(entries: Any) -> fmpq_mat:
@@ -93,7 +94,7 @@ def is_definite(M: fmpq_mat, *, strict: bool = True) -> bool:
 
 
 def is_symmetric(M: fmpq_mat) -> bool:
-    return M == M.transpose()
+    return M.transpose() == M
 
 
 def exceeds_norm(bound: float, M: fmpq_mat) -> bool:

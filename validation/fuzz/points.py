@@ -119,7 +119,9 @@ def check_lower(case: Case) -> None:
 
     def judge(exact: Any) -> bool:
         error = None if exact is None else truth.norm(_difference(found.y, exact.y))
-        return _kept(case, exact, lambda: case.encloses(f"lower {name}", (found.error_bound,), error, promised=_promised(found)))
+        return _kept(
+            case, exact, lambda: case.encloses(f"lower {name}", (found.error_bound,), error, promised=_promised(found))
+        )
 
     truth.decided(name, case.space, found.y, judge)
 
@@ -196,8 +198,7 @@ def check_value(case: Case) -> None:
     if not case.run("F = HyperObjective(problem, accuracy=accuracy, relative=relative, strict=strict)"):
         return
     if draw.chance(r, 0.4):
-        case.run("F.evaluate(x0)")
-        case.refused = None
+        case.run("F.evaluate(x0)", optional=True)
     if not case.run("found = F.evaluate(x)"):
         return
     found = case["found"]

@@ -43,7 +43,12 @@ class Separable(truth.Truth):
 
     def __init__(self, s: dict[str, Any]) -> None:
         self.kind, self.w, self.k = s["kind"], arb(float(s["w"])), arb(float(s["k"]))
-        self.Q, self.B, self.t, self.x = truth.rows_of(s["Q"]), truth.rows_of(s["B"]), truth.balls(s["t"]), truth.balls(s["x"])
+        self.Q, self.B, self.t, self.x = (
+            truth.rows_of(s["Q"]),
+            truth.rows_of(s["B"]),
+            truth.balls(s["t"]),
+            truth.balls(s["x"]),
+        )
         self.n_y = len(self.Q)
 
     def gradient(self, y: list[arb]) -> list[arb]:
@@ -136,5 +141,3 @@ def _formula(case: Case) -> None:
         fx, fy, gxy = map(arb, (fx, fy, gxy))
         value = distance * (fx + gxy * v) + (1 + gxy * distance) / modulus * distance * (fy + L * v)
         case.encloses("formula", (found,), value)
-
-

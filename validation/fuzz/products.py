@@ -130,8 +130,8 @@ def _product(case: Case, kind: str, A: Any, M: Any) -> None:
         case.statements.append(Statement(f"product {kind}", True, said=False))
         return
     errors = (exact.matrix(product) - M * exact.matrix(case["v"])).entries()
-    factor, tiny = exact.number(factor), exact.number(tiny)
-    pairs = [(factor * exact.number(a) + tiny, e * e) for a, e in zip(absolute, errors, strict=True)]
+    share, least = exact.number(factor), exact.number(tiny)
+    pairs = [(share * exact.number(a) + least, e * e) for a, e in zip(absolute, errors, strict=True)]
     worst = min(pairs, key=lambda pair: exact.root(pair[0] ** 2 / pair[1]) if pair[1] > 0 else np.inf)
     case.bounds(f"product {kind}", *worst)
 

@@ -60,10 +60,14 @@ def summary(found: dict[str, Any]) -> str:
     lines = [f"{found['cases']} cases, {found['violations']} violations, {found['seconds']} s, seed {found['seed']}"]
     for name, check in found["checks"].items():
         refused = ", ".join(f"{n} {error}" for error, n in check["refused"].items())
-        lines.append(f"\n{name}: {check['cases']} cases, {check['violations']} violations; refused: {refused or 'none'}")
+        lines.append(
+            f"\n{name}: {check['cases']} cases, {check['violations']} violations; refused: {refused or 'none'}"
+        )
         for label, tally in check["statements"].items():
             numbers = " ".join(_quantiles(tally["quantiles"] or tally["unpromised_quantiles"]))
-            counts = [f"{tally['n']} claims"] + [f"{tally[k]} {k}" for k in ("violations", "undecided", "silent") if tally[k]]
+            counts = [f"{tally['n']} claims"] + [
+                f"{tally[k]} {k}" for k in ("violations", "undecided", "silent") if tally[k]
+            ]
             if tally["unpromised"]:
                 counts.append(f"{tally['below']} of {tally['unpromised']} without promise below the truth")
             lines.append(f"  {label}: {', '.join(counts)}; bound/error min, 1 %, median, 99 %: {numbers}")
@@ -94,8 +98,8 @@ def render(found: dict[str, Any]) -> str:
         lines.append(f"| {name} | {SAYS[name]} | {check['cases']} | {claims} | {check['violations']} | {undecided} |")
     lines += ["", "## Bound over error", ""]
     lines += [
-        "Where both are positive and finite. *Silent* is a bound that is infinite; *exact* is an error of 0; *undecided*"
-        " is a truth that no precision here could tell from the bound.",
+        "Where both are positive and finite. *Silent* is a bound that is infinite; *exact* is an error of 0;"
+        " *undecided* is a truth that no precision here could tell from the bound.",
         "",
         "| check | claim | claims | violations | silent | exact | min | 1 % | median | 99 % |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -112,8 +116,8 @@ def render(found: dict[str, Any]) -> str:
             "",
             "## Without promise",
             "",
-            "Bounds that are `estimated`: they rest on a model of what a black box rounds. How often, and by how much, they"
-            " lie below the truth:",
+            "Bounds that are `estimated`: they rest on a model of what a black box rounds. How often, and by how much,"
+            " they lie below the truth:",
             "",
             "| check | claim | bounds | below the truth | min | 1 % | median | 99 % |",
             "|---|---|---|---|---|---|---|---|",

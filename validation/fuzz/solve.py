@@ -20,7 +20,9 @@ def check(case: Case) -> None:
     b = draw.array(r, n, draw.dtype(r), wild=draw.chance(r, 0.3))
     if draw.chance(r, 0.3):
         b = np.eye(n, dtype=b.dtype)[int(r.integers(n))]
-    options = dict(rtol=draw.one_of(r, (0.0, 1e-14, 1e-10, 1e-6, 1e-3, 0.5)), reorthogonalization=draw.one_of(r, linear.MODES))
+    options = dict(
+        rtol=draw.one_of(r, (0.0, 1e-14, 1e-10, 1e-6, 1e-3, 0.5)), reorthogonalization=draw.one_of(r, linear.MODES)
+    )
     if draw.chance(r, 0.2):
         options["atol"] = float(np.ldexp(norm2(b), -int(r.integers(1, 40))))
     if draw.chance(r, 0.2):

@@ -82,10 +82,12 @@ class Truth:
     def _newton(self, y: Vector) -> Vector | None:
         g = self.gradient(y)
         size = dot(g, g)
-        for _ in range(80):
+        for _ in range(60):
             d = self.hessian(y).solve(column([-t for t in g])).entries()
+            if abs(norm(d)).upper() <= norm(y).upper() * arb(2) ** (-(2 * ctx.prec) // 3):
+                return y
             t, moved = arb(1), None
-            for _ in range(60):
+            for _ in range(16):
                 trial = [(a + t * b).mid() for a, b in zip(y, d, strict=True)]
                 new = self.gradient(trial)
                 new_size = dot(new, new)
@@ -95,17 +97,18 @@ class Truth:
                 t /= 2
             if moved is None:
                 return y
-            small = abs(norm(d)).upper() <= (norm(y) + norm(d)).upper() * arb(2) ** (-(2 * ctx.prec) // 3)
             y, g, size = moved
-            if small:
-                return y
         return y
 
     def _enclosed(self, y: Vector) -> bool:
         step = self.hessian(y).solve(column(self.gradient(y))).entries()
         if not all(t.is_finite() for t in step):
             return False
-        radius = max((abs(t).upper() for t in step), key=float) * 4 + norm(y).upper() * arb(2) ** (-ctx.prec) + arb(2) ** -6000
+        radius = (
+            max((abs(t).upper() for t in step), key=float) * 4
+            + norm(y).upper() * arb(2) ** (-ctx.prec)
+            + arb(2) ** -6000
+        )
         box = [arb(t, radius) for t in y]
         step = self.hessian(box).solve(column(self.gradient(y))).entries()
         found = [a - b for a, b in zip(y, step, strict=True)]
@@ -194,7 +197,9 @@ def diagonal(entries: Vector) -> arb_mat:
 class Softmax(Truth):
     """Σ w_i CE_i(y) + ½ Σ D_cj y_cj² over training data, mean_i CE_i over validation data; C classes of p features."""
 
-    def __init__(self, X: Any, labels: Any, X_val: Any, labels_val: Any, classes: int, w: Vector, D: list[Vector]) -> None:
+    def __init__(
+        self, X: Any, labels: Any, X_val: Any, labels_val: Any, classes: int, w: Vector, D: list[Vector]
+    ) -> None:
         self.X, self.labels, self.X_val = rows_of(X), np.asarray(labels).tolist(), rows_of(X_val)
         self.labels_val, self.C, self.w, self.D = np.asarray(labels_val).tolist(), classes, w, D
         self.p = len(self.X[0])
@@ -424,7 +429,7 @@ TRUTHS = {
 
 
 def decided(name: str, space: dict[str, Any], start: np.ndarray, judge: Any) -> None:
-    """judge(truth) at one precision after the other, until it answers that this one decides; judge(None) if none does."""
+    """judge(truth) at one precision after the other until it answers that one decides; judge(None) if none does."""
     if not np.isfinite(start).all():
         judge(None)
         return
