@@ -44,7 +44,7 @@ def array(r: Generator, shape: Any, kind: np.dtype, *, wild: bool = False, style
     elif style == "powers":
         values = np.sign(normal) * np.ldexp(1.0, r.integers(-8, 9, shape))
     elif style == "scaled":
-        values = np.ldexp(normal, int(r.integers(low // 3, high // 3)))
+        values = np.ldexp(normal, int(r.integers(3 * low // 4, 3 * high // 4)))
     elif style == "extreme":
         values = np.ldexp(normal, r.integers(low, high, shape))
     elif style == "subnormal":
@@ -126,6 +126,15 @@ def _exponent(r: Generator, kind: np.dtype) -> int:
     if chance(r, 0.5):
         return int(r.integers(-30, 31))
     return int(r.integers(LOWEST[kind.char] // 2, HIGHEST[kind.char]))
+
+
+def faint(r: Generator, n: int, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """A diagonal or nearly diagonal A of very different rows, and a b so small that the answer's digits underflow."""
+    A = np.diag(np.ldexp(1.0, r.integers(0, 55, n)))
+    if n > 1 and chance(r, 0.3):
+        A[0, 1] = A[1, 0] = r.uniform(-0.5, 0.5)
+    b = np.ldexp(r.standard_normal(n), LOWEST[kind.char] + r.integers(5, 60, n))
+    return A.astype(kind), b.astype(kind)
 
 
 def layout(r: Generator, values: np.ndarray, *, sparse: float = 0.25, integers: float = 0.0) -> Any:

@@ -18,6 +18,7 @@ from .harness import Case
 
 MODES = ("selective", "full", "partial", "local", "none")
 GIVEN = CertificateStatus.GIVEN
+RTOLS = (0.0, 1e-14, 1e-10, 1e-8, 1e-6, 1e-3, 0.5)
 
 
 def check(case: Case) -> None:
@@ -44,6 +45,7 @@ def system(case: Case) -> bool:
     """A, J, b, c of any types, layouts and kinds, and now and then a preconditioner, a norm, a start."""
     r = case.r
     n, n_x, wild = draw.size(r), draw.size(r, 4), draw.chance(r, 0.2)
+    faint = False
     kind = draw.one_of(r, ("array", "operator", "black box"), (0.72, 0.18, 0.10))
     if kind == "operator":
         name = draw.one_of(r, ("low_rank", "linear_model", "softmax"))
@@ -54,6 +56,8 @@ def system(case: Case) -> bool:
             return False
     else:
         A = draw.symmetric(r, n, draw.dtype(r))
+        if faint := draw.chance(r, 0.06):
+            A, small = draw.faint(r, n, A.dtype)
         case.let(A0=A)
         if kind == "black box":
             case.run(
@@ -68,6 +72,8 @@ def system(case: Case) -> bool:
         near, _ = exact.approximate(exact_system(case["A"], case))
         column = np.linalg.eigh((near + near.T) / 2)[1][:, int(r.integers(n))]
         b = draw.one_of(r, (column, np.eye(n)[0], near.sum(axis=1))).astype(b.dtype)
+    if faint:
+        b = small.astype(b.dtype)
     case.let(b=b, v0=draw.array(r, n, draw.dtype(r), wild=draw.chance(r, 0.1)))
     known: dict[str, Any] = {}
     if draw.chance(r, 0.2):
@@ -104,7 +110,7 @@ def exact_system(A: Any, case: Case) -> fmpq_mat:
 def _options(case: Case, M: fmpq_mat) -> tuple[dict[str, Any], bool]:
     """Options, and whether the μ among them is a valid one (or none is given)."""
     r = case.r
-    options: dict[str, Any] = dict(rtol=draw.one_of(r, (0.0, 1e-14, 1e-10, 1e-6, 1e-3, 0.5)))
+    options: dict[str, Any] = dict(rtol=draw.one_of(r, RTOLS))
     if draw.chance(r, 0.2):
         options["maxiter"] = int(r.integers(1, 2 * M.nrows() + 1))
     kind = draw.one_of(

@@ -26,8 +26,17 @@ def check(case: Case) -> None:
     _product(case, kind, A, M)
 
 
-def build(case: Case, kind: str, *, wild: bool | None = None, n: int | None = None, symmetric: bool = False) -> bool:
-    """Lines that make an operator `A` of this kind (square with n rows where it can be); False where it is refused."""
+def build(case: Case, kind: str, **options: Any) -> bool:
+    """Lines that make an operator `A` of this kind; False where it is refused, or holds what is no number."""
+    if not _build(case, kind, **options):
+        return False
+    finite = bool(np.isfinite(getattr(case["A"], "ridge", 0.0)).all())
+    case.require("finite numbers", finite, "a ridge that overflows the operator's type is accepted")
+    return finite
+
+
+def _build(case: Case, kind: str, *, wild: bool | None = None, n: int | None = None, symmetric: bool = False) -> bool:
+    """Square and with n rows where it can be."""
     r = case.r
     wild = draw.chance(r, 0.45) if wild is None else wild
     n = draw.size(r) if n is None else n

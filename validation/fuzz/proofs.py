@@ -28,8 +28,9 @@ def check_mu(case: Case) -> None:
     lowest = float(np.linalg.eigvalsh((near + near.T) / 2)[0])
     slack = draw.one_of(r, (0.0, 1e-16, 1e-15, 1e-14, 1e-12, 1e-9, 0.1, 2.0)) * draw.one_of(r, (1.0, -1.0))
     mu = float(np.ldexp(lowest + slack * draw.one_of(r, (abs(lowest), 1.0)), exponent))
-    if draw.chance(r, 0.15) or not np.isfinite(mu):
-        mu = draw.one_of(r, (0.0, 1e-306, 5e-324, 1.0, -1.0))
+    if draw.chance(r, 0.3) or not np.isfinite(mu):
+        least = float(np.ldexp(np.diag(near).min(), exponent))
+        mu = draw.one_of(r, (0.0, 1e-306, 5e-324, 1.0, -1.0, 1e-6 * least))
     case.let(mu=mu)
     _largest(case, M, near, exponent)
     if case.run("proven = certify_mu(A, mu)") and case["proven"]:
@@ -57,6 +58,12 @@ def _largest(case: Case, M: Any, near: np.ndarray, exponent: int) -> None:
 def _pathological(r: Any) -> np.ndarray:
     """A few entries of any size: factorizations that overflow, underflow, or turn to NaN."""
     n, kind = draw.size(r), draw.dtype(r)
+    if n > 2 and draw.chance(r, 0.3):  # a tiny diagonal, and a few large entries beside it
+        A = np.diag(np.full(n, np.ldexp(1.0, int(r.integers(-1070, -500)))))
+        for i, j in r.integers(0, n, (int(r.integers(1, 3)), 2)).tolist():
+            if i != j:
+                A[i, j] = A[j, i] = np.ldexp(r.uniform(0.5, 1), int(r.integers(300, 1000)))
+        return A
     A = draw.array(r, (n, n), kind, wild=True, style=draw.one_of(r, ("extreme", "scaled", "subnormal", "cancel")))
     A = np.tril(A) + np.tril(A, -1).T
     if draw.chance(r, 0.7):
