@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-Generator = np.random.Generator
 TYPES = (np.float64, np.float32)
 LOWEST, HIGHEST = {"d": -1074, "f": -149}, {"d": 1000, "f": 120}  # exponents of what is drawn
 STYLES = ("normal", "integers", "powers", "scaled", "extreme", "subnormal", "cancel", "ties")
@@ -16,25 +15,38 @@ MILD = (0.42, 0.14, 0.10, 0.14, 0.03, 0.03, 0.07, 0.07)
 WILD = (0.15, 0.08, 0.10, 0.25, 0.17, 0.09, 0.09, 0.07)
 
 
-def one_of(r: Generator, options: Sequence[Any], p: Sequence[float] | None = None) -> Any:
+class Source(np.random.Generator):
+    """Random numbers of one case, and the types that it mixes: a third is float64 alone, a tenth float32 alone."""
+
+    types: Sequence[type] = TYPES
+
+    @classmethod
+    def of(cls, *seeds: int) -> Source:
+        r = cls(np.random.PCG64(seeds))
+        r.types = one_of(r, (TYPES[:1], TYPES[1:], TYPES), (0.34, 0.1, 0.56))
+        return r
+
+
+def one_of(r: Source, options: Sequence[Any], p: Sequence[float] | None = None) -> Any:
     """One of the options, themselves: `Generator.choice` would make arrays of them."""
     return options[int(r.choice(len(options), p=p))]
 
 
-def chance(r: Generator, p: float) -> bool:
+def chance(r: Source, p: float) -> bool:
     return bool(r.random() < p)
 
 
-def size(r: Generator, most: int = 6) -> int:
+def size(r: Source, most: int = 6) -> int:
     """1 … most, with 1 more often than the others."""
     return 1 if chance(r, 0.1) else int(r.integers(1, most + 1))
 
 
-def dtype(r: Generator) -> np.dtype:
-    return np.dtype(one_of(r, TYPES))
+def dtype(r: Source) -> np.dtype:
+    """One of the types of this case."""
+    return np.dtype(one_of(r, r.types))
 
 
-def array(r: Generator, shape: Any, kind: np.dtype, *, wild: bool = False, style: str | None = None) -> np.ndarray:
+def array(r: Source, shape: Any, kind: np.dtype, *, wild: bool = False, style: str | None = None) -> np.ndarray:
     """Finite numbers of this type and shape."""
     style = one_of(r, STYLES, WILD if wild else MILD) if style is None else style
     low, high = LOWEST[kind.char], HIGHEST[kind.char]
@@ -60,7 +72,7 @@ def array(r: Generator, shape: Any, kind: np.dtype, *, wild: bool = False, style
     return _patterned(r, values)
 
 
-def _patterned(r: Generator, values: np.ndarray) -> np.ndarray:
+def _patterned(r: Source, values: np.ndarray) -> np.ndarray:
     """Now and then with zero or repeated rows and columns, or mostly zeros."""
     what = r.random()
     if what < 0.05:
@@ -78,7 +90,7 @@ def _patterned(r: Generator, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def symmetric(r: Generator, n: int, kind: np.dtype, *, definite: float = 0.9) -> np.ndarray:
+def symmetric(r: Source, n: int, kind: np.dtype, *, definite: float = 0.9) -> np.ndarray:
     """A symmetric matrix, definite with about this probability; the truth decides whether it is."""
     name = one_of(r, ("spectrum", "diagonal", "gram", "graded", "hair", "arrow", "identity"), _SHAPES)
     kappa = 10.0 ** r.uniform(0, 12)
@@ -113,13 +125,13 @@ def symmetric(r: Generator, n: int, kind: np.dtype, *, definite: float = 0.9) ->
 _SHAPES = (0.32, 0.12, 0.14, 0.12, 0.12, 0.1, 0.08)
 
 
-def _rotated(r: Generator, values: np.ndarray) -> np.ndarray:
+def _rotated(r: Source, values: np.ndarray) -> np.ndarray:
     Q = np.linalg.qr(r.standard_normal((values.size, values.size)))[0]
     A = (Q * values) @ Q.T
     return np.tril(A) + np.tril(A, -1).T
 
 
-def _exponent(r: Generator, kind: np.dtype) -> int:
+def _exponent(r: Source, kind: np.dtype) -> int:
     """0 mostly, else anything that the type has."""
     if chance(r, 0.65):
         return 0
@@ -128,7 +140,7 @@ def _exponent(r: Generator, kind: np.dtype) -> int:
     return int(r.integers(LOWEST[kind.char] // 2, HIGHEST[kind.char]))
 
 
-def faint(r: Generator, n: int, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def faint(r: Source, n: int, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """A diagonal or nearly diagonal A of very different rows, and a b so small that the answer's digits underflow."""
     A = np.diag(np.ldexp(1.0, r.integers(0, 55, n)))
     if n > 1 and chance(r, 0.3):
@@ -137,7 +149,7 @@ def faint(r: Generator, n: int, kind: np.dtype) -> tuple[np.ndarray, np.ndarray]
     return A.astype(kind), b.astype(kind)
 
 
-def layout(r: Generator, values: np.ndarray, *, sparse: float = 0.25, integers: float = 0.0) -> Any:
+def layout(r: Source, values: np.ndarray, *, sparse: float = 0.25, integers: float = 0.0) -> Any:
     """The same numbers in C or Fortran order, as CSR, with entries stored twice; or large integers in their place."""
     if chance(r, integers):
         return r.integers(-(2**60), 2**60, values.shape)

@@ -25,7 +25,7 @@ from flint import arb, fmpq
 
 from lancbio_ref import LancbioError
 
-from . import exact
+from . import draw, exact
 
 IMPORTS = {
     "np": "import numpy as np",
@@ -100,7 +100,7 @@ class Case:
 
     Attributes
     ----------
-    r : numpy.random.Generator
+    r : draw.Source
         Of this case alone.
     space : dict
         The names that the code of this case sees.
@@ -110,7 +110,7 @@ class Case:
 
     def __init__(self, check: str, seed: int, index: int) -> None:
         self.check, self.seed, self.index = check, seed, index
-        self.r = np.random.default_rng([seed, zlib.crc32(check.encode()), index])
+        self.r = draw.Source.of(seed, zlib.crc32(check.encode()), index)
         self.space = _space()
         self.inputs: dict[str, Any] = {}
         self.lines: list[str] = []
