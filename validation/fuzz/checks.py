@@ -8,9 +8,9 @@ from .harness import Check
 FUNCTIONS = {
     "operators": (products.check, 1.0),
     "linear": (linear.check, 2.0),
-    "lower": (points.check_lower, 3.0),
+    "lower": (points.check_lower, 4.0),
     "gradient": (points.check_gradient, 3.0),
-    "value": (points.check_value, 3.0),
+    "value": (points.check_value, 6.0),
     "mu": (proofs.check_mu, 1.0),
     "enclose": (proofs.check_enclose, 1.0),
     "solve": (solve.check, 1.0),
