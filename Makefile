@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-examples test-docs test-python test-thorough coverage validate bench lint typecheck format clean
+.PHONY: help run docs test test-examples test-docs test-python test-thorough coverage validate fuzz bench lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ coverage: $(VENV)/test.stamp  ## lines and branches that the tests reach; kernel
 
 validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; writes validation/REPORT.md (ARGS=--full: a day)
 	$(BIN)/python validation/run.py $(ARGS)
+
+fuzz: $(VENV)/test.stamp  ## attack every claim with seeded cases and exact truth; fails at a violation (ARGS="--minutes 5 --seed 1 --only lower,value")
+	$(BIN)/python validation/fuzz/run.py $(ARGS)
 
 bench: $(BENCH)/ready.stamp  ## speed beside SciPy, jaxopt, lineax and torchopt; installs them; writes validation/performance/REPORT.md
 	$(BENCH)/bin/python validation/performance/run.py $(ARGS)

@@ -1,0 +1,1 @@
+"""Adversarial fuzz: random, extreme and structured inputs, every claim of the package against exact arithmetic."""
