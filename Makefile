@@ -5,11 +5,20 @@ BIN := $(VENV)/bin
 EXAMPLES := .venv-examples
 BENCH := .venv-bench
 DOCS := .venv-docs
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+NEWER_PYTHONS := 3.12 3.13 3.14
+# the bounds of pyproject.toml, numpy>=2.0 and so on, as numpy==2.0.*
+OLDEST_VERSIONS = python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+    print(*(bound.replace(">=", "==") + ".*" for bound in project["dependencies"]))'
+# what a run stands on
+VERSIONS = python -c 'import sys, numpy, scipy, numba; \
+    print("Python", sys.version.split()[0], *(f"{m.__name__} {m.__version__}" for m in (numpy, scipy, numba)))'
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-examples test-docs test-python test-thorough coverage validate fuzz bench lint typecheck format clean
+.PHONY: help run docs test test-versions test-newest test-examples test-docs test-python test-thorough coverage validate fuzz bench lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -19,6 +28,24 @@ run: $(VENV)/cli.stamp  ## hyper-data cleaning on the digits: report, trace, sum
 
 test: $(VENV)/test.stamp  ## every test and doctest
 	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+
+test-versions: $(OLDEST)/ready.stamp  ## the suite on the oldest numpy, scipy and numba allowed, and on the newest with each newer Python found
+	@$(OLDEST)/bin/$(VERSIONS)
+	$(OLDEST)/bin/python -m pytest -q -n 2 $(ARGS)
+	@tried=; for version in $(NEWER_PYTHONS); do \
+	    if ! .ci/find-python $$version >/dev/null; then echo "Python $$version: none here that runs, so not tried"; continue; fi; \
+	    $(MAKE) --no-print-directory $(NEWEST)-$$version/ready.stamp || exit 1; bin=$(NEWEST)-$$version/bin; \
+	    $$bin/python -m pip install --quiet --disable-pip-version-check --upgrade numpy scipy numba || exit 1; \
+	    $$bin/$(VERSIONS); $$bin/python -m pytest -q -n 2 $(ARGS) || exit 1; tried=yes; \
+	done; \
+	test -n "$$tried" || { echo "none of Python $(NEWER_PYTHONS) runs here: the newest versions were not tried" >&2; exit 1; }
+
+test-newest:  ## operators and hyper-gradients on the newest Python found, with the newest numpy, scipy and numba for it
+	@newest=$$(for version in $(NEWER_PYTHONS); do .ci/find-python $$version >/dev/null && echo $$version; done | tail -n 1); \
+	if [ -z "$$newest" ]; then echo "none of Python $(NEWER_PYTHONS) runs here: the newest versions are not tried"; exit 0; fi; \
+	$(MAKE) --no-print-directory $(NEWEST)-$$newest/ready.stamp || exit 1; bin=$(NEWEST)-$$newest/bin; \
+	$$bin/$(VERSIONS); $$bin/python -m pytest -q -n 2 lancbio_ref/operators lancbio_ref/krylov lancbio_ref/hypergradient.py \
+	    tests/operators tests/test_hypergradient.py tests/test_scipy_cg_suite.py tests/pathologies/test_black_boxes.py $(ARGS)
 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python examples/run_all.py
@@ -69,7 +96,7 @@ format: $(VENV)/dev.stamp  ## let ruff format and sort
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and every cache
-	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(DOCS) docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(DOCS) $(OLDEST) $(NEWEST)-* docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
@@ -90,6 +117,18 @@ $(BENCH)/ready.stamp: pyproject.toml
 $(DOCS)/ready.stamp: pyproject.toml
 	$(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+$(OLDEST)/ready.stamp: pyproject.toml
+	@for version in 3.11 $(NEWER_PYTHONS); do \
+	    if python=$$(.ci/find-python $$version); then "$$python" -m venv $(OLDEST); exit; fi; \
+	done; echo "none of Python 3.11 $(NEWER_PYTHONS) runs here" >&2; exit 1
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' $$($(OLDEST)/bin/$(OLDEST_VERSIONS))
+	@touch $@
+
+$(NEWEST)-%/ready.stamp: pyproject.toml
+	"$$(.ci/find-python $*)" -m venv $(NEWEST)-$*
+	$(NEWEST)-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
 $(BIN)/python:

@@ -21,6 +21,7 @@ from .arguments import as_generator, as_integer
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
+from .operators.vectors import VectorOperator
 from .problem import BilevelProblem, LowerLevel, UpperLevel
 
 LEVELS = ("upper", "lower")
@@ -193,7 +194,7 @@ class Minibatched(BilevelProblem):
         return indices
 
 
-class BatchedOperator(LinearOperator):
+class BatchedOperator(VectorOperator):
     """A matrix that is drawn anew for every product.
 
     Parameters

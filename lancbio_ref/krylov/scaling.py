@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import RepresentationError
+from ..operators.vectors import VectorOperator
 from ..rounding import norm2, scale
 
 
@@ -19,7 +20,7 @@ def exponent_of(size: float, dtype) -> int:
     return exponent if abs(exponent) > 0.2 * np.finfo(dtype).maxexp else 0
 
 
-class ScaledOperator(LinearOperator):
+class ScaledOperator(VectorOperator):
     """2^−e A, half of the power applied before the product and half after, so that nothing in between overflows."""
 
     def __init__(self, A: LinearOperator, exponent: int) -> None:
@@ -30,6 +31,9 @@ class ScaledOperator(LinearOperator):
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return scale(self.A.matvec(scale(v, self.before)), self.after)
+
+    def _rmatvec(self, v: np.ndarray) -> np.ndarray:
+        return scale(self.A.rmatvec(scale(v, self.before)), self.after)
 
 
 def restore(x: np.ndarray, exponent: int) -> np.ndarray:

@@ -19,12 +19,14 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from ..errors import ArgumentError, CallableError, DivergenceError
 from ..rounding import is_finite
+from .vectors import VectorOperator
 
 
-class StructuredOperator(LinearOperator):
+class StructuredOperator(VectorOperator):
     """A real or complex operator whose products come with an error bound.
 
-    Subclasses set `terms` and define ``_matvec``, ``_rmatvec``, `abs_product`, `norm_bound`, `toarray`.
+    Subclasses set `terms` and define `abs_product`, `norm_bound`, `toarray`, and ``_matvec`` and ``_rmatvec`` of one
+    vector.
 
     Attributes
     ----------
@@ -65,8 +67,11 @@ def _factor(terms: int, dtype: Any) -> float:
     return g / (1 - g) if g < 1 else float("inf")
 
 
-class CheckedOperator(LinearOperator):
+class CheckedOperator(VectorOperator):
     """`inner` with every product counted and checked: right shape, no NaN, no infinity.
+
+    All of SciPy's ``LinearOperator``: k products for a matrix of k columns, and one each for what ``A.T``, ``A.H``,
+    sums and SciPy's solvers ask for.
 
     Attributes
     ----------
@@ -80,21 +85,17 @@ class CheckedOperator(LinearOperator):
     """
 
     def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
+        super().__init__(inner.dtype, inner.shape)
         self.inner, self.name = inner, name
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
-        self.dtype, self.shape = inner.dtype, inner.shape  # checked when `inner` was made
 
-    def matvec(self, v: np.ndarray) -> np.ndarray:
-        """A v for a 1-D v of length n; SciPy's conversions, which cost more than a small product, happen once."""
+    def _matvec(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
         return self._checked(self.inner._matvec, v, self.name + " @ v", self.shape[0])
 
-    def rmatvec(self, v: np.ndarray) -> np.ndarray:
-        """Aᴴ v for a 1-D v."""
+    def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return self._checked(self.inner._rmatvec, v, self.name + ".T @ v", self.shape[1])
-
-    _matvec, _rmatvec = matvec, rmatvec
 
     def product(self, v: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """A v for a kernel: contiguous, of this type, and good until the next product.
@@ -116,16 +117,16 @@ class CheckedOperator(LinearOperator):
         what = self.name + " @ v"
         require_finite(product, what, self.calls[what], at=(v,))
 
-    def _matmat(self, V: np.ndarray) -> np.ndarray:
-        return np.stack([self.matvec(v) for v in V.T], axis=1)
-
     def _checked(self, product, v: np.ndarray, what: str, size: int) -> np.ndarray:
         call = self.calls[what] = self.calls.get(what, 0) + 1
-        v = np.asarray(v).ravel()
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
         kinds = "biufc" if complex_allowed else "biuf"
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
-            return check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
+                return check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
+        except NotImplementedError:
+            self.calls[what] -= 1  # there is no adjoint to call
+            raise
 
 
 def check_returned(
@@ -197,6 +198,8 @@ def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None =
         Not an operator, the wrong shape, or NaN or infinity among the entries of an array.
     """
     operator = A if isinstance(A, LinearOperator) else _wrapped(name, A)
+    if len(operator.shape) != 2:  # SciPy has batches of operators since 1.18
+        raise ArgumentError(name, f"shape {operator.shape}", "one operator, of shape (m, n)")
     if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
         wanted = tuple("n" if s is None else s for s in shape)
         raise ArgumentError(name, f"shape {operator.shape}", f"shape ({wanted[0]}, {wanted[1]})")

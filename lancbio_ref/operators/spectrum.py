@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from .. import parallel
 from ..arguments import as_choice, as_generator, as_vector
 from ..rounding import norm2
+from .vectors import VectorOperator
 
 
-class PrescribedSpectrum(LinearOperator):
+class PrescribedSpectrum(VectorOperator):
     """A = Q diag(λ) Qᵀ with a random orthogonal Q, in O(n log n) or O(n) time and O(n) memory.
 
     ``rotation="cosine"``: Q = C S₂ C S₁. C is the orthonormal discrete cosine transform and S₁, S₂ are diagonal

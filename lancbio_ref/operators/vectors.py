@@ -1,0 +1,118 @@
+"""SciPy's whole ``LinearOperator`` contract for operators whose products are written for one vector.
+
+What SciPy hands to ``_matvec`` depends on its version and on the route: a vector; a column of shape (n, 1), before 1.18
+and through ``A.T`` and ``A.H``; a batch of rows (…, n), since 1.18; an ``np.matrix`` whose shape nobody has looked at,
+since 1.18. A product that is written for vectors makes something else of each, and a compiled one reads past the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+Product = Callable[[Any, np.ndarray], Any]
+
+
+class VectorOperator(LinearOperator):
+    """An operator that subclasses define by ``_matvec`` and ``_rmatvec`` of one 1-D array of the right length.
+
+    Those two, in every subclass, are then asked for nothing else: columns, rows and matrices go through them vector by
+    vector, and what does not fit is a ``ValueError``, as SciPy's own are. A subclass has no need to, and should not,
+    define ``_matmat``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref.operators.vectors import VectorOperator
+    >>> class Reversal(VectorOperator):
+    ...     def __init__(self, n):
+    ...         super().__init__(np.float64, (n, n))
+    ...
+    ...     def _matvec(self, v):
+    ...         return v[::-1]
+    ...
+    ...     _rmatvec = _matvec
+    >>> Reversal(2) @ np.array([[1.0, 2.0], [3.0, 4.0]])
+    array([[3., 4.],
+           [1., 2.]])
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, side in (("_matvec", 1), ("_rmatvec", 0)):
+            if name in vars(cls):
+                setattr(cls, name, _of_any_shape(vars(cls)[name], side))
+
+    def matvec(self, x: Any) -> np.ndarray:
+        """A x. A vector goes straight to the product: SciPy's conversions cost more than a small product does."""
+        if type(x) is np.ndarray and x.shape == (self.shape[1],):
+            return _as_vector(self._matvec(x), self.shape[0])
+        return super().matvec(x)
+
+    def rmatvec(self, x: Any) -> np.ndarray:
+        """Aᴴ x, in the same way."""
+        if type(x) is np.ndarray and x.shape == (self.shape[0],):
+            return _as_vector(self._rmatvec(x), self.shape[1])
+        return super().rmatvec(x)
+
+    def _rmatvec(self, x: np.ndarray, /) -> np.ndarray:
+        if self._without_adjoint():  # SciPy's default would come back here through `_rmatmat`
+            raise NotImplementedError(f"{type(self).__name__} has no adjoint")
+        return super()._rmatvec(x)
+
+    def _matmat(self, X: np.ndarray) -> np.ndarray:
+        return self._by_columns(self._matvec, X, self.shape[0])
+
+    def _rmatmat(self, X: np.ndarray) -> np.ndarray:
+        return self._by_columns(self._rmatvec, X, self.shape[1]) if self._without_adjoint() else super()._rmatmat(X)
+
+    def _without_adjoint(self) -> bool:
+        """Whether no subclass gives the adjoint as an operator, which SciPy would ask first."""
+        return type(self)._adjoint is LinearOperator._adjoint
+
+    def _by_columns(self, product: Callable[[np.ndarray], Any], X: Any, size: int) -> np.ndarray:
+        if not isinstance(X, np.ndarray):  # a sparse matrix: SciPy's message says what to do
+            raise TypeError(f"a product with a {type(X).__name__}")
+        return self._by_rows(product, np.asarray(X).swapaxes(-1, -2), size).swapaxes(-1, -2)
+
+    def _by_rows(self, product: Callable[[np.ndarray], Any], X: np.ndarray, size: int) -> np.ndarray:
+        """`product`, of `size` numbers, with each row of X, shape (…, n): shape (…, size)."""
+        *lead, length = X.shape
+        out = None
+        for i, row in enumerate(X.reshape(math.prod(lead), length)):
+            value = _as_vector(product(row), size)
+            if out is None:
+                out = np.empty((math.prod(lead), size), value.dtype)
+            out[i] = value  # a copy: the next product may be written where this one is
+        if out is None:
+            out = np.empty((0, size), X.dtype if self.dtype is None else np.result_type(self.dtype, X))
+        return out.reshape(*lead, size)
+
+
+def _of_any_shape(product: Product, side: int) -> Product:
+    """`product`, of vectors as long as ``shape[side]``, for all that SciPy hands over."""
+
+    @wraps(product)
+    def of_any_shape(self: Any, x: np.ndarray) -> Any:
+        length = self.shape[side]
+        if type(x) is np.ndarray and x.shape == (length,):
+            return product(self, x)
+        x = np.asarray(x)
+        if x.shape == (length, 1):
+            x = x[:, 0]
+        if x.ndim == 0 or x.shape[-1] != length:
+            raise ValueError(f"dimension mismatch: {self!r} and an array of shape {x.shape}")
+        if x.ndim == 1:
+            return np.asarray(product(self, x))
+        return self._by_rows(partial(product, self), x, self.shape[1 - side])
+
+    return of_any_shape
+
+
+def _as_vector(value: Any, size: int) -> np.ndarray:
+    return value if type(value) is np.ndarray and value.shape == (size,) else np.asarray(value).reshape(size)

@@ -1,0 +1,480 @@
+"""Every operator of the package is all that SciPy calls a LinearOperator: each route against the dense matrix."""
+
+import copy
+import importlib
+import pickle
+import pkgutil
+import warnings
+
+import numpy as np
+import pytest
+import scipy
+import scipy.linalg as sl
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
+
+import lancbio_ref
+from lancbio_ref import BilevelProblem, CallableError, LowerLevel, UpperLevel, problems
+from lancbio_ref.krylov.scaling import ScaledOperator
+from lancbio_ref.minibatch import BatchedOperator, Minibatched
+from lancbio_ref.operators import (
+    CheckedOperator,
+    DenseOperator,
+    DiagonalLowRank,
+    GeneralizedLinear,
+    MultinomialCross,
+    MultinomialHessian,
+    PrescribedSpectrum,
+    ScatteredRows,
+    SparseOperator,
+    StructuredOperator,
+    as_operator,
+)
+from lancbio_ref.operators.vectors import VectorOperator
+from lancbio_ref.problems.logistic import WeightCross
+
+# np.matrix is part of the contract for as long as SciPy takes it
+pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+
+SCIPY = tuple(map(int, scipy.__version__.split(".")[:2]))
+RNG = np.random.default_rng(0)
+TALL, SQUARE, ONE = RNG.standard_normal((5, 3)), RNG.standard_normal((4, 4)), np.array([[2.5]])
+COMPLEX = TALL + 1j * RNG.standard_normal((5, 3))
+THINNED = np.where(np.abs(TALL) > 0.6, TALL, 0)
+P = RNG.dirichlet(np.ones(2), size=5)
+W, D = RNG.uniform(0.5, 1, 5), RNG.standard_normal(5)
+SPD = SQUARE @ SQUARE.T + np.eye(4)
+
+
+def multinomial_hessian():
+    curvature = [np.diag(p) - np.outer(p, p) for p in P]
+    data = sum(w * np.kron(C, np.outer(x, x)) for w, C, x in zip(W, curvature, TALL, strict=True))
+    return MultinomialHessian(TALL, P, W, 0.25), data + 0.25 * np.eye(6)
+
+
+def multinomial_cross():
+    return MultinomialCross(TALL, P - 0.5, D), D[:, None] * np.einsum("ic,ij->icj", P - 0.5, TALL).reshape(5, 6)
+
+
+def weight_cross(axis):
+    blocks = {0: [np.arange(j, 15, 3) for j in range(3)], 1: np.arange(15).reshape(5, 3), None: [np.arange(15)]}[axis]
+    dense = np.zeros((len(blocks), 15))
+    for row, block in zip(dense, blocks, strict=True):
+        row[block] = TALL.ravel()[block]
+    return WeightCross(TALL, axis), dense
+
+
+def prescribed(rotation):
+    operator = PrescribedSpectrum([1.0, 2.0, 4.0, 8.0], rng=1, rotation=rotation)
+    Q = np.stack([operator.rotate(e) for e in np.eye(4)], axis=1)
+    return operator, Q * operator.eigenvalues @ Q.T
+
+
+def black_box(A):
+    """`A` behind buffers, where every product is written: nothing but SciPy's callables."""
+    buffers = {}
+
+    def product(matrix, v):
+        out = buffers.setdefault((matrix.shape, v.dtype), np.empty(len(matrix), np.result_type(matrix, v)))
+        out[:] = matrix @ v
+        return out
+
+    return spl.LinearOperator(A.shape, lambda v: product(A, v), lambda u: product(A.conj().T, u), dtype=A.dtype)
+
+
+class Reversed(StructuredOperator):
+    """One that a user wrote, whose products are lists."""
+
+    def __init__(self, n):
+        super().__init__(np.float64, (n, n))
+
+    def _matvec(self, v):
+        return list(v[::-1])
+
+    _rmatvec = _matvec
+
+
+def of_problem(name):
+    """The Hessian or the mixed derivative of a problem, as a user gets it."""
+    problem = BilevelProblem(
+        UpperLevel(lambda x, y: 0.0, lambda x, y: 0 * x, lambda x, y: y),
+        LowerLevel(lambda x, y: SQUARE @ y, lambda x, y: SQUARE, lambda x, y: SQUARE[:3]),
+    )
+    operator = getattr(problem, name)(np.zeros(3), np.ones(4))
+    return operator, SQUARE if name == "hessian" else SQUARE[:3]
+
+
+OPERATORS = {
+    "dense": lambda: (DenseOperator(TALL), TALL),
+    "dense, Fortran": lambda: (DenseOperator(np.asfortranarray(TALL)), TALL),
+    "dense, square": lambda: (DenseOperator(SQUARE), SQUARE),
+    "dense, complex": lambda: (DenseOperator(COMPLEX), COMPLEX),
+    "dense, 1 x 1": lambda: (DenseOperator(ONE), ONE),
+    "dense, one row": lambda: (DenseOperator(TALL[:1]), TALL[:1]),
+    "dense, one column": lambda: (DenseOperator(TALL[:, :1]), TALL[:, :1]),
+    "sparse": lambda: (SparseOperator(sp.csr_array(THINNED)), THINNED),
+    "sparse, complex": lambda: (SparseOperator(sp.csr_array(COMPLEX)), COMPLEX),
+    "diagonal": lambda: (DiagonalLowRank(D), np.diag(D)),
+    "low rank": lambda: (DiagonalLowRank(D, TALL, W[:3], TALL[::-1]), np.diag(D) + TALL * W[:3] @ TALL[::-1].T),
+    "low rank, base": lambda: (
+        DiagonalLowRank(D[:4], SQUARE[:, :2], base=SQUARE),
+        np.diag(D[:4]) + SQUARE[:, :2] @ SQUARE[:, :2].T + SQUARE,
+    ),
+    "generalized linear": lambda: (GeneralizedLinear(TALL, W, 0.5), TALL.T * W @ TALL + 0.5 * np.eye(3)),
+    "generalized linear, sparse": lambda: (
+        GeneralizedLinear(sp.csr_array(THINNED), W, W[:3]),
+        THINNED.T * W @ THINNED + np.diag(W[:3]),
+    ),
+    "multinomial": multinomial_hessian,
+    "multinomial, cross": multinomial_cross,
+    "scattered": lambda: (
+        ScatteredRows(DenseOperator(TALL[:2]), np.array([1, 3]), 4),
+        np.insert(TALL[:2], [0, 1], 0, 0),
+    ),
+    "weights of columns": lambda: weight_cross(0),
+    "weights of rows": lambda: weight_cross(1),
+    "one weight": lambda: weight_cross(None),
+    "spectrum, cosine": lambda: prescribed("cosine"),
+    "spectrum, householder": lambda: prescribed("householder"),
+    "scaled": lambda: (ScaledOperator(DenseOperator(SQUARE), 3), SQUARE / 8),
+    "scaled, complex": lambda: (ScaledOperator(DenseOperator(COMPLEX[:3]), -3), COMPLEX[:3] * 8),
+    "batched": lambda: (BatchedOperator(lambda: DenseOperator(TALL), np.float64, (5, 3)), TALL),
+    "batched, black box": lambda: (BatchedOperator(lambda: black_box(TALL), np.float64, (5, 3)), TALL),
+    "checked": lambda: (CheckedOperator(DenseOperator(TALL), "A"), TALL),
+    "checked, complex": lambda: (CheckedOperator(DenseOperator(COMPLEX), "A"), COMPLEX),
+    "checked, 1 x 1": lambda: (CheckedOperator(DenseOperator(ONE), "A"), ONE),
+    "checked, black box": lambda: (CheckedOperator(black_box(TALL), "A"), TALL),
+    "checked, SciPy's": lambda: (CheckedOperator(spl.aslinearoperator(SQUARE), "A"), SQUARE),
+    "checked twice": lambda: (CheckedOperator(CheckedOperator(DenseOperator(TALL), "A"), "B"), TALL),
+    "checked, batched": lambda: (
+        CheckedOperator(BatchedOperator(lambda: DenseOperator(TALL), np.float64, (5, 3)), "A"),
+        TALL,
+    ),
+    "checked, sparse": lambda: (CheckedOperator(as_operator("A", sp.csr_array(SQUARE)), "A"), SQUARE),
+    "hessian": lambda: of_problem("hessian"),
+    "cross": lambda: of_problem("cross"),
+    "a user's": lambda: (Reversed(4), np.eye(4)[::-1]),
+}
+every_operator = pytest.mark.parametrize("make", OPERATORS.values(), ids=OPERATORS)
+
+
+def close(found, expected):
+    assert type(found) in (np.ndarray, np.matrix) and found.shape == expected.shape
+    scale = np.abs(np.asarray(expected)).max(initial=1.0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13 * scale)
+
+
+def numbers(*shape, kind="d", seed=3):
+    values = np.random.default_rng(seed).standard_normal((2, *shape))
+    return {"d": values[0], "D": values[0] + 1j * values[1], "i": (8 * values[0]).astype(int)}[kind]
+
+
+def same_operator(operator, dense, vectors="id"):
+    """`operator` is `dense` by each of the products that every LinearOperator has."""
+    m, n = dense.shape
+    assert operator.shape == (m, n) and isinstance(operator, spl.LinearOperator)
+    assert spl.aslinearoperator(operator) is operator
+    for kind in vectors:
+        v, u = numbers(n, kind=kind), numbers(m, kind=kind)
+        for product in (operator.matvec, operator.dot, operator.__matmul__, operator.__mul__, operator.__call__):
+            close(product(v), dense @ v)
+        close(operator @ list(v), dense @ v)
+        close(operator @ numbers(2 * n, kind=kind)[::2], dense @ numbers(2 * n, kind=kind)[::2])
+        close(operator.rmatvec(u), dense.conj().T @ u)
+        close(u @ operator, u @ dense)
+        for k in {0, 1, 2, 3, m, n}:
+            V, U = numbers(n, k, kind=kind), numbers(m, k, kind=kind)
+            if k or isinstance(operator, VectorOperator):  # SciPy's own sums stumble over no columns at all
+                for product in (operator.matmat, operator.dot, operator.__matmul__, operator.__mul__):
+                    close(product(V), dense @ V)
+                close(operator @ np.asfortranarray(V), dense @ V)
+                close(operator.rmatmat(U), dense.conj().T @ U)
+                close(U.T @ operator, U.T @ dense)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Calling `r?matvec` on 'column vectors'", FutureWarning)
+            close(operator.matvec(v[:, None]), dense @ v[:, None])
+            close(operator.rmatvec(u[:, None]), dense.conj().T @ u[:, None])
+            if not isinstance(operator, VectorOperator):
+                continue  # SciPy 1.18's own sums and products do not take np.matrix
+            close(operator.matvec(np.asmatrix(v).T), np.asmatrix(dense @ v[:, None]))
+            close(operator.rmatvec(np.asmatrix(u).T), np.asmatrix(dense.conj().T @ u[:, None]))
+
+
+@every_operator
+def test_products(make):
+    same_operator(*make(), vectors="idD")
+
+
+@every_operator
+def test_adjoint_and_transpose(make):
+    operator, dense = make()
+    for adjoint in (operator.H, operator.adjoint()):
+        same_operator(adjoint, dense.conj().T, vectors="D")
+    for transposed in (operator.T, operator.transpose()):
+        same_operator(transposed, dense.T, vectors="D")
+    same_operator(operator.H.H, dense)
+    same_operator(operator.T.H, dense.conj())
+
+
+@every_operator
+def test_sums_multiples_and_powers(make):
+    operator, dense = make()
+    for made, expected in [
+        (operator + operator, 2 * dense),
+        (operator - 3 * operator, -2 * dense),
+        (-operator, -dense),
+        (2 * operator, 2 * dense),
+        (operator * 0.5, 0.5 * dense),
+        (2j * operator, 2j * dense),
+        (operator.H @ operator, dense.conj().T @ dense),
+        (operator * operator.H, dense @ dense.conj().T),
+        (spl.aslinearoperator(dense) + operator, 2 * dense),
+        (operator @ spl.aslinearoperator(dense.T), dense @ dense.T),
+    ]:
+        same_operator(made, expected, vectors="d")
+    if dense.shape[0] == dense.shape[1]:
+        same_operator(operator**0, np.eye(len(dense)), vectors="d")
+        same_operator(operator**3, dense @ dense @ dense, vectors="d")
+
+
+@every_operator
+def test_type_name_and_copies(make):
+    operator, dense = make()
+    m, n = dense.shape
+    assert operator.dtype == dense.dtype and operator.ndim == 2 and operator.shape == (m, n)
+    assert repr(operator) == f"<{m}x{n} {type(operator).__name__} with dtype={dense.dtype}>"
+    same_operator(copy.copy(operator), dense)
+    if not isinstance(operator, BatchedOperator) and "lambda" not in _callables(operator):
+        same_operator(pickle.loads(pickle.dumps(operator)), dense)
+
+
+def _callables(operator):
+    """``lambda`` where a function without a name lies within, which cannot be pickled."""
+    inner = getattr(operator, "inner", None)
+    of_scipy = type(inner).__name__ == "_CustomLinearOperator"
+    return "lambda" if of_scipy or isinstance(inner, BatchedOperator) else ""
+
+
+@every_operator
+def test_what_does_not_fit_is_a_value_error_on_every_route(make):
+    operator, dense = make()
+    m, n = dense.shape
+    for made, rows, columns in ((operator, m, n), (operator.T, n, m), (operator.H, n, m), (operator + operator, m, n)):
+        for length in {0, 1, m - 1, m, m + 1, n - 1, n, n + 1, 2 * n}:
+            v = np.ones(length)
+            for size, products in (
+                (columns, (made.matvec, made.dot, made.__matmul__, made.__call__)),
+                (rows, (made.rmatvec, lambda u, made=made: u @ made)),
+            ):
+                if length == size:
+                    continue
+                for product in products:
+                    with pytest.raises(ValueError):
+                        product(v)
+                if length != 1:  # else a row of shape (1, 1), which is a column too
+                    with pytest.raises(ValueError):
+                        products[0](np.asmatrix(v).T if size != 1 else np.ones((length, 2)))
+            if length != columns:
+                for product in (made.matmat, made.dot, made.__matmul__):
+                    with pytest.raises(ValueError):
+                        product(np.ones((length, 2)))
+            if length != rows:
+                with pytest.raises(ValueError):
+                    made.rmatmat(np.ones((length, 2)))
+        for product in (made.matvec, made.rmatvec, made.matmat, made.rmatmat):
+            with pytest.raises(ValueError):
+                product(1.0)
+        with pytest.raises(ValueError, match="Scalar"):
+            made @ 2.0
+
+
+@every_operator
+def test_batches_of_rows_are_refused_or_right(make):
+    """SciPy takes them since 1.18; a product written for vectors would make something else of n rows of length n."""
+    operator, dense = make()
+    m, n = dense.shape
+    for lead in ((n,), (m,), (2,), (2, 3)):
+        for made, matrix in ((operator, dense), (operator.T, dense.T), (operator.H, dense.conj().T)):
+            V = numbers(*lead, matrix.shape[1])
+            if V.shape in ((1, 1), (matrix.shape[1], 1)):  # a column to SciPy
+                continue
+            try:
+                found = made.matvec(V)
+            except ValueError:
+                assert SCIPY < (1, 18)
+            else:
+                close(found, V @ matrix.T)
+
+
+@every_operator
+def test_sparse_operands_are_refused_with_scipys_advice(make):
+    operator, dense = make()
+    if dense.shape[1] == 1:
+        pytest.skip("one column is a vector to SciPy")
+    with pytest.raises(TypeError, match="aslinearoperator"):
+        operator @ sp.eye_array(dense.shape[1])
+
+
+def test_every_operator_of_the_package_is_in_this_sweep():
+    for module in pkgutil.walk_packages(lancbio_ref.__path__, "lancbio_ref."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    seen, to_see = set(), [spl.LinearOperator]
+    while to_see:
+        to_see += (subclasses := to_see.pop().__subclasses__())
+        seen.update(cls for cls in subclasses if cls.__module__.startswith("lancbio_ref."))
+    tested = {type(make()[0]) for make in OPERATORS.values()}
+    assert seen - {VectorOperator, StructuredOperator} <= tested
+    assert all(issubclass(cls, VectorOperator) for cls in seen)
+
+
+# -- counts and checks, on every route -------------------------------------------------------
+
+
+def test_every_route_counts_each_vector_once():
+    A = CheckedOperator(DenseOperator(TALL), "A")
+    n, m = np.ones(3), np.ones(5)
+    routes = [
+        (lambda: A @ n, 1, 0),
+        (lambda: A.matvec(n), 1, 0),
+        (lambda: A @ n[:, None], 1, 0),
+        (lambda: A @ np.ones((3, 4)), 4, 0),
+        (lambda: A.matmat(np.ones((3, 0))), 0, 0),
+        (lambda: A.rmatvec(m), 0, 1),
+        (lambda: A.rmatmat(np.ones((5, 4))), 0, 4),
+        (lambda: A.T @ m, 0, 1),
+        (lambda: A.H @ np.ones((5, 2)), 0, 2),
+        (lambda: m @ A, 0, 1),
+        (lambda: (A + 2 * A) @ n, 2, 0),
+        (lambda: A.H.H @ np.ones((3, 2)), 2, 0),
+        (lambda: (A.H @ A) @ n, 1, 1),
+    ]
+    forward = back = 0
+    for route, products, adjoints in routes:
+        route()
+        forward, back = forward + products, back + adjoints
+        assert A.products == A.calls["A @ v"] == forward
+        assert A.calls.get("A.T @ v", 0) == back
+
+
+def test_what_does_not_fit_or_has_no_adjoint_is_not_counted():
+    A = CheckedOperator(spl.LinearOperator((3, 3), lambda v: v, dtype=float), "A")
+    for product in (A.rmatvec, A.T.matvec, A.H.dot):
+        with pytest.raises(NotImplementedError):
+            product(np.ones(3))
+    for product in (A.matvec, A.dot, A.rmatvec):
+        with pytest.raises(ValueError):
+            product(np.ones(2))
+    assert A.products == 0 and not any(A.calls.values())
+
+
+@pytest.mark.parametrize("route", [
+    lambda A: A @ np.ones(2), lambda A: A @ np.eye(2), lambda A: A.T @ np.ones(2), lambda A: (2 * A) @ np.ones(2),
+    lambda A: A.rmatmat(np.eye(2)),
+])  # fmt: skip
+def test_what_a_black_box_returns_is_checked_on_every_route(route):
+    for returned, word in ((np.full(2, np.nan), "nan"), (np.ones(3), "shape"), (np.array(["a", "b"]), "dtype")):
+        inner = spl.LinearOperator((2, 2), lambda v, r=returned: r, lambda v, r=returned: r, dtype=float)
+        with pytest.raises(CallableError, match=word):
+            route(CheckedOperator(inner, "A"))
+
+
+def test_operators_without_an_adjoint_say_so():
+    class Forward(VectorOperator):
+        def _matvec(self, v):
+            return 2 * v
+
+    A = Forward(np.float64, (3, 3))
+    close(A @ np.eye(3), 2 * np.eye(3))
+    for product in (A.rmatvec, A.H.matvec, A.T.dot):
+        with pytest.raises(NotImplementedError, match="Forward"):
+            product(np.ones(3))
+
+
+def test_an_adjoint_that_a_subclass_gives_as_an_operator_is_used():
+    class Skew(VectorOperator):
+        def _matvec(self, v):
+            return np.array([v[1], -v[0]])
+
+        def _adjoint(self):
+            return -1 * self
+
+    A = Skew(np.float64, (2, 2))
+    close(A.rmatvec(np.array([1.0, 2.0])), np.array([-2.0, 1.0]))
+    close(A.rmatmat(np.eye(2)), np.array([[0.0, -1.0], [1.0, 0.0]]))
+
+
+def test_an_operator_of_unknown_type_stays_one():
+    class NoType(spl.LinearOperator):
+        def __init__(self):
+            super().__init__(None, (2, 2))
+
+        def _matvec(self, v):
+            return 2 * v
+
+    A = CheckedOperator(NoType(), "A")
+    assert A.dtype is None and "unspecified" in repr(A)
+    close(A @ np.eye(2), 2 * np.eye(2))
+    close(A @ np.ones((2, 0)), np.ones((2, 0)))
+
+
+def test_batches_of_matrices_are_no_operators():
+    if SCIPY < (1, 18):
+        pytest.skip("SciPy has none before 1.18")
+    batch = spl.LinearOperator((7, 2, 2), lambda v: v, dtype=float)
+    with pytest.raises(lancbio_ref.ArgumentError, match=r"\(7, 2, 2\)"):
+        as_operator("A", batch, (2, 2))
+    with pytest.raises(lancbio_ref.ArgumentError, match=r"\(7, 2, 2\)"):
+        as_operator("A", batch)
+
+
+# -- SciPy's own solvers ---------------------------------------------------------------------
+
+
+def hessians():
+    ridge = problems.random_ridge(12, 8, 6, rng=0)
+    batched = Minibatched(ridge, upper=None, lower=3, rng=0)
+    x, y = np.zeros(6), np.ones(6)
+    fixed = batched.batch("lower.hessian").hessian(x, y)
+    linear = problems.random_ridge(12, 8, 6, rng=0).linearize(x, y).A
+    black = CheckedOperator(black_box(SPD), "A")
+    return {"ridge": ridge.hessian(x, y), "one batch": fixed, "linearization": linear, "black box": black}
+
+
+@pytest.mark.parametrize("name", hessians())
+def test_scipys_solvers(name):
+    A = hessians()[name]
+    dense = A @ np.eye(A.shape[0])
+    b = numbers(len(dense))
+    expected = np.linalg.solve(dense, b)
+    for solver in (spl.cg, spl.minres, spl.gmres, spl.bicgstab, spl.lgmres, spl.tfqmr, spl.qmr, spl.bicg):
+        x, info = solver(A, b, rtol=1e-12)
+        assert info == 0
+        np.testing.assert_allclose(x, expected, rtol=1e-8, err_msg=solver.__name__)
+    for solver in (spl.lsqr, spl.lsmr):
+        np.testing.assert_allclose(solver(A, b, atol=1e-14, btol=1e-14)[0], expected, rtol=1e-7)
+    np.testing.assert_allclose(np.sort(spl.eigsh(A, 2)[0]), np.linalg.eigvalsh(dense)[-2:], rtol=1e-10)
+    U, s, Vt = spl.svds(A, 2, rng=0) if "rng" in _parameters(spl.svds) else spl.svds(A, 2, random_state=0)
+    np.testing.assert_allclose(np.sort(s), np.linalg.eigvalsh(dense)[-2:], rtol=1e-10)
+    np.testing.assert_allclose(dense @ Vt.T, U * s, atol=1e-8 * s.max())
+    assert spl.onenormest(A) == pytest.approx(np.abs(dense).sum(axis=0).max())
+    moved = spl.expm_multiply(-0.1 * A, b, traceA=-0.1 * np.trace(dense))
+    np.testing.assert_allclose(moved, sl.expm(-0.1 * dense) @ b, rtol=1e-10)
+
+
+def _parameters(function):
+    from inspect import signature
+
+    return signature(function).parameters
+
+
+def test_solvers_for_rectangular_and_complex_operators():
+    J = CheckedOperator(DenseOperator(TALL), "J")
+    np.testing.assert_allclose(np.sort(spl.svds(J, 2)[1]), np.linalg.svd(TALL)[1][1::-1], rtol=1e-10)
+    b = numbers(5)
+    np.testing.assert_allclose(spl.lsqr(J, b, atol=1e-14)[0], np.linalg.lstsq(TALL, b)[0], rtol=1e-8)
+    hermitian = COMPLEX.conj().T @ COMPLEX + np.eye(3)
+    A = CheckedOperator(DenseOperator(hermitian), "A")
+    for solver in (spl.cg, spl.gmres, spl.bicgstab):
+        np.testing.assert_allclose(solver(A, b[:3], rtol=1e-12)[0], np.linalg.solve(hermitian, b[:3]), rtol=1e-8)
+    np.testing.assert_allclose(spl.eigsh(A, 1)[0], np.linalg.eigvalsh(hermitian)[-1:], rtol=1e-10)
