@@ -1,5 +1,7 @@
 """Systems of one to three unknowns all over the floating-point range: exceptions of this package, and no NaN."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from lancbio_ref import ArgumentError, LancbioError, LanczosProcess, Linearizati
 from lancbio_ref.inverse import STRATEGIES
 from lancbio_ref.inverse.scaled import scaled_solve
 from lancbio_ref.krylov.bounds import cg_coefficients, gauss_lower, gauss_radau_upper
+from lancbio_ref.krylov.scaling import root_of_product
 from lancbio_ref.operators import CheckedOperator, as_operator
 
 MODES = ("full", "selective", "partial", "local", "none")
@@ -135,6 +138,24 @@ def test_a_preconditioner_far_from_one_changes_no_iterate(size):
     np.testing.assert_allclose(x, plain, rtol=1e-13)
     x, info = lanczos_solve(A / size, b, M=size * M, rtol=1e-12)
     assert info == 0 and x / size == pytest.approx(np.linalg.solve(A, b), rel=1e-10)
+
+
+@pytest.mark.parametrize("i, j", [(600, 600), (-600, -600), (900, -1000), (1000, -401), (-540, 1), (0, 3)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_root_of_a_product_that_overflows(i, j, sign):
+    w, z = np.ldexp([3.0, 0.0], i), sign * np.ldexp([3.0, 5.0], j)
+    root, negative = root_of_product(w, z)
+    assert root == pytest.approx(3 * math.exp2((i + j) / 2), rel=1e-14) and negative == (sign < 0)
+
+
+@pytest.mark.parametrize("power", [-1000, -590, 590, 900])
+def test_a_preconditioned_process_scales_with_its_start(power):
+    M = aslinearoperator(2.0**100 * np.diag([1.0, 2.0]))
+    plain, found = (LanczosProcess(np.ldexp([1.0, 1.0], p), M=M) for p in (0, power))
+    assert found.start_norm == pytest.approx(math.ldexp(plain.start_norm, power), rel=1e-15)
+    for process in (plain, found):
+        process.step(np.diag([3.0, 5.0]))
+    assert found.alpha == pytest.approx(plain.alpha, rel=1e-14)
 
 
 def test_a_complex_start_of_a_real_system_is_refused():

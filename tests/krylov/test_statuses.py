@@ -48,7 +48,9 @@ def scaled_systems(draw):
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     low, high = (-149, 120) if dtype == np.float32 else (-1074, 1000)
     n, rng = draw(st.integers(1, 3)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    exponents = st.integers(low, high)
+    exponents = sizes = st.integers(low, high)
+    if draw(st.booleans()):  # a moderate A, and an x that rounds to subnormal numbers
+        exponents, sizes = st.integers(0, 25), st.integers(low + 15, low + 45)
     if draw(st.booleans()):
         A = np.diag([np.ldexp(dtype(rng.uniform(1, 2)), draw(exponents)) for _ in range(n)])
     else:
@@ -56,9 +58,9 @@ def scaled_systems(draw):
         A = np.ldexp((np.eye(n) + S @ S.T).astype(dtype), draw(exponents))
         A = np.tril(A) + np.tril(A, -1).T
     together = draw(st.booleans())
-    shift = draw(exponents)
-    b = [np.ldexp(dtype(rng.standard_normal()), shift if together else draw(exponents)) for _ in range(n)]
-    return A.astype(dtype), np.array(b, dtype), draw(st.sampled_from([0.0, 1e-300, 1e-10, 1e-4, 0.5]))
+    shift = draw(sizes)
+    b = [np.ldexp(dtype(rng.standard_normal()), shift if together else draw(sizes)) for _ in range(n)]
+    return A.astype(dtype), np.array(b, dtype), draw(st.sampled_from([0.0, 1e-300, 1e-10, 1e-8, 1e-4, 0.5]))
 
 
 def is_sound(A, b, x, status, rtol):
@@ -117,6 +119,24 @@ def test_an_answer_that_rounds_to_subnormal_numbers_is_judged_as_it_leaves():
     found = Linearization(A, np.ones((1, 2), "f"), b, np.float32([0])).hypergradient(rtol=1e-8)
     assert found.status != SolveStatus.CONVERGED and found.residual_norm > 9e-9 * float(np.linalg.norm(b))
     assert lanczos_solve(np.diag([1, 1e15]), [1e-300, 1e-309], rtol=1e-10)[1] > 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mode", MODES)
+def test_entries_that_round_to_subnormal_numbers(mode, dtype):
+    """Diagonal systems with one entry of x well in the range and others near its end, in many sizes."""
+    low = np.finfo(dtype).minexp
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        n = int(rng.integers(2, 4))
+        d = np.ldexp(rng.uniform(1, 2, n), rng.integers(0, 24, n)).astype(dtype)
+        x = np.ldexp(rng.uniform(1, 2, n), np.append(low + rng.integers(1, 9), low - rng.integers(10, 30, n - 1)))
+        b, rtol = (d * x).astype(dtype), float(10.0 ** rng.uniform(-9, -3))
+        try:
+            x, info = lanczos_solve(np.diag(d), b, rtol=rtol, reorthogonalization=mode)
+        except LancbioError:
+            continue
+        assert info != 0 or is_met(np.diag(d), b, x, rtol, dtype)
 
 
 def test_a_product_that_underflows_hides_no_residual():
