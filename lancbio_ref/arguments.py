@@ -104,6 +104,13 @@ def as_integer(name: str, value: Any, *, least: int = 0) -> int:
     return int(value)
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """True or False, and nothing that only counts as one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(name, repr(value), "True or False")
+    return bool(value)
+
+
 def as_choice(name: str, value: Any, options: Iterable[str]) -> str:
     """One of the strings in `options`."""
     options = tuple(options)

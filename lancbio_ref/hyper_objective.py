@@ -54,6 +54,8 @@ REMEDIES = {  # in the words of HyperObjective's own arguments
     SolveStatus.FLOOR: "as accurate as this floating-point type allows at this x; raise accuracy, or keep x where A is "
     "better conditioned",
     SolveStatus.NOT_CONVERGED: "raise maxiter, newton_maxiter or accuracy; strict=False returns what was reached",
+    SolveStatus.STALLED: "keep x where A is better conditioned, or add regularization; strict=False returns what was "
+    "reached",
     SolveStatus.INDEFINITE: "keep x where the lower level is strongly convex, or add regularization to it",
     SolveStatus.MU_REFUTED: "give the problem's LowerLevel a smaller mu, or none",
 }

@@ -52,6 +52,11 @@ class SolveStatus(Outcome):
     INTERRUPTED = 5, "stopped from outside: call again with x, y and v of this result to continue"
     COMPLETED = 6, ""
     STOPPED = 7, "the callback raised StopIteration: call again with x, y and v of this result to continue"
+    STALLED = (
+        8,
+        "more steps would not help: the Hessian is singular to working precision along b, or not symmetric; add "
+        "regularization, or check it with problem.check",
+    )
 
     @property
     def success(self) -> bool:

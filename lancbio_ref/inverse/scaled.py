@@ -13,7 +13,9 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from ..krylov import SolveReport, solve
+from ..krylov.residual import Residual, evaluate, is_tiny
 from ..operators import structure_of
+from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus
 
@@ -49,29 +51,37 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
     array([1., 1.])
     """
     sizes = row_sizes(A)
-    if sizes is None:
+    if sizes is None or not b.any():
         return solve(A, b, x0, tolerance=tolerance, maxiter=maxiter)
     root = np.sqrt(sizes)
-    scaled = LinearOperator(A.shape, lambda v: A.matvec(v.ravel() / root) / root, dtype=A.dtype)
+
+    def product(v: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return A.matvec(v.ravel() / root) / root
+
+    scaled = LinearOperator(A.shape, product, dtype=A.dtype)
     report = SolveReport(np.zeros_like(b), SolveStatus.NOT_CONVERGED, b, norm_A=float(sizes.max()))
     if x0 is not None and x0.any():
         report.x, report.residual, report.n_products = x0, b - A.matvec(x0), 1
     norm = norm2(report.residual)
     report.corrections.append(norm)
     while norm > tolerance and report.iterations < maxiter:
-        right = report.residual / root
+        with np.errstate(over="ignore"):
+            right = report.residual / root
+        if not (np.isfinite(right).all() and right.any()):
+            break
         asked = max(0.1 * tolerance / norm, 4 * unit_roundoff(b.dtype)) * norm2(right)
         found = solve(scaled, right, tolerance=asked, maxiter=maxiter - report.iterations)
         report.iterations += found.iterations
         report.n_products += found.n_products
         low, high = report.ritz_values
         report.ritz_values = min(low, found.ritz_values[0]), max(high, found.ritz_values[1])
-        if found.direction is not None:
-            z = found.direction / root  # zᵀA z is the curvature that was verified
-            report.status, report.direction = found.status, z / norm2(z)
-            report.curvature = found.curvature / norm2(z) ** 2
+        if found.direction is not None and _refutes(A, found.direction / root, report):
             return report
-        new = replace(report, x=report.x + found.x / root)
+        with np.errstate(over="ignore", invalid="ignore"):
+            new = replace(report, x=report.x + found.x / root)
+        if not np.isfinite(new.x).all():
+            break
         new.residual = b - A.matvec(new.x)
         new.n_products += 1
         _sweep(A, b, sizes, new)
@@ -82,18 +92,36 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
             report.corrections.append(norm)
         if not new_norm < 0.5 * previous:
             break
-    if norm <= tolerance:
+    judged = evaluate(A, report.x, b) if is_tiny(b) else Residual.of(report.residual, b)
+    report.residual = judged.vector
+    if judged.meets(0.0, tolerance):
         report.status = SolveStatus.CONVERGED
-    elif report.iterations < maxiter and norm <= rounding_of(A, report.x, report.norm_A, norm2(b)):
-        report.status = SolveStatus.FLOOR
+    elif report.iterations < maxiter:
+        explained = norm <= rounding_of(A, report.x, report.norm_A, norm2(b))
+        report.status = SolveStatus.FLOOR if explained else SolveStatus.STALLED
     return report
+
+
+def _refutes(A: Any, z: np.ndarray, report: SolveReport) -> bool:
+    """INDEFINITE if zᵀA z, which was verified for D^½ z, is negative for z as it was rounded too."""
+    z = z / norm2(z)
+    with np.errstate(over="ignore", invalid="ignore"):
+        curvature, error = rayleigh_quotient(A, z, report.norm_A)
+    report.n_products += 1
+    if not curvature + error < 0:
+        return False
+    report.status, report.direction, report.curvature = SolveStatus.INDEFINITE, z, curvature
+    return True
 
 
 def _sweep(A: Any, b: np.ndarray, sizes: np.ndarray, report: SolveReport) -> None:
     """x ← x + D⁻¹(b − A x) while that halves the residual."""
     norm = norm2(report.residual)
     while norm > 0:
-        x = report.x + report.residual / sizes
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = report.x + report.residual / sizes
+        if not np.isfinite(x).all():
+            return
         residual = b - A.matvec(x)
         report.n_products += 1
         previous, norm = norm, norm2(residual)

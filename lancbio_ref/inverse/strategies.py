@@ -1,7 +1,9 @@
 """Strategies for v ≈ A⁻¹b: each a callable (linearization, v0, *, rtol, maxiter) → (v, status).
 
 A strategy sees the linearization and nothing else. Those of this package return an :class:`InverseReport`, which
-unpacks to (v, status) and carries what they learned of A on the way. Statuses are decided by the evaluated residual.
+unpacks to (v, status) and carries what they learned of A on the way. Statuses are decided by the evaluated residual
+(:mod:`lancbio_ref.krylov.residual`): CONVERGED, FLOOR, INDEFINITE, NOT_CONVERGED where `maxiter` ended it, and STALLED
+where more steps would not help.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from ..arguments import as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
 from ..krylov import lanczos, solve
 from ..krylov.reorthogonalization import MODES
+from ..krylov.residual import Residual, evaluate, is_tiny
+from ..krylov.scaling import exponent_of, restore
 from ..krylov.tridiagonal import extreme_ritz_values
 from ..operators import structure_of
 from ..operators.proofs import rayleigh_quotient
-from ..rounding import norm2, unit_roundoff
+from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from .report import InverseReport
 
@@ -52,7 +56,7 @@ class LanczosInverse:
             linearization.A,
             b,
             v0,
-            tolerance=rtol * norm2(b),
+            rtol=rtol,
             maxiter=maxiter,
             M=linearization.M,
             reorthogonalization=self.reorthogonalization,
@@ -82,22 +86,25 @@ class ExactInverse:
             dense = structure.toarray()
         else:
             dense = np.stack([A.matvec(e) for e in np.eye(b.size, dtype=b.dtype)], axis=1)
+        # LAPACK squares, and divides by what it has squared: it gets numbers of moderate size, by exact powers of two
+        powers = exponent_of(float(np.abs(dense).max()), b.dtype), exponent_of(norm2(b), b.dtype)
+        dense = scale(dense, -powers[0])
         dense = (dense / 2 + dense.T / 2).astype(b.dtype)
-        values, vectors = scipy.linalg.eigh(dense)
-        if values[0] <= 0:
-            z = vectors[:, 0]
-            curvature, error = rayleigh_quotient(A, z, linearization.smoothness or float(np.abs(values).max()))
-            if curvature + error < 0:
-                return InverseReport(np.zeros_like(b), SolveStatus.INDEFINITE, direction=z)
+        values, vectors = _eigh(dense)
+        if values[0] <= 0 and _is_negative(A, vectors[:, 0], linearization.smoothness, float(np.abs(values).max())):
+            return InverseReport(np.zeros_like(b), SolveStatus.INDEFINITE, direction=vectors[:, 0])
         try:
-            v = scipy.linalg.cho_solve(scipy.linalg.cho_factor(dense), b)
+            v = scipy.linalg.cho_solve(scipy.linalg.cho_factor(dense), scale(b, -powers[1]))
         except np.linalg.LinAlgError:
-            return InverseReport(np.zeros_like(b), SolveStatus.NOT_CONVERGED)
-        _require_representable(v)
-        condition = float(values[-1] / values[0]) if values[0] > 0 else math.inf
-        residual = b - A.matvec(v)
+            return InverseReport(np.zeros_like(b), SolveStatus.STALLED)
+        if not np.isfinite(v).all():  # of numbers of moderate size: A is singular to working precision
+            return InverseReport(np.zeros_like(b), SolveStatus.STALLED)
+        v = restore(v, powers[1] - powers[0])
+        condition = float(values[-1]) / float(values[0]) if values[0] > 0 else math.inf
+        found = evaluate(A, v, b)
+        norm_A = scale_number(float(values[-1]), powers[0])
         return InverseReport(
-            v, _judge(residual, v, b, rtol, float(values[-1])), residual, None, vectors[:, 0], None, condition
+            v, _judge(found, v, rtol, norm_A, cut=False), found.vector, None, vectors[:, 0], None, condition
         )
 
 
@@ -113,27 +120,35 @@ class ConjugateGradientInverse:
                 raise _Breakdown
             return A.matvec(p)
 
+        def precondition(r: np.ndarray) -> np.ndarray:
+            if not np.isfinite(r).all():
+                raise _Breakdown
+            return linearization.M.matvec(r)
+
         def keep(x: np.ndarray) -> None:
             if np.isfinite(x).all():
                 last[:] = x
 
+        M = None if linearization.M is None else LinearOperator(A.shape, precondition, dtype=linearization.M.dtype)
         last = np.zeros_like(b) if v0 is None else v0.copy()
+        info = 0
         try:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # cg divides by pᵀAp unseen
-                v, _ = cg(
+                v, info = cg(
                     LinearOperator(A.shape, product, dtype=A.dtype),
                     b,
                     v0,
                     rtol=max(rtol, unit_roundoff(b.dtype)),
                     maxiter=maxiter,
-                    M=linearization.M,
+                    M=M,
                     callback=keep,
                 )
         except _Breakdown:
             v = last
         v = v if np.isfinite(v).all() else last
-        residual = b - A.matvec(v)
-        return InverseReport(v, _judge(residual, v, b, rtol, linearization.smoothness), residual)
+        found = evaluate(A, v, b)
+        status = _judge(found, v, rtol, linearization.smoothness, cut=info > 0)  # info: maxiter, which was reached
+        return InverseReport(v, status, found.vector)
 
 
 class _Breakdown(Exception):
@@ -160,48 +175,83 @@ class NeumannInverse:
     def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
         A, b = linearization.A, linearization.b
         smoothness = linearization.smoothness
-        if self.step is None and smoothness is None:
+        if not b.any():
+            return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
+        if self.step is None and (smoothness is None or not math.isfinite(smoothness)):
             run = lanczos(A, b, 20)
             smoothness = 1.1 * max(map(abs, extreme_ritz_values(run.alpha, run.beta)))
         v = first = np.zeros_like(b) if v0 is None else v0.copy()
         residual = b - A.matvec(v) if v.any() else b.copy()
-        if self.step is None and smoothness == 0:  # A = 0
-            return InverseReport(v, _judge(residual, v, b, rtol, 0.0), residual)
-        step = 1 / smoothness if self.step is None else self.step
+        step = _inverse_of(smoothness) if self.step is None else self.step
+        with np.errstate(over="ignore"):
+            factor = b.dtype.type(step)
+        if not (0 < factor < math.inf):  # A = 0, or 1/L is no number of this type
+            found = evaluate(A, v, b)
+            return InverseReport(v, _judge(found, v, rtol, smoothness, cut=False), found.vector)
         start = norm2(residual)
         best = residual_norm = start
         tolerance = rtol * norm2(b)
-        stalled = 0
-        for _ in range(maxiter):
+        stalled, cut = 0, False
+        for iteration in range(maxiter + 1):
             if residual_norm <= tolerance:
                 break
-            with np.errstate(over="ignore"):
-                v = v + b.dtype.type(step) * residual
+            if iteration == maxiter:
+                cut = True
+                break
+            with np.errstate(over="ignore", invalid="ignore"):
+                v = v + factor * residual
             _require_representable(v)
             residual = b - A.matvec(v)
             residual_norm = norm2(residual)
             stalled = stalled + 1 if residual_norm >= best else 0
             best = min(best, residual_norm)
             if stalled > 20 or residual_norm > 1e3 * start:
-                z = residual / residual_norm  # it has turned to the eigenvector that grows fastest
-                curvature, error = rayleigh_quotient(A, z, smoothness)
-                if curvature + error < 0:
-                    return InverseReport(first, SolveStatus.INDEFINITE, direction=z)
+                # the residual has turned to the eigenvector that grows fastest
+                z = residual / residual.dtype.type(residual_norm)
+                if _is_negative(A, z, smoothness, 0.0):
+                    return InverseReport(first, SolveStatus.INDEFINITE, direction=z / norm2(z))
                 if residual_norm > 1e3 * start:
                     raise ArgumentError("step", f"{step:.4g}", "a step below 2/||A||: the Neumann series diverges")
                 break
-        return InverseReport(v, _judge(residual, v, b, rtol, smoothness), residual)
+        found = evaluate(A, v, b) if is_tiny(b) else Residual.of(residual, b)
+        return InverseReport(v, _judge(found, v, rtol, smoothness, cut=cut), found.vector)
 
 
-def _judge(residual: np.ndarray, v: np.ndarray, b: np.ndarray, rtol: float, norm_A: float | None) -> SolveStatus:
-    """CONVERGED by the evaluated residual, FLOOR if rounding alone explains it, else NOT_CONVERGED."""
-    size = norm2(residual)
-    if size <= rtol * norm2(b):
+def _judge(found: Residual, v: np.ndarray, rtol: float, norm_A: float | None, *, cut: bool) -> SolveStatus:
+    """CONVERGED by the evaluated residual, FLOOR if rounding alone explains it.
+
+    Else NOT_CONVERGED where `maxiter` cut it short, and STALLED where it ended by itself.
+    """
+    if found.meets(rtol):
         return SolveStatus.CONVERGED
-    norm_A = norm_A if norm_A is not None and math.isfinite(norm_A) else 0.0
-    floor = (b.size + 10) * unit_roundoff(b.dtype) * (norm_A * norm2(v) + norm2(b))
     # a huge v, as of a singular A, excuses any residual, and solves nothing
-    return SolveStatus.FLOOR if size <= min(floor, 0.1 * norm2(b)) else SolveStatus.NOT_CONVERGED
+    if found.size <= min(found.floor(v, norm_A or 0.0), 0.1 * found.right):
+        return SolveStatus.FLOOR
+    return SolveStatus.NOT_CONVERGED if cut else SolveStatus.STALLED
+
+
+def _is_negative(A: LinearOperator, z: np.ndarray, *norms_A: float | None) -> bool:
+    """Whether zᵀAz stays negative with the rounding of its evaluation added."""
+    if not 0 < norm2(z) < math.inf:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        curvature, error = rayleigh_quotient(A, z / norm2(z), max(norm or 0.0 for norm in norms_A))
+    return curvature + error < 0
+
+
+def _eigh(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors, by LAPACK's other driver where the first gives up, or returns no numbers."""
+    try:
+        values, vectors = scipy.linalg.eigh(dense)
+        if np.isfinite(values).all() and np.isfinite(vectors).all():
+            return values, vectors
+    except np.linalg.LinAlgError:
+        pass
+    return np.linalg.eigh(dense)
+
+
+def _inverse_of(smoothness: float) -> float:
+    return 1 / float(smoothness) if smoothness else math.inf  # Python's division, which overflows to inf unremarked
 
 
 def _require_representable(v: np.ndarray) -> None:

@@ -17,6 +17,7 @@ Numer. Algorithms 62 (2013) and 82 (2019).
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def cg_coefficients(alpha: np.ndarray, beta: np.ndarray, start_norm: float) -> t
     """
     k = alpha.size
     gamma, squares = np.full(k, math.inf), np.full(k + 1, math.inf)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         squares[0], pivot = np.square(start_norm), math.inf
         for j in range(k):
             pivot = alpha[j] - (beta[j - 1] ** 2 / pivot if j else 0.0)  # d_{j+1} = α_{j+1} − β_{j+1}²/d_j
@@ -66,11 +67,14 @@ def gauss_lower(alpha: np.ndarray, beta: np.ndarray, start_norm: float, delay: i
     """
     gamma, squares = cg_coefficients(alpha, beta, start_norm)
     known = np.isfinite(gamma) & np.isfinite(squares[:-1])
-    terms = np.where(known, gamma, 0.0) * np.where(known, squares[:-1], 0.0)  # 0 where nothing is known
+    with np.errstate(over="ignore"):
+        terms = np.where(known, gamma, 0.0) * np.where(known, squares[:-1], 0.0)  # 0 where nothing is known
+    terms[~np.isfinite(terms)] = 0.0
     if terms.size < delay:
         return np.zeros(0)
-    sums = np.convolve(terms, np.ones(delay), "valid")
-    return np.sqrt(np.maximum(sums, 0))
+    with np.errstate(over="ignore"):
+        sums = np.convolve(terms, np.ones(delay), "valid")
+    return np.sqrt(np.clip(sums, 0, sys.float_info.max))  # of positive terms: a lower estimate where they overflow
 
 
 def gauss_radau_upper(alpha: np.ndarray, beta: np.ndarray, start_norm: float, mu: float) -> np.ndarray:
@@ -84,18 +88,22 @@ def gauss_radau_upper(alpha: np.ndarray, beta: np.ndarray, start_norm: float, mu
     >>> gauss_radau_upper(run.alpha, run.beta, run.start_norm, mu=1.0).round(6)  # errors 1.224745 and 0.408248
     array([1.414214, 0.408248])
     """
-    mu = as_number("mu", mu, above=0.0)
-    gamma, squares = cg_coefficients(alpha, beta, start_norm)
-    upper = np.full(squares.size, math.inf)
+    mu = float(as_number("mu", mu, above=0.0))
+    coefficients = cg_coefficients(alpha, beta, start_norm)
+    gamma, squares = coefficients[0].tolist(), coefficients[1].tolist()  # Python's floats overflow to inf unremarked
+    upper = np.full(len(squares), math.inf)
     radau = 1 / mu
-    upper[0] = math.sqrt(radau * squares[0])
-    for k in range(gamma.size):
+    upper[0] = math.sqrt(radau * squares[0]) if squares[0] else math.inf  # ‖r_0‖² may have underflowed
+    for k in range(len(gamma)):
         gap = radau - gamma[k]
         if not (gap > 0 and math.isfinite(squares[k + 1])):
             if squares[k + 1] == 0:
                 upper[k + 1] = 0.0
             break
-        radau = gap / (mu * gap + squares[k + 1] / squares[k]) if squares[k] else 0.0
+        weight = mu * gap + (squares[k + 1] / squares[k] if squares[k] else 0.0)
+        if not (math.isfinite(gap) and 0 < weight < math.inf):  # mu so small, or a fall so steep, that it overflows
+            break
+        radau = gap / weight
         upper[k + 1] = math.sqrt(radau * squares[k + 1])
     return upper
 

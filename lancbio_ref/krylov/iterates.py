@@ -8,6 +8,8 @@ the recurrence of conjugate gradients and needs no basis:
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import kernels, parallel
@@ -32,6 +34,7 @@ class StoredIterate:
         self.factor = Cholesky(process.start_norm)
         self.residual_norm = process.residual_norm
         self.length = 0  # columns that the iterate uses
+        self.taken = 0  # steps taken in
 
     @property
     def definite(self) -> bool:
@@ -40,7 +43,8 @@ class StoredIterate:
     def advance(self) -> None:
         """Take in the step that the process has just made; an indefinite T leaves the iterate where it was."""
         process = self.process
-        self.factor.append(process.alpha[-1], process.beta[-2] if process.k > 1 else 0.0)
+        self.taken = process.k
+        self.factor.append(float(process.alpha[-1]), float(process.beta[-2]) if process.k > 1 else 0.0)
         if self.definite:
             self.length = process.k
             self.residual_norm = abs(self.factor.last) * process.residual_norm
@@ -61,11 +65,18 @@ class StoredIterate:
 
     def x(self) -> np.ndarray:
         """x_j, a new array."""
-        return self.start + self.process.combine(self.coefficients()) if self.length else self.start.copy()
+        if not self.length:
+            return self.start.copy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.start + self.process.combine(self.coefficients())
 
     def direction(self) -> np.ndarray:
         """The Ritz vector of the smallest Ritz value: where to look for negative curvature."""
         return self.process.ritz_vectors(0, 0)[0][0]
+
+    def pivot_direction(self) -> np.ndarray | None:
+        """Another direction to try where rounding hid the curvature of that one; None where there is none."""
+        return None
 
 
 class ShortIterate(StoredIterate):
@@ -74,10 +85,12 @@ class ShortIterate(StoredIterate):
     def __init__(self, process: LanczosProcess, x: np.ndarray) -> None:
         super().__init__(process, x)
         self.current, self.p = x.astype(process.dtype), np.zeros(process.n, process.dtype)
+        self.p_square = 0.0
 
     def advance(self) -> None:
         super().advance()
         factor = self.factor
+        self.p_square = 1 + factor.length * factor.length * self.p_square
         if self.p.dtype != self.process.dtype:  # the operator turned out to be of a wider type
             self.current, self.p = self.current.astype(self.process.dtype), self.p.astype(self.process.dtype)
         step = factor.last if self.definite else 0.0
@@ -91,5 +104,22 @@ class ShortIterate(StoredIterate):
         return self.current.copy()
 
     def direction(self) -> np.ndarray:
+        """Where the process has made a step more, the lowest Ritz vector in the span of p_j and q_{j+1}; else p_j.
+
+        p_jᵀAp_j = d_j, p_jᵀAq_{j+1} = β_{j+1} and q_{j+1}ᵀAq_{j+1} = α_{j+1}: the determinant d_j α_{j+1} − β_{j+1}² is
+        negative where d_j ≤ 0 < α_{j+1}, for d_j = 0 too. ‖p_j‖² = 1 + l_j²‖p_{j−1}‖².
+        """
+        process, p = self.process, self.pivot_direction()
+        if process.k == self.taken:
+            return p
+        size = math.sqrt(self.p_square)
+        corner, off, last = self.factor.pivot / self.p_square, float(process.beta[-2]) / size, float(process.alpha[-1])
+        if not all(map(math.isfinite, (corner, off, last))):
+            return p
+        angle = 0.5 * math.atan2(off, 0.5 * corner - 0.5 * last)  # of the eigenvector of the larger eigenvalue
+        q = process.q.astype(p.dtype)
+        return p.dtype.type(math.cos(angle)) * q - p.dtype.type(math.sin(angle) / size) * p
+
+    def pivot_direction(self) -> np.ndarray:
         """p_j, for p_jᵀAp_j = d_j."""
         return self.p.copy()

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import COMPLEX, as_integer, as_vector
-from ..operators import as_square
+from ..arguments import COMPLEX, as_flag, as_integer, as_vector
+from ..operators import CheckedOperator, as_square
 from .process import LanczosProcess
+from .symmetry import require_shown_symmetry, require_symmetry
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class LanczosDecomposition:
         Whether the process stopped early, at an invariant subspace.
     n_reorthogonalized : int
         Vectors orthogonalized beyond the recurrence.
+    asymmetry : float
+        The largest |q_iᴴA q_j − (q_jᴴA q_i)*| that the steps showed, in units of the largest column of T; at rounding
+        level for a symmetric A.
     """
 
     Q: np.ndarray
@@ -38,6 +42,7 @@ class LanczosDecomposition:
     start_norm: float
     breakdown: bool
     n_reorthogonalized: int
+    asymmetry: float = 0.0
 
     @property
     def T(self) -> np.ndarray:
@@ -46,19 +51,23 @@ class LanczosDecomposition:
         return np.diag(self.alpha) + np.diag(off, 1) + np.diag(off, -1)
 
 
-def lanczos(A: Any, q1: Any, k: int, *, reorthogonalization: str = "full") -> LanczosDecomposition:
+def lanczos(
+    A: Any, q1: Any, k: int, *, reorthogonalization: str = "full", check_symmetry: bool = False
+) -> LanczosDecomposition:
     """k steps of the Lanczos process, or fewer where the space becomes invariant.
 
     Parameters
     ----------
     A : array_like, sparse matrix or LinearOperator, shape (n, n)
-        Real symmetric or complex Hermitian.
+        Real symmetric or complex Hermitian; what the steps show of the contrary is an error (see Notes).
     q1 : array_like, shape (n,)
         The start, not zero.
     k : int
         Steps, at least 1. More than n makes sense only where orthogonality is allowed to go (``local``, ``none``).
     reorthogonalization : {"full", "selective", "partial", "local", "none"}
         Whose basis is orthogonal to u, √u, √u and not at all.
+    check_symmetry : bool
+        Whether to test A at two random vectors first, for two products: |vᴴA w − (wᴴA v)*|.
 
     Returns
     -------
@@ -68,9 +77,18 @@ def lanczos(A: Any, q1: Any, k: int, *, reorthogonalization: str = "full") -> La
     Raises
     ------
     ArgumentError
-        Shapes that do not fit, k < 1, a start that is zero or not finite.
+        Shapes that do not fit, k < 1, a start that is zero or not finite; an A that is seen not to be symmetric.
     CallableError
         A product that is not finite, with the number of the product.
+
+    Notes
+    -----
+    For an A that is not symmetric A Q ≠ Q T + β q eᵀ, by as much as A is not. Every step shows |q_{j−1}ᴴA q_j − β_j|
+    and |Im α_j|, ``full`` the whole of column j of QᴴA Q. More than rounding explains is an :class:`ArgumentError`: for
+    arrays, sparse matrices and operators of this package in units of nu‖A‖, for a black box, whose rounding nobody
+    knows, beyond u^⅓‖A‖. Not seen is what this Krylov space does not show (of a real A, nothing at k = 1), and in the
+    other modes what is more than one off the diagonal of QᴴA Q: for these there is `check_symmetry`, which in turn
+    misses, of a black box, what is below u^⅓‖A v‖. Both see at random what the other may miss; neither proves.
 
     References
     ----------
@@ -87,11 +105,14 @@ def lanczos(A: Any, q1: Any, k: int, *, reorthogonalization: str = "full") -> La
     A = as_square("A", A)
     q1 = as_vector("q1", q1, A.shape[0], kinds=COMPLEX)
     k = as_integer("k", k, least=1)
+    if as_flag("check_symmetry", check_symmetry):
+        require_symmetry(CheckedOperator(A, "A"))
     if reorthogonalization not in ("none", "local"):
         k = min(k, A.shape[0])
-    process = LanczosProcess(q1, reorthogonalization=reorthogonalization, capacity=min(k, A.shape[0]))
+    process = LanczosProcess(q1, reorthogonalization=reorthogonalization, capacity=min(k, A.shape[0]), watch=True)
     while process.k < k and not process.breakdown:
         process.step(A)
+    asymmetry = require_shown_symmetry(process, A)
     return LanczosDecomposition(
         process.Q,
         process.alpha,
@@ -100,4 +121,5 @@ def lanczos(A: Any, q1: Any, k: int, *, reorthogonalization: str = "full") -> La
         process.start_norm,
         process.breakdown,
         process.n_reorthogonalized,
+        asymmetry,
     )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import COMPLEX, as_callable, as_choice, as_integer, as_tolerance, as_vector
+from ..arguments import COMPLEX, as_callable, as_choice, as_flag, as_integer, as_tolerance, as_vector
 from ..errors import ArgumentError
 from ..operators import CheckedOperator, as_operator, as_square
-from ..rounding import norm2
 from ..status import SolveStatus
 from .reorthogonalization import MODES
 from .solve import solve
+from .symmetry import require_symmetry
 
 
 def lanczos_solve(
@@ -30,6 +29,7 @@ def lanczos_solve(
     callback: Callable[[np.ndarray], object] | None = None,
     reorthogonalization: str = "selective",
     restart: int | None = None,
+    check_symmetry: bool = False,
 ) -> tuple[np.ndarray, int]:
     """Solve A x = b for a symmetric (Hermitian) positive definite A by the Lanczos process.
 
@@ -51,14 +51,19 @@ def lanczos_solve(
         ``none`` and ``local`` are short recurrences that store no basis.
     restart : int, optional
         Most basis vectors to store before restarting from the evaluated residual; what fits in 1 GiB by default.
+    check_symmetry : bool
+        Whether to test first, with two products, that vᴴA w = (wᴴA v)* for two random vectors, an
+        :class:`ArgumentError` where it does not. Without it an A that is not symmetric shows only in a residual that
+        does not fall: it is evaluated, so `info` is no success.
 
     Returns
     -------
     x : ndarray, shape (n,)
         The best iterate.
     info : int
-        0 success; k > 0 the tolerance was not met after k steps; −1 A is indefinite, shown by a direction of
-        negative curvature.
+        0 success; k > 0 the tolerance was not met after k steps (k < maxiter: more would not help, for the Krylov space
+        ended or rounding allows no more: A is singular to working precision, or not symmetric); −1 A is indefinite,
+        shown by a direction of negative curvature.
 
     Raises
     ------
@@ -92,24 +97,33 @@ def lanczos_solve(
     maxiter = 10 * n if maxiter is None else as_integer("maxiter", maxiter, least=1)
     restart = None if restart is None else as_integer("restart", restart, least=1)
     as_choice("reorthogonalization", reorthogonalization, MODES)
+    as_flag("check_symmetry", check_symmetry)
     as_callable("callback", callback, optional=True, of="xk")
     if M is None and hasattr(A, "psolve"):  # SciPy's older way to attach a preconditioner
         M = LinearOperator((n, n), matvec=A.psolve, dtype=dtype)
     M = None if M is None else CheckedOperator(as_operator("M", M, (n, n)), "M")
     operator = CheckedOperator(operator, "A")
+    if check_symmetry:
+        require_symmetry(operator)
     if isinstance(x0, str):
         as_choice("x0", x0, ("Mb",))
         x0 = b if M is None else M.matvec(b)
     if x0 is not None:
-        x0 = as_vector("x0", _column(x0, n), n, kinds=COMPLEX).astype(dtype)
-    norm_b = norm2(b)
-    if norm_b == 0:
+        x0 = as_vector("x0", _column(x0, n), n, kinds=COMPLEX)
+        if x0.dtype.kind == "c" and dtype.kind != "c":
+            raise ArgumentError("x0", f"dtype {x0.dtype}", "a real start of a real system")
+        with np.errstate(over="ignore"):
+            x0 = x0.astype(dtype)
+        if not np.isfinite(x0).all():
+            raise ArgumentError("x0", "a number that overflows", f"numbers of type {dtype}")
+    if not b.any():
         return np.zeros(n, dtype), 0
     report = solve(
         operator,
         b,
         x0,
-        tolerance=max(atol, rtol * norm_b if math.isfinite(rtol) else math.inf),
+        tolerance=atol,
+        rtol=rtol,
         maxiter=maxiter,
         M=M,
         callback=callback,

@@ -18,18 +18,21 @@ p_j = M⁻¹q_j are stored beside them: q_iᵀp_j = δ_ij, w_j = A q_j − α_j 
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator
 
 from .. import kernels, parallel
 from ..arguments import COMPLEX, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
-from ..operators import CheckedOperator, as_operator, as_square
-from ..rounding import SAFE_SQUARES, norm2, real_view, unit_roundoff
+from ..operators import CheckedOperator, as_square
+from ..rounding import SAFE_SQUARES, is_finite, norm2, real_view, scale, scale_number, unit_roundoff
+from .preconditioning import Preconditioner, as_preconditioner
 from .reorthogonalization import MODES
+from .scaling import exponent_of
+from .tridiagonal import eigenvectors
 
 _NOTHING = np.zeros(0)
 
@@ -49,6 +52,8 @@ class LanczosProcess:
         Columns to make room for at once; the buffer doubles when it is full.
     store : bool
         Whether the basis is kept. Without it only the last two vectors are (``none`` and ``local`` alone).
+    watch : bool
+        Whether to note in `defects` what each step shows of the symmetry of a fixed A: one or two dot products a step.
 
     Attributes
     ----------
@@ -66,8 +71,12 @@ class LanczosProcess:
         β_{k+1} is at rounding level: the space is invariant.
     n_reorthogonalized : int
         Vectors that were orthogonalized beyond the recurrence.
+    defects : list of float
+        With `watch`, for each step j: |q_{j−1}ᴴA q_j − β_j| and |Im q_jᴴA q_j|, the larger, for both are 0 where A is
+        symmetric (Hermitian).
     H : ndarray, shape (k, k)
-        Column j: what reorthogonalization took from w_j, as coefficients of Q (``local`` and ``full``).
+        Column j: what reorthogonalization took from w_j, as coefficients of Q (``local`` and ``full``); `columns` has
+        them as far as they reach.
     scale : float
         The largest norm of a column of T (with its β_{j+1}) so far: ‖A q_j‖, or its analogue for the preconditioned A.
     norm_A : float
@@ -91,13 +100,17 @@ class LanczosProcess:
         M: LinearOperator | None = None,
         capacity: int | None = None,
         store: bool = True,
+        watch: bool = False,
     ) -> None:
         q1 = as_vector("q1", q1, kinds=COMPLEX)
         self.reorthogonalization = as_choice("reorthogonalization", reorthogonalization, MODES)
         self._rule = MODES[reorthogonalization]()
         if self._rule.needs_basis and not store:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
-        self.M, self.store = _preconditioner(M, q1), store
+        if watch and not store:
+            raise ArgumentError("watch", True, "False without a stored basis")
+        self.M, self.store, self.watch = as_preconditioner(M, q1), store, watch
+        self._preconditioner = None if self.M is None else Preconditioner(self.M)
         self._turn = 3 if self._rule.needs_last_two else 2  # rows, where no basis is stored
         self._calls: dict[str, int] = {}
         self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
@@ -122,19 +135,26 @@ class LanczosProcess:
         self.unit = 1.0
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
-        self._h: list[np.ndarray] = []
+        self.columns: list[np.ndarray] = []
+        self.defects: list[float] = []
         self._dual[0] = q1
         if not q1.any():
             raise ArgumentError("q1", "zeros", "a vector that is not zero")
+        self.residual_norm = norm2(q1)
         if self.M is None:
-            self.start_norm = self.residual_norm = norm2(q1)
-        else:
-            self._rows[0] = self.M.matvec(q1)
-            self.start_norm = self._dual_norm(self._dual[0], self._rows[0])
-            if self.start_norm == 0:
-                raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
-            self.residual_norm = norm2(q1)
-        self._normalize(0, self.start_norm)
+            self.start_norm = self.residual_norm
+            self._normalize(0, self.start_norm)
+            return
+        exponent = exponent_of(self.residual_norm, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
+        if exponent:
+            self._dual[0] = scale(q1, -exponent)
+        size = self._dual_size(self._dual[0], 0)
+        if size == 0:
+            raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
+        self.start_norm = scale_number(size, exponent)
+        self._normalize(0, size)
+        if not (0 < self.start_norm < math.inf and is_finite(self._dual[0]) and self._rows[0].any()):
+            raise RepresentationError(f"q1, normalized by M, leaves the range of {self.dtype}: scale M")
 
     # -- what a reader of the process sees -------------------------------------------------
 
@@ -178,9 +198,14 @@ class LanczosProcess:
     @property
     def H(self) -> np.ndarray:
         H = np.zeros((self.k, self.k), dtype=np.result_type(self.dtype, np.float64))
-        for j, h in enumerate(self._h):
+        for j, h in enumerate(self.columns):
             H[: h.size, j] = h
         return H
+
+    @property
+    def norm_M(self) -> float:
+        """The largest ‖M w‖₂/‖w‖₂ so far, a lower bound of ‖M‖₂; 0 without M."""
+        return self._preconditioner.norm if self._preconditioner is not None else 0.0
 
     # -- one step --------------------------------------------------------------------------
 
@@ -209,7 +234,8 @@ class LanczosProcess:
         q, p, w = self._rows[row], self._dual[row], self._dual[here]
         u = A.product(q, self.dtype)
         if self.M is not None:
-            self.norm_A = max(self.norm_A, norm2(u) / norm2(q))
+            size = norm2(q)
+            self.norm_A = max(self.norm_A, norm2(u) / size if size else 0.0)
         coupling, previous = (self._beta[j - 1], self._dual[self._row(j - 1)]) if j else (0.0, p)
 
         n, u_real, p_real, w_real = real_view(q).size, real_view(u), real_view(p), real_view(w)
@@ -234,12 +260,16 @@ class LanczosProcess:
         j = self.k - 1
         coupling = self._beta[j - 1] if j else 0.0
         self._beta[j] = beta = self._dual_size(w, here)
-        self.scale = max(self.scale, math.hypot(coupling, self._alpha[j], beta))
-        if j == 0:  # a power of two near ‖A‖: LAPACK and the QL iteration want T of moderate size
+        column = math.hypot(coupling, self._alpha[j], beta)
+        self.scale = max(self.scale, min(column, sys.float_info.max))
+        if j == 0 or self.scale > self.unit * 2.0**400:
+            # a power of two near ‖A‖: LAPACK and the QL iteration want T of moderate size
             self.unit = math.ldexp(1.0, min(max(math.frexp(self.scale)[1], -1020), 1020))
         if self.M is None:
             self.norm_A = self.scale
-        self._h.append(_NOTHING)
+        self.columns.append(_NOTHING)
+        if self.watch:
+            self._observe(w)
         changed = self._rule.apply(self, w, beta)
         if self._rule.one_operator and beta <= 16 * math.sqrt(self.unit_roundoff) * self.scale:
             self.orthogonalize_full(w)  # cancellation has magnified what semi-orthogonality leaves
@@ -251,8 +281,16 @@ class LanczosProcess:
         self.breakdown = beta <= (self.n + 10) * self.unit_roundoff * self.scale
         if self.breakdown or beta == 0:
             self._rows[here] = self._dual[here] = 0
-        else:
-            self._normalize(here, beta)
+            return
+        self._normalize(here, beta)
+        if self.M is not None and not (is_finite(self._dual[here]) and is_finite(self._rows[here])):
+            raise RepresentationError(f"step {j + 1}: q, normalized by M, leaves the range of {self.dtype}: scale M")
+
+    def _observe(self, w: np.ndarray) -> None:
+        """q_{j−1}ᴴw_j = q_{j−1}ᴴA q_j − β_j, and Im q_jᴴw_j = Im q_jᴴA q_j, before anything is taken out of w_j."""
+        j = self.k - 1
+        h = parallel.coefficients(self._rows[max(j - 1, 0) : j + 1], w)
+        self.defects.append(max(abs(float(h[-1].imag)), abs(complex(h[0])) if j else 0.0))
 
     # -- what reorthogonalization asks of it -----------------------------------------------
 
@@ -273,9 +311,9 @@ class LanczosProcess:
     def _project(self, w: np.ndarray, first: int) -> None:
         h = self.subtract(w, self._rows[first : self.k], self._dual[first : self.k])
         total = np.zeros(self.k, dtype=h.dtype)
-        total[: self._h[-1].size] = self._h[-1]
+        total[: self.columns[-1].size] = self.columns[-1]
         total[first:] += h
-        self._h[-1] = total
+        self.columns[-1] = total
 
     def subtract(self, w: np.ndarray, vectors: np.ndarray, duals: np.ndarray) -> np.ndarray:
         """w ← w − Σ_i dual_i (vector_iᴴ w), one vector a row; returns the coefficients vector_iᴴ w.   Writes w."""
@@ -289,12 +327,7 @@ class LanczosProcess:
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """The Ritz vectors Q_k s of the eigenvalues first … last (ascending) of T_k, one a row, and duals P_k s."""
-        try:
-            indices = {"select": "i", "select_range": (first, last)}
-            alpha, beta = self.alpha / self.unit, self.beta[:-1] / self.unit
-            S = eigh_tridiagonal(alpha, beta, **indices)[1] if self.k > 1 else np.ones((1, 1))
-        except np.linalg.LinAlgError:  # LAPACK's fast driver gave up: the slow one does not
-            S = np.linalg.eigh(self.T / self.unit)[1][:, first : last + 1]
+        S = eigenvectors(self.alpha / self.unit, self.beta[:-1] / self.unit, first, last)
         P = self._dual[: self.k]
         vectors = np.stack([self.combine(s) for s in S.T])
         return vectors, vectors if self.M is None else np.stack([parallel.combination(P, s) for s in S.T])
@@ -363,25 +396,9 @@ class LanczosProcess:
 
     def _dual_size(self, w: np.ndarray, here: int) -> float:
         """‖w‖, or √(wᴴMw), with M w left in its row."""
-        if self.M is None:
+        if self._preconditioner is None:
             return self.residual_norm
-        self._rows[here] = self.M.matvec(w)
-        return self._dual_norm(w, self._rows[here])
-
-    def _dual_norm(self, w: np.ndarray, z: np.ndarray) -> float:
-        square = parallel.dot(real_view(w), real_view(z))
-        if square < 0:
-            raise ArgumentError("M", f"wᴴMw = {square:.3g} for a Krylov vector w", "a positive definite preconditioner")
-        return math.sqrt(square)
-
-
-def _preconditioner(M: Any, q1: np.ndarray) -> CheckedOperator | None:
-    if M is None:
-        return None
-    M = as_operator("M", M, (q1.size, q1.size))
-    if M.dtype is not None and M.dtype.kind == "c" and q1.dtype.kind != "c":
-        raise ArgumentError("M", f"dtype {M.dtype}", "a real preconditioner of a real process")
-    return M if isinstance(M, CheckedOperator) else CheckedOperator(M, "M")
+        return self._preconditioner.apply(w, self._rows[here])
 
 
 def _grow(rows: np.ndarray, size: int) -> np.ndarray:

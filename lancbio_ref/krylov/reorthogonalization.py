@@ -88,7 +88,7 @@ class Partial(NoReorthogonalization):
         largest = recurrences.omega_recurrence(
             process.alpha, process.beta, j, 4 * u * process.scale, self.before, self.row, self.after
         )
-        self.after[j] = u * np.sqrt(w.size) * process.scale / beta
+        self.after[j] = u * math.sqrt(w.size) * process.scale / beta
         self.after[j + 1] = 1.0
         most = min(process.capacity, max(2 * process.k, 256))  # steps to expect
         act = self.again or largest > math.sqrt(u / most)
@@ -113,11 +113,17 @@ class Selective(NoReorthogonalization):
     refresh = 1e-2
 
     def __init__(self) -> None:
+        self.unit = 0.0
         self.clusters: list[Cluster] = []
         self.vectors = self.duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
         self.free: list[int] = []
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        if self.unit != process.unit:  # T has grown by hundreds of binary digits: what was good has to show it again
+            self.unit = process.unit
+            for cluster in self.clusters:
+                self._discard(cluster)
+            self.clusters = []
         theta, off, last = process.alpha / process.unit, process.beta / process.unit, np.empty(process.k)
         if not recurrences.last_components(theta, off, last):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe

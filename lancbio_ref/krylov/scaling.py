@@ -8,8 +8,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import RepresentationError
-from ..operators.vectors import VectorOperator
-from ..rounding import norm2, scale
+from ..operators import structure_of
+from ..operators.base import StructuredOperator
+from ..parallel import dot
+from ..rounding import SAFE_SQUARES, norm2, real_view, scale, scale_number, smallest_subnormal, unit_roundoff
 
 
 def exponent_of(size: float, dtype) -> int:
@@ -20,17 +22,38 @@ def exponent_of(size: float, dtype) -> int:
     return exponent if abs(exponent) > 0.2 * np.finfo(dtype).maxexp else 0
 
 
-class ScaledOperator(VectorOperator):
-    """2^−e A, half of the power applied before the product and half after, so that nothing in between overflows."""
+class ScaledOperator(StructuredOperator):
+    """2^−e A, half of the power applied before the product and half after, so that nothing in between overflows.
+
+    Where A knows how its product rounds, so does this: the powers of two are exact but for what they push below the
+    smallest normal number, and `abs_product` is raised by more than that.
+    """
 
     def __init__(self, A: LinearOperator, exponent: int) -> None:
-        self.A = A
+        self.A, self.exponent = A, exponent
         self.before = -exponent // 2
         self.after = -exponent - self.before
+        self.structure = structure_of(A)
+        self.has_bounds = self.structure is not None
+        self.terms = 0 if self.structure is None else self.structure.terms
         super().__init__(A.dtype, A.shape)
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        return scale(self.A.matvec(scale(v, self.before)), self.after)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found by whoever asked
+            return scale(self.A.matvec(scale(v, self.before)), self.after)
+
+    def abs_product(self, v: np.ndarray) -> np.ndarray:
+        """|2^−e A| v, with what v and the product may lose by underflow, over u ≤ γ_terms."""
+        assert self.structure is not None
+        tiny = 2 * smallest_subnormal(v.dtype) / unit_roundoff(v.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            enlarged = scale(v + v.dtype.type(scale_number(tiny, max(-self.before, 0))), self.before)
+            inner = self.structure.abs_product(enlarged) + v.dtype.type(tiny)
+            return scale(inner, self.after)
+
+    def norm_bound(self) -> float:
+        assert self.structure is not None
+        return math.nextafter(scale_number(self.structure.norm_bound(), -self.exponent), math.inf)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return scale(self.A.rmatvec(scale(v, self.before)), self.after)
@@ -44,12 +67,23 @@ def restore(x: np.ndarray, exponent: int) -> np.ndarray:
     RepresentationError
         An entry overflows, or the whole vector falls below the smallest normal number and is not exact there.
     """
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         out = scale(x, exponent)
-    too_small = norm2(out) < np.finfo(out.dtype).tiny and not np.array_equal(scale(out, -exponent), x)
+    too_small = norm2(out) < float(np.finfo(out.dtype).tiny) and not np.array_equal(scale(out, -exponent), x)
     if not np.isfinite(out).all() or too_small:
         wanted = math.log2(norm2(x)) + exponent
         raise RepresentationError(
             f"the solution has a norm of about 2^{wanted:.0f}, which {out.dtype} cannot represent: rescale b or A"
         )
     return out
+
+
+def root_of_product(w: np.ndarray, z: np.ndarray) -> tuple[float, bool]:
+    """√|Re wᴴz| for vectors that are not zero, and whether the product is negative; only the root may overflow."""
+    w, z = real_view(w), real_view(z)
+    product, exponent = dot(w, z), 0
+    if not SAFE_SQUARES[0] < abs(product) < SAFE_SQUARES[1]:
+        i, j = math.frexp(norm2(w))[1], math.frexp(norm2(z))[1]
+        product, exponent = dot(scale(w.astype(np.float64), -i), scale(z.astype(np.float64), -j)), i + j
+    odd = exponent % 2
+    return scale_number(math.sqrt(abs(product) * (1 + odd)), (exponent - odd) // 2), product < 0

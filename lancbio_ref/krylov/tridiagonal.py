@@ -7,13 +7,14 @@ exchanges, solves it all the same; the caller learns which of the two it was.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigvalsh_tridiagonal, lapack
+from scipy.linalg import eigh_tridiagonal, eigvalsh_tridiagonal, lapack
 
 from ..errors import ArgumentError
-from ..rounding import is_finite
+from ..rounding import is_finite, scale_number
 from ..status import StepStatus
 
 
@@ -90,12 +91,13 @@ class ExpertSolution:
     Attributes
     ----------
     y : ndarray, shape (k,)
+        Zero where `positive_definite` is False, and where T⁻¹r overflows; the bounds are infinite then.
     rcond : float
         Reciprocal condition number of T in the 1-norm.
     forward_error, backward_error : float
         LAPACK's bounds for max|y − y*|/max|y| and for the componentwise relative backward error.
     positive_definite : bool
-        False where the factorization stopped: then y is zero, rcond 0 and the bounds are infinite.
+        False where the factorization stopped; rcond is 0 then.
     """
 
     y: np.ndarray
@@ -115,13 +117,43 @@ def solve_expert(diagonal: np.ndarray, off: np.ndarray, r: np.ndarray) -> Expert
     k = diagonal.size
     if 0 < info <= k:
         return ExpertSolution(np.zeros(k), 0.0, np.inf, np.inf, False)
-    return ExpertSolution(y[:, 0], float(rcond), float(forward[0]), float(backward[0]), True)
+    if not np.isfinite(y).all():  # info does not say so
+        return ExpertSolution(np.zeros(k), float(np.nan_to_num(rcond)), np.inf, np.inf, True)
+    forward_error, backward_error = (float(np.nan_to_num(e[0], nan=np.inf)) for e in (forward, backward))
+    return ExpertSolution(y[:, 0], float(np.nan_to_num(rcond)), forward_error, backward_error, True)
 
 
 def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest eigenvalue of T = tridiag(beta[:-1], alpha, beta[:-1])."""
-    values = eigvalsh_tridiagonal(alpha, beta[: alpha.size - 1]) if alpha.size > 1 else alpha
-    return float(values[0]), float(values[-1])
+    off = beta[: alpha.size - 1]
+    if alpha.size == 1:
+        return float(alpha[0]), float(alpha[0])
+    largest = max(float(np.abs(alpha).max()), float(np.abs(off).max()))
+    exponent = math.frexp(largest)[1]
+    exponent = exponent if abs(exponent) > 400 else 0  # LAPACK squares
+    if exponent:
+        alpha, off = np.ldexp(alpha, -exponent), np.ldexp(off, -exponent)
+    try:
+        values = eigvalsh_tridiagonal(alpha, off)
+    except np.linalg.LinAlgError:  # the fast driver gave up: the slow one does not
+        values = np.full(1, math.nan)
+    if not is_finite(values):  # nor does it always say so
+        values = np.linalg.eigvalsh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))
+    return scale_number(float(values[0]), exponent), scale_number(float(values[-1]), exponent)
+
+
+def eigenvectors(alpha: np.ndarray, off: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Eigenvectors of T, one a column, of the eigenvalues first … last (ascending); T of moderate size."""
+    if alpha.size == 1:
+        return np.ones((1, 1))
+    try:
+        S = eigh_tridiagonal(alpha, off, select="i", select_range=(first, last))[1]
+        if is_finite(S):
+            return S
+    except np.linalg.LinAlgError:
+        pass
+    # LAPACK's fast driver gave up, or failed and did not say so: the slow one does neither
+    return np.linalg.eigh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))[1][:, first : last + 1]
 
 
 class Cholesky:

@@ -1,4 +1,4 @@
-"""Semidefinite Hessians: solved where the system is consistent, NOT_CONVERGED where it is not, never NaN."""
+"""Semidefinite Hessians: solved where consistent, STALLED (NOT_CONVERGED at maxiter) where not, never NaN."""
 
 import numpy as np
 import pytest
