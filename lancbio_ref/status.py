@@ -52,6 +52,7 @@ class SolveStatus(Outcome):
     INTERRUPTED = 5, "stopped from outside: call again with x, y and v of this result to continue"
     COMPLETED = 6, ""
     STOPPED = 7, "the callback raised StopIteration: call again with x, y and v of this result to continue"
+    DIVERGING = 8, "the iterates grow without bound: choose a smaller step, which the message names"
 
     @property
     def success(self) -> bool:
@@ -76,6 +77,20 @@ class StepStatus(Outcome):
         "a conjugate-gradient direction p has pᵀAp <= 0: the Hessian is not positive definite here, and the solve "
         "ended before it. Add regularization or take smaller steps",
     )
+
+
+class CheckVerdict(Outcome):
+    """What a certified hyper-gradient at the last x says of the one that the run computed itself."""
+
+    AGREES = 0, ""
+    DIFFERS = (
+        1,
+        "the method's own h is no gradient of phi here: more inner steps, shorter steps or a smaller subspace let y "
+        "and v keep up; a biased method needs more inverse steps or a larger penalty",
+    )
+    UNDECIDED = 2, "the bounds are too wide to tell: give mu and Lipschitz constants, or compute in a wider type"
+    FAILED = 3, "the check could not be made; the result is that of the run all the same"
+    INTERRUPTED = 4, "stopped from outside; the result is that of the run all the same"
 
 
 class CertificateStatus(Outcome):

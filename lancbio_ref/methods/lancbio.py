@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_choice, as_integer, as_number
-from ..errors import ArgumentError
+from ..errors import ArgumentError, RepresentationError
 from ..krylov import LanczosProcess
 from ..krylov.tridiagonal import solve_tridiagonal
+from ..rounding import is_finite
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
 
@@ -226,6 +227,8 @@ class LancBiO:
             new.n_hvp += 1
             new.status = StepStatus.RESTARTED
         new.r = r = point.b - new.w
+        if not is_finite(r):
+            raise RepresentationError("b - w overflows: rescale the upper level")
         if not r.any():  # b_k = w
             new.v, new.dv = new.v_bar, np.zeros_like(r)
             new.process = None if new.restarted else new.process
