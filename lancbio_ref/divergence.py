@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError, CallableError, DivergenceError, LancbioError
+from .errors import ArgumentError, CallableError, DivergenceError, LancbioError, RepresentationError
 from .methods import F2SA, TTSA, HalvedSteps, HJFBiO, SubBiO
 from .methods.base import State, decaying
 from .minibatch import Minibatched
@@ -123,6 +123,11 @@ class Growth:
             found.add(refused)  # the problem does so with an iterate that nobody gave it
         return sorted(found, key="xyv".index)
 
+    def is_lost(self, error: BaseException | None) -> bool:
+        """Whether any iterate is enormous, or not finite."""
+        last = dict(self.now) | self.unfinished(error)
+        return any(not largest(z) < ENORMOUS * self.unit(name) for name, z in last.items())
+
     def unfinished(self, error: BaseException | None) -> dict[str, np.ndarray]:
         """The iterates within the iteration that failed, by name, as far as the error knows them."""
         at: tuple[np.ndarray, ...] = getattr(error, "at", ())
@@ -198,10 +203,18 @@ def judged(problem: Any, method: Any, growth: Growth, k: int, error: Exception, 
     """
     if isinstance(error, CallableError):
         error.recount(calls.get(error.callable_name, 0))
-    if growth.grown(error):
+    if grown := growth.grown(error):
+        # y and v that are large, but not beyond all bounds, may be on their way: x is blamed for its own growth then
+        x_moved = growth.x_moved and ("x" in grown or growth.is_lost(error))
         shown = f"it fails ({_recounted(error, calls)})"
-        if found := diverged(problem, method, growth, k, shown, growth.unfinished(error), x_moved=growth.x_moved):
+        if found := diverged(problem, method, growth, k, shown, growth.unfinished(error), x_moved=x_moved):
             return found
+    if isinstance(error, DivergenceError):  # something infinite, of which no step is the cause
+        sizes = describe_sizes(growth.sizes(growth.unfinished(error)))
+        why = (
+            f"{_recounted(error, calls)}, at iteration {k}, with {sizes}, and no step is to blame: rescale the problem"
+        )
+        return RepresentationError(why)
     if isinstance(error, LancbioError):
         counted = ", calls counted from its start" if isinstance(error, CallableError) else ""
         error.where = (

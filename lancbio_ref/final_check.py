@@ -174,7 +174,7 @@ def _verdict(
     distance, own, true = norm2(h - found.value), norm2(h), norm2(found.value)
     bound = (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50)
     certificate = min(found.certificate.error, found.certificate.lower_level)
-    tolerance = max(tol, AGREEMENT * max(own, true))
+    tolerance = max(tol, AGREEMENT * max(own, true), float(np.finfo(h.dtype).smallest_normal))
     slack = bound if math.isfinite(bound) else MODEL * terms
     if distance + slack <= tolerance:
         verdict, words = CheckVerdict.AGREES, "h is the gradient of phi"

@@ -205,14 +205,14 @@ def minimize(
                 break
         fun = run.value()
         status, message = run.growing(status, message)
+        found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
+        return run.result(*_checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
         return run.interrupted()
     except LancbioError as error:
         failed = f"failed after {run.finished.k} finished iterations: {error}"
         error.result = run.result(SolveStatus.NOT_CONVERGED, failed, run.value_if_possible())
         raise
-    found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
-    return run.result(*_checked(status, message, found, tol), fun, found)
 
 
 def _common_type(problem: Any, *vectors: np.ndarray) -> np.dtype:

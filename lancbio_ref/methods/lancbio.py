@@ -171,6 +171,15 @@ class LancBiO:
         Of the dynamic process. Anything but ``none`` changes the method: it is an experiment. ``selective`` and
         ``partial`` reason about one fixed operator and are refused.
 
+    Notes
+    -----
+    *When m is too large.* T is QᵀAQ only as far as A stands still while its m columns are made. With n_y vectors the
+    basis is all of R^{n_y}, and T_j⁻¹ is as wrong along the smallest eigenvalues of A as A has moved since the restart,
+    relative to them: v_k jumps, and x after it. So m should be small beside n_y, at most half of it, and
+    m‖A_{k+1} − A_k‖ small beside λ_min(A). The default of 10 is for n_y of 20 and more. On a small problem, or where
+    the trace's `status` says INDEFINITE, take a smaller `subspace` (1 to 3), more `inner_steps` or a shorter `step_x`;
+    and let ``minimize(..., check=True)`` compare the last h with a certified one.
+
     Examples
     --------
     >>> from lancbio_ref import LancBiO, SubspaceSchedule
