@@ -107,8 +107,6 @@ class Minibatched(BilevelProblem):
         }
         self.totals = dict(zip(LEVELS, problem.n_samples, strict=True))
         self.n_x = problem.n_x
-        if hasattr(problem, "dtype"):
-            self.dtype = problem.dtype
         self.k = 0
         self.log: list[Draw] = []
         self._rng = as_generator(rng)

@@ -217,7 +217,7 @@ def minimize(
 
 def _common_type(problem: Any, *vectors: np.ndarray) -> np.dtype:
     """The widest type of `vectors` and of the problem's data, where it says it."""
-    own = getattr(problem, "dtype", None)
+    own = getattr(problem.full if isinstance(problem, Minibatched) else problem, "dtype", None)
     known = [own] if isinstance(own, np.dtype) and own.char in "fd" else []
     return np.result_type(*vectors, *known)
 

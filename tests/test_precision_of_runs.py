@@ -57,7 +57,8 @@ def test_a_problem_that_says_its_type_is_never_run_in_a_narrower_one():
     for batch in (None, 4):
         result = minimize(made, *start, step_x=0.1, step_y=0.1, maxiter=3, batch_size=batch, rng=0)
         assert {getattr(result, part).dtype for part in ("x", "y", "v")} == {np.dtype(np.float64)}
-    assert Minibatched(made, 4, 4).dtype == np.float64
+    result = minimize(Minibatched(made, 4, 4, rng=0), *start, step_x=0.1, step_y=0.1, maxiter=3)
+    assert result.x.dtype == result.y.dtype == np.float64
 
 
 @pytest.mark.parametrize("strange", [None, "float64", np.dtype(int), np.dtype(object), 3])
