@@ -8,6 +8,7 @@ Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its cer
 from . import methods, problems
 from .certificate import Bound, Certificate
 from .errors import ArgumentError, CallableError, DivergenceError, EvaluationError, LancbioError, RepresentationError
+from .final_check import FinalCheck
 from .hyper_objective import Evaluation, HyperObjective
 from .hypergradient import HyperGradient, hypergradient
 from .inverse import InverseReport, LowerSolution, lower_solution
@@ -19,7 +20,7 @@ from .minimize import BilevelResult, minimize
 from .operators.proofs import certify_mu
 from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from .rounding import Proven
-from .status import CertificateStatus, SolveStatus, StepStatus
+from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
 from .trace import Trace
 
 __version__ = "0.1.0"
@@ -32,10 +33,12 @@ __all__ = [
     "CallableError",
     "Certificate",
     "CertificateStatus",
+    "CheckVerdict",
     "DivergenceError",
     "Draw",
     "Evaluation",
     "EvaluationError",
+    "FinalCheck",
     "HyperGradient",
     "HyperObjective",
     "InverseReport",

@@ -13,9 +13,19 @@ class LancbioError(Exception):
     result : object or None
         In an exception out of :func:`lancbio_ref.minimize`: the last finite
         :class:`~lancbio_ref.BilevelResult`, so that no finished iteration is lost.
+    where : str
+        In an exception out of :func:`lancbio_ref.minimize`: the iteration, and how large the iterates were; part of the
+        message.
+    at : tuple of ndarray
+        What was evaluated there, as far as it is known: (x, y), or the one vector of a product.
     """
 
     result: Any = None
+    where: str = ""
+    at: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return super().__str__() + (f"; {self.where}" if self.where else "")
 
 
 class ArgumentError(LancbioError, ValueError):
@@ -43,12 +53,17 @@ class CallableError(LancbioError, ValueError):
     callable_name : str
         Which one, for example ``"lower.grad_y"`` or ``"lower.hessian(x, y) @ v"``.
     call : int
-        The number of the call, counted from 1.
+        The number of the call, counted from 1: since the problem was made, and out of
+        :func:`lancbio_ref.minimize` since the run began.
     """
 
     def __init__(self, callable_name: str, call: int, found: str, expected: str) -> None:
         self.callable_name, self.call, self.found, self.expected = callable_name, call, found, expected
         super().__init__(f"{callable_name}, call {call}: returned {found}, expected {expected}")
+
+    def recount(self, before: int) -> None:
+        """Count the call from later on: `before` calls were made earlier."""
+        CallableError.__init__(self, self.callable_name, self.call - before, self.found, self.expected)
 
     def __reduce__(self):
         return type(self), (self.callable_name, self.call, self.found, self.expected), self.__dict__
@@ -59,7 +74,34 @@ class RepresentationError(LancbioError, OverflowError):
 
 
 class DivergenceError(LancbioError, ArithmeticError):
-    """An iterate left the floating-point range: the steps are too long."""
+    """The iterates grew without bound, or left what can be represented: a step is too long.
+
+    What showed it, such as a callable that overflowed at such an iterate, is the exception's ``__cause__``.
+
+    Attributes
+    ----------
+    iteration : int or None
+        The outer iteration in which it showed; None outside of a run.
+    step : str or None
+        The option of the method that is too long, such as ``"step_x"``; None where no step is to blame, and the message
+        says what is.
+    value : float or None
+        Of that option.
+    sizes : dict of str to (float, float)
+        ‖x‖₂, ‖y‖₂ and ‖v‖₂ by name: at the start and when it showed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        iteration: int | None = None,
+        step: str | None = None,
+        value: float | None = None,
+        sizes: dict[str, tuple[float, float]] | None = None,
+    ) -> None:
+        self.iteration, self.step, self.value, self.sizes = iteration, step, value, sizes or {}
+        super().__init__(message)
 
 
 class EvaluationError(LancbioError, ArithmeticError):

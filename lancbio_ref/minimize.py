@@ -7,19 +7,23 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .arguments import as_callable, as_generator, as_integer, as_number, as_problem, as_vector
-from .errors import ArgumentError, DivergenceError, LancbioError
+from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
+from .errors import ArgumentError, LancbioError, RepresentationError
+from .final_check import FinalCheck, final_check
 from .methods import State, build
 from .minibatch import Draw, Minibatched, as_minibatched
 from .rounding import norm2
-from .status import SolveStatus
+from .status import CheckVerdict, SolveStatus
 from .trace import COLUMNS, Trace
 
 DIAGNOSTICS = ("k", "fun", "residual", "lower_grad_norm", "n_hvp", "n_grad")
+SCALARS = ("step_x", "step_y", "step_z", "step_v", "penalty", "difference")  # that a method multiplies vectors with
+ENDED = (SolveStatus.COMPLETED, SolveStatus.CONVERGED, SolveStatus.NOT_CONVERGED, SolveStatus.STOPPED)
 
 
 @dataclass
@@ -39,12 +43,16 @@ class BilevelResult:
     n_hvp, n_cross, n_grad, n_grad_upper : int
         Hessian products, cross products, gradients ∇_y g and gradients of f; diagnostics not counted.
     status : SolveStatus
+        CONVERGED and COMPLETED go by the method's own h; DIVERGING is a run whose iterates grew without bound, though
+        every number stayed finite.
     message : str
     success : bool
     trace : Trace
     batches : list of Draw
         The mini-batches of the finished iterations, in their order; ``Minibatched(..., replay=result.batches)`` repeats
         the run bit for bit. Empty where nothing was drawn.
+    check : FinalCheck or None
+        What a certified hyper-gradient at x_K says of h_K; None where it was not asked for, or nothing was finished.
     """
 
     x: np.ndarray
@@ -61,6 +69,7 @@ class BilevelResult:
     message: str
     trace: Trace = field(repr=False)
     batches: list[Draw] = field(default_factory=list, repr=False)
+    check: FinalCheck | None = None
 
     @property
     def success(self) -> bool:
@@ -90,6 +99,7 @@ def minimize(
     trace: Sequence[str] = (),
     diagnostics_every: int = 0,
     batch_size: int | tuple[int | None, int | None] | None = None,
+    check: bool = False,
     **options: Any,
 ) -> BilevelResult:
     """Run a method of bilevel optimization from (x0, y0).
@@ -99,7 +109,7 @@ def minimize(
     problem : BilevelProblem
     x0, y0 : array_like, shape (n_x,), (n_y,)
     v0 : array_like, shape (n_y,), optional
-        Zeros by default.
+        Zeros by default. The run is made in the widest type among the three and the problem's own data.
     method : str or method object
         A name (:func:`lancbio_ref.methods.names`), with `options` building it, or for example
         ``LancBiO(step_x=1.0, step_y=0.1)``.
@@ -121,21 +131,33 @@ def minimize(
         Of the upper and of the lower level (None: all samples): every gradient and every product is made on a
         mini-batch of its own, see :class:`~lancbio_ref.Minibatched`. Diagnostics and ``result.fun`` are those of the
         whole problem.
+    check : bool
+        Whether the last h_K is compared with a certified hyper-gradient at x_K, of the whole problem: ``result.check``,
+        and in words in ``result.message``. Its products count apart. Where it refutes h_K, the run is not CONVERGED.
     **options
         Of the method, where `method` is a name.
 
     Returns
     -------
     BilevelResult
-        On Ctrl-C, the last finished iteration, with status INTERRUPTED.
+        On Ctrl-C, the last finished iteration, with status INTERRUPTED; during the check, the whole run, with that
+        status too.
 
     Raises
     ------
     ArgumentError
         Arguments that cannot be used; an unknown option names the valid ones.
-    CallableError, DivergenceError
-        A callable that returned NaN or infinity, iterates that left the floating-point range: the exception carries
-        ``.result``, the last finite one.
+    DivergenceError
+        A step is too long: iterates left the floating-point range or what the problem can be evaluated at, and what
+        happened there is the exception's ``__cause__``. It names the step, if need be by trying which of them grows by
+        itself (some 50 gradients ∇_y g, and products, which count nowhere).
+    CallableError
+        A callable that returned NaN or infinity though nothing has grown; with the iteration, and the number of the
+        call in this run.
+    RepresentationError
+        Numbers that leave the floating-point range at the start already.
+
+    All of these carry ``.result``, the last finite one.
 
     Examples
     --------
@@ -150,17 +172,20 @@ def minimize(
     x0 = as_vector("x0", x0, getattr(problem, "n_x", None))
     y0 = as_vector("y0", y0, getattr(problem, "n_y", None))
     v0 = np.zeros_like(y0) if v0 is None else as_vector("v0", v0, y0.size)
-    dtype = np.result_type(x0, y0, v0)
+    dtype = _common_type(problem, x0, y0, v0)
     x0, y0, v0 = (a.astype(dtype) for a in (x0, y0, v0))
     maxiter = as_integer("maxiter", maxiter, least=1)
     tol = as_number("tol", tol, least=0.0)
     as_callable("callback", callback, optional=True, of="state")
     every = as_integer("diagnostics_every", diagnostics_every)
     method, rng = build(method, options), as_generator(rng)
+    _require_representable(method, dtype)
+    if not isinstance(check, (bool, np.bool_)):
+        raise ArgumentError("check", repr(check), "True or False")
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
     state = method.init(problem, x0, y0, v0, rng)
-    run = _Run(problem, state, _columns(trace, state), every)
+    run = _Run(problem, method, state, _columns(trace, state), every)
 
     status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
     if tol > 0:
@@ -168,7 +193,7 @@ def minimize(
         message = f"the hyper-gradient norm is still above tol = {tol:.3g} after {maxiter} iterations; raise maxiter"
     try:
         for _ in range(maxiter):
-            run.take(method)
+            run.take()
             if callback is not None and _asks_to_stop(callback, run.state):
                 status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
                 break
@@ -178,13 +203,51 @@ def minimize(
                 status = SolveStatus.CONVERGED
                 message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
                 break
-        return run.result(status, message, run.value())
+        fun = run.value()
+        status, message = run.growing(status, message)
+        found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
+        return run.result(*_checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
         return run.interrupted()
     except LancbioError as error:
         failed = f"failed after {run.finished.k} finished iterations: {error}"
         error.result = run.result(SolveStatus.NOT_CONVERGED, failed, run.value_if_possible())
         raise
+
+
+def _common_type(problem: Any, *vectors: np.ndarray) -> np.dtype:
+    """The widest type of `vectors` and of the problem's data, where it says it."""
+    own = getattr(problem.full if isinstance(problem, Minibatched) else problem, "dtype", None)
+    known = [own] if isinstance(own, np.dtype) and own.char in "fd" else []
+    return np.result_type(*vectors, *known)
+
+
+def _require_representable(method: Any, dtype: np.dtype) -> None:
+    """Refuse a step that the type of the run would make infinite or zero."""
+    method = getattr(method, "method", method)  # the one that HalvedSteps has
+    for name in SCALARS:
+        value = getattr(method, name, None)
+        if isinstance(value, (int, float)) and value > 0:
+            with np.errstate(all="ignore"):
+                number = float(dtype.type(value))
+            if not 0 < number < math.inf:
+                raise ArgumentError(name, repr(value), f"a number that {dtype} can hold, the type of the run")
+
+
+def _checked(status: SolveStatus, message: str, found: FinalCheck | None, tol: float) -> tuple[SolveStatus, str]:
+    """Status and message with what the check says; and where there was none, that there was none."""
+    if found is None:
+        unchecked = status in (SolveStatus.COMPLETED, SolveStatus.CONVERGED)
+        return status, message + ("; h was not checked (check=True does)" if unchecked else "")
+    message = f"{message}; {found.message}"
+    if found.verdict == CheckVerdict.INTERRUPTED:
+        return SolveStatus.INTERRUPTED, message
+    if found.refuted:
+        if status == SolveStatus.CONVERGED:
+            status = SolveStatus.NOT_CONVERGED
+            message = f"the method's own {message}, which refutes that tol = {tol:.3g} was reached"
+        message += f". {found.verdict.remedy[0].upper()}{found.verdict.remedy[1:]}"
+    return status, message
 
 
 def _asks_to_stop(callback: Callable[[State], object], state: State) -> bool:
@@ -205,38 +268,41 @@ class _Finished:
     y: np.ndarray
     v: np.ndarray
     h: np.ndarray | None
+    formed_at: np.ndarray
     counts: tuple[int, int, int, int]
 
     @classmethod
     def of(cls, s: State) -> _Finished:
-        return cls(s.k, s.x_next, s.y, s.v, s.h, (s.n_hvp, s.n_cross, s.n_grad, s.n_grad_upper))
+        return cls(s.k, s.x_next, s.y, s.v, s.h, s.x, (s.n_hvp, s.n_cross, s.n_grad, s.n_grad_upper))
 
 
 class _Run:
     """One run: the state, the trace, and what is safe to return."""
 
-    def __init__(self, problem: Any, state: State, columns: tuple[str, ...], every: int) -> None:
-        self.problem, self.state, self.columns, self.every = problem, state, columns, every
+    def __init__(self, problem: Any, method: Any, state: State, columns: tuple[str, ...], every: int) -> None:
+        self.problem, self.method, self.state, self.columns, self.every = problem, method, state, columns, every
         self.minibatched = problem if isinstance(problem, Minibatched) else None
         self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
         self.diagnostics = Trace(DIAGNOSTICS)
         self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = _Finished.of(state), 0.0, np.inf
+        self.growth = Growth.of(state)
+        self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
 
-    def take(self, method: Any) -> None:
+    def take(self) -> None:
         """One iteration, and its row."""
+        k = self.state.k + 1
         if self.minibatched is not None:
-            self.minibatched.k = self.state.k + 1  # for its log
+            self.minibatched.k = k  # for its log
         start = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # all that comes out is checked, and named in an exception
-            state = method.step(self.problem, self.state)
+        try:
+            with np.errstate(all="ignore"):  # all that comes out is checked, and named in an exception
+                state = self.method.step(self.problem, self.state)
+        except SHOWING as error:
+            self.fail(error, k, self.problem, self.calls[0])
         self.seconds += time.perf_counter() - start
+        self._require_finite(state)
         self.h_norm = norm2(state.h)
-        for name in ("x_next", "y", "v"):
-            if not np.isfinite(getattr(state, name)).all():
-                raise DivergenceError(
-                    f"{name} is not finite at iteration {state.k}: found steps too long, expected smaller"
-                )
         extra = {name: _copy(getattr(state, name)) for name in self.columns}
         self.trace.append(
             k=state.k,
@@ -250,9 +316,37 @@ class _Run:
             **extra,
         )
         self.state, self.finished = state, _Finished.of(state)
+        self.growth.add(state, self.h_norm)
         if self.every and state.k % self.every == 0:
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._diagnose(state)
+            try:
+                with np.errstate(all="ignore"):
+                    self._diagnose(state)
+            except SHOWING as error:
+                self.fail(error, k, self.full, self.calls[1])
+
+    def fail(self, error: Exception, k: int, problem: Any, calls: dict[str, int]) -> NoReturn:
+        """Raise `error`, which iteration `k` met, or the divergence that it shows."""
+        found = judged(problem, self.method, self.growth, k, error, calls)
+        if found is error:
+            raise error
+        raise found from error
+
+    def _require_finite(self, state: State) -> None:
+        """:class:`DivergenceError` where an iterate is infinite, :class:`RepresentationError` where no step is why."""
+        h_is_finite = largest(state.h) < math.inf  # type: ignore[arg-type]
+        for name in ("x_next", "y", "v", "h"):
+            value = getattr(state, name)
+            if largest(value) < math.inf:
+                continue
+            shown, last = f"{name} is not finite", {} if name == "h" else {name[0]: value}
+            # at the first iteration x has left the start only where λh is too long, h being finite
+            x_moved = self.growth.x_moved or (name == "x_next" and h_is_finite)
+            if found := diverged(self.problem, self.method, self.growth, state.k, shown, last, x_moved=x_moved):
+                raise found
+            sizes = describe_sizes(self.growth.sizes(last))
+            raise RepresentationError(
+                f"{shown} at iteration {state.k}, with {sizes}, and no step is to blame: rescale the problem"
+            )
 
     def _diagnose(self, state: State) -> None:
         point = self.full.linearize(state.x, state.y)
@@ -268,14 +362,31 @@ class _Run:
 
     def value(self) -> float:
         """f at what is finished."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.full.value(self.finished.x, self.finished.y)
+        try:
+            with np.errstate(all="ignore"):
+                return self.full.value(self.finished.x, self.finished.y)
+        except SHOWING as error:
+            self.fail(error, self.finished.k, self.full, self.calls[1])
+
+    def growing(self, status: SolveStatus, message: str) -> tuple[SolveStatus, str]:
+        """Status and message, if the iterates grew beyond all bounds and yet are finite: that, and by which step."""
+        if words := self.growth.lasting():
+            blame = too_long(self.problem, self.method, self.growth)[2]
+            return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
+        if words := self.growth.far():
+            message += f"; {words}"
+        return status, message
+
+    def last(self) -> tuple[Any, ...]:
+        """x_K, y_K, v_K and h_K, which belong together."""
+        done = self.finished
+        return done.formed_at, done.y, done.v, done.h
 
     def value_if_possible(self) -> float:
         """The same, NaN where it fails: beside an exception, which matters more."""
         try:
             return self.value()
-        except LancbioError:
+        except SHOWING:
             return math.nan
 
     def interrupted(self) -> BilevelResult:
@@ -283,11 +394,11 @@ class _Run:
         message = f"interrupted after {self.finished.k} finished iterations"
         try:
             return self.result(SolveStatus.INTERRUPTED, message, self.value())
-        except (KeyboardInterrupt, LancbioError) as error:
+        except (KeyboardInterrupt, *SHOWING) as error:
             without = f"{message}; f(x, y) was not evaluated ({type(error).__name__})"
             return self.result(SolveStatus.INTERRUPTED, without, math.nan)
 
-    def result(self, status: SolveStatus, message: str, fun: float) -> BilevelResult:
+    def result(self, status: SolveStatus, message: str, fun: float, check: FinalCheck | None = None) -> BilevelResult:
         done = self.finished
         self.trace.truncate(done.k)  # an interrupt may fall between a row and its iteration's end
         return BilevelResult(
@@ -302,6 +413,7 @@ class _Run:
             f"{status.name}: {message}",
             self.trace,
             [] if self.minibatched is None else [draw for draw in self.minibatched.log if draw.k <= done.k],
+            check,
         )
 
 

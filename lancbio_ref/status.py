@@ -57,6 +57,7 @@ class SolveStatus(Outcome):
         "more steps would not help: the Hessian is singular to working precision along b, or not symmetric; add "
         "regularization, or check it with problem.check",
     )
+    DIVERGING = 9, "the iterates grow without bound: choose a smaller step, which the message names"
 
     @property
     def success(self) -> bool:
@@ -81,6 +82,20 @@ class StepStatus(Outcome):
         "a conjugate-gradient direction p has pᵀAp <= 0: the Hessian is not positive definite here, and the solve "
         "ended before it. Add regularization or take smaller steps",
     )
+
+
+class CheckVerdict(Outcome):
+    """What a certified hyper-gradient at the last x says of the one that the run computed itself."""
+
+    AGREES = 0, ""
+    DIFFERS = (
+        1,
+        "the method's own h is no gradient of phi here: more inner steps, shorter steps or a smaller subspace let y "
+        "and v keep up; a biased method needs more inverse steps or a larger penalty",
+    )
+    UNDECIDED = 2, "the bounds are too wide to tell: give mu and Lipschitz constants, or compute in a wider type"
+    FAILED = 3, "the check could not be made; the result is that of the run all the same"
+    INTERRUPTED = 4, "stopped from outside; the result is that of the run all the same"
 
 
 class CertificateStatus(Outcome):

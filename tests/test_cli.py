@@ -260,7 +260,48 @@ def test_a_run_that_diverges_is_one_line(capsys, tmp_path):
         code, _, errors = run(capsys, "--step-y", 1e300, "--inner-steps", 3, "--out", tmp_path, "--quiet")
     assert code == 2
     assert errors.count("\n") == 1
+    assert (
+        "the run diverges" in errors and "step_y = 1e+300 is too long" in errors and "choose a smaller step_y" in errors
+    )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
+def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, monkeypatch, job):
+    monkeypatch.setattr(output, "find_spec", lambda name: None)
+    _, text, _ = run(capsys, *job, "--maxiter", 5, "--out", tmp_path / "a")
+    summary, trace = read(tmp_path / "a")
+    assert summary["hypergradient"]["verdict"] in ("AGREES", "DIFFERS", "UNDECIDED")
+    assert f"check          {summary['hypergradient']['verdict']}: checked at the last x" in text
+    assert summary["hypergradient"]["verdict_message"] in summary["message"]
+    _, text, _ = run(capsys, *job, "--maxiter", 5, "--no-certify", "--out", tmp_path / "b")
+    plain, same = read(tmp_path / "b")
+    assert "hypergradient" not in plain and "h was not checked" in text
+    np.testing.assert_array_equal(trace["x"], same["x"])
+    assert summary["counts"] == plain["counts"]
+
+
+@pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
+def test_a_check_that_fails_keeps_the_run_and_says_so(capsys, tmp_path, monkeypatch, job):
+    def fails(*_, **__):
+        raise ValueError("mine")
+
+    monkeypatch.setattr("lancbio_ref.final_check.hypergradient", fails)
+    code, text, _ = run(capsys, *job, "--maxiter", 4, "--out", tmp_path)
+    assert code == 0 and "FAILED: h was not checked (ValueError: mine)" in text
+    assert read(tmp_path)[0]["iterations"] == 4
+
+
+@pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
+def test_ctrl_c_in_the_check_keeps_the_run(capsys, tmp_path, monkeypatch, job):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lancbio_ref.final_check.hypergradient", interrupted)
+    code, text, _ = run(capsys, *job, "--maxiter", 4, "--out", tmp_path)
+    summary, trace = read(tmp_path)
+    assert code == 130 and summary["status"] == "INTERRUPTED" and summary["iterations"] == len(trace["k"]) == 4
+    assert "the run was finished, its check was not" in text
 
 
 def test_without_matplotlib_the_figure_is_named_as_skipped(capsys, tmp_path, monkeypatch):

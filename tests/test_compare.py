@@ -196,7 +196,8 @@ def test_a_failed_run_is_kept_named_and_not_averaged(capsys, tmp_path):
     assert code == 0
     entry = summary_in(tmp_path)["methods"]["soba"]
     assert (entry["finished"], entry["columns"], list(entry["failed"])) == (0, {}, ["1", "2"])
-    assert entry["failed"]["1"].startswith("FAILED after 2 iterations: upper.value, call ")
+    assert entry["failed"]["1"].startswith("FAILED after 2 iterations: the run diverges: it fails (upper.value, ")
+    assert "step_y = 1e+200 is too long" in entry["failed"]["1"]
     assert entry["failed"]["1"] in text
     run = runs_in(tmp_path)["soba-1"]
     assert str(run["outcome"]) == "FAILED"

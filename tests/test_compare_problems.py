@@ -140,7 +140,13 @@ def test_the_true_gradient_stands_beside_the_methods_own(compare, capsys):
         truth = np.linalg.norm(problem.hypergradient(last[-1]))
         assert runs[f"{name}-2"]["gradient"][-1] == pytest.approx(truth, rel=1e-6, abs=1e-10)
         assert summary["methods"][name]["columns"]["gradient"]["mean"] == runs[f"{name}-2"]["gradient"][-1]
-    assert "||grad phi||" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "||grad phi||" in text and "||h - grad phi||" in text
+    for name in ("stocbio", "lancbio"):
+        assert f"{name}, seed 2: DIFFERS: " in text or runs[f"{name}-2"]["verdict"] == "AGREES"
+    assert summary["methods"]["stocbio"]["verdicts"] == {"2": "DIFFERS"} and "seed 2: DIFFERS: " in text
+    distance = runs["stocbio-2"]["distance"][-1]
+    assert summary["methods"]["stocbio"]["columns"]["distance"]["mean"] == distance and f"{distance:.2e}" in text
     own, true = (summary["methods"]["stocbio"]["columns"][column]["mean"] for column in ("h_norm", "gradient"))
     assert own < 0.05 * true  # why the column is there: stocBiO stops where its own estimate vanishes
 
@@ -170,3 +176,24 @@ def test_resume_refuses_another_version_and_clears_what_a_kill_left(compare, tmp
     assert main(again) == 0 and not left.exists()
     monkeypatch.setattr(compare_settings, "__version__", "0.0.1")
     assert main(again) == 2 and "version" in capsys.readouterr().err
+
+
+def test_the_check_is_made_unless_it_is_told_not_to(compare, capsys):
+    arguments = ["quadratic", "--n", 4, "--methods", "soba", "--seeds", 1, "--maxiter", 4]
+    checked, _ = compare(*arguments)
+    capsys.readouterr()
+    plain, summary = compare(*arguments, "--no-certify", folder="plain")
+    text = capsys.readouterr().out
+    assert {"gradient", "distance", "bound", "verdict"} <= set(checked["soba-1"])
+    assert not {"gradient", "distance", "bound", "verdict"} & set(plain["soba-1"])
+    np.testing.assert_array_equal(checked["soba-1"]["x"], plain["soba-1"]["x"])
+    assert checked["soba-1"]["n_hvp"][-1] == plain["soba-1"]["n_hvp"][-1]
+    assert summary["methods"]["soba"]["verdicts"] == {} and "--no-certify" in text and "grad phi||  " not in text
+
+
+def test_a_run_that_grows_though_it_stays_finite_is_named(compare, capsys):
+    wild = ["quadratic", "--n", 4, "--methods", "soba", "--seeds", 1, "--maxiter", 40, "--set", "soba.step_y=3"]
+    _, summary = compare(*wild)
+    assert summary["methods"]["soba"]["outcomes"] == {"1": "DIVERGING"}
+    assert "step_y = 3 is too long" in summary["methods"]["soba"]["doubts"]["1"]
+    assert "soba, seed 1: DIVERGING: " in capsys.readouterr().out

@@ -15,10 +15,9 @@ from ..minimize import BilevelResult, minimize
 from ..plotting import cleaning_figure
 from ..problems import DataCleaning, data_cleaning
 from ..rounding import norm2
-from ..status import SolveStatus
 from .output import prepare_folder, write_files
 from .progress import make_progress
-from .report import certify, cleaning_report, describe_run
+from .report import cleaning_report, describe_run, was_interrupted
 from .settings import CleaningSettings
 
 LOWER_TOL = 1e-8
@@ -90,10 +89,18 @@ def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:
         samples.X_train, samples.noisy, samples.X_val, samples.labels_val, regularization=settings.regularization
     )
     x0, y0, v0 = problem.initial_point(settings.seed)
-    record = Record(problem, samples, settings, x0)
+    record = Record(problem, samples, settings)
     with record.progress:
         result = minimize(
-            problem, x0, y0, v0=v0, method=settings.method, maxiter=settings.maxiter, tol=settings.tol, callback=record
+            problem,
+            x0,
+            y0,
+            v0=v0,
+            method=settings.method,
+            maxiter=settings.maxiter,
+            tol=settings.tol,
+            callback=record,
+            check=settings.certify,
         )
     summary = describe_run(settings, result) | dict(
         origin=samples.origin,
@@ -101,11 +108,10 @@ def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:
         loss=result.fun,
         auc=auc(expit(result.x), ~samples.corrupted),
     )
-    interrupted = result.status == SolveStatus.INTERRUPTED
+    interrupted = was_interrupted(result)
     if not interrupted:
         try:
-            fits = fit_all(settings, samples, problem, result)
-            summary |= dict(fits=fits, hypergradient=certify(problem, record.x, result))
+            summary |= dict(fits=fit_all(settings, samples, problem, result))
         except KeyboardInterrupt:
             interrupted = True
             summary |= dict(status="INTERRUPTED", message="INTERRUPTED: the run was finished, its evaluation was not")
@@ -118,14 +124,12 @@ def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:
 class Record:
     """The callback: loss and test accuracy of the iterates, every few iterations, on the screen and for the files."""
 
-    def __init__(self, problem: DataCleaning, samples: Samples, settings: CleaningSettings, x0: np.ndarray) -> None:
+    def __init__(self, problem: DataCleaning, samples: Samples, settings: CleaningSettings) -> None:
         self.problem, self.samples, self.every, self.last = problem, samples, settings.every, settings.maxiter
         self.progress = make_progress(settings.maxiter, quiet=settings.quiet)
-        self.x = x0  # x_K, at which h_K was formed; result.x is x_{K+1}
         self.rows: list[tuple[float, ...]] = []
 
     def __call__(self, state: Any) -> None:
-        self.x = state.x
         if state.k == 1 or state.k % self.every == 0 or state.k == self.last:
             loss = self.problem.value(state.x, state.y)
             accuracy = self.problem.accuracy(state.y, self.samples.X_test, self.samples.labels_test)
@@ -140,7 +144,7 @@ class Record:
 
 def fit_all(
     settings: CleaningSettings, samples: Samples, problem: DataCleaning, result: BilevelResult
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, Any]]:
     """The four test accuracies, each of a lower-level solution.
 
     Equal weights are x = 0, hence σ = ½ on every sample: where the run starts.
@@ -157,7 +161,9 @@ def fit_all(
     ):
         solution = lower_solution(level, x, tol=LOWER_TOL)
         fits[name] = dict(
-            test_accuracy=level.accuracy(solution.y, s.X_test, s.labels_test), lower_grad_norm=solution.grad_norm
+            test_accuracy=level.accuracy(solution.y, s.X_test, s.labels_test),
+            lower_grad_norm=solution.grad_norm,
+            lower_status=solution.status.name,
         )
     return fits
 

@@ -16,6 +16,7 @@ from .output import plain, write, write_figure, write_json
 Runs = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
 COLUMNS = {  # array of a run: heading and format; the last entry is the one that counts
     "gradient": ("||grad phi||", "{:.2e}"),
+    "distance": ("||h - grad phi||", "{:.2e}"),
     "h_norm": ("own ||h||", "{:.2e}"),
     "residual": ("||A v - b||", "{:.2e}"),
     "loss": ("loss", "{:.4g}"),
@@ -53,6 +54,8 @@ def summarize(comparison: Comparison, runs: Runs, interrupted: bool) -> dict[str
             failed={str(seed): str(run["message"]) for seed, run in mine.items() if str(run["outcome"]) == "FAILED"},
             missing=[seed for seed in comparison.seeds if seed not in mine],
             outcomes={str(seed): str(run["outcome"]) for seed, run in mine.items()},
+            verdicts={str(seed): str(run["verdict"]) for seed, run in mine.items() if "verdict" in run},
+            doubts={str(seed): words for seed, run in mine.items() if (words := _doubt(run))},
             seeds=[seed for seed, run in mine.items() if str(run["outcome"]) != "FAILED"],
             columns=columns,
         )
@@ -63,6 +66,15 @@ def summarize(comparison: Comparison, runs: Runs, interrupted: bool) -> dict[str
         interrupted=interrupted,
         methods=methods,
     )
+
+
+def _doubt(run: Mapping[str, np.ndarray]) -> str:
+    """What the report says of a run that did not fail and yet has no gradient of φ to show; mostly nothing."""
+    if str(run["outcome"]) == "DIVERGING":
+        return str(run["message"])
+    if "verdict" in run and str(run["verdict"]) != "AGREES":
+        return f"{run['verdict']}: {run['verdict_message']}"
+    return ""
 
 
 def table(summary: Mapping[str, Any]) -> str:
@@ -110,11 +122,15 @@ def comparison_report(summary: Mapping[str, Any], files: Sequence[str], kept: in
         "",
         "  at the last iteration; mean ± standard deviation over the runs that did not fail",
         "  own ||h|| is the norm of the method's estimate of grad phi, which may be far from it"
-        + (": see ||grad phi||" if certified else ": --certify evaluates it"),
+        + (": see ||h - grad phi||" if certified else ": without --no-certify it is evaluated"),
         table(summary),
     ]
     if failed:
         lines += ["", "failed", *failed]
+    if doubts := [
+        f"  {name}, seed {seed}: {text}" for name, m in methods.items() for seed, text in m["doubts"].items()
+    ]:
+        lines += ["", "own h against a certified hyper-gradient at the last x, where they do not agree", *doubts]
     if summary["interrupted"]:
         lines += ["", f"interrupted: {missing} runs are missing; the same command with --resume makes them"]
     if kept:

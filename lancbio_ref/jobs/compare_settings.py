@@ -62,7 +62,7 @@ class Comparison:
         What the problem is made from: those of `KEPT` that it knows.
     out : Path
     certify : bool
-        Whether the true ‖∇φ(x_K)‖ is evaluated after each run.
+        Whether the last h of each run is compared with a certified ∇φ(x_K).
     resume, quiet : bool
     """
 
@@ -75,7 +75,7 @@ class Comparison:
     halve_from: int | None
     given: dict[str, Any]
     out: Path
-    certify: bool = False
+    certify: bool = True
     resume: bool = False
     quiet: bool = False
 
@@ -216,7 +216,7 @@ def make_comparison(problem: str, given: Mapping[str, Any]) -> Comparison:
         halve_from,
         about,
         Path(chosen.get("out") or Path("lancbio-runs", f"compare-{problem}")),
-        bool(chosen.get("certify")),
+        bool(chosen.get("certify", True)),
         bool(chosen.get("resume")),
         bool(chosen.get("quiet")),
     )

@@ -6,13 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
-from ..hypergradient import hypergradient
-from ..inverse import lower_solution
+from ..final_check import FinalCheck
 from ..minimize import BilevelResult
 from ..rounding import norm2
+from ..status import SolveStatus
 from .settings import Settings
 
 FITS = {
@@ -25,7 +23,7 @@ FITS = {
 
 def describe_run(settings: Settings, result: BilevelResult) -> dict[str, Any]:
     """Settings, outcome and counts of a run, for the JSON file and the report."""
-    return dict(
+    about = dict(
         version=__version__,
         settings=settings.summary(),
         status=result.status.name,
@@ -37,28 +35,41 @@ def describe_run(settings: Settings, result: BilevelResult) -> dict[str, Any]:
         counts={name: getattr(result, name) for name in ("n_hvp", "n_cross", "n_grad", "n_grad_upper")},
         seconds=float(result.trace["seconds"][-1]) if result.nit else 0.0,
     )
+    return about if result.check is None else about | dict(hypergradient=describe_check(result.check))
 
 
-def certify(problem: Any, x: np.ndarray, result: BilevelResult) -> dict[str, Any]:
-    """The run's last hyper-gradient h_K, formed at x = x_K, against a certified one at the same x.
+def describe_check(check: FinalCheck) -> dict[str, Any]:
+    """The run's last hyper-gradient h_K against a certified one at the same x, for the JSON file and the report.
 
-    ∇φ(x) is approximated by ĥ at a lower-level solution; ‖h_K − ∇φ(x)‖ ≤ ‖h_K − ĥ‖ + error bound + lower-level bound.
+    ‖h_K − ∇φ(x_K)‖ ≤ ‖h_K − ĥ‖ + error bound + lower-level bound.
     """
-    y = lower_solution(problem, x, result.y, tol=1e-10).y
-    found = hypergradient(problem, x, y, v0=result.v)
-    gap = norm2(result.hypergradient - found.value)
-    return dict(
-        norm=norm2(found.value),
-        error_bound=found.error_bound,
-        error_status=str(found.certificate.error),
-        lower_level_bound=found.lower_level_bound,
-        lower_level_status=str(found.certificate.lower_level),
-        last_step_gap=gap,
-        last_step_error=gap + found.error_bound + found.lower_level_bound,
-        condition_estimate=found.condition_estimate,
-        status=found.status.name,
-        certificate=str(found.certificate),
+    about: dict[str, Any] = dict(
+        verdict=check.verdict.name,
+        verdict_message=check.message,
+        last_step_gap=check.distance,
+        last_step_error=check.distance + check.bound,
+        n_hvp=check.n_hvp,
+        n_grad=check.n_grad,
     )
+    if check.lower is not None:
+        about |= dict(lower_status=check.lower.status.name, lower_grad_norm=check.lower.grad_norm)
+    if (found := check.hypergradient) is not None:
+        about |= dict(
+            norm=check.norm,
+            error_bound=found.error_bound,
+            error_status=str(found.certificate.error),
+            lower_level_bound=found.lower_level_bound,
+            lower_level_status=str(found.certificate.lower_level),
+            condition_estimate=found.condition_estimate,
+            status=found.status.name,
+            certificate=str(found.certificate),
+        )
+    return about
+
+
+def was_interrupted(result: BilevelResult) -> bool:
+    """Whether Ctrl-C ended the run, or its check."""
+    return result.status == SolveStatus.INTERRUPTED
 
 
 def cleaning_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
@@ -82,11 +93,11 @@ def cleaning_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
             "  test accuracy; each lower level solved to the ||grad_y g|| beside it; equal weights are sigma(0) = 1/2"
         )
         lines += [
-            f"    {title:<50} {fit['test_accuracy']:.4f}   {fit['lower_grad_norm']:.1e}"
+            f"    {title:<50} {fit['test_accuracy']:.4f}   {fit['lower_grad_norm']:.1e}{_unsolved(fit['lower_status'])}"
             for title, fit in ((FITS[name], fit) for name, fit in summary["fits"].items())
         ]
     else:
-        lines.append("  test accuracies and certificate: not computed, the run was interrupted")
+        lines.append("  test accuracies: not computed, the run was interrupted")
     lines.append(_row("AUC", f"{summary['auc']:.4f}  of sigma(x_i): clean above corrupted, ties half"))
     return "\n".join([*lines, *_certificate(summary), "", *("  " + line for line in files)])
 
@@ -142,6 +153,9 @@ def _certificate(summary: Mapping[str, Any]) -> list[str]:
     if "hypergradient" not in summary:
         return []
     found = summary["hypergradient"]
+    verdict = _row("check", f"{found['verdict']}: {found['verdict_message']}")
+    if "norm" not in found:
+        return ["", verdict]
     lower = f"<= {found['lower_level_bound']:.2e} ({found['lower_level_status']}) from the lower level"
     last = f"the run's own h_K is {found['last_step_gap']:.2e} away from it"
     if math.isfinite(found["lower_level_bound"]):
@@ -150,6 +164,7 @@ def _certificate(summary: Mapping[str, Any]) -> list[str]:
         lower = "no bound from the lower level: the problem has no Lipschitz constants that hold for every x"
     return [
         "",
+        verdict,
         _row("hyper-gradient", f"at the last x: norm {found['norm']:.4e}, {found['status']}"),
         _row("  its error", f"<= {found['error_bound']:.2e} ({found['error_status']}) in the linear algebra,"),
         _row("", lower),
@@ -157,6 +172,11 @@ def _certificate(summary: Mapping[str, Any]) -> list[str]:
         _row("condition", f"of the Hessian at least {found['condition_estimate']:.3g}"),
         _row("certificate", found["certificate"]),
     ]
+
+
+def _unsolved(status: str) -> str:
+    """What a lower level's status adds to its line: nothing where it was solved."""
+    return "" if SolveStatus[status].success else f"   {status}: {SolveStatus[status].remedy}"
 
 
 def _row(name: str, text: str) -> str:

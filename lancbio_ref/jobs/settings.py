@@ -64,6 +64,8 @@ class Settings:
         Of ‖h‖₂.
     quiet : bool
         No progress.
+    certify : bool
+        Whether the last hyper-gradient is checked against a certified one.
     """
 
     job: str
@@ -75,11 +77,12 @@ class Settings:
     every: int
     tol: float
     quiet: bool
+    certify: bool
 
     def summary(self) -> dict[str, Any]:
         """For the JSON file and the report: numbers and strings only."""
         values = asdict(self)
-        del values["out"], values["quiet"]
+        del values["out"], values["quiet"], values["certify"]
         values["method"], values["method_options"] = values.pop("method_name"), values["method"]
         return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
@@ -155,6 +158,7 @@ def make_settings(job: str, given: dict[str, Any]) -> CleaningSettings | Synthet
         every=values["every"],
         tol=as_number("--tol", values.get("tol", 0.0), least=0.0),
         quiet=bool(values.get("quiet")),
+        certify=bool(values.get("certify", True)),
     )
     if job == "synthetic":
         return SyntheticSettings(

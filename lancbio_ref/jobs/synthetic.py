@@ -10,10 +10,9 @@ from ..minimize import minimize
 from ..plotting import synthetic_figure
 from ..problems import synthetic
 from ..rounding import norm2
-from ..status import SolveStatus
 from .output import prepare_folder, write_files
 from .progress import make_progress
-from .report import certify, describe_run, synthetic_report
+from .report import describe_run, synthetic_report, was_interrupted
 from .settings import SyntheticSettings
 
 
@@ -31,11 +30,8 @@ def run_synthetic(settings: SyntheticSettings) -> tuple[int, str]:
     problem = synthetic(settings.n, settings.condition, matrix_free=settings.matrix_free, rng=rng)
     x0, y0, v0 = problem.initial_point(rng)
     progress = make_progress(settings.maxiter, quiet=settings.quiet)
-    last_x = x0  # x_K, at which h_K was formed; result.x is x_{K+1}
 
     def record(state: Any) -> None:
-        nonlocal last_x
-        last_x = state.x
         if state.k % settings.every == 0 or state.k in (1, settings.maxiter):
             progress.update(state.k, loss=problem.value(state.x, state.y), h_norm=norm2(state.h))
 
@@ -50,15 +46,9 @@ def run_synthetic(settings: SyntheticSettings) -> tuple[int, str]:
             tol=settings.tol,
             callback=record,
             diagnostics_every=settings.every,
+            check=settings.certify,
         )
-    summary = describe_run(settings, result)
-    interrupted = result.status == SolveStatus.INTERRUPTED
-    if not interrupted:
-        try:
-            summary["hypergradient"] = certify(problem, last_x, result)
-        except KeyboardInterrupt:
-            interrupted = True
-            summary |= dict(status="INTERRUPTED", message="INTERRUPTED: the run was finished, its evaluation was not")
+    summary, interrupted = describe_run(settings, result), was_interrupted(result)
     arrays = {name: result.trace[name] for name in result.trace} | dict(x=result.x, y=result.y, v=result.v)
     recorded = dict(recorded_k="k", loss="fun", residual="residual", lower_grad_norm="lower_grad_norm")
     if (diagnostics := result.trace.diagnostics) is not None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..arguments import as_integer, as_number
+from ..errors import LancbioError
 from ..status import StepStatus
 
 
@@ -77,10 +78,14 @@ def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
 def advance(problem: Any, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
     """y_k by the inner steps at x_k, and the linearization there; v is still v_{k−1}, and h of no use yet."""
     x, y, theta, gradient = state.x_next, state.y, state.y.dtype.type(step_y), state.direction_y
-    for _ in range(inner_steps):
-        gradient = problem.lower_grad_y(x, y)
-        y = y - theta * gradient
-    point = problem.linearize(x, y)
+    try:
+        for _ in range(inner_steps):
+            gradient = problem.lower_grad_y(x, y)
+            y = y - theta * gradient
+        point = problem.linearize(x, y)
+    except (LancbioError, ArithmeticError, ValueError) as error:
+        locate(error, x, y)
+        raise
     new = object.__new__(type(state))
     new.__dict__.update(state.__dict__)  # dataclasses.replace costs as much as a small product
     new.k, new.x, new.y, new.b, new.c = state.k + 1, x, y, point.b, point.c
@@ -88,6 +93,20 @@ def advance(problem: Any, state: Any, step_y: float, inner_steps: int) -> tuple[
     new.n_grad += inner_steps
     new.n_grad_upper += 1
     return new, point
+
+
+def locate(error: Exception, x: np.ndarray, y: np.ndarray) -> None:
+    """Give `error` ``at = (x, y)`` where it does not know yet: within an iteration nobody else knows its y."""
+    if not getattr(error, "at", ()):
+        error.at = x, y  # type: ignore[attr-defined]
+
+
+def decaying(step: float, k: int, decay: float) -> float:
+    """step/(k + 1)^decay; 0 where the power overflows, which Python raises for."""
+    try:
+        return step / (k + 1) ** decay
+    except OverflowError:
+        return 0.0
 
 
 def descend(new: Any, point: Any, step_x: float) -> Any:

@@ -28,7 +28,9 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_number
-from .base import State, check_options
+from ..errors import LancbioError
+from ..rounding import is_finite, norm2
+from .base import State, check_options, decaying, locate
 
 
 @dataclass
@@ -118,17 +120,22 @@ class F2SA:
 
     def step(self, problem: Any, state: F2SAState) -> F2SAState:
         """One outer iteration."""
-        k, x, y, z = state.k + 1, state.x_next, state.y, state.z
+        k, x, y = state.k + 1, state.x_next, state.y
+        z: np.ndarray = state.z  # type: ignore[assignment]  # `init` has set it
         number = x.dtype.type
         gamma = number(self.step_y if self.step_z is None else self.step_z)
-        alpha, step = self.step_y / (k + 1) ** self.decay_y, self.step_x / (k + 1) ** self.decay_x
+        alpha, step = decaying(self.step_y, k, self.decay_y), decaying(self.step_x, k, self.decay_x)
         sigma, direction_y, direction_z = state.sigma_next, state.direction_y, state.direction_z
-        for _ in range(self.inner_steps):
-            direction_z = problem.lower_grad_y(x, z)
-            z = z - gamma * direction_z
-            direction_y = problem.upper_grad_y(x, y) + number(sigma) * problem.lower_grad_y(x, y)
-            y = y - number(alpha) * direction_y
-        c, grad_x_y, grad_x_z = problem.upper_grad_x(x, y), problem.lower_grad_x(x, y), problem.lower_grad_x(x, z)
+        try:
+            for _ in range(self.inner_steps):
+                direction_z = problem.lower_grad_y(x, z)
+                z = z - gamma * direction_z
+                direction_y = problem.upper_grad_y(x, y) + number(sigma) * problem.lower_grad_y(x, y)
+                y = y - number(alpha) * direction_y
+            c, grad_x_y, grad_x_z = problem.upper_grad_x(x, y), problem.lower_grad_x(x, y), problem.lower_grad_x(x, z)
+        except (LancbioError, ArithmeticError, ValueError) as error:
+            locate(error, x, z if is_finite(y) and not norm2(z) < norm2(y) else y)  # the larger one
+            raise
         h = c + number(sigma) * (grad_x_y - grad_x_z)
         return replace(
             state,
@@ -139,7 +146,7 @@ class F2SA:
             c=c,
             h=h,
             sigma=sigma,
-            sigma_next=sigma + self.penalty_growth / (k + 1) ** self.decay_penalty,
+            sigma_next=sigma + decaying(self.penalty_growth, k, self.decay_penalty),
             alpha=alpha,
             step=step,
             direction_y=direction_y,

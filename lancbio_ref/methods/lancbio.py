@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_choice, as_integer, as_number
-from ..errors import ArgumentError
+from ..errors import ArgumentError, RepresentationError
 from ..krylov import LanczosProcess
 from ..krylov.tridiagonal import solve_tridiagonal
+from ..rounding import is_finite
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
 
@@ -170,6 +171,15 @@ class LancBiO:
         Of the dynamic process. Anything but ``none`` changes the method: it is an experiment. ``selective`` and
         ``partial`` reason about one fixed operator and are refused.
 
+    Notes
+    -----
+    *When m is too large.* T is QᵀAQ only as far as A stands still while its m columns are made. With n_y vectors the
+    basis is all of R^{n_y}, and T_j⁻¹ is as wrong along the smallest eigenvalues of A as A has moved since the restart,
+    relative to them: v_k jumps, and x after it. So m should be small beside n_y, at most half of it, and
+    m‖A_{k+1} − A_k‖ small beside λ_min(A). The default of 10 is for n_y of 20 and more. On a small problem, or where
+    the trace's `status` says INDEFINITE, take a smaller `subspace` (1 to 3), more `inner_steps` or a shorter `step_x`;
+    and let ``minimize(..., check=True)`` compare the last h with a certified one.
+
     Examples
     --------
     >>> from lancbio_ref import LancBiO, SubspaceSchedule
@@ -226,6 +236,8 @@ class LancBiO:
             new.n_hvp += 1
             new.status = StepStatus.RESTARTED
         new.r = r = point.b - new.w
+        if not is_finite(r):
+            raise RepresentationError("b - w overflows: rescale the upper level")
         if not r.any():  # b_k = w
             new.v, new.dv = new.v_bar, np.zeros_like(r)
             new.process = None if new.restarted else new.process

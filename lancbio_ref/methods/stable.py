@@ -25,7 +25,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
-from ..errors import ArgumentError
+from ..errors import ArgumentError, RepresentationError
 from ..minibatch import fixed_batch
 from .base import State, check_options
 
@@ -192,7 +192,12 @@ def as_dense(operator: LinearOperator) -> np.ndarray:
 def raise_eigenvalues(H: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Eigenvalues, eigenvectors and matrix of P_{⪰ μI}[H], H made symmetric; it is left alone where none is below μ."""
     H = (H + H.T) / 2
-    values, vectors = np.linalg.eigh(H)
+    try:
+        values, vectors = np.linalg.eigh(H)
+    except np.linalg.LinAlgError:  # an infinite entry
+        values = np.array([np.nan])
+    if not np.isfinite(values).all():
+        raise RepresentationError("the eigenvalues of H_yy overflow: rescale the lower level")
     if values[0] < mu:
         values = np.maximum(values, values.dtype.type(mu))
         H = (vectors * values) @ vectors.T
@@ -201,5 +206,10 @@ def raise_eigenvalues(H: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray,
 
 def lower_singular_values(H: np.ndarray, radius: float) -> np.ndarray:
     """P_{‖·‖₂ ≤ C}[H]; H itself where it lies inside."""
-    left, values, right = np.linalg.svd(H, full_matrices=False)
+    try:
+        left, values, right = np.linalg.svd(H, full_matrices=False)
+    except np.linalg.LinAlgError:  # an infinite entry
+        values = np.array([np.nan])
+    if not np.isfinite(values).all():
+        raise RepresentationError("the singular values of H_xy overflow: rescale x or the lower level")
     return H if values[0] <= radius else (left * np.minimum(values, values.dtype.type(radius))) @ right

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import parallel
+from ..errors import RepresentationError
 from ..operators import one_batch
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
@@ -100,6 +101,8 @@ class SubBiO:
         new.n_hvp += 1 + new.S.shape[1]
         G = np.array([parallel.coefficients(new.S.T, As) for As in new.AS.T]).reshape(2 * new.S.shape[1:])
         new.projected = (G + G.T) / 2
+        if not np.isfinite(new.projected).all():
+            raise RepresentationError("SᵀA S overflows: rescale the lower level")
         self._galerkin(new, point.b)
         return descend(new, point, self.step_x)
 

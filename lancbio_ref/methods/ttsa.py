@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_generator, as_number
-from .base import advance, check_options, descend
+from .base import advance, check_options, decaying, descend
 from .bsa import BSAState, random_neumann
 
 
@@ -79,7 +79,7 @@ class TTSA:
     def step(self, problem: Any, state: TTSAState) -> TTSAState:
         """One outer iteration."""
         k = state.k + 1
-        alpha, beta = self.step_x / (k + 1) ** self.decay_x, self.step_y / (k + 1) ** self.decay_y
+        alpha, beta = decaying(self.step_x, k, self.decay_x), decaying(self.step_y, k, self.decay_y)
         new, point = advance(problem, state, beta, 1)
         new.alpha, new.beta = alpha, beta
         new.p, new.term, new.v = random_neumann(point, state.rng, self.step_v, self.inverse_steps)

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from ..errors import ArgumentError, CallableError, DivergenceError
+from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite
 from .vectors import VectorOperator
 
@@ -182,11 +182,15 @@ def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "bi
 def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndarray, ...] = ()) -> None:
     """:class:`CallableError` where an entry is not finite, :class:`DivergenceError` where `at` was no better."""
     if not is_finite(array):
+        error: LancbioError
         if not all(np.isfinite(a).all() for a in at):
-            raise DivergenceError(f"{what}, call {call}: evaluated where its argument is not finite")
-        index = int(np.flatnonzero(~np.isfinite(array))[0])
-        expected = f"finite{'' if array.dtype.kind == 'c' else ' real'} numbers of shape ({array.size},)"
-        raise CallableError(what, call, f"{array[index]} at index {index}", expected)
+            error = DivergenceError(f"{what}, call {call}: evaluated where its argument is not finite")
+        else:
+            index = int(np.flatnonzero(~np.isfinite(array))[0])
+            expected = f"finite{'' if array.dtype.kind == 'c' else ' real'} numbers of shape ({array.size},)"
+            error = CallableError(what, call, f"{array[index]} at index {index}", expected)
+        error.at = tuple(a.copy() for a in at)
+        raise error
 
 
 def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None = None) -> LinearOperator:

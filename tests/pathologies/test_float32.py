@@ -5,6 +5,8 @@ import pytest
 
 from lancbio_ref import (
     ArgumentError,
+    CallableError,
+    DivergenceError,
     LanczosProcess,
     RepresentationError,
     hypergradient,
@@ -106,5 +108,6 @@ def test_unrepresentable_in_single_precision():
 
 def test_overflow_that_double_would_survive_is_found():
     big = problem({"upper.grad_y": lambda x, y: (y - T32) * F(1e38) * F(10), "lower.grad_y": CALLABLES["lower.grad_y"]})
-    with pytest.raises(ValueError, match=r"upper\.grad_y, call \d+: returned -?inf"), np.errstate(over="ignore"):
+    with pytest.raises(DivergenceError, match=r"upper\.grad_y, call \d+: returned -?inf") as caught:
         minimize(big, X0.astype(F), Y0.astype(F) + F(N), **METHODS["lancbio"])
+    assert isinstance(caught.value.__cause__, CallableError) and caught.value.step == "step_x"
