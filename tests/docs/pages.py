@@ -41,3 +41,21 @@ def visible_source(path: Path) -> str:
         if cell.visible:
             lines += [""] * (cell.line - 1 - len(lines)) + cell.source.splitlines()
     return "\n".join(lines) + "\n"
+
+
+def run_visible(path: Path) -> dict[str, object]:
+    """What a chapter's visible cells leave in a fresh namespace; no window opens, no figure stays."""
+    import matplotlib
+
+    before = matplotlib.get_backend()
+    matplotlib.use("template")
+    namespace: dict[str, object] = {"__name__": "chapter"}
+    try:
+        for cell in cells(path):
+            if cell.visible:
+                exec(compile("\n" * (cell.line - 1) + cell.source, path.name, "exec"), namespace)
+    finally:
+        if "plt" in namespace:
+            namespace["plt"].close("all")  # type: ignore[attr-defined]
+        matplotlib.use(before)
+    return namespace
