@@ -1,7 +1,7 @@
 """The figure of README and of the site's first page.
 
-``python docs/overview.py`` writes docs/_static/overview.svg, which is README's and tracked; ``make docs`` has the site's
-drawn anew in docs/_build, so that a build changes no tracked file (last digits, and matplotlib's name for itself,
+``python docs/overview.py`` writes docs/_static/overview.svg, which is README's and tracked; ``make docs`` has the
+site's drawn anew in docs/_build, so that a build changes no tracked file (last digits, and matplotlib's name for itself,
 differ between machines).
 
 Left: error against products of A for three ways to solve A v = b, κ = 10³, n = 400, uniform spectrum. Right: 300 random

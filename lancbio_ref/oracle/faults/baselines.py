@@ -157,7 +157,7 @@ FAULTS = (
         "bsa ttsa",
         "T54",
         "Q gradient steps are appended to the randomized series",
-        "v is far closer to A⁻¹b than the method's own v",
+        "v is nearer to A⁻¹b than the method's own, be it by little",
         "two methods are mixed: the term is used as the start of a solve",
         "v = ηQ (I − ηA)^p b and nothing more",
         (

@@ -32,8 +32,8 @@ FAULTS = (
         "S01",
         "the iterate before the converged one is returned",
         "solve",
-        "the start comes back (error 1) where one step solves the system, as for A = 2I; elsewhere what the last step adds"
-        " is missing: a few digits, or twelve where it ends the Krylov space",
+        "the start comes back (error 1) where one step solves the system, as for A = 2I; elsewhere what the last step"
+        " adds is missing: a few digits, or twelve where it ends the Krylov space",
         "the test of convergence stands between the update of r and that of v, or the update goes to a copy",
         "update v before the loop is left, and return that v",
         BEFORE,
@@ -226,7 +226,7 @@ FAULTS = (
         "S18",
         "the sums are formed in float32",
         "solve",
-        "about 7 digits where κ is 1, none at κ = 10⁷",
+        "about 7 digits where κ is 1, and as many fewer as κ has, hardly any at κ = 10⁷",
         "a default of the library, an accelerator, or one array of the wrong type",
         "keep A, b and every sum in float64, or claim float32",
         (
@@ -276,8 +276,8 @@ FAULTS = (
         "S36",
         "p is the residual: steepest descent",
         "solve",
-        "the first step is right; then the error falls by (κ − 1)/(κ + 1) a step at worst, so that digits are missing where κ is"
-        " large",
+        "the first step is right; then the error falls by (κ − 1)/(κ + 1) a step at worst, so that digits are missing where"
+        " κ is large",
         "δ is computed and not used",
         "p_{k+1} = r_{k+1} + δ_{k+1} p_k",
         (cg("p = r_next + delta * p  # p_{k+1} = r", "p = r_next  # p_{k+1} = r"),),

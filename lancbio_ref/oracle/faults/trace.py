@@ -127,7 +127,7 @@ LANCBIO = (
     _lancbio(
         "T12",
         "β_j q_{j−1} is not subtracted",
-        "α_1, β_2 and α_2 of the first process are right, and v of its first two iterations; β_3 is the first that is wrong",
+        "α_1, β_2, α_2 and v of the first two iterations are right; β_3 is the first that is wrong",
         "two terms instead of three",
         "u = A_k q_j − β_j q_{j−1}",
         ("u = A @ q - beta * q_before  # u = A_k", "u = A @ q  # u = A_k"),
