@@ -1,8 +1,8 @@
 """The figure of README and of the site's first page.
 
 ``python docs/overview.py`` writes docs/_static/overview.svg, which is README's and tracked; ``make docs`` has the
-site's drawn anew in docs/_build, so that a build changes no tracked file (last digits, and matplotlib's name for itself,
-differ between machines).
+site's drawn anew in docs/_build, so that a build changes no tracked file: last digits, and matplotlib's name for
+itself, differ between machines.
 
 Left: error against products of A for three ways to solve A v = b, κ = 10³, n = 400, uniform spectrum. Right: 300 random
 systems, κ from 1 to 10¹²: the bound that comes with each hyper-gradient against its true error, which ball arithmetic

@@ -276,8 +276,8 @@ FAULTS = (
         "S36",
         "p is the residual: steepest descent",
         "solve",
-        "the first step is right; then the error falls by (κ − 1)/(κ + 1) a step at worst, so that digits are missing where"
-        " κ is large",
+        "the first step is right; then the error falls by (κ − 1)/(κ + 1) a step at worst, so that digits are"
+        " missing where κ is large",
         "δ is computed and not used",
         "p_{k+1} = r_{k+1} + δ_{k+1} p_k",
         (cg("p = r_next + delta * p  # p_{k+1} = r", "p = r_next  # p_{k+1} = r"),),
