@@ -194,6 +194,7 @@ def test_the_first_wrong_coefficient(id):
     equal = np.isclose(found, true, rtol=1e-9, atol=1e-9)
     count = LANCZOS[id]
     assert equal[:count].all() and not equal[count : count + 1].any()
+    assert (count == 3 and id != "L17") == ("β_3 is the first that is wrong" in fault(id).symptom)
     if id in ("L03", "L04", "L13", "L14"):  # "and all that follows"
         assert not equal[count:].any()
 
