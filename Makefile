@@ -79,7 +79,7 @@ bench: $(BENCH)/ready.stamp  ## speed beside SciPy, jaxopt, lineax and torchopt;
 	$(BENCH)/bin/python validation/performance/run.py $(ARGS)
 
 docs: $(DOCS)/ready.stamp  ## the textbook, the gallery and the reference as a site in docs/_build/html; every figure computed anew
-	$(DOCS)/bin/python docs/overview.py
+	$(DOCS)/bin/python docs/overview.py docs/_build/overview.svg
 	$(DOCS)/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo docs/_build/html/index.html
 

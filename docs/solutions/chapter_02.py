@@ -77,6 +77,8 @@ def cg(product, b, steps):
     v, r = 0 * b, b
     p, rr = r, r @ r
     for _ in range(steps):
+        if rr == 0:  # v solves the system
+            break
         Ap = product(p)
         gamma = rr / (p @ Ap)
         v, r = v + gamma * p, r - gamma * Ap

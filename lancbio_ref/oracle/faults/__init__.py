@@ -5,7 +5,7 @@
 True
 >>> print(fault("L03").describe())
 L03 β_j q_{j−1} not subtracted
-  symptom: α_1 and β_2 are right, all that follows is wrong
+  symptom: α_1, β_2 and α_2 are right (q_1 ⊥ q_2); β_3 is the first that is wrong, and all that follows
   cause: A q − β q_{j−1} is computed into a variable that nobody uses: two terms instead of three
   remedy: u_j = A q_j − β_j q_{j−1}, and go on with u_j
   correct: u = A @ q - beta * q_before  # u_j = A q_j − β_j q_{j−1}

@@ -105,7 +105,7 @@ FAULTS = (
         "H05",
         "a zero hyper-gradient is returned when the solver fails",
         "hypergradient",
-        "h = 0 where n steps do not suffice, or where there is no answer",
+        "h = 0 unless fewer than n steps suffice, also where there is no answer",
         "the failure of the solve is hidden behind a default value",
         "say that it failed: raise, or return a status",
         _gives_up("len(b)"),

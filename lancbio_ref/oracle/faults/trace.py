@@ -33,7 +33,7 @@ LANCBIO = (
     _lancbio(
         "T02",
         "b is that of the last restart",
-        "right at every restart, wrong in between where b moves",
+        "right in the first iteration; wrong from the second on where b moves, and at the next restart v̄ is wrong",
         "the residual of the restart is kept together with w",
         "the right-hand side of every step is Q_jᵀ(b_k − w): only w is old",
         ("r = b - w  # the current b", "r = b_restart - w  # the current b"),
@@ -42,7 +42,7 @@ LANCBIO = (
     _lancbio(
         "T03",
         "‖r‖e_1 takes the place of Q_jᵀr",
-        "right at every restart, wrong in between where b moves",
+        "right in the first iteration; wrong from the second on where b moves, and at the next restart v̄ is wrong",
         "the formula of the static process, in which r is r_0 = ‖r_0‖q_1, is used for the dynamic one",
         "project: Q_jᵀ(b_k − w) has j entries that are not zero",
         (RIGHT, "dv = Q @ np.linalg.solve(T, norm(r) * np.eye(len(T))[0])  # Δv"),
@@ -50,7 +50,7 @@ LANCBIO = (
     _lancbio(
         "T04",
         "the warm start is dropped: v_k = Δv",
-        "wrong by v̄ from the first iteration on, unless v_0 = 0",
+        "v is wrong by v̄ from the first iteration on, from the second restart on where v_0 = 0",
         "the correction is taken for the solution",
         "v_k = v̄ + Δv",
         ("v = v_bar + dv  # v_k", "v = dv  # v_k"),
@@ -58,7 +58,7 @@ LANCBIO = (
     _lancbio(
         "T05",
         "Δv is added to v_{k−1} instead of v̄",
-        "right at every restart; v drifts in between",
+        "right in the first iteration; v drifts from the second on",
         "v is updated in place",
         "Δv is measured from the restart: v_k = v̄ + Δv",
         ("v = v_bar + dv  # v_k", "v = v + dv  # v_k"),
@@ -86,7 +86,7 @@ LANCBIO = (
     _lancbio(
         "T08",
         "no residual is formed: b stands for b − w",
-        "wrong from the first iteration on, unless v_0 = 0: v̄ is counted twice",
+        "wrong from the first iteration on, from the second restart on where v_0 = 0: v̄ is counted twice",
         "the process is started with ∇_y f itself, though v̄ is not zero",
         "q_1 and the right-hand side belong to r = b_k − w",
         ("q, q_before, beta = direction(b - w)", "q, q_before, beta = direction(b)"),
@@ -118,7 +118,7 @@ LANCBIO = (
     _lancbio(
         "T11",
         "A is that of the last restart",
-        "right at every restart, wrong in between where A moves",
+        "right in the first iteration; α is wrong from the second on where A moves",
         "the operator is captured when the process begins",
         "every step multiplies by the current A_k",
         ("u = A @ q - beta * q_before  # u = A_k", "u = A_restart @ q - beta * q_before  # u = A_k"),
@@ -127,7 +127,7 @@ LANCBIO = (
     _lancbio(
         "T12",
         "β_j q_{j−1} is not subtracted",
-        "right at every restart; α is wrong in every other iteration",
+        "α_1, β_2, α_2 and v of the first two iterations are right; β_3 is the first that is wrong",
         "two terms instead of three",
         "u = A_k q_j − β_j q_{j−1}",
         ("u = A @ q - beta * q_before  # u = A_k", "u = A @ q  # u = A_k"),
@@ -135,7 +135,7 @@ LANCBIO = (
     _lancbio(
         "T13",
         "T is off by one: β_{j+1} stands where β_j belongs",
-        "right at every restart, wrong from the second step on",
+        "α and β are right in the first process, v from its second iteration on is not",
         "β_1 = 0 is or is not stored, and the other part of the code believes the contrary",
         "the entry beside α_j and α_{j+1} is β_{j+1} = ‖ω_j‖",
         ("off = betas[: len(alphas) - 1]", "off = [0.0, *betas][: len(alphas) - 1]"),
@@ -154,7 +154,7 @@ LANCBIO = (
     _lancbio(
         "T15",
         "T is formed anew as Q_jᵀA_kQ_j",
-        "right at every restart; differs in between where A moves",
+        "right in the first iteration; v differs from the second on where A moves, α and β of the first process do not",
         "the identity of the static process is used where A is not one matrix",
         "T grows by (β_j, α_j), from A_j at iteration j",
         (RIGHT, "dv = Q @ np.linalg.solve(Q.T @ A @ Q, Q.T @ r)  # Δv"),
@@ -179,7 +179,7 @@ LANCBIO = (
     _lancbio(
         "T18",
         "the lower level begins anew in every iteration",
-        "right in the first iteration; then y is worse than it should be",
+        "right in the first iteration; then y is what N steps from y_0 give",
         "y is initialized with y_0 inside the outer loop",
         "the inner steps begin at y_{k−1}",
         (
@@ -240,7 +240,7 @@ LANCBIO = (
     _lancbio(
         "T24",
         "w is formed anew in every iteration",
-        "right in the first iteration after each restart; one product more in each",
+        "right in the first iteration; v is wrong from the second on where A moves; one product more in each",
         "w = A_k v̄ stands inside the loop",
         "w is that of the last restart",
         ("r = b - w  # the current b", "r = b - A @ v_bar  # the current b"),
@@ -248,7 +248,7 @@ LANCBIO = (
     _lancbio(
         "T25",
         "q_{j+1} is not normalized",
-        "right in the first iteration after each restart",
+        "right in the first iteration; α is wrong from the second on",
         "ω itself is appended to Q",
         "q_{j+1} = ω/β_{j+1}",
         ("q_before, q = q, direction(omega)", "q_before, q = q, omega"),
@@ -267,7 +267,7 @@ SUBBIO = (
     _subbio(
         "T31",
         "b is not in the subspace",
-        "v keeps the direction of v_{k−1}: one dimension is missing",
+        "v is a multiple of (I − ηA)v_{k−1}, zero where v_0 is: one dimension is missing",
         "the subspace is built from the gradient step alone",
         "S_k = span{b_k, (I − ηA_k)v_{k−1}}",
         (PAIR, "S = orthonormal(v - eta * (A @ v), 0 * b)  # b_k"),
@@ -283,7 +283,7 @@ SUBBIO = (
     _subbio(
         "T33",
         "(I + ηA)v takes the place of (I − ηA)v",
-        "another subspace, so that v is a worse approximation",
+        "another subspace: right where v_{k−1} is an eigenvector or zero",
         "a sign",
         "the second direction is a step of gradient descent: v − ηA v",
         (PAIR, "S = orthonormal(b, v + eta * (A @ v))  # b_k"),

@@ -48,7 +48,7 @@ FAULTS = (
     _tridiagonal(
         "S34",
         "the division by the pivots is left out",
-        "wrong but where all pivots are 1",
+        "wrong for nearly every A, also for A = aI: each entry of z lacks its pivot, and pivots are seldom 1",
         "T = L Lᵀ is assumed, or D forgotten",
         "x = x / pivots",
         "x = x / 1",
