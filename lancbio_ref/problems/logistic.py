@@ -226,7 +226,9 @@ class WeightCross(StructuredOperator):
         return (self.E * (u[:, None] if self.axis == 1 else u[None, :])).ravel()
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        return np.atleast_1d((np.abs(self.E) * v.reshape(self.E.shape)).sum(axis=self.axis))
+        with np.errstate(over="ignore"):
+            terms = np.abs(self.E.astype(np.float64)) * v.reshape(self.E.shape)
+            return np.atleast_1d(terms.sum(axis=self.axis))
 
     def norm_bound(self) -> float:
         return float(row_norms(self.blocks).max()) * ROUND_UP

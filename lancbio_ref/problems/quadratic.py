@@ -47,6 +47,8 @@ class Quadratic(BilevelProblem):
         self.d, self.t, self.rho = as_vector("d", d, n_y), as_vector("t", t, n_y), as_number("rho", rho, least=0.0)
         try:
             self._factor = cho_factor(A, lower=True)
+            if not np.isfinite(self._factor[0]).all():  # NaN passes for a pivot
+                raise LinAlgError
         except LinAlgError:
             raise ArgumentError("A", "a matrix without Cholesky factorization", "a positive definite matrix") from None
         hessian, cross, B = DenseOperator(A), DenseOperator(-self.B.T), DenseOperator(self.B)

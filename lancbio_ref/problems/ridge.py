@@ -51,10 +51,10 @@ class Ridge(BilevelProblem):
     """
 
     def __init__(self, X_train: Any, t_train: np.ndarray, X_val: Any, t_val: np.ndarray) -> None:
-        self.X_train, self.t_train, self.X_val, self.t_val = X_train, t_train, X_val, t_val
+        self._train, self._validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
+        self.X_train, self.t_train, self.X_val, self.t_val = self._train.A, t_train, self._validation.A, t_val
         n, p = X_train.shape
         self.n_x, self.n_samples = p, (X_val.shape[0], n)
-        self._train, self._validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
         self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
         self._whole = True  # of a batch, the norm of the validation data would cost more than the batch
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
@@ -85,14 +85,14 @@ class Ridge(BilevelProblem):
         ArgumentError
             No rows, rows that are not increasing or not there.
         """
-        data = [self.X_train, self.t_train, self.X_val, self.t_val]
+        data = [self._train, self.t_train, self._validation, self.t_val]
         for name, rows, first, total in (
             ("lower", lower, 0, self.n_samples[1]),
             ("upper", upper, 2, self.n_samples[0]),
         ):
             if rows is not None:
                 chosen = as_indices(name, rows, total)
-                data[first : first + 2] = data[first][chosen], data[first + 1][chosen]
+                data[first : first + 2] = data[first].rows(chosen), data[first + 1][chosen]
         batch = Ridge(*data)
         batch._whole = False
         return batch
@@ -229,7 +229,7 @@ def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.
 
 
 def _design(name: str, X: Any) -> Any:
-    X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name).A
+    X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name)
     if X.dtype.kind == "c":
         raise ArgumentError(name, f"dtype {X.dtype}", "float32 or float64")
     return X
