@@ -34,14 +34,19 @@ def as_csr(name: str, A: Any) -> sp.csr_array:
     elif A.format == "coo":
         _check_coordinates(name, A)
     try:
+        if A.dtype.kind in "biu" and A.format not in ("dok", "lil"):
+            exact_floats(name, A.data)
+            A = A.astype(np.float64)  # before entries are added: int8 would wrap
         converted = A.tocsr()
+    except ArgumentError:
+        raise
     except (ValueError, TypeError, IndexError) as error:  # DIA, DOK and LIL look at themselves, or copy only
         raise ArgumentError(name, f"a {A.format} matrix that is none ({error})", "a valid sparse matrix") from None
     if A.format not in ("csr", "csc", "bsr", "coo"):
         _check_compressed(name, converted)
     data = converted.data
     if data.dtype.kind in "biu":
-        data = exact_floats(name, data)  # before entries are added: int8 would wrap
+        data = exact_floats(name, data)
     data = data.astype(data.dtype.newbyteorder("="), copy=False)
     if data.dtype.char not in "fdFD":
         raise ArgumentError(name, f"dtype {data.dtype}", ORDER)

@@ -46,7 +46,7 @@ class DenseOperator(StructuredOperator):
         self.A = A if A.flags.forc else np.ascontiguousarray(A)
         self.terms = A.shape[1]
 
-    def rows(self, indices: np.ndarray) -> DenseOperator:
+    def rows(self, indices: np.ndarray | slice) -> DenseOperator:
         """These rows of A as an operator: what has been checked once is not checked again."""
         part = object.__new__(DenseOperator)
         part._hold(self.A[indices])

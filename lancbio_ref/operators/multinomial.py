@@ -99,7 +99,9 @@ class DesignMatrix:
 
     def __init__(self, X: Any, *, name: str = "X") -> None:
         refuse_masked(name, X)
-        self._hold(SparseOperator(X.copy(), name=name) if sp.issparse(X) else DenseOperator(X, name=name))
+        self._hold((SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name))
+        if sp.issparse(X):
+            self._hold(self.operator.rows(slice(None)))  # a copy: the caller may change theirs
         if self.X.dtype.kind == "c":
             raise ArgumentError(name, f"dtype {self.X.dtype}", "float32 or float64")
 

@@ -39,7 +39,7 @@ class SparseOperator(StructuredOperator):
         self.A, self.products = A, SparseProducts(A)
         self.terms = int(np.max(np.diff(A.indptr), initial=1))
 
-    def rows(self, indices: np.ndarray) -> SparseOperator:
+    def rows(self, indices: np.ndarray | slice) -> SparseOperator:
         """These rows of A, increasing, as an operator: what has been checked once is not checked again."""
         part = object.__new__(SparseOperator)
         part._hold(self.A[indices])
