@@ -16,7 +16,7 @@ POSITIVE = st.floats(min_value=0.0, allow_nan=False, allow_infinity=False)
 @pytest.mark.parametrize("scale", [1e-165, 1e-160, 1e-155, 1e-140, 1e140, 1e155])
 def test_squares_that_lose_digits_are_not_summed(scale):
     """(3e-160)² is a subnormal number of four digits, though not 0."""
-    assert norm2(np.array([3 * scale, 4 * scale])) == pytest.approx(5 * scale, rel=1e-15)
+    assert norm2(np.array([3 * scale, 4 * scale])) == pytest.approx(5 * scale, rel=1e-15, abs=0)
 
 
 @given(factors=st.lists(POSITIVE, min_size=1, max_size=4))

@@ -141,6 +141,8 @@ class DiagonalLowRank(StructuredOperator):
             return nan_to_infinity(result if base is None else result + base(v))
 
     def product_factor(self, dtype: Any) -> float:
+        if not self.is_single(dtype):
+            return super().product_factor(dtype)
         base = 0.0 if self._base_structure is None else self._base_structure.product_factor(dtype)
         return self._factor(dtype, base)
 

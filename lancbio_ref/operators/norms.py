@@ -47,9 +47,8 @@ def row_norms(A: Any) -> np.ndarray:
         scaled.data = np.where(fits, A.data * np.where(fits, inverse[rows], 1.0), A.data / divisors[rows])
     else:
         scaled = A / divisors[:, None]
-    factors = np.sqrt(np.asarray((scaled * scaled).sum(axis=1)).ravel()) * ROUND_UP
     with np.errstate(over="ignore"):
-        bounds = largest * factors
+        bounds = largest * np.sqrt(np.asarray((scaled * scaled).sum(axis=1)).ravel()) * ROUND_UP
     # of a subnormal number, one unit is more than any relative slack
     return np.where((bounds < SMALLEST_NORMAL) & (largest > 0), np.nextafter(bounds, np.inf), bounds)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import LinAlgError, cho_factor, lapack
 from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
@@ -147,14 +147,15 @@ def exact_matrix(A: Any) -> tuple[np.ndarray, float]:
 def _form(operator: StructuredOperator) -> tuple[np.ndarray, float]:
     """B from products with unit vectors, and ‖A − B‖₂ ≤ ‖g|A| + m·η‖_∞ for the symmetric |A|; inf where it overflows.
 
-    The two roundings of (B + Bᵀ)/2 and that of the row sums are in the factor 2 and the 8U.
+    The products are float64 whatever A is, so g is at most γ_m/(1 − γ_m), m = `terms`; that quotient, the two roundings
+    of (B + Bᵀ)/2 and that of the row sums are in the factor 2 and in γ_{m+4}.
     """
     n = operator.shape[0]
     with np.errstate(over="ignore", invalid="ignore"):
         B = np.stack([operator._matvec(e) for e in np.eye(n)], axis=1).astype(np.float64)
         B = (B + B.T) / 2
         largest = float(np.max(operator.abs_product(np.ones(n))))
-    slack = 2 * (operator.product_factor(np.float64) + 8 * U) * largest
+    slack = 2 * gamma(operator.terms + 4, U) * largest
     slack += 2 * n * operator.terms * smallest_subnormal(np.float64)
     return B, slack if math.isfinite(slack) else math.inf
 
@@ -187,6 +188,24 @@ def _exceeds(B: np.ndarray, mu: float) -> bool:
         shifted[np.arange(n), np.arange(n)] = np.nextafter(np.diag(B) - c, -np.inf)
     factor, info = lapack.dpotrf(shifted, lower=1)
     return info == 0 and bool(np.isfinite(shifted).all() and np.isfinite(factor).all())
+
+
+def cholesky(name: str, A: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The factor that ``scipy.linalg.cho_solve`` takes, all its entries finite; no proof of anything.
+
+    Raises
+    ------
+    ArgumentError
+        A has none, in floating-point arithmetic.
+    """
+    try:
+        factor = cho_factor(A, lower=True)
+    except (LinAlgError, ValueError):  # ValueError: NaN or infinity in A
+        factor = np.full((1, 1), np.nan), True
+    if not np.isfinite(factor[0]).all():  # NaN passes for a pivot
+        found = "a matrix without Cholesky factorization"
+        raise ArgumentError(name, found, "a positive definite matrix")
+    return factor
 
 
 def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) -> tuple[float, float]:

@@ -18,12 +18,14 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..arguments import as_choice, as_integer
 from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
+from ..operators.csr import as_csr
 from ..operators.multinomial import ROUND_UP, curvature_bound, row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, norm2, unit_roundoff
@@ -125,6 +127,8 @@ class Logistic(BilevelProblem):
 
     def accuracy(self, y: np.ndarray, X: Any, labels: np.ndarray) -> float:
         """The fraction of the samples X that parameters y put into their class."""
+        if sp.issparse(X):
+            X = as_csr("X", X)
         scores = X @ np.asarray(y).reshape(self._shape).T
         found = (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
         return float(np.mean(found == labels))

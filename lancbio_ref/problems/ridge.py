@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator, as_operator
+from ..operators.proofs import cholesky
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
@@ -110,11 +111,12 @@ class Ridge(BilevelProblem):
         return -exponential(x) * y * cho_solve(factor, self._f_grad_y(x, y))
 
     def _factor(self, x: np.ndarray) -> Any:
-        return cho_factor(self._gram + np.diag(exponential(x)), lower=True)
+        return cholesky("X_train", self._gram + np.diag(exponential(x)))
 
     @cached_property
     def _gram(self) -> np.ndarray:
-        gram = self.X_train.T @ self.X_train
+        with np.errstate(over="ignore"):
+            gram = self.X_train.T @ self.X_train
         return self._weight * (gram.toarray() if sp.issparse(gram) else gram)
 
     @cached_property

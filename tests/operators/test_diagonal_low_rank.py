@@ -187,8 +187,9 @@ def test_terms_cover_the_worst_of_all_roundings(n, rank):
 
 def test_norm_bound_where_u_times_s_underflows():
     """0.3 · 2⁻¹⁰⁷⁴ is 0 in floating-point arithmetic, and 1.5e-16 once V has multiplied it."""
-    A = DiagonalLowRank([0.0], U=[[0.3, 0.0]], s=[5e-324, 1.0], V=[[1e308, 0.0]])
-    assert A.norm_bound() >= exact_matrix(A)[0, 0] > 1e-16
+    n = 40
+    A = DiagonalLowRank(np.zeros(n), np.full((n, 2), [0.3, 0.0]), [5e-324, 1.0], np.full((n, 2), [1e308, 0.0]))
+    assert A.norm_bound() >= n * exact_matrix(A)[0, 0] > 1e-15
 
 
 def test_norm_bound_of_mixed_types_is_formed_in_float64():

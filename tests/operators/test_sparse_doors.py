@@ -24,6 +24,8 @@ N = 5
 GOOD = sp.csr_array(np.diag(np.arange(1.0, 6.0)))
 ONES, LABELS = np.ones(N), np.array([0, 1, 2, 1, 0])
 
+LOGISTIC = problems.logistic(GOOD, LABELS, GOOD, LABELS)
+
 
 def bad(kind, fmt="csr"):
     """A matrix with one-based or negative indices, or row pointers that fall, exceed the entries or end with 0."""
@@ -65,6 +67,7 @@ DOORS = {
     "ridge.X_val": lambda A: problems.ridge(GOOD, ONES, A, ONES),
     "logistic.X_train": lambda A: problems.logistic(A, LABELS, GOOD, LABELS),
     "logistic.X_val": lambda A: problems.logistic(GOOD, LABELS, A, LABELS),
+    "logistic.accuracy": lambda A: LOGISTIC.accuracy(np.ones(3 * N), A, LABELS),
     "synthetic.G": lambda A: problems.synthetic_from_arrays(ONES, ONES, ONES, A, 0.5),
     "tfidf": tfidf,
     "tfidf.reference": lambda A: tfidf(GOOD, A),
