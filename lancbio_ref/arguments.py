@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,20 +10,79 @@ import numpy as np
 from .errors import ArgumentError
 
 REAL, COMPLEX = "fd", "fdFD"
+EXACT = 2**53  # float64 has all integers up to here
 
 
-def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = REAL) -> np.ndarray:
-    """A finite 1-D array of a floating-point type; integers become float64."""
+def as_array(name: str, value: Any, expected: str) -> np.ndarray:
+    """`value` as an array in the machine's byte order; integers and booleans become float64, which must hold them.
+
+    Raises
+    ------
+    ArgumentError
+        No array; a masked array, whose mask would be dropped; an integer that float64 does not have.
+    """
+    refuse_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError as error:  # ragged nested lists
-        raise ArgumentError(name, f"an object that is no array ({error})", "a 1-D array of numbers") from None
+        raise ArgumentError(name, f"an object that is no array ({error})", expected) from None
+    if not isinstance(value, np.ndarray) and array.dtype.kind in "fc":
+        _require_exact_numbers(name, value, array)
     if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
+        array = exact_floats(name, array)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
+
+
+def exact_floats(name: str, integers: np.ndarray) -> np.ndarray:
+    """Integers or booleans as float64; :class:`ArgumentError` where an entry would be rounded."""
+    if integers.dtype.itemsize == 8 and integers.size:
+        for number in integers[(integers > EXACT) | (integers < -EXACT)].ravel():
+            _require_exact(name, int(number))
+    return integers.astype(np.float64)
+
+
+def refuse_masked(name: str, value: Any) -> None:
+    """:class:`ArgumentError` for a masked array, alone or in a list: NumPy would go on with what the mask hides."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentError(name, "a masked array", "an ordinary one: a.filled(value) or a.compressed()")
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            if isinstance(part, (list, tuple, np.ma.MaskedArray)):
+                refuse_masked(name, part)
+
+
+def _require_exact(name: str, number: int) -> None:
+    try:
+        exact = int(float(number)) == number
+    except OverflowError:
+        exact = False
+    if not exact:
+        raise ArgumentError(name, f"the integer {number}", "integers that float64 has, or floats: round them yourself")
+
+
+def _require_exact_numbers(name: str, value: Any, array: np.ndarray) -> None:
+    """Of a list of integers and floats NumPy makes floats, in silence; where one is large, the integers are tested."""
+    if array.size and not (np.abs(array[np.isfinite(array)]).max(initial=0.0) < EXACT):
+        for number in _leaves(value):
+            if isinstance(number, (int, np.integer)):
+                _require_exact(name, int(number))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _leaves(part)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        yield from value.ravel()
+    else:
+        yield value
+
+
+def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = REAL) -> np.ndarray:
+    """A finite 1-D array of a floating-point type; integers become float64, which must hold them."""
+    array = as_array(name, value, "a 1-D array of numbers")
     if array.dtype.char not in kinds:
         raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")
-    if not array.dtype.isnative:  # compiled loops know the machine's byte order only
-        array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim != 1:
         raise ArgumentError(name, f"shape {array.shape}", "a 1-D array (flatten a matrix in C order)")
     if array.size == 0:
@@ -56,7 +115,9 @@ def as_number(
 ) -> float:
     """A finite real number > `above`, >= `least`, <= `most`; a float subclass passes unchanged."""
     try:
-        number = value if isinstance(value, float) else _as_float(value)
+        number = value if isinstance(value, float) else _as_float(name, value)
+    except ArgumentError:
+        raise
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(name, repr(value), "a real number") from None
     wanted = "a finite number"
@@ -80,7 +141,9 @@ def as_number(
 def as_tolerance(name: str, value: Any) -> float:
     """A number that is at least 0; infinity is one, NaN is not."""
     try:
-        number = _as_float(value)
+        number = _as_float(name, value)
+    except ArgumentError:
+        raise
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(name, repr(value), "a number >= 0") from None
     if not number >= 0:
@@ -88,11 +151,19 @@ def as_tolerance(name: str, value: Any) -> float:
     return number
 
 
-def _as_float(value: Any) -> float:
+def _as_float(name: str, value: Any) -> float:
     """`value` as a float; text and arrays, which Python's float would take, are no numbers here."""
+    refuse_masked(name, value)
     if isinstance(value, (str, bytes)) or np.ndim(value):
         raise TypeError
-    return float(value)
+    if isinstance(value, np.ndarray):
+        value = value[()]
+    number = float(value)
+    if isinstance(value, (int, np.integer)):
+        _require_exact(name, int(value))
+    elif isinstance(value, np.longdouble) and value == value and np.longdouble(number) != value:
+        raise ArgumentError(name, repr(value), "a number that float64 has: round it yourself")
+    return number
 
 
 def as_integer(name: str, value: Any, *, least: int = 0) -> int:

@@ -106,9 +106,8 @@ def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound
 
 
 def _product_error(structure: Any, v: np.ndarray, u: float) -> np.ndarray:
-    """E = γ_m/(1 − γ_m) fl(|A||v|), in float64."""
-    g = gamma(structure.terms, u)
-    factor = g / (1 - g) if g < 1 else math.inf
+    """E = g fl(|A||v|), g = γ_m/(1 − γ_m) or what the operator says of its sums, in float64."""
+    factor = structure.product_factor(v.dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         error = factor * structure.abs_product(np.abs(v)).astype(np.float64)
     return np.where(np.isnan(error), math.inf, error)  # inf · 0 while bounding: nothing is known

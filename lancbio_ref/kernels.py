@@ -5,7 +5,8 @@ Conventions, for every kernel here:
 * arrays are C-contiguous, float32 or float64; vectors have length n; `Q` holds one basis vector a *row*, k × n;
 * the caller owns all memory; the argument that is written is named in the docstring; nothing is allocated;
 * kernels over vectors accumulate sums in float64 whatever the type of the vectors (the square of a float32
-  overflows at 1e19), kernels over matrices in the type of their result.
+  overflows at 1e19). Kernels over dense matrices sum in the type of their result, float32 in pieces of `PIECE` terms
+  that are added in float64; kernels over sparse ones in float64 (conversions are free beside the gathers).
 
 A kernel that begins with ``first, last`` works on those blocks of a fixed partition, of `BLOCK` entries of a vector or
 of some rows of a matrix, and leaves what it sums in ``partial[block]``. Nobody else writes there, so threads can share
@@ -36,6 +37,7 @@ if getattr(
 
 
 BLOCK = 2**13  # entries of a vector in one block: 64 kB of float64
+PIECE = 2**9  # most float32 terms of a matrix that are added in float32: 512 u is 3e-5
 
 _sum = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 loop = njit(cache=True, nogil=True, fastmath={"contract"})
@@ -233,6 +235,31 @@ def dense_product(first, last, rows, group, A, v, out):
 
 
 @loop
+def dense_product_in_pieces(first, last, rows, group, A, v, out):
+    """`dense_product` for long float32 rows: `PIECE` terms in float32, the pieces in float64.   Writes out."""
+    start, end, columns = first * rows, min(A.shape[0], last * rows), A.shape[1]
+    out[start:end] = 0
+    zero = out[start]
+    fours = start + (end - start) // 4 * 4 if group == 4 else start
+    for i in range(start, fours, 4):
+        t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0
+        for j in range(0, columns, PIECE):
+            part = slice(j, min(j + PIECE, columns))
+            s0, s1, s2, s3 = _four_dots(zero, A[i, part], A[i + 1, part], A[i + 2, part], A[i + 3, part], v[part])
+            t0 += np.float64(s0)
+            t1 += np.float64(s1)
+            t2 += np.float64(s2)
+            t3 += np.float64(s3)
+        out[i], out[i + 1], out[i + 2], out[i + 3] = t0, t1, t2, t3
+    for i in range(fours, end):
+        total = 0.0
+        for j in range(0, columns, PIECE):
+            part = slice(j, min(j + PIECE, columns))
+            total += np.float64(_dot_from(zero, A[i, part], v[part]))
+        out[i] = total
+
+
+@loop
 def dense_transposed(first, last, rows, group, A, u, partial):
     """partial[b] ← Σ_i u_i a_i over the rows a_i of block b."""
     for b in range(first, last):
@@ -311,12 +338,12 @@ def _add_four(sums, c0, c1, c2, c3, x0, x1, x2, x3):
 
 
 @loop
-def sparse_product(first, last, starts, data, indices, indptr, v, out):
-    """out_i ← Σ_j A_ij v_j for the rows starts[first] … starts[last] − 1 of a CSR matrix.   Writes out."""
+def sparse_product(first, last, starts, data, indices, indptr, v, zero, out):
+    """out_i ← Σ_j A_ij v_j for the rows starts[first] … starts[last] − 1 of a CSR matrix, from `zero`.   Writes out."""
     one, end = np.uintp(1), np.uintp(indptr[starts[first]])
     for i in range(starts[first], starts[last]):
         k, end = end, np.uintp(indptr[i + 1])
-        even = odd = out.dtype.type(0)
+        even = odd = zero
         while k + one < end:
             even += data[k] * v[np.uintp(indices[k])]
             odd += data[k + one] * v[np.uintp(indices[k + one])]
@@ -350,8 +377,22 @@ def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
 
 
 @loop
+def sparse_transposed(first, last, starts, data, indices, indptr, u, partial):
+    """partial[b] ← Σ_i u_i a_i over the rows a_i of block b of a CSR matrix."""
+    for b in range(first, last):
+        sums = partial[b]
+        sums[:] = 0
+        end = np.uintp(indptr[starts[b]])
+        for i in range(starts[b], starts[b + 1]):
+            start, end = end, np.uintp(indptr[i + 1])
+            c = u[i]
+            for place in range(start, end):
+                sums[np.uintp(indices[place])] += c * data[place]
+
+
+@loop
 def add_in_order(first, last, partial, out):
-    """out_j ← Σ_b partial[b, j], first to last, for j in these blocks.   Writes out."""
+    """out_j ← Σ_b partial[b, j], first to last, for j in these blocks, in the type of `out`.   Writes out."""
     for b in range(first, last):
         part = slice(b * BLOCK, (b + 1) * BLOCK)
         sums = out[part]

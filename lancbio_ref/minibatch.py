@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import as_generator, as_integer
+from .arguments import as_generator, as_integer, refuse_masked
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
@@ -245,6 +245,7 @@ def as_minibatched(problem: Any, batch_size: Any, rng: np.random.Generator) -> M
 
 def as_indices(name: str, indices: Any, total: int) -> np.ndarray:
     """Rows of a batch: sorted, different, in 0 … total − 1."""
+    refuse_masked(name, indices)
     array = np.asarray(indices)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ArgumentError(name, f"{array.dtype} of shape {array.shape}", "a 1-D array of integers, not empty")

@@ -134,12 +134,12 @@ def coefficients(Q: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def added(partial: np.ndarray) -> np.ndarray:
-    """Σ_b partial[b], first to last, shape (k,)."""
+    """Σ_b partial[b], first to last, shape (k,); float32 is added in float64 and rounded once."""
     if partial.shape[0] == 1:
         return partial[0]
-    out = np.empty(partial.shape[1], partial.dtype)
+    out = np.empty(partial.shape[1], np.float64 if partial.dtype == np.float32 else partial.dtype)
     run(kernels.add_in_order, -(-out.size // BLOCK), partial.size, partial, out)
-    return out
+    return out.astype(partial.dtype, copy=False)
 
 
 def subtract_rows(Q: np.ndarray, h: np.ndarray, w: np.ndarray) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import kernels, parallel
 
+SMALLEST_NORMAL = 2.0**-1022
 SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have lost what under- or overflowed
 
 
@@ -32,6 +33,18 @@ def gamma(k: int, u: float) -> float:
     """γ_k = ku/(1 − ku), rounded up; infinite where ku ≥ 1."""
     ku = k * u
     return math.inf if ku >= 1 else ku / (1 - ku) * (1 + 2.0**-50)
+
+
+def rounding_factor(coarse: int, fine: int = 0, u: float = 2.0**-53) -> float:
+    """g with |fl(A v) − A v| ≤ g fl(|A||v|), for products that collect `coarse` factors 1 + δ, |δ| ≤ u, and `fine` ones
+    with |δ| ≤ 2⁻⁵³; infinite where nothing is proven.
+
+    The product of all factors is 1 + θ, |θ| ≤ γ = (1 + γ_coarse)(1 + γ_fine) − 1 with u and with 2⁻⁵³. The computed
+    |A||v| is at least (1 − γ)|A||v|, for it collects no more of them, hence g = γ/(1 − γ).
+    """
+    rough, small = gamma(coarse, u), gamma(fine, 2.0**-53)
+    theta = rough + small * (1 + rough) * (1 + 2.0**-50) if fine else rough
+    return theta / (1 - theta) if theta < 1 else math.inf
 
 
 def norm2(x: np.ndarray) -> float:
@@ -85,6 +98,43 @@ def scale_number(x: float, exponent: int) -> float:
         return math.ldexp(x, exponent)
     except OverflowError:
         return math.copysign(math.inf, x)
+
+
+def scale_up(x: float, exponent: int) -> float:
+    """x · 2^exponent for x ≥ 0, never below it: rounded up among the subnormal numbers."""
+    scaled = scale_number(x, exponent)
+    return math.nextafter(scaled, math.inf) if x > 0 and scaled < SMALLEST_NORMAL else scaled
+
+
+def upper_product(*factors: float) -> float:
+    """A number that is at least the product of the non-negative `factors`, and at most a few units above it.
+
+    No partial product leaves the range, 0 times infinity is 0, and what is beyond the range is infinite.
+
+    Examples
+    --------
+    >>> upper_product(1e200, 1e200, 1e-200) >= 1e200, upper_product(0.0, float("inf")), upper_product(1e200, 1e200)
+    (True, 0.0, inf)
+    """
+    if 0 in factors:
+        return 0.0
+    value, exponent = 1.0, 0
+    for factor in factors:
+        mantissa, power = math.frexp(factor)
+        value, shift = math.frexp(value * mantissa)
+        exponent += power + shift
+    return scale_up(value * (1 + (len(factors) + 2) * 2.0**-52), exponent)
+
+
+def binary_exponent(array: np.ndarray | float) -> int:
+    """e with max|a| = m·2^e, ½ ≤ m < 1; 0 where that is 0, infinite or not a number."""
+    largest = float(np.max(np.abs(array), initial=0.0))
+    return math.frexp(largest)[1] if math.isfinite(largest) else 0
+
+
+def nan_to_infinity(array: np.ndarray) -> np.ndarray:
+    """A bound that came to ∞ · 0 or ∞ − ∞ says nothing: infinity."""
+    return np.where(np.isnan(array), np.inf, array) if np.isnan(array).any() else array
 
 
 def scaled_quotient(a: float, b: float, c: float) -> float:

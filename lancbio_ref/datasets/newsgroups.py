@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..arguments import as_array
 from ..errors import ArgumentError
+from ..operators.csr import as_csr
 from .splits import stratified_split
 
 FILE = "20newsgroups_counts.npz"
@@ -102,7 +104,7 @@ def tfidf(counts: Any, reference: Any = None) -> sp.csr_array:
     Raises
     ------
     ArgumentError
-        Numbers of words that differ.
+        Numbers of words that differ; a sparse matrix with indices outside of it.
 
     Examples
     --------
@@ -113,9 +115,9 @@ def tfidf(counts: Any, reference: Any = None) -> sp.csr_array:
     array([[0.5797, 0.8148],
            [1.    , 0.    ]])
     """
-    X = sp.csr_array(counts, dtype=np.float64, copy=True)
-    X.sum_duplicates()
-    known = X if reference is None else sp.csr_array(reference)
+    X = _as_counts("counts", counts)
+    known = X if reference is None else _as_counts("reference", reference)
+    X = X.copy()
     if known.shape[1] != X.shape[1]:
         raise ArgumentError("reference", f"{known.shape[1]} words", f"{X.shape[1]}")
     documents = np.bincount(known.indices[known.data != 0], minlength=known.shape[1])
@@ -124,6 +126,12 @@ def tfidf(counts: Any, reference: Any = None) -> sp.csr_array:
     lengths = np.sqrt(X.power(2).sum(axis=1))
     X.data /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(X.indptr))
     return X
+
+
+def _as_counts(name: str, counts: Any) -> sp.csr_array:
+    if not sp.issparse(counts):
+        counts = sp.csr_array(as_array(name, counts, "a sparse matrix or an array"))
+    return as_csr(name, counts).astype(np.float64)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

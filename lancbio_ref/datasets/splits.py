@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_generator, as_integer, as_number
+from ..arguments import as_generator, as_integer, as_number, refuse_masked
 from ..errors import ArgumentError
 
 
@@ -104,6 +104,7 @@ def corrupt_labels(
 
 
 def _as_labels(labels: Any) -> np.ndarray:
+    refuse_masked("labels", labels)
     array = np.asarray(labels)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ArgumentError("labels", f"{array.dtype} of shape {array.shape}", "a 1-D array of integers, not empty")

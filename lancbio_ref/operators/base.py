@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
-from ..rounding import is_finite
+from ..rounding import is_finite, rounding_factor, unit_roundoff
 from .vectors import VectorOperator
 
 
@@ -26,7 +26,8 @@ class StructuredOperator(VectorOperator):
     """A real or complex operator whose products come with an error bound.
 
     Subclasses set `terms` and define `abs_product`, `norm_bound`, `toarray`, and ``_matvec`` and ``_rmatvec`` of one
-    vector.
+    vector; and where they can, `is_symmetric`. Products are rounded in the type of v and A together, and in no coarser
+    one.
 
     Attributes
     ----------
@@ -40,31 +41,50 @@ class StructuredOperator(VectorOperator):
     has_bounds: bool = True
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        """fl(|A| v) for a non-negative v, entrywise (|A| may be any entrywise upper bound of |A|)."""
+        """fl(|A| v) for a non-negative v, entrywise (|A| may be any entrywise upper bound of |A|).
+
+        The operators of the package form it in float64 whatever their type, and say infinity where it overflows.
+        """
+        raise NotImplementedError
+
+    def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
+        """fl(|A|ᵀ u) for a non-negative u, entrywise; where :meth:`is_symmetric`, `abs_product`."""
+        if self.is_symmetric():
+            return self.abs_product(u)
         raise NotImplementedError
 
     def product_factor(self, dtype: Any) -> float:
-        """g in |fl(A v) − A v| ≤ g·fl(|A| v) for v of `dtype`."""
-        return _factor(self.terms, np.result_type(dtype, self.dtype))
+        """g with |fl(A v) − A v| ≤ g fl(|A||v|) entrywise, underflow apart, for v of type `dtype`.
+
+        γ_m/(1 − γ_m), m = `terms`, with the u of the type of the result. Operators that add long sums of float32 in
+        float64, or pieces of them, count the two kinds of rounding apart; an infinite g proves nothing.
+        """
+        result = self.result_type(dtype)
+        return rounding_factor(2 * self.terms + 4 if result.kind == "c" else self.terms, 0, unit_roundoff(result))
 
     def adjoint_factor(self, dtype: Any) -> float:
-        """The same for Aᵀ u."""
-        return _factor(self.shape[0], np.result_type(dtype, self.dtype))
+        """`product_factor` for Aᵀu (complex: Aᴴu) and `abs_adjoint_product`; the default is of a symmetric A."""
+        return self.product_factor(dtype)
 
     def norm_bound(self) -> float:
-        """A proven upper bound of ‖A‖₂, cheap rather than sharp."""
+        """A proven upper bound of ‖A‖₂, cheap rather than sharp; infinite where it overflows, never NaN."""
         raise NotImplementedError
+
+    def is_symmetric(self) -> bool:
+        """Whether A = Aᵀ is certain from what A is made of; the proofs about eigenvalues ask for it."""
+        return False
+
+    def result_type(self, dtype: Any) -> np.dtype:
+        """Of A v for v of type `dtype`."""
+        return np.result_type(self.dtype, dtype)
+
+    def is_single(self, dtype: Any) -> bool:
+        """Whether A v is float32 for v of type `dtype`."""
+        return self.result_type(dtype) == np.float32
 
     def toarray(self) -> np.ndarray:
         """The dense matrix; the default multiplies by the identity column by column."""
         return np.stack([self.matvec(e) for e in np.eye(self.shape[1], dtype=self.dtype)], axis=1)
-
-
-def _factor(terms: int, dtype: Any) -> float:
-    from ..rounding import gamma, unit_roundoff
-
-    g = gamma(terms + 2, unit_roundoff(dtype))
-    return g / (1 - g) if g < 1 else float("inf")
 
 
 class CheckedOperator(VectorOperator):
@@ -217,8 +237,6 @@ def _wrapped(name: str, A: Any) -> LinearOperator:
 
     operator: LinearOperator
     if sp.issparse(A):
-        if A.ndim != 2:
-            raise ArgumentError(name, f"shape {A.shape}", "a 2-D sparse matrix")
         operator = SparseOperator(A, name=name)
     elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A):
         operator = DenseOperator(A, name=name)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from ..arguments import as_array
 from ..errors import ArgumentError
-from ..rounding import gamma, scale_number, unit_roundoff
+from ..rounding import rounding_factor, unit_roundoff
 from .base import StructuredOperator
-from .products import dense_absolute_product, dense_product, dense_transposed
+from .norms import entrywise_norm_bound
+from .products import dense_absolute_product, dense_product, dense_transposed, product_counts, transposed_counts
 
 
 class DenseOperator(StructuredOperator):
@@ -26,17 +27,11 @@ class DenseOperator(StructuredOperator):
     Raises
     ------
     ArgumentError
-        Not two-dimensional, not numbers, or not finite.
+        Not two-dimensional, not numbers, not finite; integers that float64 does not have; a masked array.
     """
 
     def __init__(self, A: Any, *, name: str = "A") -> None:
-        try:
-            A = np.asarray(A)
-        except ValueError as error:
-            raise ArgumentError(name, f"an object that is no array ({error})", "a 2-D array") from None
-        if A.dtype.kind in "biu":
-            A = A.astype(np.float64)
-        A = A.astype(A.dtype.newbyteorder("="), copy=False)
+        A = as_array(name, A, "a 2-D array")
         if A.ndim != 2 or 0 in A.shape:
             raise ArgumentError(name, f"shape {A.shape}", "a 2-D array with at least one entry")
         if A.dtype.char not in "fdFD":
@@ -44,9 +39,18 @@ class DenseOperator(StructuredOperator):
         if not np.isfinite(A).all():
             row, column = np.argwhere(~np.isfinite(A))[0]
             raise ArgumentError(name, f"{A[row, column]} at [{row}, {column}]", "finite entries")
+        self._hold(A)
+
+    def _hold(self, A: np.ndarray) -> None:
         super().__init__(A.dtype, A.shape)
         self.A = A if A.flags.forc else np.ascontiguousarray(A)
         self.terms = A.shape[1]
+
+    def rows(self, indices: np.ndarray | slice) -> DenseOperator:
+        """These rows of A as an operator: what has been checked once is not checked again."""
+        part = object.__new__(DenseOperator)
+        part._hold(self.A[indices])
+        return part
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return dense_product(self.A, v)
@@ -57,6 +61,23 @@ class DenseOperator(StructuredOperator):
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         return dense_absolute_product(self.A, v)
 
+    def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
+        return dense_absolute_product(self.A.T, u)
+
+    def product_factor(self, dtype: Any) -> float:
+        """Of long float32 sums, pieces are added in float64: `product_counts`."""
+        if not self.is_single(dtype):
+            return super().product_factor(dtype)
+        return rounding_factor(*product_counts(self.A, True), unit_roundoff(np.float32))
+
+    def adjoint_factor(self, dtype: Any) -> float:
+        result = self.result_type(dtype)
+        coarse, fine = transposed_counts(self.A, result == np.float32)
+        return rounding_factor(2 * coarse + 4 if result.kind == "c" else coarse, fine, unit_roundoff(result))
+
+    def is_symmetric(self) -> bool:
+        return self.shape[0] == self.shape[1] and bool((self.A == self.A.T).all())
+
     def diagonal(self) -> np.ndarray:
         """The entries A_ii."""
         return self.A.diagonal().copy()
@@ -65,24 +86,11 @@ class DenseOperator(StructuredOperator):
         """‖A‖₂ to about 1e-9 where the smaller dimension is at most 300, else from row and column sums."""
         from .proofs import spectral_norm_bound
 
-        entrywise = entrywise_norm_bound(np.abs(self.A))
+        with np.errstate(over="ignore"):  # |a + bi| of two large numbers
+            entrywise = entrywise_norm_bound(np.abs(self.A))
         if min(self.shape) > 300 or self.dtype.kind == "c":
             return entrywise
         return min(entrywise, spectral_norm_bound(self.A))
 
     def toarray(self) -> np.ndarray:
         return self.A
-
-
-def entrywise_norm_bound(absolute) -> float:
-    """‖A‖₂ ≤ min(‖A‖_F, √(‖A‖₁‖A‖_∞)) from |A| (dense or sparse), rounded up."""
-    u = unit_roundoff(absolute.dtype)
-    slack = 1 + 2 * gamma(absolute.shape[0] * absolute.shape[1] + 8, 2.0**-53) + 4 * u
-    largest = float(absolute.max())
-    if largest == 0:
-        return 0.0
-    exponent = max(math.frexp(largest)[1], -1000)  # 2¹⁰⁷⁴ is no float64
-    scaled = (absolute.astype(np.float64)) * math.ldexp(0.5, -exponent + 1)
-    frobenius = math.sqrt(float((scaled.multiply(scaled) if hasattr(scaled, "multiply") else scaled * scaled).sum()))
-    rows, columns = float(np.max(scaled.sum(axis=1))), float(np.max(scaled.sum(axis=0)))
-    return math.nextafter(scale_number(min(frobenius, math.sqrt(rows * columns)) * slack, exponent), math.inf)

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 
 from .. import parallel
-from ..arguments import as_vector
+from ..arguments import as_array, as_vector
 from ..errors import ArgumentError
-from ..rounding import gamma, smallest_subnormal, unit_roundoff
+from ..rounding import (
+    binary_exponent,
+    gamma,
+    nan_to_infinity,
+    rounding_factor,
+    scale_up,
+    smallest_subnormal,
+    unit_roundoff,
+)
 from .base import StructuredOperator, as_operator, as_square, diagonal_of, structure_of
-from .dense import entrywise_norm_bound
+from .norms import entrywise_norm_bound
 
 
 class DiagonalLowRank(StructuredOperator):
@@ -59,6 +67,9 @@ class DiagonalLowRank(StructuredOperator):
     value is at least (1 − γ_{k+1}) of it, and γ_{k+1}/(1 − γ_{k+1}) ≤ γ_{k+2} as long as k²u ≤ 1/2. With `terms` = k
     + 2 the inequality |fl(A v) − A v| ≤ γ_terms fl(|A||v|) holds for the number that `abs_product` returns.
 
+    *float32.* The sums Vᵀv, their product with s and the sums of four columns of U are float64, so most factors of the
+    low-rank term are fine: 1 coarse one in Vᵀv, and 1 for every group of columns (⌊r/4⌋ + r mod 4) and 1 addition.
+
     Examples
     --------
     >>> import numpy as np
@@ -89,9 +100,9 @@ class DiagonalLowRank(StructuredOperator):
         if dtype.kind == "c":
             raise ArgumentError("base", f"dtype {dtype}", "a real operator")
         super().__init__(dtype, (n, n))
-        low_rank_chain = n + rank + 3 if rank else 3
+        self._chain = n + rank + 3 if rank else 3
         base_chain = 0 if self._base_structure is None else self._base_structure.terms + 1
-        self.terms = max(low_rank_chain, base_chain) + 2
+        self.terms = max(self._chain, base_chain) + 2
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return self._product(v, self._left, self._right, None if self.base is None else self.base.matvec)
@@ -108,16 +119,53 @@ class DiagonalLowRank(StructuredOperator):
 
     def diagonal(self) -> np.ndarray:
         """d_i + Σ_k s_k u_ik v_ik, shape (n,); with a base that knows its own, that too."""
-        low_rank = (self._left * self._right * self.s[:, None]).sum(axis=0)
-        return self.d + low_rank if self.base is None else self.d + low_rank + diagonal_of(self.base)
+        low_rank = (self._left.astype(np.float64) * self._right * self.s[:, None]).sum(axis=0)
+        alone = (self.d + low_rank).astype(self.dtype, copy=False)
+        return alone if self.base is None else alone + diagonal_of(self.base)
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        v, tau = self._promoted(v), 2 * np.finfo(self.dtype).smallest_normal
-        result = np.abs(self.d) * v
-        if self.s.size:
-            inner = np.abs(self.s) * (parallel.coefficients(np.abs(self._right), v) + tau) + tau
-            parallel.subtract_rows(np.abs(self._left), -inner, result)
-        return result if self._base_structure is None else result + self._base_structure.abs_product(v)
+        base = None if self._base_structure is None else self._base_structure.abs_product
+        return self._absolute(v, self._left, self._right, base)
+
+    def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
+        base = None if self._base_structure is None else self._base_structure.abs_adjoint_product
+        return self._absolute(u, self._right, self._left, base)
+
+    def _absolute(self, v: np.ndarray, left: np.ndarray, right: np.ndarray, base: Any) -> np.ndarray:
+        v, tau = np.ascontiguousarray(v.ravel(), np.float64), 2 * float(np.finfo(self.dtype).smallest_normal)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = np.abs(self.d) * v
+            if self.s.size:
+                inner = np.abs(self.s) * (parallel.coefficients(np.abs(right), v) + tau) + tau
+                parallel.subtract_rows(np.abs(left), -inner, result)
+            return nan_to_infinity(result if base is None else result + base(v))
+
+    def product_factor(self, dtype: Any) -> float:
+        if not self.is_single(dtype):
+            return super().product_factor(dtype)
+        base = 0.0 if self._base_structure is None else self._base_structure.product_factor(dtype)
+        return self._factor(dtype, base)
+
+    def adjoint_factor(self, dtype: Any) -> float:
+        base = 0.0 if self._base_structure is None else self._base_structure.adjoint_factor(dtype)
+        return self._factor(dtype, base)
+
+    def _factor(self, dtype: Any, base: float) -> float:
+        """What `base` is for B, for the whole: one addition more in B v, or the count of the low-rank term."""
+        result, rank = self.result_type(dtype), self.s.size
+        u = unit_roundoff(result)
+        if result != np.float32:
+            own = rounding_factor(self._chain + 2, 0, u)
+        else:
+            own = rounding_factor(rank // 4 + rank % 4 + 6, self.d.size + rank + 6, u)
+        # (1 + g)(1 + γ_1) − 1 of |B||v|, where the sum in the bound itself may have lost γ_1 again
+        return max(own, (base + rounding_factor(3, 0, u)) * (1 + 8 * u)) if base else own
+
+    def is_symmetric(self) -> bool:
+        """U diag(s) Uᵀ is, of a V that differs from U nothing is claimed; and B must be."""
+        low_rank = self.s.size == 0 or self.V is self.U or np.array_equal(self.U, self.V)
+        base = self.base is None or (self._base_structure is not None and self._base_structure.is_symmetric())
+        return (low_rank and base) or self.shape == (1, 1)
 
     def _promoted(self, v: np.ndarray) -> np.ndarray:
         """v in this operator's type at least: a float32 v must not make a float32 part round on its own."""
@@ -127,45 +175,57 @@ class DiagonalLowRank(StructuredOperator):
         """‖B‖ + min(max|d| + ‖U diag(s)‖‖V‖, √(‖R‖₁‖R‖_∞)) with R = diag(d) + U diag(s) Vᵀ, rounded up."""
         bound = float(np.abs(self.d).max())
         if self.U.size:
-            # |fl(u s) − u s| ≤ u|u s| + η
-            rounding, underflow = 1 + 2 * unit_roundoff(self.dtype), self.U.size * smallest_subnormal(self.dtype)
-            left = entrywise_norm_bound(np.abs(self.U * self.s)) * rounding + underflow
-            bound += left * entrywise_norm_bound(np.abs(self.V))
-            rows, columns = self._largest_row_sum(self.U, self.V), self._largest_row_sum(self.V, self.U)
-            bound = min(bound, math.sqrt(rows) * math.sqrt(columns))
+            bound = self._own_norm_bound()
         if self._base_structure is not None:
             bound += self._base_structure.norm_bound()
         alone = self.U.size == 0 and self.base is None
         return bound if alone else math.nextafter(bound * (1 + gamma(8, 2.0**-53)), math.inf)
 
-    def _largest_row_sum(self, left: np.ndarray, right: np.ndarray) -> float:
-        """max_i Σ_j |R_ij| for R = diag(d) + left diag(s) rightᵀ, rounded up, in O(n r).
+    def _own_norm_bound(self) -> float:
+        """min(max|d| + ‖U diag(s)‖‖V‖, √(‖R‖₁‖R‖_∞)), in float64 whatever the types, and near 1 whatever the scales.
 
-        Sharp where the low-rank term cancels the diagonal, as a softmax does near a corner:
-
-            |d_i + Σ_k s_k l_ik r_ik| + Σ_k |s_k l_ik| (Σ_j |r_jk| − |r_ik|)
-
-        Every sum has a rounding error of at most γ_{2(n+r)+16} times what it is without minus signs.
+        U, s and V are divided by powers of two a, b, c that bring their largest entries to [½, 1), and R by 2^K, the
+        larger of abc and that of d, made even for the root of rows times columns.
         """
-        n, rank = left.shape
-        d, right = self.d.astype(np.float64), right.astype(np.float64)
-        weighted = left.astype(np.float64) * self.s
-        sums = np.abs(right).sum(axis=0)
-        rows = np.abs(d + (weighted * right).sum(axis=1)) + (np.abs(weighted) * (sums - np.abs(right))).sum(axis=1)
-        without_signs = np.abs(d) + 2 * np.abs(weighted) @ sums
-        underflow = (rank + 1) * (1 + float(sums.max())) * float(np.finfo(np.float64).smallest_normal)
-        return float((rows + 2 * gamma(2 * (n + rank) + 16, 2.0**-53) * without_signs).max()) + underflow
+        parts = [part.astype(np.float64) for part in (self.U, self.s, self.V)]
+        exponents = [binary_exponent(part) for part in parts]
+        U, s, V = (np.ldexp(part, -e) for part, e in zip(parts, exponents, strict=True))
+        scale = max(sum(exponents), binary_exponent(self.d)) if self.d.any() else sum(exponents)
+        scale += scale % 2
+        lower = sum(exponents) - scale
+        d, weighted = np.ldexp(self.d.astype(np.float64), -scale), U * s
+        # |fl(u s) − u s| ≤ u|u s| + η
+        rounding, underflow = 1 + 2 * unit_roundoff(np.float64), U.size * smallest_subnormal(np.float64)
+        left = entrywise_norm_bound(np.abs(weighted)) * rounding + underflow
+        bound = float(np.abs(d).max()) + scale_up(left * entrywise_norm_bound(np.abs(V)), lower)
+        rows, columns = (_largest_row_sum(d, *low_rank, s, lower) for low_rank in ((U, V), (V, U)))
+        # what is scaled to below the normal numbers may be rounded to the next lower one
+        bound = min(bound, math.sqrt(rows) * math.sqrt(columns)) + 2 * smallest_subnormal(np.float64)
+        return scale_up(bound, scale)
+
+
+def _largest_row_sum(d: np.ndarray, left: np.ndarray, right: np.ndarray, s: np.ndarray, exponent: int) -> float:
+    """max_i Σ_j |R_ij| for R = diag(d) + 2^exponent left diag(s) rightᵀ, entries at most 1, rounded up, in O(n r).
+
+    Sharp where the low-rank term cancels the diagonal, as a softmax does near a corner:
+
+        |d_i + Σ_k s_k l_ik r_ik| + Σ_k |s_k l_ik| (Σ_j |r_jk| − |r_ik|)
+
+    Every sum has a rounding error of at most γ_{2(n+r)+16} times what it is without minus signs.
+    """
+    n, rank = left.shape
+    weighted = np.ldexp(left * s, exponent)
+    sums = np.abs(right).sum(axis=0)
+    rows = np.abs(d + (weighted * right).sum(axis=1)) + (np.abs(weighted) * (sums - np.abs(right))).sum(axis=1)
+    without_signs = np.abs(d) + 2 * np.abs(weighted) @ sums
+    underflow = (rank + 1) * (1 + float(sums.max())) * float(np.finfo(np.float64).smallest_normal)
+    return float((rows + 2 * gamma(2 * (n + rank) + 16, 2.0**-53) * without_signs).max()) + underflow
 
 
 def _as_matrix(name: str, value: Any, shape: tuple[int, int | None]) -> np.ndarray:
     """A finite real array of the given shape, with at least one column."""
     wanted = f"shape ({shape[0]}, {'r' if shape[1] is None else shape[1]})"
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ArgumentError(name, f"an object that is no array ({error})", wanted) from None
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
+    array = as_array(name, value, wanted)
     if array.dtype.char not in "fd":
         raise ArgumentError(name, f"dtype {array.dtype}", "float32 or float64")
     fits = array.ndim == 2 and array.shape[0] == shape[0] and shape[1] in (None, array.shape[1])
@@ -212,7 +272,14 @@ def jacobi(A: Any) -> DiagonalLowRank:
     (0, True)
     """
     diagonal = diagonal_of(as_square("A", A))
-    if not (diagonal > 0).all():
-        worst = int(np.argmin(diagonal))
-        raise ArgumentError("A", f"a diagonal with {diagonal[worst]:.3g} at {worst}", "positive entries")
-    return DiagonalLowRank(1 / diagonal)
+    if diagonal.dtype.kind == "c":
+        raise ArgumentError("A", f"a diagonal of dtype {diagonal.dtype}", "positive entries")
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        inverse = 1 / diagonal
+    usable = (diagonal > 0) & (inverse > 0) & np.isfinite(inverse)
+    if not usable.all():
+        worst = int(np.argmin(usable))
+        raise ArgumentError(
+            "A", f"a diagonal with {diagonal[worst]:.3g} at {worst}", "positive entries with an inverse"
+        )
+    return DiagonalLowRank(inverse)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..arguments import as_number, as_vector
+from ..arguments import as_number, as_vector, refuse_masked
 from ..errors import ArgumentError
-from ..rounding import gamma, smallest_subnormal, unit_roundoff
+from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .products import dense_absolute_gram, dense_gram, dense_weighted_squares
+from .products import dense_absolute_gram, dense_gram, dense_weighted_squares, gram_counts
 from .sparse import SparseOperator
 
 
@@ -60,6 +60,7 @@ class GeneralizedLinear(StructuredOperator):
     """
 
     def __init__(self, X: Any, d: Any, ridge: Any = 0.0) -> None:
+        refuse_masked("X", X)
         if not isinstance(X, (DenseOperator, SparseOperator)):
             X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name="X")
         self._sparse = X.products if isinstance(X, SparseOperator) else None
@@ -75,6 +76,17 @@ class GeneralizedLinear(StructuredOperator):
         super().__init__(np.result_type(X, self.d, self.ridge), (p, p))
         self.terms = chain + 4
 
+    def product_factor(self, dtype: Any) -> float:
+        """float32: the sums over observations are added in pieces; the penalty costs two more and the result one."""
+        if not self.is_single(dtype):
+            return super().product_factor(dtype)
+        # in float32 every part is float32; a sparse triple sum is all in float64
+        coarse, fine = (0, self.terms + self._sparse.blocks) if self._sparse is not None else gram_counts(self.X, True)
+        return rounding_factor(coarse + 4, fine, unit_roundoff(np.float32))
+
+    def is_symmetric(self) -> bool:
+        return True
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         v = v.ravel().astype(np.result_type(v, self.dtype), copy=False)
         gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)
@@ -86,20 +98,22 @@ class GeneralizedLinear(StructuredOperator):
     def diagonal(self) -> np.ndarray:
         """Σ_i d_i x_ij² + ridge_j, shape (p,): one pass over X."""
         if self._sparse is None:
-            return dense_weighted_squares(self.X, self.d) + self.ridge
-        return self.X.power(2).T @ self.d + self.ridge
+            squares = dense_weighted_squares(self.X, self.d)
+        else:
+            squares = self.X.astype(np.float64).power(2).T @ self.d
+        return (squares + self.ridge).astype(self.dtype, copy=False)
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        v = v.astype(np.result_type(v, self.dtype), copy=False)
-        tau = 2 * np.finfo(self.dtype).smallest_normal
-        if self._sparse is None:
-            sums = dense_absolute_gram(self.X, self.d, v, tau)
-        else:
-            absolute = abs(self.X)
-            sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
-        return sums + np.abs(self.ridge) * v
+        v = v.astype(np.float64, copy=False)
+        tau = 2 * float(np.finfo(self.dtype).smallest_normal)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._sparse is None:
+                sums = dense_absolute_gram(self.X, self.d, v, tau)
+            else:
+                absolute = abs(self.X)
+                sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
+            return nan_to_infinity(sums + np.abs(self.ridge) * v)
 
     def norm_bound(self) -> float:
-        u = unit_roundoff(self.dtype)
-        row_sum = float(self.abs_product(np.ones(self.shape[0], self.dtype)).max())
-        return row_sum * (1 + 2 * gamma(self.terms, u)) + self.terms * smallest_subnormal(self.dtype)
+        row_sum = float(self.abs_product(np.ones(self.shape[0])).max())
+        return row_sum * (1 + 2 * gamma(self.terms, 2.0**-53)) + self.terms * smallest_subnormal(np.float64)

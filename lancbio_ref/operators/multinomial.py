@@ -12,21 +12,39 @@ With rows x_i of X (n × p), parameters Y (C × p, flattened in C order), s_i = 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ..arguments import as_number
+from ..arguments import as_number, refuse_masked
 from ..errors import ArgumentError
-from ..parallel import dot
-from ..rounding import norm2, unit_roundoff
+from ..rounding import nan_to_infinity, rounding_factor, scale_up, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
+from .norms import ROUND_UP, largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
 from .sparse import SparseOperator
 
-ROUND_UP = 1 + 2.0**-20  # absorbs the rounding of norms that are summed in float64 over fewer than 2³² terms
+ROWS = 2**11  # whose sums the BLAS forms in float32, before they are added in float64
+
+
+def transposed_product(U: np.ndarray, X: Any) -> np.ndarray:
+    """Uᵀ X in the type of both, shape (C, p), for a dense or sparse X of n rows, whatever n.
+
+    float32: of a dense X, the sums over `ROWS` rows in float32, these in float64; of a sparse one, all in float64.
+    """
+    if np.result_type(U, X.dtype) != np.float32:
+        return U.T @ X
+    if sp.issparse(X):
+        return (U.T.astype(np.float64) @ X).astype(np.float32)
+    if len(U) <= ROWS:
+        return U.T @ X
+    total = np.zeros((U.shape[1], X.shape[1]))
+    for start in range(0, len(U), ROWS):
+        total += U[start : start + ROWS].T @ X[start : start + ROWS]
+    return total.astype(np.float32)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -80,13 +98,21 @@ class DesignMatrix:
     """
 
     def __init__(self, X: Any, *, name: str = "X") -> None:
+        refuse_masked(name, X)
+        self._hold((SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name))
         if sp.issparse(X):
-            X = sp.csr_array(X, copy=True)
-            X.sum_duplicates()  # or a sum would have more terms than its bound counts
-        self.operator = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name)
-        self.X = self.operator.A
+            self._hold(self.operator.rows(slice(None)))  # a copy: the caller may change theirs
         if self.X.dtype.kind == "c":
             raise ArgumentError(name, f"dtype {self.X.dtype}", "float32 or float64")
+
+    def _hold(self, operator: SparseOperator | DenseOperator) -> None:
+        self.operator, self.X = operator, operator.A
+
+    def rows(self, indices: np.ndarray) -> DesignMatrix:
+        """These rows, increasing, copied once: what has been checked once is not checked again."""
+        part = object.__new__(DesignMatrix)
+        part._hold(self.operator.rows(indices))
+        return part
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -112,7 +138,43 @@ class DesignMatrix:
     @cached_property
     def largest_column_sum(self) -> float:
         """max_j Σ_i |x_ij|, rounded up."""
-        return float(np.max(self.absolute.sum(axis=0, dtype=np.float64))) * ROUND_UP
+        return largest_column_sum(self.absolute)
+
+    @property
+    def row_terms(self) -> int:
+        """As many terms as a sum over features has: those of the fullest row of a sparse X."""
+        return self.operator.terms
+
+    @cached_property
+    def column_terms(self) -> int:
+        """As many terms as a sum over samples has: those of the fullest column of a sparse X."""
+        return self.operator.column_terms if isinstance(self.operator, SparseOperator) else self.shape[0]
+
+    def counts(self) -> tuple[int, int, int]:
+        """(features, samples, pieces): float32 roundings in X Vᵀ and in Uᵀ X, and the additions in float64."""
+        if sp.issparse(self.X):  # Uᵀ X is summed in float64, and rounded once
+            return self.row_terms, 1, self.column_terms
+        return self.row_terms, min(self.shape[0], ROWS) + 1, -(-self.shape[0] // ROWS)
+
+    def absolute_product(self, V: np.ndarray) -> np.ndarray:
+        """|X| Vᵀ in float64, shape (n, C)."""
+        V = V.astype(np.float64, copy=False)
+        if sp.issparse(self.X) or self.dtype == np.float64:
+            return self.absolute @ V.T
+        return np.concatenate([X.astype(np.float64) @ V.T for X in self._pieces()])
+
+    def absolute_transposed(self, U: np.ndarray) -> np.ndarray:
+        """Uᵀ|X| in float64, shape (C, p)."""
+        U = U.astype(np.float64, copy=False)
+        if sp.issparse(self.X) or self.dtype == np.float64:
+            return U.T @ self.absolute
+        total = np.zeros((U.shape[1], self.shape[1]))
+        for i, X in enumerate(self._pieces()):
+            total += U[i * ROWS : (i + 1) * ROWS].T @ X.astype(np.float64)
+        return total
+
+    def _pieces(self) -> Iterator[np.ndarray]:
+        return (self.absolute[start : start + ROWS] for start in range(0, self.shape[0], ROWS))
 
 
 class MultinomialHessian(StructuredOperator):
@@ -146,11 +208,15 @@ class MultinomialHessian(StructuredOperator):
     ‖A‖ ≤ λ + ½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²).
 
     *Rounding.* Count the factors (1 + δ) that each product passes: p in S; 1 in P ∘ S; C − 1 in Σ_c, one more in its
-    product with P; 1 each in the subtraction and in w; n in the sum over i; 1 in adding λV: n + p + C + 4. The same
+    product with P; 1 each in the subtraction and in w; n in the sum over i; 1 in adding λV: n + p + C + 4 (n and p the
+    entries of the fullest column and row of a sparse X). The same
     holds of |A| V = Bᵀ|X| + λV, B = w ∘ (P ∘ T + P Σ_c(P ∘ T)), T = |X| Vᵀ, and one is left for adding to it
     what covers underflow. With η the smallest subnormal, S is off by pη, U by w(2p + C + 2)η + η, hence A V by at most
     mη(1 + Σ_i |x_ij|(2w_i + 1)). Since uη_min ≥ η/2 for the smallest normal η_min, four times the bracket times η_min
     covers it twice.
+
+    *float32.* The sums over i are added in pieces (:func:`transposed_product`), and the bound is formed in float64; the
+    underflow of |A| V's own pieces is the mη that every certificate adds.
 
     Examples
     --------
@@ -167,39 +233,55 @@ class MultinomialHessian(StructuredOperator):
     def __init__(self, X: DesignMatrix | Any, P: np.ndarray, w: np.ndarray, ridge: float = 0.0) -> None:
         self.design = X if isinstance(X, DesignMatrix) else DesignMatrix(X)
         n, p = self.design.shape
-        _require_shape("P", P, (n, None), non_negative=True)
-        _require_shape("w", w, (n,), non_negative=True)
+        P = _as_shape("P", P, (n, None), non_negative=True)
+        w = _as_shape("w", w, (n,), non_negative=True)
         classes = P.shape[1]
         self.P, self.w = P, w[:, None]
         super().__init__(np.result_type(self.design.dtype, P, w), (classes * p, classes * p))
-        self.ridge = self.dtype.type(as_number("ridge", ridge, least=0.0))
-        self.terms = n + p + classes + 5
+        with np.errstate(over="ignore"):
+            self.ridge = self.dtype.type(as_number("ridge", ridge, least=0.0))
+        if not np.isfinite(self.ridge):
+            raise ArgumentError("ridge", repr(ridge), f"a number that {self.dtype} has")
+        self.terms = self.design.column_terms + self.design.row_terms + classes + 5
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        X, P, V = self.design.X, self.P, v.reshape(self.P.shape[1], -1)
+        X, P, V = self.design.X, self.P, _promoted(self, v).reshape(self.P.shape[1], -1)
         PS = P * (X @ V.T)  #                                                P ∘ S
         U = self.w * (PS - P * PS.sum(axis=1, keepdims=True))
-        return (U.T @ X + self.ridge * V).ravel()
+        return (transposed_product(U, X) + self.ridge * V).ravel()
 
     _rmatvec = _matvec
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        X, P, V = self.design.absolute, self.P, v.reshape(self.P.shape[1], -1)
-        PT = P * (X @ V.T)
-        B = self.w * (PT + P * PT.sum(axis=1, keepdims=True))
-        amplification = 1 + self.design.largest_column_sum * (2 * float(self.w.max()) + 1)
-        return (B.T @ X + self.ridge * V).ravel() + 4 * amplification * float(np.finfo(self.dtype).smallest_normal)
+        design, P, V = self.design, self.P, v.reshape(self.P.shape[1], -1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            PT = P * design.absolute_product(V)
+            B = self.w * (PT + P * PT.sum(axis=1, keepdims=True))
+            sums = (design.absolute_transposed(B) + self.ridge * V).ravel()
+        amplification = 1 + design.largest_column_sum * (2 * float(self.w.max()) + 1)
+        return nan_to_infinity(sums + 4 * amplification * float(np.finfo(self.dtype).smallest_normal))
+
+    def product_factor(self, dtype: Any) -> float:
+        """float32: p + C + 4 factors up to U, as many as `DesignMatrix.counts` says in Uᵀ X, and one more for λV."""
+        if not self.is_single(dtype):
+            return super().product_factor(dtype)
+        features, samples, pieces = self.design.counts()
+        own = features + self.P.shape[1] + 4
+        return rounding_factor(own + samples + 2, own + self.shape[0] + pieces + 4, unit_roundoff(np.float32))
+
+    def is_symmetric(self) -> bool:
+        return True
 
     def norm_bound(self) -> float:
         return curvature_bound(self.design, self.w.ravel()) + float(self.ridge) * ROUND_UP
 
 
 def curvature_bound(design: DesignMatrix, w: np.ndarray) -> float:
-    """½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²) ≥ ‖Σ w_i (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ‖, for every P; rounded up."""
-    w = w.astype(np.float64)
-    largest = float(w.max())
-    underflow = (1 + largest) * float(np.finfo(np.float64).smallest_normal)
-    return 0.5 * min(dot(w, design.row_norms**2), largest * design.norm**2) * ROUND_UP + underflow
+    """½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²) ≥ ‖Σ w_i (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ‖, for every P; rounded up.
+
+    Infinite where it overflows.
+    """
+    return scale_up(weighted_gram_bound(design.row_norms, design.norm, w), -1)
 
 
 class MultinomialCross(StructuredOperator):
@@ -232,39 +314,53 @@ class MultinomialCross(StructuredOperator):
     def __init__(self, X: DesignMatrix | Any, R: np.ndarray, d: np.ndarray) -> None:
         self.design = X if isinstance(X, DesignMatrix) else DesignMatrix(X)
         n, p = self.design.shape
-        _require_shape("R", R, (n, None))
-        _require_shape("d", d, (n,))
+        R, d = _as_shape("R", R, (n, None)), _as_shape("d", d, (n,))
         self.R, self.d = R, d
         super().__init__(np.result_type(self.design.dtype, R, d), (n, R.shape[1] * p))
-        self.terms = p + R.shape[1] + 2
+        self.terms = self.design.row_terms + R.shape[1] + 2
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        return self.d * np.einsum("ic,ic->i", self.R, self.design.X @ v.reshape(self.R.shape[1], -1).T)
+        V = _promoted(self, v).reshape(self.R.shape[1], -1)
+        return self.d * np.einsum("ic,ic->i", self.R, self.design.X @ V.T)
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
-        return (((self.d * u)[:, None] * self.R).T @ self.design.X).ravel()
+        return transposed_product((self.d * _promoted(self, u))[:, None] * self.R, self.design.X).ravel()
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        R, d = np.abs(self.R), np.abs(self.d)
-        amplification = 1 + d * (1 + R.sum(axis=1))
-        product = d * np.einsum("ic,ic->i", R, self.design.absolute @ v.reshape(R.shape[1], -1).T)
-        return product + 4 * amplification * np.finfo(self.dtype).smallest_normal
+        R, d = np.abs(self.R.astype(np.float64)), np.abs(self.d.astype(np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            amplification = 1 + d * (1 + R.sum(axis=1))
+            product = d * np.einsum("ic,ic->i", R, self.design.absolute_product(v.reshape(R.shape[1], -1)))
+            return nan_to_infinity(product + 4 * amplification * float(np.finfo(self.dtype).smallest_normal))
+
+    def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
+        """fl(|J|ᵀu), and what covers underflow: η in d u, amplified by |r_ic|, and η again, amplified by |x_ij|."""
+        R, d = np.abs(self.R.astype(np.float64)), np.abs(self.d.astype(np.float64))
+        tau = 4 * float(np.finfo(self.dtype).smallest_normal)
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = self.design.absolute_transposed((d * u + tau)[:, None] * R + tau)
+            return nan_to_infinity(product.ravel())
+
+    def adjoint_factor(self, dtype: Any) -> float:
+        """1 factor for d, 1 for R, and those of the sum over samples; 2 for the τ of `abs_adjoint_product`."""
+        u = unit_roundoff(self.result_type(dtype))
+        if not self.is_single(dtype):
+            return rounding_factor(self.design.column_terms + 4, 0, u)
+        _, samples, pieces = self.design.counts()
+        return rounding_factor(samples + 4, self.shape[0] + pieces + 4, u)
 
     def norm_bound(self) -> float:
-        rows = np.abs(self.d.astype(np.float64)) * row_norms(self.R)
-        underflow = float(np.finfo(np.float64).smallest_normal) * (1 + self.design.norm)
-        return min(norm2(rows * self.design.row_norms), float(rows.max()) * self.design.norm) * ROUND_UP + underflow
+        factors = [np.abs(self.d.astype(np.float64)), row_norms(self.R), self.design.row_norms]
+        return scaled_rows_bound(factors, self.design.norm)
 
 
-def row_norms(A: Any) -> np.ndarray:
-    """Upper bounds of the 2-norms of the rows of a dense or sparse A, in float64; tiny rows do not underflow."""
-    A = abs(A.astype(np.float64))
-    largest = A.max(axis=1).toarray().ravel() if sp.issparse(A) else A.max(axis=1)
-    scaled = A / np.where(largest > 0, largest, 1.0)[:, None]
-    return largest * np.sqrt(np.asarray((scaled * scaled).sum(axis=1)).ravel()) * ROUND_UP
+def _promoted(operator: StructuredOperator, v: np.ndarray) -> np.ndarray:
+    """v in the type of its product: a float32 v must not make float32 X round on its own in a float64 operator."""
+    return v.astype(operator.result_type(v.dtype), copy=False)
 
 
-def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...], *, non_negative: bool = False) -> None:
+def _as_shape(name: str, array: Any, shape: tuple[int | None, ...], *, non_negative: bool = False) -> np.ndarray:
+    refuse_masked(name, array)
     wanted = "(" + ", ".join("C" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
     fits = array.ndim == len(shape) and all(s is None or s == t for s, t in zip(shape, array.shape, strict=True))
     if not fits or array.size == 0:
@@ -275,3 +371,4 @@ def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...], 
         raise ArgumentError(name, "NaN or infinity", "finite numbers")
     if non_negative and array.min() < 0:
         raise ArgumentError(name, f"the smallest entry {array.min()}", "non-negative numbers")
+    return array

@@ -5,7 +5,8 @@ A factorization RᵀR of a symmetric B that runs to its end is exact for some B 
     λ_min(B) ≥ −s,   s = γ_{n+2}/(1 − γ_{n+2}) · tr B   (+ underflow),
 
 and B = A − cI therefore proves λ_min(A) ≥ c − s (S. M. Rump, "Verification of positive definiteness", BIT 46, 2006).
-LAPACK's eigenvalues carry no such proof: on bcsstk01, λ_min(1 − 1e-11) exceeds the true smallest one.
+LAPACK's eigenvalues carry no such proof: on bcsstk01, λ_min(1 − 1e-11) exceeds the true smallest one. Nor does its word
+that a factorization ran to its end: NaN is not ≤ 0, and passes for a pivot. A factor that is not finite proves nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.linalg import lapack
+from scipy.linalg import LinAlgError, cho_factor, lapack
 from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
@@ -48,7 +48,8 @@ def certify_mu(A: Any, mu: float) -> bool:
     Raises
     ------
     ArgumentError
-        A not square, not symmetric, not real, or a black box, of which no finite number of products proves anything.
+        A not square, not symmetric (an operator: not so by what it is made of), not real, or a black box, of which no
+        finite number of products proves anything.
 
     Examples
     --------
@@ -64,7 +65,10 @@ def certify_mu(A: Any, mu: float) -> bool:
 def largest_certified_mu(A: Any) -> Proven | None:
     """The largest modulus that `certify_mu` proves among a few just below LAPACK's λ_min; None if none is positive."""
     B, slack = exact_matrix(A)
-    estimate = _stable_digits(float(np.linalg.eigvalsh(B)[0]), math.floor)
+    values = _eigenvalues(B)
+    if values is None:
+        return None
+    estimate = _stable_digits(float(values[0]), math.floor)
     shift = _cholesky_slack(B, estimate) + slack
     for candidate in (
         *(estimate * (1 - 10.0**-digits) - 2 * shift for digits in (12, 9, 6, 4, 2)),
@@ -91,10 +95,24 @@ def spectral_norm_bound(A: np.ndarray) -> float:
     B = np.tril(B) + np.tril(B, -1).T  # BLAS need not return a symmetric product
     frobenius = float(np.square(A).sum())
     rounding = 2 * gamma(A.shape[0] + 4, U) * frobenius * (1 + 1e-9) + A.size * 2.0**-1000
-    tau = _stable_digits(float(np.linalg.eigvalsh(B)[-1]), math.ceil) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
+    values = _eigenvalues(B)
+    if values is None:
+        return math.inf
+    tau = _stable_digits(float(values[-1]), math.ceil) * (1 + 1e-10) + 4 * _cholesky_slack(B, frobenius)
     if not _exceeds(-B, -tau):
         return math.inf
     return math.nextafter(scale_number(math.sqrt(tau + rounding) * (1 + 8 * U), exponent), math.inf)
+
+
+def _eigenvalues(B: np.ndarray) -> np.ndarray | None:
+    """LAPACK's estimates of the eigenvalues of a symmetric B, or None where it has none."""
+    if not np.isfinite(B).all():
+        return None
+    try:
+        values = np.linalg.eigvalsh(B)
+    except np.linalg.LinAlgError:
+        return None
+    return values if np.isfinite(values).all() else None
 
 
 def _stable_digits(value: float, towards: Callable[[float], int]) -> float:
@@ -113,18 +131,33 @@ def exact_matrix(A: Any) -> tuple[np.ndarray, float]:
         raise ArgumentError("A", f"dtype {structure.dtype}", "a real matrix")
     if isinstance(structure, (DenseOperator, SparseOperator)):
         stored = structure.A
-        difference = abs(stored - stored.T)
-        if (difference.nnz if sp.issparse(difference) else difference.any()) and difference.max() > 0:
+        if not structure.is_symmetric():
+            with np.errstate(over="ignore"):
+                difference = abs(stored - stored.T)
             raise ArgumentError("A", f"|A - Aᵀ| up to {difference.max():.3g}", "a matrix symmetric to the bit")
         return np.array(structure.toarray(), dtype=np.float64), 0.0
+    if not structure.is_symmetric():
+        found = f"a {type(structure).__name__} that nothing proves to be symmetric"
+        raise ArgumentError(
+            "A", found, "a structure that is symmetric (V the same as U, a symmetric base), or an array"
+        )
     return _form(structure)
 
 
 def _form(operator: StructuredOperator) -> tuple[np.ndarray, float]:
-    B = np.stack([operator.matvec(e) for e in np.eye(operator.shape[0])], axis=1).astype(np.float64)
-    B = (B + B.T) / 2
-    row_sums = operator.abs_product(np.ones(operator.shape[0]))
-    return B, 2 * gamma(operator.terms + 4, U) * float(np.max(row_sums))
+    """B from products with unit vectors, and ‖A − B‖₂ ≤ ‖g|A| + m·η‖_∞ for the symmetric |A|; inf where it overflows.
+
+    The products are float64 whatever A is, so g is at most γ_m/(1 − γ_m), m = `terms`; that quotient, the two roundings
+    of (B + Bᵀ)/2 and that of the row sums are in the factor 2 and in γ_{m+4}.
+    """
+    n = operator.shape[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        B = np.stack([operator._matvec(e) for e in np.eye(n)], axis=1).astype(np.float64)
+        B = (B + B.T) / 2
+        largest = float(np.max(operator.abs_product(np.ones(n))))
+    slack = 2 * gamma(operator.terms + 4, U) * largest
+    slack += 2 * n * operator.terms * smallest_subnormal(np.float64)
+    return B, slack if math.isfinite(slack) else math.inf
 
 
 def _cholesky_slack(B: np.ndarray, shift: float) -> float:
@@ -132,28 +165,54 @@ def _cholesky_slack(B: np.ndarray, shift: float) -> float:
     n = B.shape[0]
     g = gamma(n + 3, U)
     diagonal = np.abs(np.diag(B))
-    trace = (float(diagonal.sum()) + n * abs(shift)) * (1 + 2 * gamma(n + 2, U))
+    with np.errstate(over="ignore"):
+        trace = (float(diagonal.sum()) + n * abs(shift)) * (1 + 2 * gamma(n + 2, U))
     underflow = 4 * n * smallest_subnormal(np.float64) * (2 * n + float(diagonal.max()))
     return (g / (1 - g) * trace + underflow) * (1 + 8 * U) if g < 1 else math.inf
 
 
 def _exceeds(B: np.ndarray, mu: float) -> bool:
-    """Whether a Cholesky factorization proves λ_min(B) > mu."""
+    """Whether a Cholesky factorization proves λ_min(B) > mu.
+
+    c and the diagonal of B − cI are rounded outward. That is for the eye: where no rounding is outward, c is off by
+    u|c| and the diagonal by u(|b_ii| + |c|), and `_cholesky_slack` has γ_{n+3} where the theorem needs γ_{n+1}, so
+    2u(tr|B| + 2n|mu|) to spare, which is more (and among subnormal numbers sums are exact).
+    """
     slack = _cholesky_slack(B, 2 * abs(mu))
-    if not math.isfinite(slack):
+    c = math.nextafter(mu + slack, math.inf)
+    if not (math.isfinite(slack) and math.isfinite(c)):
         return False
     shifted = B.copy()
-    c = math.nextafter(mu + slack, math.inf)
     n = B.shape[0]
-    shifted[np.arange(n), np.arange(n)] = np.nextafter(np.diag(B) - c, -np.inf)
-    _, info = lapack.dpotrf(shifted, lower=1)
-    return info == 0
+    with np.errstate(over="ignore"):
+        shifted[np.arange(n), np.arange(n)] = np.nextafter(np.diag(B) - c, -np.inf)
+    factor, info = lapack.dpotrf(shifted, lower=1)
+    return info == 0 and bool(np.isfinite(shifted).all() and np.isfinite(factor).all())
+
+
+def cholesky(name: str, A: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The factor that ``scipy.linalg.cho_solve`` takes, all its entries finite; no proof of anything.
+
+    Raises
+    ------
+    ArgumentError
+        A has none, in floating-point arithmetic.
+    """
+    try:
+        factor = cho_factor(A, lower=True)
+    except (LinAlgError, ValueError):  # ValueError: NaN or infinity in A
+        factor = np.full((1, 1), np.nan), True
+    if not np.isfinite(factor[0]).all():  # NaN passes for a pivot
+        found = "a matrix without Cholesky factorization"
+        raise ArgumentError(name, found, "a positive definite matrix")
+    return factor
 
 
 def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) -> tuple[float, float]:
     """zᴴAz for a unit vector z, and a bound of its rounding error; one product.
 
-    The bound is proven for structured operators: γ_{m+n}|z|ᵀ|A||z| and the rounding of ‖z‖. For a black box it is the
+    The bound is proven for structured operators: (g + γ_n)|z|ᵀ|A||z|, g the factor of the product, and the rounding of
+    ‖z‖. For a black box it is the
     model n u ‖A‖, with the norm of A z for ‖A‖ where no better is known.
     """
     Az = A.matvec(z)
@@ -161,8 +220,10 @@ def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) ->
     n, u = z.size, unit_roundoff(z.dtype)
     structure = structure_of(A)
     if structure is not None:
-        error = 2 * gamma(structure.terms + 2 * n + 10, u) * dot(np.abs(z), structure.abs_product(np.abs(z)))
+        factor = structure.product_factor(z.dtype) + gamma(2 * n + 10, u)
+        error = 2 * factor * dot(np.abs(z), structure.abs_product(np.abs(z)))
         error += 2 * n * (structure.terms + 2) * smallest_subnormal(z.dtype)
+        error = math.inf if math.isnan(error) else error  # infinity times 0
     else:
         error = 2 * gamma(2 * n + 10, u) * max(norm_A or 0.0, norm2(Az))
     return value, error

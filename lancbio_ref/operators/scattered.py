@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .base import StructuredOperator
@@ -43,6 +45,15 @@ class ScatteredRows(StructuredOperator):
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         return self._scattered(self.inner.abs_product(v))
+
+    def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
+        return self.inner.abs_adjoint_product(u[self.rows])
+
+    def product_factor(self, dtype: Any) -> float:
+        return self.inner.product_factor(dtype)
+
+    def adjoint_factor(self, dtype: Any) -> float:
+        return self.inner.adjoint_factor(dtype)
 
     def norm_bound(self) -> float:
         return self.inner.norm_bound()

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..errors import ArgumentError
+from ..rounding import rounding_factor, unit_roundoff
 from .base import StructuredOperator
-from .dense import entrywise_norm_bound
+from .csr import as_csr
+from .norms import entrywise_norm_bound
 from .products import SparseProducts
 
 
@@ -27,24 +28,22 @@ class SparseOperator(StructuredOperator):
     Raises
     ------
     ArgumentError
-        Not numbers, or not finite.
+        Indices outside of the matrix; not numbers, or not finite.
     """
 
     def __init__(self, A: Any, *, name: str = "A") -> None:
-        A = sp.csr_array(A)
-        if not A.has_canonical_format:  # entries given twice are added once, here: |A| and A must be of one matrix
-            A = A.copy()
-            A.sum_duplicates()
-        if A.dtype.kind in "biu":
-            A = A.astype(np.float64)
-        A = A.astype(A.dtype.newbyteorder("="), copy=False)
-        if A.dtype.char not in "fdFD":
-            raise ArgumentError(name, f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
-        if not np.isfinite(A.data).all():
-            raise ArgumentError(name, "NaN or infinity among the stored entries", "finite entries")
+        self._hold(as_csr(name, A))
+
+    def _hold(self, A: sp.csr_array) -> None:
         super().__init__(A.dtype, A.shape)
         self.A, self.products = A, SparseProducts(A)
         self.terms = int(np.max(np.diff(A.indptr), initial=1))
+
+    def rows(self, indices: np.ndarray | slice) -> SparseOperator:
+        """These rows of A, increasing, as an operator: what has been checked once is not checked again."""
+        part = object.__new__(SparseOperator)
+        part._hold(self.A[indices])
+        return part
 
     @cached_property
     def column_terms(self) -> int:
@@ -55,17 +54,38 @@ class SparseOperator(StructuredOperator):
         return self.products.product(v)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
-        return self.A.conj().T @ v
+        # SciPy sums in the type of its result; in float64 its bits are those of always
+        return self.products.transposed(v) if self.is_single(v.dtype) else self.A.conj().T @ v
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        return abs(self.A) @ v
+        return abs(self.A) @ v.astype(np.float64, copy=False)
+
+    def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
+        return abs(self.A).T @ u.astype(np.float64, copy=False)
+
+    def product_factor(self, dtype: Any) -> float:
+        """float32 is summed in float64 and rounded once."""
+        if not self.is_single(dtype):
+            return super().product_factor(dtype)
+        return rounding_factor(1, self.terms, unit_roundoff(np.float32))
+
+    def adjoint_factor(self, dtype: Any) -> float:
+        result, terms = self.result_type(dtype), self.column_terms
+        if result == np.float32:
+            return rounding_factor(1, terms + self.products.blocks, unit_roundoff(np.float32))
+        return rounding_factor(2 * terms + 4 if result.kind == "c" else terms, 0, unit_roundoff(result))
+
+    def is_symmetric(self) -> bool:
+        difference = self.A - self.A.T
+        return self.shape[0] == self.shape[1] and not difference.data.any()
 
     def diagonal(self) -> np.ndarray:
         """The entries A_ii."""
         return self.A.diagonal().copy()
 
     def norm_bound(self) -> float:
-        return entrywise_norm_bound(abs(self.A)) if self.A.nnz else 0.0
+        with np.errstate(over="ignore"):
+            return entrywise_norm_bound(abs(self.A)) if self.A.nnz else 0.0
 
     def toarray(self) -> np.ndarray:
         return self.A.toarray()

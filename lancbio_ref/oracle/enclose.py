@@ -20,7 +20,7 @@ from ..errors import ArgumentError
 from ..linearization import Linearization
 from ..operators import DenseOperator, SparseOperator, structure_of
 from ..operators.proofs import certify_mu
-from ..rounding import gamma, unit_roundoff
+from ..rounding import nan_to_infinity
 from .exact import PrecisionError, ends, flint, precision, require_flint
 from .hexfloat import nearest_float
 
@@ -67,7 +67,7 @@ class EnclosedHyperGradient:
         package's operators stand for, rounding of their products included. ``columns``: for a black box, the matrices
         whose columns are its products with unit vectors.
     symmetric : bool
-        Whether A is symmetric to the bit (structure: by construction).
+        Whether A is symmetric to the bit (structure: by what it is made of; False is "not proven" there).
     definite : bool
         Whether A is also proven positive definite (Rump's test, BIT 46, 2006); False is "not proven". Only then does y
         have a hyper-gradient.
@@ -142,7 +142,8 @@ def enclose(problem_or_linearization: Any, x: Any = None, y: Any = None, *, bits
         raise PrecisionError(f"A: singular, or too near to it for {what}: no interval for A⁻¹b is finite")
     kinds = {A.kind, J.kind}
     kind = next(name for name in ("columns", "structure", "entries") if name in kinds)
-    symmetric = A.kind == "structure" or bool((A.dense == A.dense.T).all())
+    structure = structure_of(point.A)
+    symmetric = structure.is_symmetric() if structure is not None else bool((A.dense == A.dense.T).all())
     definite = symmetric and A.kind != "columns" and _is_definite(point.A, A.dense if A.kind == "entries" else None)
     return EnclosedHyperGradient(*found, kind=kind, symmetric=symmetric, definite=definite, bits=used)
 
@@ -169,15 +170,16 @@ class _Matrix:
         if isinstance(structure, (DenseOperator, SparseOperator)):
             self.kind, self.dense = "entries", np.asarray(structure.toarray())
             return
-        units = np.eye(operator.shape[1], dtype=operator.dtype)
+        # a structure is multiplied in float64 whatever its type; a black box's columns are its own products
+        units = np.eye(operator.shape[1], dtype=operator.dtype if structure is None else np.float64)
         self.dense = np.stack([operator.matvec(unit) for unit in units], axis=1)
         self.kind = "columns" if structure is None else "structure"
         if structure is not None:
-            u = unit_roundoff(self.dense.dtype)
-            g = gamma(structure.terms, u)
+            factor = structure.product_factor(np.float64)
             absolute = np.stack([structure.abs_product(unit) for unit in units], axis=1).astype(np.float64)
-            tiny = structure.terms * float(np.finfo(self.dense.dtype).smallest_normal)
-            self.radii = (g / (1 - g) * absolute + tiny) * (1 + 2.0**-40)
+            tiny = structure.terms * float(np.finfo(np.float64).smallest_normal)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.radii = nan_to_infinity((factor * absolute + tiny) * (1 + 2.0**-40))
 
     def balls(self) -> Any:
         """As an ``arb_mat``, at the precision in force."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..arguments import as_array, refuse_masked
 from ..errors import ArgumentError
 from ..operators.multinomial import DesignMatrix, softmax
 from .elementary import expit
@@ -42,13 +43,14 @@ class LabelledSet:
 
     def __init__(self, name: str, X: Any, labels: Any, n_classes: int, *, bias: bool = True) -> None:
         if bias or not sp.issparse(X):
-            X = np.asarray(X)
+            X = as_array(f"X_{name}", X, "shape (samples, features)")
         if X.ndim != 2:
             raise ArgumentError(f"X_{name}", f"shape {X.shape}", "shape (samples, features)")
         self.design = DesignMatrix(X, name=f"X_{name}")
         n = self.design.shape[0]
         if bias:
             self.design = DesignMatrix(np.hstack([self.design.X, np.ones((n, 1), self.design.dtype)]))
+        refuse_masked(f"labels_{name}", labels)
         self.labels = np.asarray(labels)
         if self.labels.shape != (n,) or self.labels.dtype.kind not in "iu":
             found = f"{self.labels.dtype} of shape {self.labels.shape}"
@@ -63,7 +65,7 @@ class LabelledSet:
     def rows(self, indices: np.ndarray) -> LabelledSet:
         """These samples alone, copied once; the others are not touched."""
         part = object.__new__(LabelledSet)
-        part.design, part.labels = DesignMatrix(self.design.X[indices]), self.labels[indices]
+        part.design, part.labels = self.design.rows(indices), self.labels[indices]
         return part
 
     def at(self, y: np.ndarray) -> Fit:

@@ -18,6 +18,7 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..arguments import as_choice, as_integer
 from ..errors import ArgumentError
@@ -25,6 +26,7 @@ from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
+from ..operators.csr import as_csr
 from ..operators.multinomial import ROUND_UP, curvature_bound, row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import Proven, unit_roundoff
@@ -136,6 +138,8 @@ class Logistic(BilevelProblem):
 
     def accuracy(self, y: np.ndarray, X: Any, labels: np.ndarray) -> float:
         """The fraction of the samples X that parameters y put into their class."""
+        if sp.issparse(X):
+            X = as_csr("X", X)
         scores = X @ np.asarray(y).reshape(self.shape).T
         found = (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
         return float(np.mean(found == labels))
@@ -235,7 +239,9 @@ class WeightCross(StructuredOperator):
         return (self.E * (u[:, None] if self.axis == 1 else u[None, :])).ravel()
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        return np.atleast_1d((np.abs(self.E) * v.reshape(self.E.shape)).sum(axis=self.axis))
+        with np.errstate(over="ignore"):
+            terms = np.abs(self.E.astype(np.float64)) * v.reshape(self.E.shape)
+            return np.atleast_1d(terms.sum(axis=self.axis))
 
     def norm_bound(self) -> float:
         return float(row_norms(self.blocks).max()) * ROUND_UP

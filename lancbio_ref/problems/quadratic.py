@@ -15,13 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve
+from scipy.linalg import LinAlgError, cho_solve, solve
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..operators import DenseOperator
-from ..operators.proofs import exact_matrix, largest_certified_mu
+from ..operators.proofs import cholesky, exact_matrix, largest_certified_mu
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven
@@ -48,10 +48,7 @@ class Quadratic(BilevelProblem):
             raise ArgumentError("B", f"shape {self.B.shape}", f"shape ({len(A)}, n_x)")
         self.dtype = np.dtype(np.float64)  # of A, as it is held
         self.d, self.t, self.rho = as_vector("d", d, n_y), as_vector("t", t, n_y), as_number("rho", rho, least=0.0)
-        try:
-            self._factor = cho_factor(A, lower=True)
-        except LinAlgError:
-            raise ArgumentError("A", "a matrix without Cholesky factorization", "a positive definite matrix") from None
+        self._factor = cholesky("A", A)
         hessian, cross, B = DenseOperator(A), DenseOperator(-self.B.T), DenseOperator(self.B)
         upper = UpperLevel(
             value=lambda x, y: 0.5 * (dot(y - self.t, y - self.t) + self.rho * dot(x, x)),

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from ..arguments import as_generator, as_integer, as_number, as_vector, common_type
 from ..errors import ArgumentError
@@ -25,6 +25,7 @@ from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator, as_operator
+from ..operators.proofs import cholesky
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
@@ -54,11 +55,11 @@ class Ridge(BilevelProblem):
     """
 
     def __init__(self, X_train: Any, t_train: np.ndarray, X_val: Any, t_val: np.ndarray) -> None:
-        self.X_train, self.t_train, self.X_val, self.t_val = X_train, t_train, X_val, t_val
+        self.training, self.validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
+        self.X_train, self.t_train, self.X_val, self.t_val = self.training.A, t_train, self.validation.A, t_val
         n, p = X_train.shape
         self.n_x, self.n_samples = p, (X_val.shape[0], n)
-        self.dtype = np.result_type(X_train, t_train, X_val, t_val)
-        self.training, self.validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
+        self.dtype = np.result_type(self.X_train, t_train, self.X_val, t_val)
         self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
         self._whole = True  # of a batch, the norm of the validation data would cost more than the batch
         upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
@@ -89,14 +90,14 @@ class Ridge(BilevelProblem):
         ArgumentError
             No rows, rows that are not increasing or not there.
         """
-        data = [self.X_train, self.t_train, self.X_val, self.t_val]
+        data = [self.training, self.t_train, self.validation, self.t_val]
         for name, rows, first, total in (
             ("lower", lower, 0, self.n_samples[1]),
             ("upper", upper, 2, self.n_samples[0]),
         ):
             if rows is not None:
                 chosen = as_indices(name, rows, total)
-                data[first : first + 2] = data[first][chosen], data[first + 1][chosen]
+                data[first : first + 2] = data[first].rows(chosen), data[first + 1][chosen]
         batch = Ridge(*data)
         batch._whole = False
         return batch
@@ -114,11 +115,12 @@ class Ridge(BilevelProblem):
         return -exponential(x) * y * cho_solve(factor, self._f_grad_y(x, y))
 
     def _factor(self, x: np.ndarray) -> Any:
-        return cho_factor(self._gram + np.diag(exponential(x)), lower=True)
+        return cholesky("X_train", self._gram + np.diag(exponential(x)))
 
     @cached_property
     def _gram(self) -> np.ndarray:
-        gram = self.X_train.T @ self.X_train
+        with np.errstate(over="ignore"):
+            gram = self.X_train.T @ self.X_train
         return self._weight * (gram.toarray() if sp.issparse(gram) else gram)
 
     @cached_property
@@ -248,7 +250,7 @@ def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.
 
 
 def _design(name: str, X: Any) -> Any:
-    X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name).A
+    X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name)
     if X.dtype.kind == "c":
         raise ArgumentError(name, f"dtype {X.dtype}", "float32 or float64")
     return X

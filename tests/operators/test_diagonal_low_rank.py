@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import aslinearoperator
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, structure_of
+from lancbio_ref.operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, jacobi, structure_of
 from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
 
 
@@ -171,3 +171,34 @@ def test_bad_arguments_are_named(arguments, name):
     with pytest.raises(ArgumentError) as raised:
         DiagonalLowRank(**arguments)
     assert raised.value.argument == name
+
+
+@pytest.mark.parametrize("n, rank", [(1, 1), (3, 2), (40, 3), (100, 1)])
+def test_terms_cover_the_worst_of_all_roundings(n, rank):
+    """One product passes n + r + 3 factors, each 1 + u, and its part in the bound n + r + 4, each 1 − u."""
+    A = DiagonalLowRank(np.ones(n), U=np.ones((n, rank)), base=sp.eye_array(n))
+    u = Fraction(1, 2**24)
+    sums = 1 + (n - 1)  # its product with v, and the additions of the others in Vᵀv
+    others = 1 + 1 + rank + 1  # s, U, the additions of d ∘ v and the other columns, that of B v
+    error, computed = (1 + u) ** (sums + others) - 1, (1 - u) ** (sums + others + 1)
+    gamma = A.terms * u / (1 - A.terms * u)
+    assert error <= gamma * computed
+
+
+def test_norm_bound_where_u_times_s_underflows():
+    """0.3 · 2⁻¹⁰⁷⁴ is 0 in floating-point arithmetic, and 1.5e-16 once V has multiplied it."""
+    n = 40
+    A = DiagonalLowRank(np.zeros(n), np.full((n, 2), [0.3, 0.0]), [5e-324, 1.0], np.full((n, 2), [1e308, 0.0]))
+    assert A.norm_bound() >= n * exact_matrix(A)[0, 0] > 1e-15
+
+
+def test_norm_bound_of_mixed_types_is_formed_in_float64():
+    """In float32, 1e-25 · 1e-25 is 0; V makes it 1."""
+    U, s = np.array([[1e-25], [0]], np.float32), np.array([1e-25], np.float32)
+    A = DiagonalLowRank(np.zeros(2, np.float32), U, s, np.array([[1e50], [1e50]]))
+    assert A.norm_bound() ** 2 >= (exact_matrix(A) ** 2).sum() and A.norm_bound() < 2
+
+
+def test_jacobi_refuses_what_has_no_inverse():
+    with pytest.raises(ArgumentError, match="inverse"):
+        jacobi(np.diag([1.0, 5e-324]))

@@ -146,7 +146,7 @@ def test_norms_are_bounded_and_not_wildly(case):
 
 def test_tiny_rows_keep_their_norms():
     D = DesignMatrix(np.array([[3e-200, 4e-200], [0.0, 0.0]]))
-    assert D.row_norms[0] == pytest.approx(5e-200, rel=1e-5)
+    assert D.row_norms[0] == pytest.approx(5e-200, rel=1e-5, abs=0)
     assert D.row_norms[1] == 0
     assert MultinomialCross(D, np.ones((2, 2)), np.ones(2)).norm_bound() >= 7e-200
 
@@ -194,3 +194,25 @@ def test_what_cannot_be_used_is_refused():
         with pytest.raises(ArgumentError) as caught:
             kind(*args)
         assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_deflation_is_what_the_proof_asks_for(dtype):
+    """(1 + u)²(1 − (C + 2)u)/(1 − γ_{C−1}) + 2Cη < 1 exactly, for the factor that a row (1, 0, …, 0) shows."""
+    u, eta = Fraction(unit_roundoff(dtype)), Fraction(smallest_subnormal(dtype))
+    for classes in (*range(1, 40), 100, 1000):
+        logits = np.full((1, classes), -1e4, dtype)
+        logits[0, 0] = 0
+        factor = Fraction(float(softmax(logits)[0, 0]))
+        gamma = (classes - 1) * u / (1 - (classes - 1) * u)
+        assert (1 + u) ** 2 * factor / (1 - gamma) + 2 * classes * eta < 1
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e300])
+def test_curvature_beyond_the_range_is_infinite(scale):
+    A = MultinomialHessian(np.full((2, 2), scale), np.full((2, 2), 0.5), np.ones(2))
+    assert A.norm_bound() == np.inf
+    assert MultinomialHessian(np.full((2, 2), scale), np.full((2, 2), 0.5), np.zeros(2), 0.5).norm_bound() >= 0.5
+    assert np.isfinite(
+        MultinomialHessian(np.full((2, 2), 1e160), np.full((2, 2), 0.5), np.full(2, 1e-300)).norm_bound()
+    )

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
-from lancbio_ref.operators import DenseOperator, GeneralizedLinear
+from lancbio_ref.operators import DenseOperator, GeneralizedLinear, MultinomialHessian, SparseOperator
 from lancbio_ref.operators.products import dense_absolute_gram, dense_product, dense_transposed, dense_weighted_squares
 
 RNG = np.random.default_rng(0)
@@ -40,3 +41,41 @@ def test_gram(shape, order):
 def test_an_array_in_neither_order_is_taken():
     A = RNG.standard_normal((8, 6))[::2, ::3]
     np.testing.assert_allclose(DenseOperator(A).matvec(np.ones(2)), A.sum(axis=1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_million_float32_rows_keep_their_digits(order):
+    """γ_n is 6 % at n = 10⁶; added in pieces, the bound is a few thousandths of that, and the error is below it."""
+    n = 10**6
+    X = np.asarray(RNG.standard_normal((n, 2)), np.float32, order=order)
+    u, v = RNG.standard_normal(n).astype(np.float32), np.array([0.3, -0.7], np.float32)
+    d = np.full(n, 1 / n, np.float32)
+    exact = X.T.astype(np.float64)  # float64 has six digits more than the float32 bounds ask for
+    A, H = DenseOperator(X), GeneralizedLinear(X, d, np.ones(2, np.float32))
+    sparse = SparseOperator(sp.csr_array(X))
+    P, w = np.full((n, 2), 0.5, np.float32), d
+    labels = MultinomialHessian(X, P, w, 0.5)
+    V = np.arange(4, dtype=np.float32)
+    S = X.astype(np.float64) @ V.reshape(2, 2).T.astype(np.float64)
+    PS = 0.5 * S
+    full = ((w[:, None] * (PS - 0.5 * PS.sum(axis=1, keepdims=True))).T @ X.astype(np.float64)).ravel() + 0.5 * V
+    for product, truth, absolute, factor in (
+        (A._rmatvec(u), exact @ u, A.abs_adjoint_product(np.abs(u)), A.adjoint_factor(np.float32)),
+        (sparse._rmatvec(u), exact @ u, sparse.abs_adjoint_product(np.abs(u)), sparse.adjoint_factor(np.float32)),
+        (H._matvec(v), exact @ (d * (exact.T @ v)) + v, H.abs_product(np.abs(v)), H.product_factor(np.float32)),
+        (labels._matvec(V), full, labels.abs_product(V), labels.product_factor(np.float32)),
+    ):
+        assert product.dtype == np.float32 and factor < 2e-4
+        assert (np.abs(product - truth) <= factor * absolute).all()
+        assert (np.abs(product - truth) <= 1e-5 * absolute).all()  # as good as the sum, not only as the bound
+    assert H.terms * 2.0**-24 > 0.05
+
+
+def test_long_float32_rows_are_added_in_pieces():
+    """Ones after 2²⁴ are lost in float32."""
+    row = np.ones((5, 2**14 + 2048), np.float32)
+    row[:, 0] = 2.0**24
+    v = np.ones(row.shape[1], np.float32)
+    for A in (DenseOperator(row), DenseOperator(np.asfortranarray(row))):
+        np.testing.assert_allclose(A._matvec(v), row.astype(np.float64) @ v, rtol=1e-4)
+        assert A.product_factor(np.float32) < 1e-4 < A.terms * 2.0**-24 / 0.9
