@@ -334,9 +334,10 @@ def _solve(strategy: Any, linearization: Any, v0: np.ndarray | None, rtol: float
         status = SolveStatus(status)
     except (TypeError, ValueError):
         raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
-    v = np.asarray(v)
-    if v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
-        raise CallableError("inverse", 1, f"v of shape {v.shape}, dtype {v.dtype}", f"finite v of shape {b.shape}")
+    masked, v = isinstance(v, np.ma.MaskedArray), np.asarray(v)
+    if masked or v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
+        found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
+        raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
     return InverseReport(v.astype(b.dtype), status)
 
 
@@ -364,7 +365,10 @@ def _norm_J(linearization: Any) -> Bound:
     from scipy.sparse.linalg import LinearOperator
 
     gram = LinearOperator((J.shape[0],) * 2, matvec=lambda w: J.matvec(J.rmatvec(w)), dtype=J.dtype)
-    run = lanczos(gram, ones, 12)
+    try:
+        run = lanczos(gram, ones, 12)
+    except ArgumentError as error:  # J Jᵀ that is not symmetric
+        raise ArgumentError("J", f"J Jᵀ with {error.found}", "an operator whose rmatvec is its adjoint") from None
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
 
 

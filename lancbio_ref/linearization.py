@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,8 @@ class Linearization:
 
     def _norm(self, name: str, operator: LinearOperator) -> float | None:
         if self._get(name) is None and (structure := structure_of(operator)) is not None:
-            self._lazy[name] = Proven(structure.norm_bound())
+            bound = structure.norm_bound()
+            self._lazy[name] = Proven(bound) if bound < math.inf else None
         return self._lazy[name]
 
     def _get(self, name: str) -> Any:

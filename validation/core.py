@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.io
 from common import DATA, FAILS, HOLDS, Verdict, table
-from scipy.sparse import csr_array
 
 from lancbio_ref import Linearization, lanczos, minimize
 from tests.exact import norm, rational, relative_energy_error
+from tests.matrices import read_matrix
 from tests.methods import reference
 from tests.methods.test_trajectories import instance
 from tests.strategies import SPECTRA, symmetric
@@ -58,7 +57,7 @@ def orthogonality(seeds: int) -> dict:
     """‖I − QᵀQ‖₂ and reorthogonalized vectors over seeded Gaussian starts."""
     rows = {}
     for name, k in STEPS.items():
-        A = csr_array(scipy.io.mmread(DATA / "spd-matrices" / f"{name}.mtx.gz"))
+        A = read_matrix(DATA / "spd-matrices" / f"{name}.mtx.gz")
         for mode in ("full", "selective", "partial"):
             losses, counts = [], []
             for seed in range(seeds):

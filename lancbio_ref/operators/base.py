@@ -186,6 +186,8 @@ def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "bi
     if type(value) is np.ndarray and value.shape == (size,) and value.dtype.char in "fd":
         return value
     expected = f"finite{'' if 'c' in kinds else ' real'} numbers of shape ({size},)"
+    if isinstance(value, np.ma.MaskedArray):
+        raise CallableError(what, call, "a masked array", expected)
     try:
         array = np.asarray(value)
     except ValueError as error:  # ragged nested lists

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from ..arguments import as_array, refuse_masked
 from ..errors import ArgumentError
-from ..operators.multinomial import DesignMatrix, softmax
+from ..operators.multinomial import DesignMatrix, softmax, transposed_product
 from .elementary import expit
 
 
@@ -99,7 +99,7 @@ class Fit:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = vec((w ∘ R)ᵀ X)."""
-        return ((w[:, None] * self.R).T @ self.data.design.X).ravel()
+        return transposed_product(w[:, None] * self.R, self.data.design.X).ravel()
 
 
 class BinaryFit:

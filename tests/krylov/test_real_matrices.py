@@ -6,12 +6,11 @@ at most 40 vectors. The thorough profile takes 100 seeds, the ordinary one 4.
 
 import numpy as np
 import pytest
-import scipy.io
 from hypothesis import settings
-from scipy.sparse import csr_array
 
 from lancbio_ref import Linearization, lanczos
 from tests.exact import relative_energy_error
+from tests.matrices import read_matrix
 
 STEPS = {"bcsstk01": 47, "nos5": 250, "494_bus": 250, "lund_a": 146}
 
@@ -20,7 +19,7 @@ def matrix(data_dir, name):
     path = data_dir / "spd-matrices" / f"{name}.mtx.gz"
     if not path.exists():
         pytest.skip(f"{path.name} is not in the data directory")
-    return csr_array(scipy.io.mmread(path))
+    return read_matrix(path)
 
 
 @pytest.mark.parametrize("mode, level", [("full", 1e-13), ("selective", 1e-7), ("partial", 1e-7)])

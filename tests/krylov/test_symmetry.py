@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lancbio_ref import ArgumentError, lanczos, lanczos_solve
+from tests.matrices import read_matrix
 
 MODES = ("full", "selective", "partial", "local", "none")
 EXPECTED = "a symmetric (Hermitian) operator"
@@ -62,7 +62,7 @@ def test_real_matrices_raise_no_alarm(data_dir, name, k, wrap, dtype):
     path = data_dir / "spd-matrices" / f"{name}.mtx.gz"
     if not path.exists():
         pytest.skip(f"{path.name} is not in the data directory")
-    A = csr_array(scipy.io.mmread(path)).astype(dtype)
+    A = read_matrix(path).astype(dtype)
     for mode in MODES:
         start = np.random.default_rng(0).standard_normal(A.shape[0]).astype(dtype)
         run = lanczos(wrap(A), start, k, reorthogonalization=mode, check_symmetry=True)

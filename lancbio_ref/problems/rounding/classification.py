@@ -1,6 +1,7 @@
 """Rounding in logistic regression and data cleaning: logits, probabilities, residuals, and what is summed of them.
 
-*Logits.* ŝ_i = fl(Y x_i) is off by at most σ_i = γ_p‖x_i‖ max_c‖Y_c‖ + pη, entrywise.
+*Logits.* ŝ_i = fl(Y x_i) is off by at most σ_i = γ_p‖x_i‖ max_c‖Y_c‖ + pη, entrywise; of
+a sparse X the p are those of its fullest row, and the n below those of its fullest column.
 
 *Probabilities.* Subtracting the largest logit costs u|z| more, z_i the width of ŝ_i (at most ζ, beyond which
 exponentials are zero), and (e_c/Σe)(1 + O(u)) passes errors of its exponents on as e^{±2·}. With C classes and the
@@ -28,11 +29,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...formation import FormationErrors
-from ...operators.multinomial import curvature_bound, row_norms
-from ...rounding import Proven, norm2, smallest_subnormal, unit_roundoff
+from ...operators.multinomial import DesignMatrix, curvature_bound, row_norms
+from ...rounding import Proven, norm2, rounding_factor, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
-from .model import ROUND_UP, chain, proven, sums
+from .model import ROUND_UP, U, chain, proven, sums
 
 if TYPE_CHECKING:
     from ..data_cleaning import DataCleaning
@@ -68,8 +69,7 @@ class FitErrors:
         design, dtype = self.fit.data.design, w.dtype
         u, tiny, (n, p) = unit_roundoff(dtype), float(np.finfo(dtype).smallest_normal), design.shape
         classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
-        of_sums = design.operator.adjoint_factor(dtype) if classes == 1 else sums(n + 2, u)
-        factor = chain(of_sums, of_w, 4 * u)
+        factor = chain(design.operator.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
         each = w.astype(np.float64) * (self.residual_error + factor * self.residual)
         underflow = (math.sqrt(classes) + 2) * tiny * float(self._rows.sum()) + n * classes * p * tiny
         return proven(float(each @ self._rows), underflow)
@@ -94,6 +94,14 @@ class FitErrors:
         return float(w.astype(np.float64) @ self.loss_error)
 
 
+def _of_sums(design: DesignMatrix, dtype: np.dtype) -> float:
+    """What the sums over samples round by in :func:`~lancbio_ref.operators.multinomial.transposed_product`."""
+    if dtype == np.float64:
+        return sums(design.column_terms + 2, U)
+    _, samples, pieces = design.counts()
+    return rounding_factor(samples + 2, pieces + 4, unit_roundoff(dtype))
+
+
 def fit_errors(fit: Fit | BinaryFit) -> FitErrors:
     """Of either kind."""
     return _binary(fit) if isinstance(fit, BinaryFit) else _multinomial(fit)
@@ -103,7 +111,7 @@ def _multinomial(fit: Fit) -> FitErrors:
     dtype = fit.logits.dtype
     u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
     classes, p = fit.logits.shape[1], fit.data.design.shape[1]
-    logit = sums(p + 2, u) * fit.data.design.row_norms * float(row_norms(fit.Y).max()) + p * eta
+    logit = sums(fit.data.design.row_terms + 2, u) * fit.data.design.row_norms * float(row_norms(fit.Y).max()) + p * eta
     width = (fit.logits.max(axis=1) - fit.logits.min(axis=1)).astype(np.float64) * (1 + 4 * u)
     beyond = -2 * math.log(tiny)  # exp(−ζ) is far below every float
     exponent = 2 * (logit + u * np.minimum(width, beyond))
