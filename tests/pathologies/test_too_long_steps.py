@@ -19,6 +19,7 @@ from lancbio_ref import (
     minimize,
     problems,
 )
+from lancbio_ref.divergence import _grows
 from lancbio_ref.methods import HalvedSteps, LancBiO, State, names
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, operator, problem, run, spoiled, with_entry
 
@@ -300,3 +301,23 @@ def test_a_product_that_overflows_knows_its_vector():
             step_v=1e9,
         )
     assert caught.value.step == "step_v" and caught.value.__cause__.at[0].shape == (12,)
+
+
+def test_a_trial_that_fails_before_its_first_step_proves_nothing():
+    calls = 0
+
+    def fails_at(call):
+        def field(z):
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                raise ValueError("mine")
+            return 3.0 * z
+
+        return field
+
+    assert _grows(fails_at(1), np.ones(2), 0.1) is None
+    calls = 0
+    assert _grows(fails_at(2), np.ones(2), 0.1) == 1
+    assert _grows(lambda z: 3.0 * z, np.ones(2), 0.6) is None and _grows(lambda z: 3.0 * z, np.ones(2), 0.8) == 1
+    assert _grows(lambda z: -3.0 * z, np.ones(2), 0.8) == -1
