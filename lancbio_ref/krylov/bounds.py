@@ -10,6 +10,9 @@ With r_0 = ‖r_0‖q_1, the A-norm of the error of the Galerkin iterate x_k is 
 for 0 < μ ≤ λ_min. In floating point both are *estimates*: at the accuracy floor the recurrence residuals go on falling
 while the error does not, and the "upper bound" drops below it. Nothing here certifies.
 
+The sum behind Gauss is ‖e_j‖_A² − ‖e_{j+1}‖_A² = γ_j‖r_j‖² (M. R. Hestenes and E. Stiefel, J. Res. Nat. Bur. Standards
+49, 1952, Theorem 6:1). That Radau's bound loses its sharpness late: G. Meurant and P. Tichý, Numer. Algorithms (2023).
+
 References: G. H. Golub and G. Meurant (1994, 1997); Z. Strakoš and P. Tichý, ETNA 13 (2002); G. Meurant and P. Tichý,
 Numer. Algorithms 62 (2013) and 82 (2019).
 """
