@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .formation import Bound
-from .operators import structure_of
+from .formation import MODEL_SAFETY, Bound
+from .operators import coarsest, structure_of
 from .rounding import gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff
 from .status import CertificateStatus
 
@@ -77,7 +77,8 @@ class Certificate:
 def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_A: Bound) -> tuple[Bound, float]:
     """ρ ≥ ‖b − A v‖ from the evaluated residual, and the part of it that is rounding.
 
-    A black box has the model ‖fl(Av) − Av‖ ≤ n u ‖A‖‖v‖, which is `estimated` at best.
+    A black box has the model ‖fl(Av) − Av‖ ≤ 4(n + 10) u ‖A‖‖v‖, which is `estimated` at best; u is that of the
+    coarsest array that took part.
     """
     n, u = v.size, unit_roundoff(v.dtype)
     outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
@@ -87,7 +88,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
         rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64) + error) + underflow
         return Bound(rho, CERTIFIED), outer * norm2(error) + u * norm2(residual) + underflow
-    product = n * u * norm_A.value * norm2(v) if v.any() else 0.0
+    product = MODEL_SAFETY * (n + 10) * coarsest(A, v.dtype) * norm_A.value * norm2(v) if v.any() else 0.0
     status = ESTIMATED if math.isfinite(product) else NONE
     return Bound(outer * ((1 + u) * norm2(residual) + product), status), product
 
@@ -101,7 +102,7 @@ def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(h.dtype)
         error = u * np.abs(h).astype(np.float64) + _product_error(structure, v, u)
         return Bound(outer * norm2(error) + underflow, CERTIFIED)
-    product = v.size * u * norm_J.value * norm2(v) if v.any() else 0.0
+    product = MODEL_SAFETY * (v.size + 10) * coarsest(J, v.dtype) * norm_J.value * norm2(v) if v.any() else 0.0
     return Bound(outer * (u * norm2(h) + product), ESTIMATED if math.isfinite(product) else NONE)
 
 

@@ -107,8 +107,8 @@ class CertificateStatus(Outcome):
     NONE = 0, "no bound: supply mu and cross_norm, or mu='certify' for a dense Hessian"
     ESTIMATED = (
         1,
-        "rests on a model of a black box's rounding, which may fall short of it, or on an estimated norm; arrays, package "
-        "operators and problems prove theirs, and a problem that overrides formation_errors says its own",
+        "rests on a model of a black box's rounding, which may fall short of it, or on an estimated norm; arrays, "
+        "package operators and problems prove theirs, and a problem that overrides formation_errors says its own",
     )
     GIVEN = 2, "holds if the caller's mu, cross_norm and Lipschitz constants do"
     CERTIFIED = 3, ""

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
+from scipy.sparse.linalg import LinearOperator
 
 from lancbio_ref import (
     BilevelProblem,
@@ -186,3 +187,14 @@ def test_designs_whose_squares_overflow(scale):
     ):
         point = problem.linearize(np.zeros(problem.n_x), np.zeros(problem.n_y))
         assert point.lipschitz is None and norm2(point.b) > 0
+
+
+@pytest.mark.parametrize("declared", TYPES)
+def test_a_black_box_that_computes_in_float32(declared):
+    """Two products of ⅓ in float32, in a float64 system: the bound knows 2⁻²⁴, whatever type the operator claims."""
+    third = np.float32(1 / 3)
+    A = LinearOperator((1, 1), lambda v: third * v.astype(np.float32), dtype=declared)
+    point = Linearization(A, [[1.0]], [1.0], [0.0], mu=0.3, smoothness=0.4)
+    found = point.hypergradient(rtol=1e-6)
+    error = abs(found.value[0] + 1 / float(third))
+    assert found.certificate.error == ESTIMATED and error <= found.error_bound and found.error_bound > 1e-7

@@ -1,6 +1,15 @@
 """Linear operators made for Hessians: their products, and bounds of their rounding."""
 
-from .base import CheckedOperator, StructuredOperator, as_operator, as_square, diagonal_of, one_batch, structure_of
+from .base import (
+    CheckedOperator,
+    StructuredOperator,
+    as_operator,
+    as_square,
+    coarsest,
+    diagonal_of,
+    one_batch,
+    structure_of,
+)
 from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank, jacobi
 from .generalized_linear import GeneralizedLinear
@@ -23,6 +32,7 @@ __all__ = [
     "StructuredOperator",
     "as_operator",
     "as_square",
+    "coarsest",
     "diagonal_of",
     "jacobi",
     "one_batch",

@@ -109,6 +109,9 @@ class CheckedOperator(VectorOperator):
         self.inner, self.name = inner, name
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
+        self.roundoff = 0.0  # the coarsest of what came back, where that is coarser than float64
+        if inner.dtype is not None:
+            self._note(np.dtype(inner.dtype))
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
@@ -130,6 +133,7 @@ class CheckedOperator(VectorOperator):
         if type(returned) is np.ndarray and returned.shape == v.shape and returned.dtype == dtype:
             return np.ascontiguousarray(returned)
         array = as_returned(returned, what, call, self.shape[0], kinds="biufc" if dtype.kind == "c" else "biuf")
+        self._note(array.dtype)
         return np.ascontiguousarray(array, dtype)
 
     def require_finite(self, product: np.ndarray, v: np.ndarray) -> None:
@@ -143,10 +147,16 @@ class CheckedOperator(VectorOperator):
         kinds = "biufc" if complex_allowed else "biuf"
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
-                return check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
+                returned = check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
         except NotImplementedError:
             self.calls[what] -= 1  # there is no adjoint to call
             raise
+        self._note(returned.dtype)
+        return returned
+
+    def _note(self, dtype: np.dtype) -> None:
+        if dtype.char in "efF":
+            self.roundoff = max(self.roundoff, unit_roundoff(dtype))
 
 
 def check_returned(
@@ -256,6 +266,14 @@ def as_square(name: str, A: Any) -> LinearOperator:
     if operator.shape[0] != operator.shape[1]:
         raise ArgumentError(name, f"shape {operator.shape}", "a square operator")
     return operator
+
+
+def coarsest(A: LinearOperator, dtype: Any) -> float:
+    """u of the coarsest array that took part in products of a black box A with vectors of `dtype`.
+
+    A float32 operator in a float64 system rounds at 2⁻²⁴, and one that says float64 and returns float32 does too.
+    """
+    return max(unit_roundoff(dtype), getattr(A, "roundoff", 0.0))
 
 
 def structure_of(A: LinearOperator) -> StructuredOperator | None:

@@ -23,7 +23,7 @@ from ..arguments import as_number
 from ..errors import ArgumentError
 from ..parallel import dot
 from ..rounding import Proven, gamma, norm2, real_view, scale_number, smallest_subnormal, unit_roundoff
-from .base import StructuredOperator, as_square, structure_of
+from .base import StructuredOperator, as_square, coarsest, structure_of
 from .dense import DenseOperator
 from .sparse import SparseOperator
 
@@ -212,8 +212,7 @@ def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) ->
     """zᴴAz for a unit vector z, and a bound of its rounding error; one product.
 
     The bound is proven for structured operators: (g + γ_n)|z|ᵀ|A||z|, g the factor of the product, and the rounding of
-    ‖z‖. For a black box it is the
-    model n u ‖A‖, with the norm of A z for ‖A‖ where no better is known.
+    ‖z‖. For a black box it is the model n u ‖A‖, with the norm of A z for ‖A‖ where no better is known.
     """
     Az = A.matvec(z)
     value = dot(real_view(z), real_view(Az))
@@ -225,5 +224,5 @@ def rayleigh_quotient(A: LinearOperator, z: np.ndarray, norm_A: float | None) ->
         error += 2 * n * (structure.terms + 2) * smallest_subnormal(z.dtype)
         error = math.inf if math.isnan(error) else error  # infinity times 0
     else:
-        error = 2 * gamma(2 * n + 10, u) * max(norm_A or 0.0, norm2(Az))
+        error = 2 * gamma(2 * n + 10, coarsest(A, z.dtype)) * max(norm_A or 0.0, norm2(Az))
     return value, error
