@@ -13,6 +13,7 @@ so that the report can be rendered again, and checked, without measuring again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sys
@@ -30,10 +31,12 @@ import scipy
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from lancbio_ref.jobs.compare import run_one, true_gradient, warm_up  # noqa: E402
+from lancbio_ref import LancbioError, hypergradient, lower_solution  # noqa: E402
+from lancbio_ref.jobs.compare import run_one, warm_up  # noqa: E402
 from lancbio_ref.jobs.compare_instance import Instance, make_instance  # noqa: E402
 from lancbio_ref.jobs.compare_settings import Comparison, make_comparison  # noqa: E402
 from lancbio_ref.jobs.output import plain, write  # noqa: E402
+from lancbio_ref.rounding import norm2  # noqa: E402
 
 DATA = Path(os.environ.get("LANCBIO_DATA", HERE.parent.parent / "shared" / "data"))
 PROCESSES = 2
@@ -176,6 +179,20 @@ def run(task: Task) -> dict[str, Any]:
             found[column] = arrays[column].tolist()
     found["indefinite"] = int((arrays["status"] == 2).sum())
     return found if task.finish is None else found | task.finish(instance, *kept)
+
+
+def true_gradient(problem: Any, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> float:
+    """‖∇φ(x)‖₂, the lower level solved from y and the linear system from v, both to 1e-9.
+
+    NaN where they cannot be; of the lower level 1e-6 is enough, where rounding allows no more.
+    """
+    try:
+        solution = lower_solution(problem, x, y, tol=1e-9)
+        found = hypergradient(problem, x, solution.y, inverse="cg", rtol=1e-9, v0=v)
+    except LancbioError:
+        return math.nan
+    solved = solution.status.success or solution.grad_norm <= 1e-6
+    return norm2(found.value) if solved and found.status.success else math.nan
 
 
 def with_gradient(instance: Instance, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class _Cycles:
     ) -> SolveReport:
         self.norm_A = norm_A
         tolerance = asked(rtol, tolerance, norm2(b))
-        x = np.zeros_like(b) if x0 is None else x0
+        x = np.zeros_like(b) if x0 is None else x0.copy()  # what leaves is never the caller's own
         report = SolveReport(x, SolveStatus.NOT_CONVERGED, b.copy())
         if x.any():
             report.residual = self._evaluate(b, x, report)

@@ -116,10 +116,11 @@ def _problem(case: Case) -> None:
 
 
 def _formula(case: Case) -> None:
-    """`lower_level_bound` with 2 L_gyy‖∇_y g‖ a few units from μ²: never NaN, negative or too small."""
+    """`lower_level_bound` with 2 L_gyy‖∇_y g‖ a few units or 2⁻ᵏμ² from μ²: never NaN, negative or too small."""
     r = case.r
     mu, gyy = (float(np.ldexp(r.uniform(0.5, 1), int(r.integers(-60, 60)))) for _ in range(2))
-    gradient = mu * mu / (2 * gyy) * (1 + int(r.integers(-6, 4)) * 2.0**-53)
+    share = int(r.integers(-6, 4)) * 2.0**-53 if draw.chance(r, 0.5) else -(2.0 ** -int(r.integers(1, 53)))
+    gradient = mu * mu / (2 * gyy) * (1 + share)
     fx, fy, gxy = (draw.one_of(r, (0.0, 1.0, float(abs(r.standard_normal())))) for _ in range(3))
     case.let(constants=(fx, fy, gxy, gyy), mu=mu, gradient=gradient, v=float(abs(r.standard_normal())))
     case.run("lipschitz = LipschitzConstants(*map(Proven, constants))")
