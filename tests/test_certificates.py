@@ -412,3 +412,12 @@ def test_symmetry_is_proven_from_the_structure_or_refused():
         n = proven.shape[0]
         assert certify_mu(proven, 1.0)
         assert oracle.enclose(Linearization(proven, np.eye(n), np.ones(n), np.ones(n))).definite
+
+
+def test_what_overflows_while_it_is_formed_is_named():
+    X = np.full((2, 2), 1e160)
+    point = Linearization(GeneralizedLinear(X, np.ones(2), 1.0), np.eye(2), np.ones(2), np.ones(2))
+    with pytest.raises(RepresentationError, match="once it is formed"):
+        point.hypergradient(inverse="exact")
+    with pytest.raises(ArgumentError, match="ridge: found 4e\\+87"):
+        GeneralizedLinear(np.ones((2, 1), np.float32), np.ones(2, np.float32), 4e87)

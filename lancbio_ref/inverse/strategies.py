@@ -86,6 +86,10 @@ class ExactInverse:
             dense = structure.toarray()
         else:
             dense = np.stack([A.matvec(e) for e in np.eye(b.size, dtype=b.dtype)], axis=1)
+        if not np.isfinite(dense).all():
+            raise RepresentationError(
+                f"the entries of A overflow {b.dtype} once it is formed: inverse='lanczos' may do"
+            )
         # LAPACK squares, and divides by what it has squared: it gets numbers of moderate size, by exact powers of two
         powers = exponent_of(float(np.abs(dense).max()), b.dtype), exponent_of(norm2(b), b.dtype)
         dense = scale(dense, -powers[0])

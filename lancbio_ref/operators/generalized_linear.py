@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..arguments import as_number, as_vector, refuse_masked
+from ..arguments import as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
 from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
@@ -72,7 +72,7 @@ class GeneralizedLinear(StructuredOperator):
         self.X, self.d = X, as_vector("d", d, n)
         self.ridge = np.asarray(as_number("ridge", ridge)) if np.ndim(ridge) == 0 else as_vector("ridge", ridge, p)
         if self.ridge.ndim == 0:
-            self.ridge = np.full(p, self.ridge, np.result_type(X, self.d))
+            self.ridge = np.full(p, as_type("ridge", self.ridge.reshape(1), np.result_type(X, self.d))[0])
         super().__init__(np.result_type(X, self.d, self.ridge), (p, p))
         self.terms = chain + 4
 

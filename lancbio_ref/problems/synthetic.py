@@ -21,7 +21,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import LinAlgError, eigh
 from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_generator, as_integer, as_number, as_vector
@@ -305,7 +305,12 @@ def synthetic_from_arrays(
         entries = np.asarray(operator.A, np.float64)
         if not (entries == entries.T).all():
             raise ArgumentError("G", f"|G - Gᵀ| up to {np.abs(entries - entries.T).max():.3g}", "a symmetric matrix")
-        values, vectors = eigh(entries)
+        try:
+            values, vectors = eigh(entries)
+        except LinAlgError:
+            values = vectors = np.full(1, np.nan)
+        if not np.isfinite(values).all():
+            raise ArgumentError("G", "a matrix whose eigenvalues LAPACK does not find", "entries of moderate size")
         upper = sum(rayleigh_quotient(DenseOperator(entries), vectors[:, 0].copy(), None))
         if upper + float(ridge.min()) - gamma <= 0:
             found = f"lambda_min(G) + min(ridge) - gamma = {values[0] + float(ridge.min()) - gamma:.4g}"
