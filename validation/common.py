@@ -18,7 +18,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,8 @@ class Task:
     make : callable (comparison, seed) → Instance
     finish : callable (instance, x, y, v) → dict, optional
         Numbers of the last iteration's x_K, y_K, v_K; they go into the run.
+    nudge : int
+        Not 0: the same run from y_0 and v_0 with every entry one rounding away, up or down by the nudge's own draw.
     """
 
     problem: str
@@ -134,6 +136,7 @@ class Task:
     overrides: tuple[str, ...] = ()
     make: Callable[[Comparison, int], Instance] = make_instance
     finish: Callable[[Instance, np.ndarray, np.ndarray, np.ndarray], dict[str, Any]] | None = None
+    nudge: int = 0
 
     def comparison(self) -> Comparison:
         given = dict(self.given) | dict(methods=self.method, seeds=str(self.seed), set=list(self.overrides))
@@ -151,7 +154,7 @@ def run(task: Task) -> dict[str, Any]:
     keyed = tuple(
         (key, value) for key, value in task.given if key not in ("maxiter", "every", "batch_size", "halve_from")
     )
-    instance = _instance(task.problem, keyed, task.make, task.seed)
+    instance = nudged(_instance(task.problem, keyed, task.make, task.seed), task.nudge)
     kept: list[np.ndarray] = []
 
     def keep(state: Any) -> None:
@@ -165,6 +168,8 @@ def run(task: Task) -> dict[str, Any]:
     settings = plain(comparison.run_settings(task.seed, task.method))
     outcome = str(arrays["outcome"])
     found: dict[str, Any] = dict(method=task.method, seed=task.seed, outcome=outcome, message=str(arrays["message"]))
+    if task.nudge:
+        found["nudge"] = task.nudge
     found["options"] = settings["options"]
     if outcome == "FAILED":
         return found
@@ -176,6 +181,22 @@ def run(task: Task) -> dict[str, Any]:
             found[column] = arrays[column].tolist()
     found["indefinite"] = int((arrays["status"] == 2).sum())
     return found if task.finish is None else found | task.finish(instance, *kept)
+
+
+def nudged(instance: Instance, nudge: int) -> Instance:
+    """The instance with every entry of y_0 and v_0 moved to the next or the previous number, as `nudge` draws it.
+
+    That is what one more rounding could have done. Zeros stay: beside 0 there are only subnormal numbers.
+    """
+    if not nudge:
+        return instance
+    rng = np.random.default_rng([3, nudge])
+
+    def moved(a: np.ndarray) -> np.ndarray:
+        to = np.where(rng.random(a.shape) < 0.5, -np.inf, np.inf).astype(a.dtype)
+        return np.where(a == 0, a, np.nextafter(a, to))
+
+    return replace(instance, y0=moved(instance.y0), v0=moved(instance.v0))
 
 
 def with_gradient(instance: Instance, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> dict[str, Any]:
