@@ -12,9 +12,11 @@ so that the report can be rendered again, and checked, without measuring again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -202,6 +204,41 @@ def nudged(instance: Instance, nudge: int) -> Instance:
 def with_gradient(instance: Instance, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> dict[str, Any]:
     """A `Task.finish`: the true ‖∇φ(x_K)‖."""
     return dict(gradient=true_gradient(instance.problem, x, y, v))
+
+
+# -- runs that are kept as they finish ------------------------------------------------------
+
+KEPT = HERE / "kept"  # of a measurement that was killed; none survives one that ended
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str:
+    """Of all code that a run's numbers come from: a run made by other code is never taken for one of this."""
+    digest = hashlib.sha256()
+    for path in sorted([*(HERE.parent / "lancbio_ref").rglob("*.py"), *HERE.glob("*.py")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def kept_run(job: tuple[str, Task]) -> dict[str, Any]:
+    """`run`, thinned, of a (folder, task); read where it was made before, else written as soon as it ends."""
+    folder, task = job
+    made = [getattr(function, "__name__", "") for function in (task.make, task.finish)]
+    settings = plain(task.comparison().run_settings(task.seed, task.method))
+    settings = json.dumps([source_digest(), made, task.nudge, settings], sort_keys=True)
+    key = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    path = KEPT / folder / f"{task.problem}-{task.method}-{task.nudge}-{key}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    found = rounded(plain(thin(run(task))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, lambda file: file.write(json.dumps(found).encode()))
+    return found
+
+
+def forget(folder: str) -> None:
+    """Remove what `kept_run` kept: its numbers are in the results now."""
+    shutil.rmtree(KEPT / folder, ignore_errors=True)
 
 
 # -- tables and curves ---------------------------------------------------------------------

@@ -28,7 +28,7 @@ import report
 import stochastic
 import subspace
 import synthetic
-from common import load, machine, save, save_figure
+from common import forget, load, machine, save, save_figure
 
 SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, stochastic, newsgroups)
 
@@ -55,6 +55,7 @@ def main() -> int:
             found = script.measure(options.full)
             seconds = time.perf_counter() - start
             save(script.NAME, dict(machine=machine(), seconds=seconds, full=options.full) | found, options.full)
+            forget(script.NAME)
             print(f"{script.NAME}: {seconds:.0f} s", flush=True)
         for full in (False, True):
             if (numbers := load(script.NAME, full)) is not None and hasattr(script, "figure"):
