@@ -41,7 +41,7 @@ def standardized_pixels(images: np.ndarray, name: str) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.datasets.pixels import standardized_pixels
+    >>> from lancbio_ref.datasets import standardized_pixels
     >>> standardized_pixels(np.array([[[0, 255]], [[51, 102]]], dtype=np.uint8), "fashion-mnist")
     array([[-1. ,  1. ],
            [-0.6, -0.2]])
