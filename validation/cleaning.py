@@ -195,7 +195,7 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
             HOLDS if smallest == len(parts) else CAVEAT if smallest >= len(parts) / 2 else FAILS,
             f"in {smallest} of {len(parts)} experiments; products an iteration: amigo-cg 6, subbio 3, lancbio 1 + 1/m. "
             + "; ".join(shown)
-            + ". Where lancbio's is huge on mini-batches, the next section has the cause",
+            + ". Where lancbio's is huge on mini-batches, the section on them has the cause",
         )
     )
     odd = {
@@ -329,6 +329,8 @@ def section(found: dict[str, Any]) -> str:
         " training samples, u = 2⁻⁵³; δ = 10⁻⁵ in hjfbio's difference quotients, elsewhere 1). Of a chaotic row three"
         " repetitions were made, and their spread stands below its table.",
     ]
+    if "note" in found:
+        lines += ["", found["note"] + "."]
     for part, methods in found["parts"].items():
         name, kind, corruption = part.split(", ")
         lines += tables(part, methods, found["repeats"][part], longest_sum(f"{kind}, {corruption}"))
