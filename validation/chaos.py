@@ -95,14 +95,14 @@ def notes(methods: Mapping[str, Sequence[Run]], repeats: Mapping[str, Sequence[R
             for key, title, factor, form in (
                 ("test_accuracy", "accuracy of y_K", 100, "{:.2f}"),
                 ("solved", "at x_K, solved,", 100, "{:.2f}"),
-                ("loss", "validation loss", 1, "{:.4f}"),
-                ("residual", "‖A v − b‖", 1, "{:.1e}"),
-                ("h_norm", "‖h_K‖", 1, "{:.1e}"),
+                ("loss", "validation loss", 1, "{:.6g}"),
+                ("residual", "‖A v − b‖", 1, "{:.6g}"),
+                ("h_norm", "‖h_K‖", 1, "{:.6g}"),
             )
             if any(key in one for one in whole)
         ]
         lines.append(
-            f"{name} is *chaotic*: of {len(ends)} runs whose starts differ by one rounding {failed} failed; median"
-            f" [smallest, largest] of the others: {', '.join(shown)}."
+            f"{name} is *chaotic*: {len(ends)} runs whose starts differ by one rounding, of which {failed or 'none'}"
+            f" failed; median [smallest, largest]: {', '.join(shown)}."
         )
     return lines

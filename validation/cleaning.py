@@ -202,12 +202,12 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
         part: chaotic(found["parts"][part], found["repeats"][part], longest_sum(part.partition(", ")[2]))
         for part in parts
     }
-    count = sum(map(len, odd.values()))
+    count, again = sum(map(len, odd.values())), sum(map(len, found["repeats"].values()))
     made.append(
         Verdict(
             "One rounding in y_0 and v_0 changes no row by more than roundings explain",
             FAILS if count else HOLDS,
-            f"{count} of {len(parts) * len(METHODS)} rows are chaotic"
+            f"of {len(parts) * len(METHODS)} rows {again} were repeated and {count} are chaotic"
             + "".join(f"; {part}: {', '.join(mine)}" for part, mine in odd.items() if mine)
             + ". What the verdicts above say of these rows, their ranks too, could have come out otherwise"
             * (count > 0),
@@ -221,8 +221,8 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
             HOLDS if not unstable else FAILS,
             "2/λ_max(A) at x = 0 is at most "
             + ", ".join(f"{step:.3f} ({name})" for name, step in steps.items())
-            + "; a longer step lets y grow along the steepest directions, all the more where weights go from ½ to 1."
-            + (f" What fails on {', '.join(unstable)} below fails by this" if unstable else ""),
+            + "; a longer step lets y grow along the steepest directions, all the more where weights go from ½ to 1"
+            + (f". What fails on {', '.join(unstable)} below fails by this" if unstable else ""),
         )
     )
     if "long" in found:
@@ -323,11 +323,12 @@ def section(found: dict[str, Any]) -> str:
         " is that of the paper's Algorithms 2 and 4, with the residual from the first iteration on: its numbers at"
         " small K are not the paper's curves, whose K the section after this one has.",
         "",
-        "Every run was made again from y_0 and v_0 moved by one rounding in each entry. A row is *chaotic* where the"
-        " validation loss or ‖h_K‖ of the two differ, relatively, by more than 10⁻⁵ + R·L·u/δ: the sixth digit, the"
-        " last that is kept, and what R products and gradients with sums of L terms can add up to if no error grows (L"
-        " training samples, u = 2⁻⁵³; δ = 10⁻⁵ in hjfbio's difference quotients, elsewhere 1). Of a chaotic row three"
-        " repetitions were made, and their spread stands below its table.",
+        "Runs were made again from y_0 and v_0 moved by one rounding in each entry, all but those that a"
+        " table names. A row is *chaotic* where the validation loss or ‖h_K‖ of the two differ, relatively, by more"
+        " than 10⁻⁵ + R·L·u/δ: the sixth digit, the last that is kept, and what R products and gradients with"
+        " sums of L terms can add up to if no error grows (L training samples, u = 2⁻⁵³; δ = 10⁻⁵ in hjfbio's"
+        " difference quotients, elsewhere 1). Of a chaotic row three repetitions were made, and their spread"
+        " stands below its table.",
     ]
     if "note" in found:
         lines += ["", found["note"] + "."]

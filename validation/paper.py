@@ -58,8 +58,9 @@ def assembled(runs: dict[tuple[str, int, str, int], dict[str, Any]], references:
         for pixels in COLUMNS:
             key = column_title(name, pixels)
             mine = {(m, nudge): one for (s, p, m, nudge), one in runs.items() if (s, p) == (name, pixels)}
-            found["parts"][key] = by_method(one for (_, nudge), one in mine.items() if not nudge)
-            found["repeats"][key] = {m: [end(one)] for (m, nudge), one in mine.items() if nudge}
+            if mine:
+                found["parts"][key] = by_method(one for (_, nudge), one in mine.items() if not nudge)
+                found["repeats"][key] = {m: [end(one)] for (m, nudge), one in mine.items() if nudge}
     return found
 
 
@@ -68,50 +69,51 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
     for name, methods in found["parts"].items():
         solved = of_methods(methods, "solved", 0.0)
         order = sorted(solved, key=solved.__getitem__, reverse=True)
-        ahead = max(solved[m] for m in OURS) - max(solved[m] for m in methods if m not in OURS)
-        made.append(
-            Verdict(
-                f"{name}, {K}: LancBiO or SubBiO learns weights at least as good (0.2 points allowed)"
-                " as every other method measured",
-                HOLDS if ahead >= 0 else CAVEAT if ahead >= -0.002 else FAILS,
-                "test accuracy, lower level solved: " + ", ".join(f"{m} {100 * solved[m]:.2f}" for m in order),
+        ours, others = ([m for m in order if (m in OURS) is own] for own in (True, False))
+        if others:
+            ahead = solved[ours[0]] - solved[others[0]]
+            made.append(
+                Verdict(
+                    f"{name}, {K}: LancBiO or SubBiO learns weights at least as good (0.2 points allowed) as the other"
+                    " methods measured",
+                    HOLDS if ahead >= 0 else CAVEAT if ahead >= -0.002 else FAILS,
+                    "test accuracy, lower level solved: " + ", ".join(f"{m} {100 * solved[m]:.2f}" for m in order),
+                )
             )
-        )
-        residual = of_methods({m: runs for m, runs in methods.items() if m != "f2sa"}, "residual", float("inf"))
-        order = sorted(residual, key=residual.__getitem__)
-        made.append(
-            Verdict(
-                f"{name}, {K}: LancBiO or SubBiO ends with the smallest residual ‖A_k v_k − b_k‖",
-                HOLDS if order[0] in OURS else FAILS,
-                ", ".join(f"{m} {residual[m]:.1e}" for m in order),
+            residual = of_methods(methods, "residual", float("inf"))
+            order = sorted(residual, key=residual.__getitem__)
+            made.append(
+                Verdict(
+                    f"{name}, {K}: LancBiO or SubBiO ends with the smallest residual ‖A_k v_k − b_k‖",
+                    HOLDS if order[0] in OURS else FAILS,
+                    ", ".join(f"{m} {residual[m]:.1e}" for m in order),
+                )
             )
-        )
         without = found["references"][name]
-        gain = {m: solved[m] - without["noisy"] for m in OURS}
-        behind = {m: solved[m] - without["validation"] for m in OURS}
+        gain = {m: solved[m] - without["noisy"] for m in ours}
+        behind = {m: solved[m] - without["validation"] for m in ours}
         for against, differences in (("the noisy labels", gain), ("the clean validation data alone", behind)):
             better = sum(d > 0 for d in differences.values())
             made.append(
                 Verdict(
-                    f"{name}, {K}: cleaning with LancBiO and SubBiO beats training on {against}",
-                    HOLDS if better == len(OURS) else CAVEAT if better else FAILS,
+                    f"{name}, {K}: cleaning with {' and '.join(ours)} beats training on {against}",
+                    HOLDS if better == len(ours) else CAVEAT if better else FAILS,
                     "test accuracy gained, in points: "
                     + ", ".join(f"{m} {100 * d:+.2f}" for m, d in differences.items()),
                 )
             )
     again = [(name, m) for name in found["parts"] for m in found["repeats"][name]]
     odd = [(name, m) for name in found["parts"] for m in chaotic(found["parts"][name], found["repeats"][name], TRAIN)]
-    made.append(
-        Verdict(
-            f"One rounding in the start does not change what LancBiO and SubBiO give after {K}",
-            (FAILS if odd else HOLDS) if again else CAVEAT,
-            "chaotic: " + ", ".join(f"{m} ({name})" for name, m in odd)
-            if odd
-            else "the ends agree to the digits kept: " + ", ".join(f"{m} ({name})" for name, m in again)
-            if again
-            else "no run was repeated",
+    if again:
+        made.append(
+            Verdict(
+                f"One rounding in the start does not change what LancBiO and SubBiO give after {K}",
+                FAILS if odd else HOLDS,
+                "chaotic: " + ", ".join(f"{m} ({name})" for name, m in odd)
+                if odd
+                else "the ends agree to the digits kept: " + ", ".join(f"{m} ({name})" for name, m in again),
+            )
         )
-    )
     return made
 
 
@@ -122,6 +124,9 @@ def section(found: dict[str, Any]) -> str:
         " paper and of the others those that were best there. Seconds are wall time on a machine that had other"
         " work, and in some runs of waiting: compare products and gradients.",
     ]
+    planned = [(column_title(name, p), m) for p, methods in COLUMNS.items() for name in SETS for m in methods]
+    if lacking := [f"{m} ({name})" for name, m in planned if m not in found["parts"].get(name, {})]:
+        lines += ["", "Planned, but not finished when this was written: " + ", ".join(lacking) + "."]
     for name, methods in found["parts"].items():
         lines += tables(
             f"{name} pixels, deterministic, 0.5, K = {found['maxiter']}", methods, found["repeats"][name], TRAIN
@@ -132,6 +137,6 @@ def section(found: dict[str, Any]) -> str:
 
 def figure(found: dict[str, Any]) -> Any:
     return comparison_figure(
-        drawn(found["parts"][column_title("fashion-mnist", 14)]),
-        dict(problem="Fashion-MNIST, half of the labels wrong, 14 × 14 pixels", seeds=[1]),
+        drawn(found["parts"][column_title("fashion-mnist", 28)]),
+        dict(problem="Fashion-MNIST, half of the labels wrong, 28 × 28 pixels", seeds=[1]),
     )
