@@ -36,7 +36,8 @@ Jobs
                  images, 600 for validation, 597 for testing (the default job)
   mnist, fashion-mnist, kmnist
                  the same on real idx files in --data-dir: the first 5000 training images, 5000 for validation drawn
-                 from all training images, the test set; pixels (p/255 - 0.1307)/0.3081
+                 from all training images, the test set; pixels (p/255 - m)/s with (m, s) = (0.1307, 0.3081),
+                 (0.5, 0.5), (0.1918, 0.3483), as in the paper
   synthetic      the paper's synthetic problem with n_x = n_y = N
 
 Hyper-data cleaning corrupts a fraction of the training labels (each is shifted by a random 1..9 modulo 10) and learns

@@ -24,7 +24,7 @@ def scripts():
 
 @pytest.fixture
 def module(scripts):
-    return {script.NAME: script for script in scripts} | {n: sys.modules[n] for n in ("common", "report")}
+    return {script.NAME: script for script in scripts} | {n: sys.modules[n] for n in ("common", "report", "chaos")}
 
 
 def test_the_report_is_rendered_from_its_numbers(scripts, module):
@@ -33,13 +33,14 @@ def test_the_report_is_rendered_from_its_numbers(scripts, module):
 
 def test_every_script_has_run_and_every_verdict_has_a_reason(scripts, module):
     for script in scripts:
-        found = module["common"].load(script.NAME, False)
+        full = getattr(script, "ONLY_FULL", False)
+        found = module["common"].load(script.NAME, full)
         assert found is not None, f"results/{script.NAME}.json is missing: make validate"
         verdicts = script.verdicts(found)
         assert verdicts
         assert all(v.claim and v.why for v in verdicts)
         if hasattr(script, "figure"):
-            assert module["common"].figure_path(script.NAME, False).read_bytes().startswith(b"\x89PNG")
+            assert module["common"].figure_path(script.NAME, full).read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_verdict_is_one_of_three(module):

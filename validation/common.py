@@ -12,14 +12,16 @@ so that the report can be rendered again, and checked, without measuring again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,8 @@ class Task:
     make : callable (comparison, seed) → Instance
     finish : callable (instance, x, y, v) → dict, optional
         Numbers of the last iteration's x_K, y_K, v_K; they go into the run.
+    nudge : int
+        Not 0: the same run from y_0 and v_0 with every entry one rounding away, up or down by the nudge's own draw.
     """
 
     problem: str
@@ -137,6 +141,7 @@ class Task:
     overrides: tuple[str, ...] = ()
     make: Callable[[Comparison, int], Instance] = make_instance
     finish: Callable[[Instance, np.ndarray, np.ndarray, np.ndarray], dict[str, Any]] | None = None
+    nudge: int = 0
 
     def comparison(self) -> Comparison:
         given = dict(self.given) | dict(methods=self.method, seeds=str(self.seed), set=list(self.overrides))
@@ -154,7 +159,7 @@ def run(task: Task) -> dict[str, Any]:
     keyed = tuple(
         (key, value) for key, value in task.given if key not in ("maxiter", "every", "batch_size", "halve_from")
     )
-    instance = _instance(task.problem, keyed, task.make, task.seed)
+    instance = nudged(_instance(task.problem, keyed, task.make, task.seed), task.nudge)
     kept: list[np.ndarray] = []
 
     def keep(state: Any) -> None:
@@ -168,6 +173,8 @@ def run(task: Task) -> dict[str, Any]:
     settings = plain(comparison.run_settings(task.seed, task.method))
     outcome = str(arrays["outcome"])
     found: dict[str, Any] = dict(method=task.method, seed=task.seed, outcome=outcome, message=str(arrays["message"]))
+    if task.nudge:
+        found["nudge"] = task.nudge
     found["options"] = settings["options"]
     if outcome == "FAILED":
         return found
@@ -195,9 +202,60 @@ def true_gradient(problem: Any, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> 
     return norm2(found.value) if solved and found.status.success else math.nan
 
 
+def nudged(instance: Instance, nudge: int) -> Instance:
+    """The instance with every entry of y_0 and v_0 moved to the next or the previous number, as `nudge` draws it.
+
+    That is what one more rounding could have done. Zeros stay: beside 0 there are only subnormal numbers.
+    """
+    if not nudge:
+        return instance
+    rng = np.random.default_rng([3, nudge])
+
+    def moved(a: np.ndarray) -> np.ndarray:
+        to = np.where(rng.random(a.shape) < 0.5, -np.inf, np.inf).astype(a.dtype)
+        return np.where(a == 0, a, np.nextafter(a, to))
+
+    return replace(instance, y0=moved(instance.y0), v0=moved(instance.v0))
+
+
 def with_gradient(instance: Instance, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> dict[str, Any]:
     """A `Task.finish`: the true ‖∇φ(x_K)‖."""
     return dict(gradient=true_gradient(instance.problem, x, y, v))
+
+
+# -- runs that are kept as they finish ------------------------------------------------------
+
+KEPT = HERE / "kept"  # of a measurement that was killed; none survives one that ended
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str:
+    """Of all code that a run's numbers come from: a run made by other code is never taken for one of this."""
+    digest = hashlib.sha256()
+    for path in sorted([*(HERE.parent / "lancbio_ref").rglob("*.py"), *HERE.glob("*.py")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def kept_run(job: tuple[str, Task]) -> dict[str, Any]:
+    """`run`, thinned, of a (folder, task); read where it was made before, else written as soon as it ends."""
+    folder, task = job
+    made = [getattr(function, "__name__", "") for function in (task.make, task.finish)]
+    settings = plain(task.comparison().run_settings(task.seed, task.method))
+    settings = json.dumps([source_digest(), made, task.nudge, settings], sort_keys=True)
+    key = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    path = KEPT / folder / f"{task.problem}-{task.method}-{task.nudge}-{key}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    found = rounded(plain(thin(run(task))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, lambda file: file.write(json.dumps(found).encode()))
+    return found
+
+
+def forget(folder: str) -> None:
+    """Remove what `kept_run` kept: its numbers are in the results now."""
+    shutil.rmtree(KEPT / folder, ignore_errors=True)
 
 
 # -- tables and curves ---------------------------------------------------------------------

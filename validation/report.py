@@ -31,7 +31,7 @@ def render(scripts: Sequence[Any]) -> str:
             found = load(script.NAME, full)
             if found is None:
                 continue
-            title = f"{script.TITLE}{', at full size' if full else ''}"
+            title = f"{script.TITLE}{', at full size' if full and not getattr(script, 'ONLY_FULL', False) else ''}"
             mine = script.verdicts(found)
             rows += [[title, verdict.claim, SIGNS[verdict.outcome]] for verdict in mine]
             sections += ["", f"## {title}", "", f"*{machine_line(found)}; `validation/{script.NAME}.py`*", ""]
@@ -40,8 +40,8 @@ def render(scripts: Sequence[Any]) -> str:
             if hasattr(script, "figure"):
                 path = figure_path(script.NAME, full).relative_to(HERE).as_posix()
                 sections += ["", f"![{title}]({path})"]
-        if load(script.NAME, False) is None:
-            sections += ["", f"## {script.TITLE}", "", "Not run: its data were not there."]
+        if load(script.NAME, getattr(script, "ONLY_FULL", False)) is None:
+            sections += ["", f"## {script.TITLE}", "", "Not run: its data were not there, or its time."]
     return "\n".join([*lines, table(["", "claim", "verdict"], rows), *sections]) + "\n"
 
 

@@ -2,8 +2,8 @@
 
 The dynamic process tolerates an A that moves slowly. With a fresh batch a product, consecutive columns of T belong to
 matrices that differ by their noise, however short the steps are. *Held* runs draw the batch of A once for the m
-iterations of a subspace; all other batches stay fresh. Hyper-data cleaning on MNIST, half of the labels wrong, as in
-the section before.
+iterations of a subspace; all other batches stay fresh. Hyper-data cleaning on MNIST, half of the labels wrong, on
+pooled images.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from .download import fetch
 from .idx import MnistLike, load_idx, load_mnist_like
 from .libsvm import load_libsvm
 from .newsgroups import Newsgroups, load_newsgroups, tfidf
+from .pixels import standardized_pixels
 from .posts import count_posts
 from .splits import corrupt_labels, stratified_split
 
@@ -19,6 +20,7 @@ __all__ = [
     "load_libsvm",
     "load_mnist_like",
     "load_newsgroups",
+    "standardized_pixels",
     "stratified_split",
     "tfidf",
 ]

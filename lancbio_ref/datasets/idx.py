@@ -105,6 +105,10 @@ class MnistLike:
     train_images, test_images : ndarray, shape (n, height, width), uint8
     train_labels, test_labels : ndarray, shape (n,), int64
         Labels 0..9.
+
+    See Also
+    --------
+    standardized_pixels : The images as rows of numbers, as the paper's experiments take them.
     """
 
     train_images: np.ndarray

@@ -10,6 +10,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from ..datasets import corrupt_labels, fetch, load_digits, load_mnist_like, stratified_split
+from ..datasets.pixels import pixels_formula, standardized_pixels
 from ..inverse import lower_solution
 from ..minimize import BilevelResult, minimize
 from ..plotting import cleaning_figure
@@ -60,18 +61,14 @@ def load_samples(settings: CleaningSettings) -> Samples:
         origin = "UCI optical digits, stratified split, pixels / 16"
     else:
         data = load_mnist_like(settings.data_dir or fetch(settings.job), settings.job)
-        X, X_test = (_standardized(images) for images in (data.train_images, data.test_images))
+        X, X_test = (standardized_pixels(images, settings.job) for images in (data.train_images, data.test_images))
         labels, labels_test = data.train_labels, data.test_labels
         train = np.arange(min(settings.train or VALIDATION, len(X)))
         val = rng.choice(len(X), size=min(VALIDATION, len(X)), replace=False)  # as published: from all training images
         shared = np.isin(val, train).sum()
-        origin = f"{settings.job}, (pixels / 255 - 0.1307) / 0.3081, {shared} images in both training and validation"
+        origin = f"{settings.job}, {pixels_formula(settings.job)}, {shared} images in both training and validation"
     noisy, corrupted = corrupt_labels(labels[train], settings.corruption, rng)
     return Samples(X[train], labels[train], noisy, corrupted, X[val], labels[val], X_test, labels_test, origin)
-
-
-def _standardized(images: np.ndarray) -> np.ndarray:
-    return (images.reshape(len(images), -1) / 255 - 0.1307) / 0.3081
 
 
 def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:

@@ -38,6 +38,7 @@ NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa")
 ALWAYS_TEN = ("stocbio", "bsa")  # N = 10 in all of the paper's experiments
 TEN_WHEN_CLEANING = ("amigo-gd", "amigo-cg", "f2sa", *ALWAYS_TEN)
 STOCHASTIC_STEP_X = 100.0  # of the paper's experiments with mini-batches
+OWN_STEP_X = {"fashion-mnist": {"amigo-cg": 100.0, "f2sa": 10.0}}  # of the paper's deterministic experiments
 F2SA_DECAY = dict(decay_x=1 / 7, penalty=1.0, penalty_growth=0.1, decay_penalty=1.0)
 
 
@@ -121,7 +122,9 @@ def default_options(
     """
     own = PROBLEMS[problem]
     step_y = 1 / (own["condition"] if condition is None else condition) if own["step_y"] is None else own["step_y"]
-    step_x = STOCHASTIC_STEP_X if stochastic and problem in CLEANING[1:] else own["step_x"]
+    step_x = OWN_STEP_X.get(problem, {}).get(method, own["step_x"])
+    if stochastic and problem in CLEANING[1:]:
+        step_x = STOCHASTIC_STEP_X
     options: dict[str, Any] = dict(step_x=step_x, step_y=step_y)
     if method not in NO_STEP_V:
         options["step_v"] = 0.05 if problem in CLEANING else step_y
@@ -148,7 +151,12 @@ def options_table() -> str:
             f"  {title:<28} {own['maxiter']:>7} {own['step_x']:>6g} {step_y:>11} {step_v:>11}"
             f" {own['inner_steps']:>3} {own['subspace']:>3}"
         )
-    lines += ["", f"  On {image_jobs} with --batch-size, step_x is {STOCHASTIC_STEP_X:g}."]
+    exceptions = "; ".join(
+        f"on {problem} " + " and ".join(f"{step:g} for {method}" for method, step in steps.items())
+        for problem, steps in OWN_STEP_X.items()
+    )
+    lines += ["", f"  On {image_jobs} with --batch-size, step_x is {STOCHASTIC_STEP_X:g}; without, it is"]
+    lines += [f"  {exceptions}."]
     lines += ["", f"  {'method':<10} {'inner_steps':<34} {'inverse_steps':<14} other options"]
     for method in names():
         inner = (
