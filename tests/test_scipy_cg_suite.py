@@ -14,9 +14,13 @@ def test_scipys_tests_of_cg_pass_on_lanczos_solve(tmp_path):
     (tmp_path / "rebind_cg.py").write_text(
         textwrap.dedent(
             """
+            import scipy._lib._array_api as array_api
             import scipy.sparse.linalg._isolve as isolve
             from lancbio_ref import lanczos_solve
 
+            known = getattr(array_api, "xp_capabilities_table", {})  # what 1.18 asks before it parametrizes
+            if isolve.cg in known:
+                known[lanczos_solve] = known[isolve.cg]
             isolve.cg = lanczos_solve
             """
         )

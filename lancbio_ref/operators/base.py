@@ -235,7 +235,7 @@ def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None =
     """
     operator = A if isinstance(A, LinearOperator) else _wrapped(name, A)
     if len(operator.shape) != 2:  # SciPy has batches of operators since 1.18
-        raise ArgumentError(name, f"shape {operator.shape}", "one operator, of shape (m, n)")
+        raise ArgumentError(name, f"shape {operator.shape}", "2-D: one operator of shape (m, n)")
     if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
         wanted = tuple("n" if s is None else s for s in shape)
         raise ArgumentError(name, f"shape {operator.shape}", f"shape ({wanted[0]}, {wanted[1]})")
