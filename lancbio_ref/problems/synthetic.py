@@ -168,14 +168,21 @@ class Synthetic(BilevelProblem):
         """‖G‖ + max|e| + γ + ½ max x², and the rounding of A; None where ‖G‖ is not known."""
         if self._norm is None:
             return None
-        largest = float(np.abs(self.ridge).max()) + self.gamma + 0.5 * float(np.abs(x).max()) ** 2
-        return type(self._norm)(self._norm + largest + self._rounding(x, y, self._norm))
+        largest = float(np.abs(self.ridge).max()) + self.gamma + 0.5 * _largest_square(x)
+        L = self._norm + largest + self._rounding(x, y, self._norm)
+        return type(self._norm)(L) if L < math.inf else None
 
     def _rounding(self, x: np.ndarray, y: np.ndarray, of_G: float) -> float:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
         # G itself is exact; its bound only takes part in float64 sums here
-        size = abs(of_G) * 2.0**-53 / u + float(np.abs(self.ridge).max()) + self.gamma + float(np.abs(x).max()) ** 2
+        size = abs(of_G) * 2.0**-53 / u + float(np.abs(self.ridge).max()) + self.gamma + _largest_square(x)
         return gamma_of(2 * self.n_x + 64, u) * size + self.n_x * float(np.finfo(np.float64).smallest_normal)
+
+
+def _largest_square(x: np.ndarray) -> float:
+    """max x_i², infinite where that overflows."""
+    largest = float(np.abs(x).max())
+    return largest * largest
 
 
 def synthetic(
