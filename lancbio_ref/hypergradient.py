@@ -130,8 +130,9 @@ def hypergradient(
         10 n_y by default.
     mu : float, "certify" or "estimate", optional
         A modulus to use instead of the problem's: a number (of strong convexity over all y); ``"certify"``, Rump's test
-        on the dense Hessian at this point; ``"estimate"``, half of the smallest Ritz value. A number is doubted: a
-        Rayleigh quotient below it refutes it.
+        on the dense Hessian at this point; ``"estimate"``, half of the smallest Ritz value, which may be far above
+        λ_min where b hides that from the Krylov space: bounds with it may be far too small, and say ``estimated``. A
+        number is doubted: a Rayleigh quotient below it refutes it.
     v0 : array_like, shape (n_y,), optional
         Warm start; zero by default.
     reorthogonalization : str, optional
