@@ -170,7 +170,7 @@ class Synthetic(BilevelProblem):
             return None
         largest = float(np.abs(self.ridge).max()) + self.gamma + 0.5 * _largest_square(x)
         L = self._norm + largest + self._rounding(x, y, self._norm)
-        return type(self._norm)(L) if L < math.inf else None
+        return type(self._norm)(L) if math.inf > L else None
 
     def _rounding(self, x: np.ndarray, y: np.ndarray, of_G: float) -> float:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
