@@ -70,8 +70,9 @@ class FormationErrors:
     def __getitem__(self, name: str) -> float | None:
         found = self._lazy[name]
         if callable(found):
-            found = self._lazy[name] = found()
-        return found if found is None or found < math.inf else None  # an overflow bounds nothing; nor does NaN
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows bounds nothing, below
+                found = self._lazy[name] = found()
+        return found if found is not None and 0 <= found < math.inf else None  # nor does NaN, or less than 0
 
     def bound(self, name: str, size: float, terms: int, u: float) -> Bound:
         """What is known of one of them; the model 4(terms + 10)u·size where nothing is.

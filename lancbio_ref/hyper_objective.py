@@ -42,7 +42,7 @@ from .hypergradient import HyperGradient, formation_bounds, linearization_at, no
 from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .inverse.scaled import row_sizes, scaled_solve
 from .parallel import dot
-from .rounding import gamma, norm2, unit_roundoff
+from .rounding import gamma, norm2, unit_roundoff, upper_product
 from .status import CertificateStatus, SolveStatus
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
@@ -359,10 +359,12 @@ class HyperObjective:
         residual, largest = found.certificate.residual, errors["grad_y"].value  # ρ, and ‖∇_y g‖ + ε_g
         size, u = norm2(v) * (1 + 2.0**-40), unit_roundoff(v.dtype)
         e_g = largest - norm2(gradient)
-        distance = largest / mu.value * (1 + 2.0**-50)  # ρ_y
-        bound = 0.5 * distance * distance * (lipschitz[0].value + lipschitz[1].value * size)
-        bound += (residual.value + errors["b"].value + errors["A"].value * size) * distance
-        bound += e_f.value + size * e_g + gamma(v.size + 4, max(u, 2.0**-53)) * size * largest
+        distance = upper_product(largest, 1 / math.nextafter(mu.value, 0.0))  # ρ_y
+        second = lipschitz[0].value + upper_product(lipschitz[1].value, size)
+        e_b = residual.value + errors["b"].value + upper_product(errors["A"].value, size)
+        bound = upper_product(0.5, distance, distance, second) + upper_product(e_b, distance)
+        bound += e_f.value + upper_product(size, e_g)
+        bound += upper_product(gamma(v.size + 4, max(u, 2.0**-53)), size, largest)
         bound = (bound + 2 * 2.0**-53 * (abs(f) + abs(correction))) * (1 + 2.0**-40) + v.size * 2.0**-1022
         inputs = (mu, residual, e_f, *lipschitz, *(errors[name] for name in ("grad_y", "b", "A")))
         status = min(part.status for part in inputs)

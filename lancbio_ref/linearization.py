@@ -40,7 +40,7 @@ class Linearization:
     grad_y : array_like, shape (n_y,), or callable () → array, optional
         ∇_y g(x, y); what it differs from zero enters `lower_level_bound`.
     mu : float or callable () → float, optional
-        A lower bound of the strong-convexity modulus of g(x, ·) over all y.
+        A lower bound of the strong-convexity modulus of g(x, ·) over all y, and of the spectrum of this A.
     smoothness : float or callable () → float, optional
         An upper bound of ‖A‖₂.
     cross_norm : float or callable () → float, optional

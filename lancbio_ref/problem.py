@@ -59,7 +59,8 @@ class LowerLevel:
     grad_x : callable (x, y) → array of shape (n_x,), optional
         ∇_x g, for the methods that use no second derivatives.
     mu : float or callable (x, y) → float or None, optional
-        A lower bound of the strong-convexity modulus of g(x, ·) over *all* y.
+        A lower bound of the strong-convexity modulus of g(x, ·) over *all* y, and of the spectrum of A as `hessian`
+        computes it.
     smoothness : float or callable (x, y) → float or None, optional
         An upper bound of ‖A‖₂.
     cross_norm : float or callable (x, y) → float or None, optional

@@ -9,6 +9,7 @@ from flint import arb, arb_mat, ctx
 from scipy.sparse.linalg import LinearOperator
 
 from lancbio_ref import (
+    ArgumentError,
     BilevelProblem,
     CertificateStatus,
     HyperObjective,
@@ -198,3 +199,31 @@ def test_a_black_box_that_computes_in_float32(declared):
     found = point.hypergradient(rtol=1e-6)
     error = abs(found.value[0] + 1 / float(third))
     assert found.certificate.error == ESTIMATED and error <= found.error_bound and found.error_bound > 1e-7
+
+
+def test_a_distance_whose_square_underflows():
+    """y* = 5e-166 and fy = 1e300: ρ_y² is 0 in floating point, and φ is 1.25e-31."""
+    problem = problems.ridge([[1.0]], [1e-165], [[1e150]], [0.0])
+    found = HyperObjective(problem, strict=False).evaluate(np.zeros(1))
+    _, phi, _ = ridge_truth([[1.0]], [1e-165], [[1e150]], [0.0], [0.0])
+    assert distance([found.value], [phi]) <= found.value_bound
+
+
+def test_a_negative_error_bounds_nothing():
+    errors = FormationErrors(A=-1.0, b=-math.inf)
+    assert errors["A"] is errors["b"] is None and errors.bound("A", 1.0, 1, 1e-16).status == ESTIMATED
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_logits_that_overflow_are_no_warning(dtype):
+    size = 4 * math.sqrt(float(np.finfo(dtype).max))
+    X = np.array([[1.0, -2.0], [3.0, 0.5], [0.25, 1.0]], dtype) * dtype(size)
+    problem = problems.logistic(X, [0, 1, 2], X, [2, 1, 0])
+    errors = problem.formation_errors(np.zeros(2, dtype), np.full(6, size, dtype))
+    assert all(errors[name] is None or errors[name] >= 0 for name in ("value", "grad_y", "A", "J", "b", "c"))
+
+
+def test_more_classes_than_the_proof_of_softmax_allows():
+    X = np.ones((2, 1), np.float32)
+    with pytest.raises(ArgumentError, match="n_classes: found 1001, expected at most 1000 in float32"):
+        problems.logistic(X, [0, 1], X, [0, 1], n_classes=1001)

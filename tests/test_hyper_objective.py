@@ -435,7 +435,8 @@ def test_a_hopeless_modulus_ends_the_evaluation_where_the_lower_gradient_is_zero
     F = HyperObjective(problem)
     F([1.0])
     assert F.last.lower.grad_norm == 0 and F.last.status == SolveStatus.FLOOR
-    assert F.last.gradient_bound > 1e200 and F.last.value_bound > 1e60
+    assert F.last.gradient_bound > 1e200
+    assert F.last.value_bound > 1e60 if fy else F.last.value_bound < 1e-100  # f does not move with y at all
 
 
 @pytest.mark.parametrize(

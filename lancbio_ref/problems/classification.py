@@ -19,6 +19,8 @@ from ..errors import ArgumentError
 from ..operators.multinomial import DesignMatrix, softmax, transposed_product
 from .elementary import expit
 
+MOST_CLASSES = 1000  # in float32: beyond, deflated rows of probabilities are not proven to sum to 1 at most
+
 
 class LabelledSet:
     """Samples, with or without a bias column, and their labels.
@@ -50,6 +52,8 @@ class LabelledSet:
         n = self.design.shape[0]
         if bias:
             self.design = DesignMatrix(np.hstack([self.design.X, np.ones((n, 1), self.design.dtype)]))
+        if n_classes > MOST_CLASSES and self.design.dtype == np.float32:
+            raise ArgumentError("n_classes", n_classes, f"at most {MOST_CLASSES} in float32, for the proof of softmax")
         refuse_masked(f"labels_{name}", labels)
         self.labels = np.asarray(labels)
         if self.labels.shape != (n,) or self.labels.dtype.kind not in "iu":

@@ -2,7 +2,9 @@
 
 Each file derives, for one problem, bounds of |f̂ − f|, ‖ĝ_y − ∇_y g‖, ‖Â − A‖, ‖Ĵ − J‖, ‖b̂ − b‖ and ‖ĉ − c‖ at floats
 (x, y), in the model of :mod:`lancbio_ref.rounding`. f and g are those of the floats in the data, their means and
-penalties weighted by 1/n, 1/m and 1/(Cp) exactly; that the program takes these numbers rounded counts as an error.
+penalties weighted by 1/n, 1/m and 1/(Cp) exactly; that the program takes these numbers rounded counts as an error (data
+cleaning's ridge is the number in ``problem.ridge``). Of NumPy's and SciPy's elementary functions nobody has proved an
+error: twice what NumPy documents is taken (:mod:`lancbio_ref.problems.elementary`), and ``certified`` rests on that.
 """
 
 from .classification import data_cleaning_errors, logistic_errors

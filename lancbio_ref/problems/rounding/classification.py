@@ -70,7 +70,7 @@ class FitErrors:
         u, tiny, (n, p) = unit_roundoff(dtype), float(np.finfo(dtype).smallest_normal), design.shape
         classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
         factor = chain(design.operator.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
-        each = w.astype(np.float64) * (self.residual_error + factor * self.residual)
+        each = w.astype(np.float64) * ((1 + of_w) * self.residual_error + factor * self.residual)
         underflow = (math.sqrt(classes) + 2) * tiny * float(self._rows.sum()) + n * classes * p * tiny
         return proven(float(each @ self._rows), underflow)
 
@@ -82,13 +82,17 @@ class FitErrors:
     def cross(self, d: np.ndarray, of_d: float) -> Proven | None:
         """The matrix whose row i is d_i r_i ⊗ x_i."""
         design, tiny = self.fit.data.design, float(np.finfo(d.dtype).smallest_normal)
-        each = d.astype(np.float64) * (self.residual_error + of_d * self.residual) + tiny * (self.residual + 1)
+        each = d.astype(np.float64) * ((1 + of_d) * self.residual_error + of_d * self.residual) + tiny * (
+            self.residual + 1
+        )
         return proven(min(norm2(each * self._rows), float(each.max()) * design.norm))
 
     def mean_loss(self) -> Proven | None:
         """mean_i CE_i, summed in float64."""
         n = len(self.residual)
-        return proven(float(self.loss_error.mean()), sums(n + 4, 2.0**-53) * float(np.mean(self.fit.losses)))
+        return proven(
+            float(self.loss_error.mean()), sums(n + 4, 2.0**-53) * float(np.mean(self.fit.losses, dtype=np.float64))
+        )
 
     def weighted_loss(self, w: np.ndarray) -> float:
         return float(w.astype(np.float64) @ self.loss_error)

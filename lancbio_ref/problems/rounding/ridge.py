@@ -45,7 +45,7 @@ def ridge_errors(problem: Ridge, x: np.ndarray, y: np.ndarray) -> FormationError
 
     def value() -> Proven | None:
         X, m = problem.validation, problem.n_samples[0]
-        f = problem.value(x, y)
+        f = problem.value(x, y) * (1 + 2 * sums(m + 10, u))
         residual = chain(X.product_factor(y.dtype), 2 * u) * (norm2(X.abs_product(np.abs(y))) + norm2(problem.t_val))
         residual += m * (X.shape[1] + 1) * eta
         wrong = math.sqrt(2 * f / m) * residual + 0.5 * residual * residual / m
