@@ -121,16 +121,21 @@ class Synthetic(BilevelProblem):
 
     # -- the upper level -------------------------------------------------------------------
 
+    def _angle(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Σ a_i x_i y_i; NaN where it overflows, for an infinite angle has no sine."""
+        angle = dot(self.coef, x * y)
+        return angle if math.isfinite(angle) else math.nan
+
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
         r = self.scale_x * x - y
-        return 0.1 * math.cos(dot(self.coef, x * y)) + 0.5 * dot(r, r)
+        return 0.1 * math.cos(self._angle(x, y)) + 0.5 * dot(r, r)
 
     def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        sine = math.sin(dot(self.coef, x * y))
+        sine = math.sin(self._angle(x, y))
         return blockwise(lambda a, d, x, y: -0.1 * sine * a * y + d * (d * x - y), self.coef, self.scale_x, x, y)
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        sine = math.sin(dot(self.coef, x * y))
+        sine = math.sin(self._angle(x, y))
         return blockwise(lambda a, d, x, y: -0.1 * sine * a * x - (d * x - y), self.coef, self.scale_x, x, y)
 
     # -- the lower level, with p = softmax(x ∘ y) ------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.linalg import aslinearoperator
 
-from lancbio_ref import ArgumentError, Proven, minimize, problems
+from lancbio_ref import ArgumentError, CallableError, Proven, minimize, problems
 from lancbio_ref.operators import PrescribedSpectrum, structure_of
 from lancbio_ref.problems.synthetic import softmax
 from tests.exact import smallest_eigenvalue_exceeds
@@ -244,3 +244,12 @@ def test_a_million_variables_fit():
     tracemalloc.stop()
     assert peak < 60 * 8e6
     assert np.isfinite(result.hypergradient).all() and result.n_hvp == 2
+
+
+def test_an_angle_that_overflows_is_named():
+    """Σ a_i x_i y_i = ∞ has no sine: a value that is not finite, not math's ValueError."""
+    problem = problems.synthetic_from_arrays([1e300, 1e300], [1.0, 1.0], [0.5, 0.5], np.eye(2), 0.0)
+    x, y = np.full(2, 1e10), np.ones(2)
+    for call in (problem.value, problem.upper_grad_x, problem.upper_grad_y):
+        with pytest.raises(CallableError, match="nan"):
+            call(x, y)
