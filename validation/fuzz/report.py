@@ -88,6 +88,7 @@ def render(found: dict[str, Any]) -> str:
         f"*{machine}; seed {found['seed']}, {found['seconds']} s.*",
         "",
         f"**{found['cases']} cases, {found['violations']} violations.**",
+        *(["", found["note"]] if "note" in found else []),  # of a report put together from several runs
         "",
         "| check | what is claimed | cases | claims | violations | undecided |",
         "|---|---|---|---|---|---|",
