@@ -42,7 +42,7 @@ from .hypergradient import HyperGradient, formation_bounds, linearization_at, no
 from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .inverse.scaled import row_sizes, scaled_solve
 from .parallel import dot
-from .rounding import gamma, norm2, unit_roundoff, upper_product
+from .rounding import gamma, norm2, scaled_quotient, unit_roundoff, upper_product
 from .status import CertificateStatus, SolveStatus
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
@@ -359,7 +359,7 @@ class HyperObjective:
         residual, largest = found.certificate.residual, errors["grad_y"].value  # ρ, and ‖∇_y g‖ + ε_g
         size, u = norm2(v) * (1 + 2.0**-40), unit_roundoff(v.dtype)
         e_g = largest - norm2(gradient)
-        distance = upper_product(largest, 1 / math.nextafter(mu.value, 0.0))  # ρ_y
+        distance = math.nextafter(scaled_quotient(largest, 1.0, mu.value) * (1 + 2.0**-50), math.inf)  # ρ_y
         second = lipschitz[0].value + upper_product(lipschitz[1].value, size)
         e_b = residual.value + errors["b"].value + upper_product(errors["A"].value, size)
         bound = upper_product(0.5, distance, distance, second) + upper_product(e_b, distance)
