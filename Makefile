@@ -48,7 +48,7 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 	    tests/operators tests/test_hypergradient.py tests/test_scipy_cg_suite.py tests/pathologies/test_black_boxes.py $(ARGS)
 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
-	$(EXAMPLES)/bin/python examples/run_all.py
+	$(EXAMPLES)/bin/python docs/candidates/run_all.py
 
 test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \
@@ -57,7 +57,7 @@ test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Ch
 	        apt-get update --quiet && apt-get install --quiet --yes $${pair#*:} || exit 1; \
 	    else echo "$${pair%:*} is not on PATH: install the package $${pair#*:}" >&2; exit 1; fi; \
 	done
-	$(DOCS)/bin/python -m pytest -q tests_docs $(ARGS)
+	$(DOCS)/bin/python -m pytest -q tests/site $(ARGS)
 
 test-python: $(VENV)/test.stamp  ## the Krylov tests with the kernels as plain Python, where an index out of bounds is an error
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \

@@ -37,6 +37,7 @@ exclude_patterns = [
     "_build",
     "_ext",
     "_extra",
+    "candidates",
     "gallery",
     "examples/*.ipynb",
     "decisions/README.md",

@@ -72,8 +72,8 @@ exercises: the file has this function; what surrounds it is done for you, and no
 {exercises}
 
 examples
-  lancbio-ref check --candidate examples.numpy_candidate:solve
-  lancbio-ref check --candidate examples.numpy_candidate:hypergradient --family ridge,logistic
+  lancbio-ref check --candidate docs.candidates.numpy_candidate:solve
+  lancbio-ref check --candidate docs.candidates.numpy_candidate:hypergradient --family ridge,logistic
   lancbio-ref check --command "./candidate --fast" --level solve,lanczos --timeout 5 --junit check.xml
   lancbio-ref check --command "julia candidate.jl" --level solve --precision float32
   lancbio-ref check --results answers.npz --json report.json"""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..textbook import correct
 from .levels import dense, make_case
-from .reference import correct
 
 NEAR = 0.02  # of the candidate's own error: nearer is the same wrong answer
 SPOILT = 1e-3  # relative to the truth: farther apart than that, one of two answers is plainly wrong

@@ -1,4 +1,4 @@
-"""A known fault is an edit: the textbook of :mod:`lancbio_ref.oracle.reference` with a line of it changed.
+"""A known fault is an edit: the textbook of :mod:`lancbio_ref.textbook` with a line of it changed.
 
 The correct code stays free of switches, and what the fault is can be shown as the two lines it is.
 """
@@ -21,7 +21,7 @@ MODULES = ("numbers", "lanczos", "solve", "problems", "hypergradient", "trace", 
 
 @dataclass(frozen=True)
 class Edit:
-    """Text of one module of the reference, and what stands there instead.
+    """Text of one module of the textbook, and what stands there instead.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Edit:
     def apply(self, source: str) -> str:
         """The source with the edit made; :class:`ArgumentError` where it does not fit."""
         if (times := source.count(self.correct)) != 1:
-            raise ArgumentError(f"reference.{self.module}", f"{self.correct!r} {times} times", "it once")
+            raise ArgumentError(f"textbook.{self.module}", f"{self.correct!r} {times} times", "it once")
         return source.replace(self.correct, self.wrong)
 
     def diff(self) -> tuple[list[str], list[str]]:
@@ -60,20 +60,20 @@ class Edit:
 
 @lru_cache
 def source(module: str) -> str:
-    """The text of a module of the reference."""
-    return (resources.files(__package__) / "reference" / f"{module}.py").read_text(encoding="utf-8")
+    """The text of a module of the textbook."""
+    return (resources.files("lancbio_ref.textbook") / f"{module}.py").read_text(encoding="utf-8")
 
 
 def edited(name: str, edits: tuple[Edit, ...]) -> dict[str, ModuleType]:
-    """The modules of the reference with these edits made, as a package of their own.
+    """The modules of the textbook with these edits made, as a package of their own.
 
     Parameters
     ----------
     name : str
-        Of that package, under ``lancbio_ref.oracle.reference``; tracebacks show it.
+        Of that package, under ``lancbio_ref.textbook``; tracebacks show it.
     edits : tuple of Edit
     """
-    package = f"{__package__}.reference<{name}>"
+    package = f"lancbio_ref.textbook<{name}>"
     parent = ModuleType(package)
     parent.__path__ = []
     made = {package: parent}
@@ -97,7 +97,7 @@ def _execute(package: str, module: str, edits: tuple[Edit, ...]) -> ModuleType:
     for edit in here:
         text = edit.apply(text)
     made = ModuleType(f"{package}.{module}")
-    made.__package__, made.__file__ = package, f"<{made.__name__}>" if here else f"<reference.{module}>"
+    made.__package__, made.__file__ = package, f"<{made.__name__}>" if here else f"<textbook.{module}>"
     linecache.cache[made.__file__] = (len(text), None, text.splitlines(keepends=True), made.__file__)
     namespace: dict[str, Any] = made.__dict__
     exec(_compiled(text, made.__file__), namespace)

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..textbook.lanczos import lanczos
+from ..textbook.numbers import norm, roundoff
+from ..textbook.problems import point_of, problem_of
+from ..textbook.solve import near_one
+from ..textbook.trace import inner_steps, subspace
 from .faults import Fault
-from .reference.lanczos import lanczos
-from .reference.numbers import norm, roundoff
-from .reference.problems import point_of, problem_of
-from .reference.solve import near_one
-from .reference.trace import inner_steps, subspace
 
 Function = Callable[..., Any]
 

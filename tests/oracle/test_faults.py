@@ -42,7 +42,7 @@ def test_an_edit_that_does_not_fit_is_named():
     for text in ("no such line", "norm"):
         with pytest.raises(ArgumentError) as caught:
             Edit("lanczos", text, "").apply(source("lanczos"))
-        assert caught.value.argument == "reference.lanczos"
+        assert caught.value.argument == "textbook.lanczos"
 
 
 def test_the_modules_unedited_are_the_reference():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lancbio_ref.oracle import reference
+from lancbio_ref import textbook
 from lancbio_ref.oracle.edits import Edit, edited
 from lancbio_ref.oracle.levels import make_case
 from lancbio_ref.oracle.suspects import suspects
 from tests.oracle.cases import at, excess, some, verdict
 
-RIGHT = {level: next(iter(reference.correct(level).values())) for level in ("solve", "hypergradient", "lanczos")}
+RIGHT = {level: next(iter(textbook.correct(level).values())) for level in ("solve", "hypergradient", "lanczos")}
 
 
 def solve_for_a_scaled_start(case):

@@ -7,8 +7,8 @@ import pytest
 
 from lancbio_ref.oracle.faults import CATALOGUE, fault
 from lancbio_ref.oracle.levels import make_case
-from lancbio_ref.oracle.reference import correct
-from lancbio_ref.oracle.reference.problems import point_of, problem_of
+from lancbio_ref.textbook import correct
+from lancbio_ref.textbook.problems import point_of, problem_of
 from tests.oracle.cases import at
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a wrong program may overflow

@@ -8,7 +8,7 @@ HEAD = """\
 # Known faults
 
 What programs for bilevel optimization get wrong, an entry a fault. `lancbio-ref check` names the entry whose numbers a
-failing candidate gives. The lines are those of the textbook in `lancbio_ref/oracle/reference/`, right and wrong; they
+failing candidate gives. The lines are those of the textbook in `lancbio_ref/textbook/`, right and wrong; they
 are what the catalogue runs. This file is written by `python -m lancbio_ref.oracle.faults`.
 """
 SECTIONS = {

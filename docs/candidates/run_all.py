@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 from shutil import which
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECK = [sys.executable, "-m", "lancbio_ref", "check"]
 NUMPY = [
-    ["--candidate", "examples.numpy_candidate:solve"],
-    ["--candidate", "examples.numpy_candidate:hypergradient"],
-    ["--candidate", "examples.numpy_candidate:lanczos"],
-    ["--candidate", "examples.numpy_candidate:trace", "--family", "lancbio-sequence,subbio-sequence"],
+    ["--candidate", "docs.candidates.numpy_candidate:solve"],
+    ["--candidate", "docs.candidates.numpy_candidate:hypergradient"],
+    ["--candidate", "docs.candidates.numpy_candidate:lanczos"],
+    ["--candidate", "docs.candidates.numpy_candidate:trace", "--family", "lancbio-sequence,subbio-sequence"],
 ]
 
 
@@ -31,7 +31,7 @@ def compile_c(target):
     """Why the C candidate cannot be compiled; empty where it is."""
     if which("cc") is None:
         return "no C compiler (cc)"
-    source = str(ROOT / "examples" / "c_candidate" / "candidate.c")
+    source = str(ROOT / "docs" / "candidates" / "c_candidate" / "candidate.c")
     done = subprocess.run(["cc", "-std=c99", "-O2", "-o", target, source, "-lm"], capture_output=True, text=True)
     return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
@@ -46,7 +46,7 @@ def main():
         examples = [("NumPy", "", options) for options in NUMPY]
         examples.append(("C", compile_c(program), ["--command", program]))
         for name, module, requirement in (("PyTorch", "torch", "torch==2.13.0"), ("JAX", "jax", "jax")):
-            options = ["--candidate", f"examples.{module}_candidate:hypergradient", "--timeout", "120"]
+            options = ["--candidate", f"docs.candidates.{module}_candidate:hypergradient", "--timeout", "120"]
             examples.append((name, install(requirement), options))
         for name, missing, options in examples:
             print(f"\n{name}: {' '.join(options)}", flush=True)

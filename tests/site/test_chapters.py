@@ -15,7 +15,7 @@ import pytest
 
 from tests.docs.pages import CHAPTERS, run_visible
 from tests.docs.test_chapters import LONG
-from tests_docs.programs import ROOT
+from tests.site.programs import ROOT
 
 OTHER = {"OPENBLAS_CORETYPE": "Prescott", "NUMBA_CPU_NAME": "nehalem"}  # both without fused multiply-add
 SECONDS = re.compile(r", \d+\.\d s\)")  # of the oracle's summary lines
@@ -26,7 +26,7 @@ every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.
 def texts(path, **environment):
     """What a chapter prints and quotes, computed in a process with this environment."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests_docs.texts", str(path)],
+        [sys.executable, "-m", "tests.site.texts", str(path)],
         cwd=ROOT,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,

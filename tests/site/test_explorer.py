@@ -9,7 +9,7 @@ import pytest
 
 from lancbio_ref import Linearization, lanczos, lanczos_solve, oracle
 from lancbio_ref.krylov.bounds import gauss_lower, gauss_radau_upper
-from tests_docs.programs import PAGE, ROOT, dump, node
+from tests.site.programs import PAGE, ROOT, dump, node
 
 U = 2.0**-53
 
@@ -18,7 +18,7 @@ U = 2.0**-53
 
 
 def test_modules():
-    tests = sorted((ROOT / "tests_docs" / "explorer").glob("*.test.mjs"))
+    tests = sorted((ROOT / "tests" / "site" / "explorer").glob("*.test.mjs"))
     assert re.search(r"# fail 0\b", node("--test", *map(str, tests)))
 
 
@@ -33,7 +33,7 @@ def test_modules():
     ids=["solve", "lanczos", "trace"],
 )
 def test_oracle(options):
-    command = [sys.executable, "-m", "lancbio_ref", "check", "--command", "node tests_docs/explorer/candidate.mjs"]
+    command = [sys.executable, "-m", "lancbio_ref", "check", "--command", "node tests/site/explorer/candidate.mjs"]
     done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:]
     assert " 0 failed" in done.stdout.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What a chapter prints and what its sentences quote, as JSON: ``python -m tests_docs.texts docs/chapters/05-….md``.
+"""What a chapter prints and what its sentences quote, as JSON: ``python -m tests.site.texts docs/chapters/05-….md``.
 
 In a process of its own, because the order in which products and sums are added is settled when NumPy and Numba load.
 """

@@ -36,7 +36,7 @@ def lanczos(A, q1, k, passes=2):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.lanczos import lanczos
+    >>> from lancbio_ref.textbook.lanczos import lanczos
     >>> alpha, beta, Q = lanczos(np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([3.0, 0.0]), 2)
     >>> alpha, beta  # the second β is that of an invariant space
     (array([1., 1.]), array([2., 0.]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "_extra" / "explorer"
 
 
@@ -19,7 +19,7 @@ def node(*arguments):
 
 def dump(**settings):
     """What the page computes; lists as arrays."""
-    found = json.loads(node("tests_docs/explorer/dump.mjs", json.dumps(settings)))
+    found = json.loads(node("tests/site/explorer/dump.mjs", json.dumps(settings)))
     found.update({name: np.array(found[name]) for name in ("A", "b", "lambda", "alpha", "beta", "loss")})
     found["Q"] = np.array(found["Q"]).T
     return found

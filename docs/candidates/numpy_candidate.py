@@ -1,9 +1,9 @@
 """A candidate in NumPy: every level, LancBiO and SubBiO among the traces, in the plainest code that is right.
 
-lancbio-ref check --candidate examples.numpy_candidate:solve
-lancbio-ref check --candidate examples.numpy_candidate:hypergradient
-lancbio-ref check --candidate examples.numpy_candidate:lanczos
-lancbio-ref check --candidate examples.numpy_candidate:trace --family lancbio-sequence,subbio-sequence
+lancbio-ref check --candidate docs.candidates.numpy_candidate:solve
+lancbio-ref check --candidate docs.candidates.numpy_candidate:hypergradient
+lancbio-ref check --candidate docs.candidates.numpy_candidate:lanczos
+lancbio-ref check --candidate docs.candidates.numpy_candidate:trace --family lancbio-sequence,subbio-sequence
 """
 
 import math

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-EXTENSIONS = Path(__file__).parents[1] / "docs" / "_ext"
+EXTENSIONS = Path(__file__).parents[2] / "docs" / "_ext"
 
 
 def extension(name):

@@ -1,7 +1,7 @@
 /**
  * The modules of the explorer as a candidate of the oracle:
  *
- *     lancbio-ref check --command "node tests_docs/explorer/candidate.mjs" --level solve,lanczos
+ *     lancbio-ref check --command "node tests/site/explorer/candidate.mjs" --level solve,lanczos
  *
  * solve is a Lanczos process with full reorthogonalization, run until the space is invariant; Cholesky's factorization
  * only says whether A is positive definite. Arrays are scaled by powers of two, so that no square overflows or

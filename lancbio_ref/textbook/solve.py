@@ -26,7 +26,7 @@ def conjugate_gradients(A, b, v0):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.solve import conjugate_gradients
+    >>> from lancbio_ref.textbook.solve import conjugate_gradients
     >>> conjugate_gradients(2.0 * np.eye(2), np.array([2.0, 4.0]), np.zeros(2))
     array([1., 2.])
     """
@@ -56,7 +56,7 @@ def preconditioned_conjugate_gradients(A, b, v0):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.solve import preconditioned_conjugate_gradients
+    >>> from lancbio_ref.textbook.solve import preconditioned_conjugate_gradients
     >>> preconditioned_conjugate_gradients(np.diag([1.0, 1e6]), np.array([2.0, 4e6]), np.zeros(2))
     array([2., 4.])
     """
@@ -88,7 +88,7 @@ def lanczos_solve(A, b, v0):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.solve import lanczos_solve
+    >>> from lancbio_ref.textbook.solve import lanczos_solve
     >>> lanczos_solve(2.0 * np.eye(2), np.array([2.0, 4.0]), np.zeros(2))
     array([1., 2.])
     """
@@ -116,7 +116,7 @@ def tridiagonal_solve(alpha, beta, r):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.solve import tridiagonal_solve
+    >>> from lancbio_ref.textbook.solve import tridiagonal_solve
     >>> tridiagonal_solve(np.array([2.0, 1.0]), np.array([1.0]), np.array([4.0, 3.0]))
     array([1., 2.])
     """
@@ -137,7 +137,7 @@ def cholesky_solve(A, b, v0):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.solve import cholesky_solve
+    >>> from lancbio_ref.textbook.solve import cholesky_solve
     >>> cholesky_solve(4.0 * np.eye(2), np.array([4.0, 8.0]), np.zeros(2))
     array([1., 2.])
     """

@@ -1,7 +1,7 @@
 """A candidate in PyTorch: the hyper-gradient by automatic differentiation of f and g, which a case has as `problem`.
 
     pip install torch==2.13.0
-    lancbio-ref check --candidate examples.torch_candidate:hypergradient
+    lancbio-ref check --candidate docs.candidates.torch_candidate:hypergradient
 
 A case without a problem (arrays A, J, b, c alone) is solved as it is.
 """

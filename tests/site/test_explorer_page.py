@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests_docs.programs import PAGE, ROOT, dump
+from tests.site.programs import PAGE, ROOT, dump
 
 WIDTHS = (360, 820, 1440)
 

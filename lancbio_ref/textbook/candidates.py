@@ -84,8 +84,8 @@ def correct(level):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle import reference
-    >>> run = reference.correct("solve")["conjugate gradients"]
+    >>> from lancbio_ref import textbook
+    >>> run = textbook.correct("solve")["conjugate gradients"]
     >>> run({"A": 2.0 * np.eye(2), "b": np.array([2.0, 4.0]), "v0": np.zeros(2)})
     {'v': array([1., 2.])}
     """

@@ -17,7 +17,7 @@ def hypergradient(A, J, b, c, v0):
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref.oracle.reference.hypergradient import hypergradient
+    >>> from lancbio_ref.textbook.hypergradient import hypergradient
     >>> hypergradient(np.diag([2.0, 4.0]), np.ones((1, 2)), np.array([2.0, 4.0]), np.array([5.0]), np.zeros(2))
     array([3.])
     """

@@ -1,7 +1,7 @@
 """A candidate in JAX: the hyper-gradient by automatic differentiation of f and g, which a case carries as `problem`.
 
     pip install jax
-    lancbio-ref check --candidate examples.jax_candidate:hypergradient
+    lancbio-ref check --candidate docs.candidates.jax_candidate:hypergradient
 
 A case without a problem (arrays A, J, b, c alone) is solved as it is.
 """
