@@ -1,8 +1,10 @@
 """Shared by all tests: where the real data are, how many examples a property gets."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -18,3 +20,15 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: set LANCBIO_DATA to their folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """A test that leaves other print options or error settings would decide how the next doctest ends."""
+    before = np.get_printoptions(), np.geterr()
+    yield
+    after = np.get_printoptions(), np.geterr()
+    if after != before:
+        np.set_printoptions(**before[0])
+        np.seterr(**before[1])
+        pytest.fail(f"left behind: {after}, found: {before}")

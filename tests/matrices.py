@@ -1,10 +1,11 @@
-"""Matrices of the Matrix Market, whichever SciPy reads them."""
+"""Sparse matrices, the same whichever SciPy reads or makes them."""
 
 from __future__ import annotations
 
 from inspect import signature
 from pathlib import Path
 
+import numpy as np
 import scipy.io
 from scipy.sparse import csr_array
 
@@ -15,3 +16,8 @@ CHOICE = {"spmatrix": False} if "spmatrix" in signature(scipy.io.mmread).paramet
 def read_matrix(path: Path) -> csr_array:
     """The matrix in this file."""
     return csr_array(scipy.io.mmread(path, **CHOICE))
+
+
+def random_matrix(shape: tuple[int, int], density: float, rng: np.random.Generator) -> csr_array:
+    """Normal entries, each there with this probability; SciPy's own maker took another argument name before 1.15."""
+    return csr_array(np.where(rng.random(shape) < density, rng.standard_normal(shape), 0.0))

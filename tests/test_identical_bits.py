@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 
 from lancbio_ref import Linearization, hypergradient, lanczos, lanczos_solve, minimize, parallel, problems
 from lancbio_ref.operators import (
@@ -18,6 +17,7 @@ from lancbio_ref.operators import (
     PrescribedSpectrum,
     SparseOperator,
 )
+from tests.matrices import random_matrix
 
 ROOT = Path(__file__).parents[1]
 THREADS = (1, 2, 3, 4)
@@ -28,7 +28,7 @@ def big():
     """Data with enough entries for four threads."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((1500, 700))
-    S = sp.random_array((3000, 900), density=0.3, rng=rng, format="csr")
+    S = random_matrix((3000, 900), 0.3, rng)
     return rng, X, S
 
 

@@ -66,13 +66,16 @@ def count_posts(archive: str | os.PathLike) -> dict[str, np.ndarray]:
     for part, found in posts.items():
         if strangers := {group for group, _, _ in found} - set(groups):
             raise ArgumentError(str(archive), f"test posts of {sorted(strangers)}", "groups that have training posts")
-        rows = [sorted((number[word], n) for word, n in words.items() if word in number) for _, _, words in found]
-        entries = np.array([entry for row in rows for entry in row], dtype=np.int32).reshape(-1, 2)
+        column = np.fromiter((number.get(word, -1) for *_, words in found for word in words), np.int32)
+        count = np.fromiter((n for *_, words in found for n in words.values()), np.int32)
+        row = np.repeat(np.arange(len(found)), [len(words) for *_, words in found])
+        kept = np.lexsort((column, row))
+        kept = kept[column[kept] >= 0]
         arrays |= {
-            f"{part}_data": entries[:, 1].copy(),
-            f"{part}_indices": entries[:, 0].copy(),
-            f"{part}_indptr": np.cumsum([0, *map(len, rows)]),
-            f"{part}_shape": np.array([len(rows), len(vocabulary)]),
+            f"{part}_data": count[kept],
+            f"{part}_indices": column[kept],
+            f"{part}_indptr": np.searchsorted(row[kept], np.arange(len(found) + 1)),
+            f"{part}_shape": np.array([len(found), len(vocabulary)]),
             f"{part}_target": np.array([groups.index(group) for group, _, _ in found]),
         }
     return arrays

@@ -44,16 +44,18 @@ def visible_source(path: Path) -> str:
 
 
 def run_visible(path: Path) -> dict[str, object]:
-    """What a chapter's visible cells leave in a fresh namespace; no window opens, no figure stays."""
+    """What a chapter's visible cells leave in a fresh namespace; no window opens; figures and print options go."""
     import matplotlib
+    import numpy as np
 
     before = matplotlib.get_backend()
     matplotlib.use("template")
     namespace: dict[str, object] = {"__name__": "chapter"}
     try:
-        for cell in cells(path):
-            if cell.visible:
-                exec(compile("\n" * (cell.line - 1) + cell.source, path.name, "exec"), namespace)
+        with np.printoptions():
+            for cell in cells(path):
+                if cell.visible:
+                    exec(compile("\n" * (cell.line - 1) + cell.source, path.name, "exec"), namespace)
     finally:
         if "plt" in namespace:
             namespace["plt"].close("all")  # type: ignore[attr-defined]

@@ -52,9 +52,9 @@ def test_minimize_hands_over_the_last_finished_iteration(method, call):
     assert np.isfinite(result.fun) and np.isfinite(result.y).all() and np.isfinite(result.v).all()
     if result.nit:
         clean = run(None, method, maxiter=result.nit)
-        for name in ("x", "y", "v", "hypergradient"):
-            assert np.array_equal(getattr(result, name), getattr(clean, name))
-        assert (result.fun, result.n_hvp, result.n_grad) == (clean.fun, clean.n_hvp, clean.n_grad)
+        for name in ("fun", "x", "y", "v", "hypergradient"):  # BLAS's last bit of A @ v hangs on where v lies in memory
+            np.testing.assert_allclose(getattr(result, name), getattr(clean, name), rtol=1e-13, atol=1e-15)
+        assert (result.n_hvp, result.n_grad) == (clean.n_hvp, clean.n_grad)
     else:
         assert np.array_equal(result.x, X0) and np.array_equal(result.y, Y0) and result.hypergradient is None
     assert len(result.trace["k"]) == result.nit
