@@ -19,8 +19,8 @@ NAME, TITLE = "paper", "Hyper-data cleaning at the paper's K"
 ONLY_FULL = True
 SETS = ("mnist", "fashion-mnist")
 OURS = ("lancbio", "subbio")
-COLUMNS = {28: (*OURS, "amigo-cg"), 14: (*OURS, "amigo-cg", "amigo-gd")}  # pixels: methods
-REPEATED = {28: (), 14: OURS}
+METHODS = (*OURS, "amigo-cg", "amigo-gd")
+REPEATED = {28: (), 14: OURS}  # pixels: methods
 MAXITER, TRAIN = 3000, 5000
 
 
@@ -36,10 +36,10 @@ def task_of(name: str, pixels: int, method: str, nudge: int) -> Task:
 
 
 def measure(full: bool) -> dict[str, Any]:
-    keys = [(name, p, m, 0) for p, methods in COLUMNS.items() for m in methods for name in SETS]
+    keys = [(name, p, m, 0) for p in REPEATED for m in METHODS for name in SETS]
     keys += [(name, p, m, 1) for p, methods in REPEATED.items() for m in methods for name in SETS]
     runs = in_parallel(kept_run, [(NAME, task_of(*key)) for key in keys], NAME)
-    tasks = [(name, 0.5, pixels == 28) for pixels in COLUMNS for name in SETS]
+    tasks = [(name, 0.5, pixels == 28) for pixels in REPEATED for name in SETS]
     made = [one for _, one in in_parallel(reference, tasks, "references")]
     references = {
         column_title(name, 28 if whole else 14): one for (name, _, whole), one in zip(tasks, made, strict=True)
@@ -55,7 +55,7 @@ def assembled(runs: dict[tuple[str, int, str, int], dict[str, Any]], references:
     """The numbers of the report from the runs of (set, pixels, method, nudge)."""
     found: dict[str, Any] = dict(maxiter=MAXITER, parts={}, repeats={}, references=references)
     for name in SETS:
-        for pixels in COLUMNS:
+        for pixels in REPEATED:
             key = column_title(name, pixels)
             mine = {(m, nudge): one for (s, p, m, nudge), one in runs.items() if (s, p) == (name, pixels)}
             if mine:
@@ -124,7 +124,7 @@ def section(found: dict[str, Any]) -> str:
         " paper and of the others those that were best there. Seconds are wall time on a machine that had other"
         " work, and in some runs of waiting: compare products and gradients.",
     ]
-    planned = [(column_title(name, p), m) for p, methods in COLUMNS.items() for name in SETS for m in methods]
+    planned = [(column_title(name, p), m) for p in REPEATED for name in SETS for m in METHODS]
     if lacking := [f"{m} ({name})" for name, m in planned if m not in found["parts"].get(name, {})]:
         lines += ["", "Planned, but not finished when this was written: " + ", ".join(lacking) + "."]
     for name, methods in found["parts"].items():
