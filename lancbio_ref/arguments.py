@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+from scipy.sparse import sparray, spmatrix
+from scipy.sparse.linalg import LinearOperator
 
 from .errors import ArgumentError
+
+Operator = npt.ArrayLike | sparray | spmatrix | LinearOperator  # what `as_operator` takes
+Seed = int | np.random.Generator | np.random.RandomState | None  # what `as_generator` takes
+Reorthogonalization = Literal["full", "selective", "partial", "local", "none"]
 
 REAL, COMPLEX = "fd", "fdFD"
 EXACT = 2**53  # float64 has all integers up to here
@@ -188,6 +195,12 @@ def as_choice(name: str, value: Any, options: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in options:
         raise ArgumentError(name, repr(value), "one of " + ", ".join(map(repr, options)))
     return value
+
+
+def as_options(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse the names among `given` that `what` does not know; the message lists those that it does."""
+    if unknown := [name for name in given if name not in known]:
+        raise ArgumentError("options", ", ".join(unknown), f"options of {what}: " + ", ".join(known))
 
 
 def as_callable(name: str, value: Any, *, optional: bool = False, of: str = "(x, y)") -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -153,7 +153,7 @@ def _check(
 
     def solve(start: np.ndarray | None) -> HyperGradient:
         spent.n_grad += 1
-        inverse = "lanczos" if y.size <= STORED else "cg"
+        inverse: Literal["lanczos", "cg"] = "lanczos" if y.size <= STORED else "cg"
         found = hypergradient(problem, x, lower.y, inverse=inverse, rtol=accuracy, v0=start)
         spent.n_hvp += found.n_hvp
         return found

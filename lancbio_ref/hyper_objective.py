@@ -31,19 +31,24 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from .arguments import as_integer, as_number, as_problem, as_vector, common_type
 from .errors import ArgumentError, EvaluationError, LancbioError
 from .formation import Bound
-from .hypergradient import HyperGradient, formation_bounds, linearization_at, norm_A_of
+from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
 from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
 from .inverse.scaled import row_sizes, scaled_solve
+from .linearization import Linearization
 from .parallel import dot
 from .rounding import gamma, norm2, scaled_quotient, unit_roundoff, upper_product
 from .status import CertificateStatus, SolveStatus
+
+if TYPE_CHECKING:
+    from .problem import BilevelProblem
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
 FALL = (
@@ -203,8 +208,8 @@ class HyperObjective:
 
     def __init__(
         self,
-        problem: Any,
-        y0: Any = None,
+        problem: BilevelProblem,
+        y0: npt.ArrayLike | None = None,
         *,
         accuracy: float = 1e-8,
         relative: float = 1e-3,
@@ -225,20 +230,20 @@ class HyperObjective:
         self.n_eval = self.n_missed = self.n_hvp = self.n_grad = 0
         self._gain_y = self._gain_v = 1.0  # of the first evaluation, which then learns better
 
-    def __call__(self, x: Any) -> tuple[float, np.ndarray]:
+    def __call__(self, x: npt.ArrayLike) -> tuple[float, np.ndarray]:
         """(φ(x), ∇φ(x)), as ``scipy.optimize.minimize(F, x0, jac=True)`` takes them."""
         found = self.evaluate(x)
         return found.value, found.gradient.copy()
 
-    def value(self, x: Any) -> float:
+    def value(self, x: npt.ArrayLike) -> float:
         """φ(x). It needs v too, and so costs what the gradient costs; both at one x cost once."""
         return self.evaluate(x).value
 
-    def gradient(self, x: Any) -> np.ndarray:
+    def gradient(self, x: npt.ArrayLike) -> np.ndarray:
         """∇φ(x), shape (n_x,)."""
         return self.evaluate(x).gradient.copy()
 
-    def evaluate(self, x: Any) -> Evaluation:
+    def evaluate(self, x: npt.ArrayLike) -> Evaluation:
         """φ(x) and ∇φ(x) with their certificates.
 
         Raises
@@ -332,20 +337,20 @@ class HyperObjective:
 
     def _solve_linear(
         self, x: np.ndarray, y: np.ndarray, v: np.ndarray | None, tol: float
-    ) -> tuple[Any, np.ndarray, HyperGradient]:
+    ) -> tuple[Linearization, np.ndarray, HyperGradient]:
         """The linearization at (x, y), ∇_y g there, and the hyper-gradient with ‖b − A v‖ ≤ tol."""
         point = linearization_at(self.problem, x, y)
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
         size = norm2(point.b)
         rtol = tol / max(size, tol) if tol else 0.0
-        found = point.hypergradient(inverse=_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
+        found = hypergradient_of(point, inverse=_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1
         if found.status in REFUTED:
             raise EvaluationError("linear system A v = b", found, REMEDIES[found.status])
         return point, gradient, found
 
     def _value(
-        self, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, point: Any, found: HyperGradient
+        self, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, point: Linearization, found: HyperGradient
     ) -> tuple[float, Bound]:
         """f − vᵀ∇_y g and its bound, as derived above."""
         v = found.v
@@ -353,7 +358,7 @@ class HyperObjective:
         value, constants, mu = f - correction, point.lipschitz, found.certificate.mu
         if constants is None or not mu.value > 0:
             return value, Bound.of(None)
-        errors = formation_bounds(point, norm_A_of(point), found.certificate.cross_norm)
+        errors = point.formation_bounds(norm_A_of(point), found.certificate.cross_norm)
         e_f = point.formation.bound("value", abs(f), x.size + y.size, point.coarsest)
         lipschitz = [Bound.of(constants.fy), Bound.of(constants.gyy)]
         residual, largest = found.certificate.residual, errors["grad_y"].value  # ρ, and ‖∇_y g‖ + ε_g
@@ -371,7 +376,7 @@ class HyperObjective:
         return value, Bound(bound, status) if bound < math.inf and status else Bound.of(None)
 
 
-def _inverse(point: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+def _inverse(point: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
     """A strategy: Lanczos, of the scaled system where the rows of A differ much in size and no M takes care of that."""
     if point.M is not None or row_sizes(point.A) is None:
         return LanczosInverse()(point, v0, rtol=rtol, maxiter=maxiter)
@@ -384,13 +389,13 @@ def _share(tolerance: float, gain: float) -> float:
     return min(SHARE * tolerance / gain, 1e300) if gain > 0 else tolerance
 
 
-def _known(point: Any, found: HyperGradient) -> tuple[bool, bool]:
+def _known(point: Linearization, found: HyperGradient) -> tuple[bool, bool]:
     """Whether all is there that the bounds of lower level and linear system need; if so, inf is an overflow."""
     known_v = found.certificate.mu.value > 0 and found.certificate.cross_norm.value < math.inf
     return known_v and point.lipschitz is not None, known_v
 
 
-def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
+def _gains(point: Linearization, found: HyperGradient) -> tuple[float, float]:
     """(G_y, G_v), see the head of this file; constants that nobody knows count as 1."""
     mu, norm_J = found.certificate.mu.value, found.certificate.cross_norm.value
     mu, norm_J = (mu if mu > 0 else 1.0), (norm_J if norm_J < math.inf else 1.0)
@@ -400,7 +405,9 @@ def _gains(point: Any, found: HyperGradient) -> tuple[float, float]:
     return (fx + gxy * size + (fy + gyy * size) * norm_J / mu) / mu, norm_J / mu
 
 
-def _message(status: SolveStatus, tolerance: float, point: Any, lower: LowerSolution, found: HyperGradient) -> str:
+def _message(
+    status: SolveStatus, tolerance: float, point: Linearization, lower: LowerSolution, found: HyperGradient
+) -> str:
     known_y, known_v = _known(point, found)
     level = f"the lower level at most {found.lower_level_bound:.3g} ({found.certificate.lower_level})"
     if found.lower_level_bound == math.inf:

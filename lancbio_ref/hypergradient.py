@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
+import numpy.typing as npt
+from scipy.sparse.linalg import LinearOperator
 
-from .arguments import as_integer, as_number, as_problem, as_type, as_vector, common_type
+from .arguments import (
+    Reorthogonalization,
+    as_integer,
+    as_number,
+    as_problem,
+    as_type,
+    as_vector,
+    common_type,
+)
 from .certificate import (
     ESTIMATED,
     NONE,
@@ -26,10 +36,27 @@ from .inverse import STRATEGIES, InverseReport, LanczosInverse, LowerSolution, l
 from .krylov import lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
+from .linearization import Linearization
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
-from .rounding import gamma, norm2, unit_roundoff
+from .rounding import norm2, unit_roundoff
 from .status import SolveStatus
+
+if TYPE_CHECKING:
+    from .problem import BilevelProblem
+
+Strategy = Callable[..., InverseReport | tuple[np.ndarray, SolveStatus]]
+
+
+class HyperGradientOptions(TypedDict, total=False):
+    """How A v = b is solved and which μ is believed, as in :func:`hypergradient`."""
+
+    inverse: Literal["lanczos", "exact", "cg", "neumann"] | Strategy
+    rtol: float
+    maxiter: int | None
+    mu: float | Literal["certify", "estimate"] | None
+    v0: npt.ArrayLike | None
+    reorthogonalization: Reorthogonalization | None
 
 
 @dataclass(frozen=True)
@@ -102,17 +129,17 @@ class HyperGradient:
 
 
 def hypergradient(
-    problem: Any,
-    x: Any,
-    y: Any = None,
+    problem: BilevelProblem,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
     *,
-    inverse: Any = "lanczos",
+    lower_tol: float | None = None,
+    inverse: Literal["lanczos", "exact", "cg", "neumann"] | Strategy = "lanczos",
     rtol: float = 1e-10,
     maxiter: int | None = None,
-    mu: float | str | None = None,
-    v0: Any = None,
-    reorthogonalization: str | None = None,
-    lower_tol: float | None = None,
+    mu: float | Literal["certify", "estimate"] | None = None,
+    v0: npt.ArrayLike | None = None,
+    reorthogonalization: Reorthogonalization | None = None,
 ) -> HyperGradient:
     """The hyper-gradient ∇φ(x) = ∇_x f − ∇²_xy g [∇²_yy g]⁻¹ ∇_y f at (x, y), certified.
 
@@ -174,7 +201,8 @@ def hypergradient(
     lower = None
     if y is None:
         if lower_tol is None:
-            start = np.zeros(problem.n_y, x.dtype) if getattr(problem, "n_y", None) else None
+            n_y = getattr(problem, "n_y", None)
+            start = np.zeros(n_y, x.dtype) if n_y else None
             size = 1.0 if start is None else max(1.0, norm2(problem.lower_grad_y(x, start)))
             lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * size
         lower = lower_solution(problem, x, tol=lower_tol)
@@ -192,28 +220,28 @@ def hypergradient(
     )
 
 
-def linearization_at(problem: Any, x: np.ndarray, y: np.ndarray) -> Any:
+def linearization_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> Linearization:
     """``problem.linearize`` at (x, y) in one type, with what an override of it may have left out."""
     dtype = common_type(getattr(problem, "dtype", None), x, y)
     x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
-    point = problem.linearize(x, y)
+    point, missing = problem.linearize(x, y), {}
     if point.at is None:
-        point.at = x, y
-    if point.lipschitz is None:  # an overridden linearize may give constants that hold at this x alone
-        point.lipschitz = getattr(problem, "lipschitz", None)
-    return point
+        missing["at"] = x, y
+    if point.lipschitz is None and (constants := getattr(problem, "lipschitz", None)) is not None:
+        missing["lipschitz"] = constants  # an overridden linearize may give constants that hold at this x alone
+    return point.replaced(**missing) if missing else point
 
 
 def hypergradient_of(
-    linearization: Any,
+    linearization: Linearization,
     *,
-    inverse: Any = "lanczos",
+    lower: LowerSolution | None = None,
+    inverse: Literal["lanczos", "exact", "cg", "neumann"] | Strategy = "lanczos",
     rtol: float = 1e-10,
     maxiter: int | None = None,
-    mu: float | str | None = None,
-    v0: Any = None,
-    reorthogonalization: str | None = None,
-    lower: LowerSolution | None = None,
+    mu: float | Literal["certify", "estimate"] | None = None,
+    v0: npt.ArrayLike | None = None,
+    reorthogonalization: Reorthogonalization | None = None,
 ) -> HyperGradient:
     """`hypergradient` for a linearization; `lower` is the solve that gave its y, if there was one."""
     rtol = as_number("rtol", rtol, least=0.0)
@@ -247,7 +275,7 @@ def hypergradient_of(
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
     lower_level = Bound(math.inf, NONE)
     if linearization.lipschitz is not None and linearization.grad_y is not None and modulus.status != NONE:
-        formation = formation_bounds(linearization, norm_A, norm_J)
+        formation = linearization.formation_bounds(norm_A, norm_J)
         v_norm = norm2(v) + rho.value / modulus.value
         lower_level = lower_level_bound(
             linearization.lipschitz, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
@@ -273,27 +301,7 @@ def hypergradient_of(
     )
 
 
-def formation_bounds(linearization: Any, norm_A: Bound, norm_J: Bound) -> dict[str, Bound]:
-    """ε_A, ε_J, ε_b, ε_c as "A", "J", "b", "c", and ‖∇_y g‖ ≤ ‖ĝ_y‖ + ε_g as "grad_y".
-
-    A black box's ∇_y g is taken for a sum of terms of the sizes ‖A‖‖y‖ and ‖J‖‖x‖.
-    """
-    known, u, gradient = linearization.formation, linearization.coarsest, linearization.grad_y
-    (x_norm, y_norm), gradient_norm = linearization.norms, norm2(gradient)
-    largest = gradient_norm + (norm_A.value * y_norm if y_norm else 0.0) + (norm_J.value * x_norm if x_norm else 0.0)
-    terms = linearization.n_x + linearization.n_y
-    error = known.bound("grad_y", largest, terms, max(u, unit_roundoff(gradient.dtype)))
-    total = gradient_norm * (1 + gamma(gradient.size + 6, 2.0**-53)) + error.value
-    return {
-        "grad_y": Bound(math.nextafter(total, math.inf) if total else 0.0, error.status),
-        "A": known.bound("A", norm_A.value, terms, u),
-        "J": known.bound("J", norm_J.value, terms, u),
-        "b": known.bound("b", norm2(linearization.b), terms, u),
-        "c": known.bound("c", norm2(linearization.c), terms, u),
-    }
-
-
-def _strategy(inverse: Any, reorthogonalization: str | None) -> Any:
+def _strategy(inverse: str | Strategy, reorthogonalization: Reorthogonalization | None) -> Strategy:
     """The strategy object behind a name; options that it has no use for are refused."""
     if reorthogonalization is not None:
         if inverse != "lanczos":
@@ -306,23 +314,22 @@ def _strategy(inverse: Any, reorthogonalization: str | None) -> Any:
     return STRATEGIES[inverse]()
 
 
-def _modulus(linearization: Any, mu: float | str | None) -> tuple[Any, Bound, bool]:
+def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Linearization, Bound, bool]:
     """The linearization with the μ to use, that μ with its status, and whether it holds at this y alone."""
     if mu is None:
         return linearization, Bound.of(linearization.mu, absent=0.0), False
-    linearization = copy.copy(linearization)
     if isinstance(mu, str):
         if mu not in ("certify", "estimate"):
             raise ArgumentError("mu", repr(mu), "a positive number, 'certify' or 'estimate'")
         proven = largest_certified_mu(linearization.A) if mu == "certify" else None
-        linearization.set_mu(None)
-        return linearization, Bound.of(proven, absent=0.0), True
+        return linearization.replaced(mu=None), Bound.of(proven, absent=0.0), True
     mu = as_number("mu", mu, above=0.0)
-    linearization.set_mu(mu)
-    return linearization, Bound.of(mu), False
+    return linearization.replaced(mu=mu), Bound.of(mu), False
 
 
-def _solve(strategy: Any, linearization: Any, v0: np.ndarray | None, rtol: float, maxiter: int) -> InverseReport:
+def _solve(
+    strategy: Strategy, linearization: Linearization, v0: np.ndarray | None, rtol: float, maxiter: int
+) -> InverseReport:
     """Run a strategy; b = 0 has the answer 0 and needs none."""
     b = linearization.b
     if not b.any():
@@ -342,7 +349,7 @@ def _solve(strategy: Any, linearization: Any, v0: np.ndarray | None, rtol: float
     return InverseReport(v.astype(b.dtype), status)
 
 
-def norm_A_of(linearization: Any, report: InverseReport | None = None) -> Bound:
+def norm_A_of(linearization: Linearization, report: InverseReport | None = None) -> Bound:
     """An upper bound of ‖A‖, or twice the largest ‖A q‖/‖q‖ that the solve saw."""
     if linearization.smoothness is not None:
         return Bound.of(linearization.smoothness)
@@ -354,7 +361,7 @@ def norm_A_of(linearization: Any, report: InverseReport | None = None) -> Bound:
     return Bound(NORM_SAFETY * max(map(abs, extreme_ritz_values(run.alpha, run.beta))), ESTIMATED)
 
 
-def _norm_J(linearization: Any) -> Bound:
+def _norm_J(linearization: Linearization) -> Bound:
     """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
     if linearization.cross_norm is not None:
         return Bound.of(linearization.cross_norm)
@@ -363,8 +370,6 @@ def _norm_J(linearization: Any) -> Bound:
         J.rmatvec(ones)
     except NotImplementedError:
         return Bound(math.inf, NONE)
-    from scipy.sparse.linalg import LinearOperator
-
     gram = LinearOperator((J.shape[0],) * 2, matvec=lambda w: J.matvec(J.rmatvec(w)), dtype=J.dtype)
     try:
         run = lanczos(gram, ones, 12)
@@ -373,7 +378,7 @@ def _norm_J(linearization: Any) -> Bound:
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
 
 
-def _smallest_ritz_value(linearization: Any, report: InverseReport) -> float:
+def _smallest_ritz_value(linearization: Linearization, report: InverseReport) -> float:
     if report.solve is not None and linearization.M is None and math.isfinite(report.solve.ritz_values[0]):
         return report.solve.ritz_values[0]
     start = linearization.b if linearization.b.any() else np.ones_like(linearization.b)
@@ -381,7 +386,7 @@ def _smallest_ritz_value(linearization: Any, report: InverseReport) -> float:
     return extreme_ritz_values(run.alpha, run.beta)[0]
 
 
-def _refutation(linearization: Any, report: InverseReport, mu: float, norm_A: float) -> np.ndarray | None:
+def _refutation(linearization: Linearization, report: InverseReport, mu: float, norm_A: float) -> np.ndarray | None:
     """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
     candidates = [] if report.suspect is None else [report.suspect]
     if report.v.any() and report.residual is not None:
@@ -397,7 +402,12 @@ def _refutation(linearization: Any, report: InverseReport, mu: float, norm_A: fl
 
 
 def _estimate(
-    linearization: Any, report: InverseReport, residual: np.ndarray, rounding: float, modulus: Bound, norm_J: Bound
+    linearization: Linearization,
+    report: InverseReport,
+    residual: np.ndarray,
+    rounding: float,
+    modulus: Bound,
+    norm_J: Bound,
 ) -> float:
     """‖J‖‖e‖_A/√μ with the Gauss–Radau estimate of ‖e‖_A; inf where the recurrence and the evaluation have parted."""
     found, size = report.solve, norm2(residual)

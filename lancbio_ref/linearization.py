@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import as_number, as_vector
+from .arguments import Operator, as_number, as_options, as_vector
 from .errors import ArgumentError
-from .formation import FormationErrors
-from .hypergradient import hypergradient_of
+from .formation import Bound, FormationErrors
 from .operators import CheckedOperator, as_operator, structure_of
-from .rounding import Proven, norm2, unit_roundoff
+from .rounding import Proven, gamma, norm2, unit_roundoff
 
 if TYPE_CHECKING:
-    from .hypergradient import HyperGradient
+    from .hypergradient import HyperGradient, HyperGradientOptions
     from .problem import LipschitzConstants
 
 Number = float | Callable[[], float | None] | None
@@ -74,16 +73,16 @@ class Linearization:
 
     def __init__(
         self,
-        A: Any,
-        J: Any,
-        b: Any,
-        c: Any,
+        A: Operator,
+        J: Operator,
+        b: npt.ArrayLike,
+        c: npt.ArrayLike,
         *,
-        grad_y: Any = None,
+        grad_y: npt.ArrayLike | Callable[[], npt.ArrayLike] | None = None,
         mu: Number = None,
         smoothness: Number = None,
         cross_norm: Number = None,
-        M: Any = None,
+        M: Operator | None = None,
         lipschitz: LipschitzConstants | None = None,
         at: tuple[np.ndarray, np.ndarray] | None = None,
         formation: FormationErrors | None = None,
@@ -143,16 +142,41 @@ class Linearization:
         """An upper bound of ‖J‖₂; proven from the entries where J is structured and none was given."""
         return self._norm("cross_norm", self.J)
 
-    def set_mu(self, mu: float | None) -> None:
-        """Replace the modulus; on a copy (``copy.copy``) the original keeps its own."""
-        self._lazy = {**self._lazy, "mu": self._validate("mu", mu)}
+    def replaced(self, **changes: Any) -> Linearization:
+        """Another linearization, made of the same but for `changes`, arguments of the constructor; this one stays."""
+        known: dict[str, Any] = (
+            dict(M=self.M, lipschitz=self.lipschitz, at=self.at, formation=self.formation) | self._lazy
+        )
+        return Linearization(self.A, self.J, self.b, self.c, **known | changes)
 
-    def hypergradient(self, **options: Any) -> HyperGradient:
+    def hypergradient(self, **options: Unpack[HyperGradientOptions]) -> HyperGradient:
         """h = c − J v with its certificate; options as in :func:`lancbio_ref.hypergradient`."""
-        valid = [name for name in signature(hypergradient_of).parameters if name not in ("linearization", "lower")]
-        if unknown := [name for name in options if name not in valid]:
-            raise ArgumentError("options", ", ".join(unknown), "options of a hyper-gradient: " + ", ".join(valid))
+        from .hypergradient import HyperGradientOptions, hypergradient_of  # a convenience: all else is below
+
+        as_options("a hyper-gradient", options, HyperGradientOptions.__annotations__)
         return hypergradient_of(self, **options)
+
+    def formation_bounds(self, norm_A: Bound, norm_J: Bound) -> dict[str, Bound]:
+        """ε_A, ε_J, ε_b, ε_c as "A", "J", "b", "c", and ‖∇_y g‖ ≤ ‖ĝ_y‖ + ε_g as "grad_y", which must have been given.
+
+        A black box's ∇_y g is taken for a sum of terms of the sizes ‖A‖‖y‖ and ‖J‖‖x‖.
+        """
+        known, u, gradient = self.formation, self.coarsest, self.grad_y
+        assert gradient is not None
+        (x_norm, y_norm), gradient_norm = self.norms, norm2(gradient)
+        largest = (
+            gradient_norm + (norm_A.value * y_norm if y_norm else 0.0) + (norm_J.value * x_norm if x_norm else 0.0)
+        )
+        terms = self.n_x + self.n_y
+        error = known.bound("grad_y", largest, terms, max(u, unit_roundoff(gradient.dtype)))
+        total = gradient_norm * (1 + gamma(gradient.size + 6, 2.0**-53)) + error.value
+        return {
+            "grad_y": Bound(math.nextafter(total, math.inf) if total else 0.0, error.status),
+            "A": known.bound("A", norm_A.value, terms, u),
+            "J": known.bound("J", norm_J.value, terms, u),
+            "b": known.bound("b", norm2(self.b), terms, u),
+            "c": known.bound("c", norm2(self.c), terms, u),
+        }
 
     def _norm(self, name: str, operator: LinearOperator) -> float | None:
         if self._get(name) is None and (structure := structure_of(operator)) is not None:

@@ -15,15 +15,17 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import as_generator, as_integer, refuse_masked
+from .arguments import Seed, as_generator, as_integer, refuse_masked
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
 from .operators.vectors import VectorOperator
 from .problem import BilevelProblem, LowerLevel, UpperLevel
 
+BatchSize = int | tuple[int | None, int | None]
 LEVELS = ("upper", "lower")
 
 
@@ -92,27 +94,28 @@ class Minibatched(BilevelProblem):
 
     def __init__(
         self,
-        problem: Any,
+        problem: BilevelProblem,
         upper: int | None,
         lower: int | None,
-        rng: Any = None,
+        rng: Seed = None,
         replay: Iterable[Draw] | None = None,
     ) -> None:
         if not (callable(getattr(problem, "minibatch", None)) and hasattr(problem, "n_samples")):
             raise ArgumentError("problem", type(problem).__name__, "a finite sum, with minibatch and n_samples")
-        self.full = problem
+        self.full: Any = problem  # a finite sum, whose `minibatch` no base class knows
         self.sizes = {
             level: total if size is None else _as_batch_size(level, size, total)
-            for level, size, total in zip(LEVELS, (upper, lower), problem.n_samples, strict=True)
+            for level, size, total in zip(LEVELS, (upper, lower), self.full.n_samples, strict=True)
         }
-        self.totals = dict(zip(LEVELS, problem.n_samples, strict=True))
-        self.n_x, self.dtype = problem.n_x, problem.dtype
+        self.totals = dict(zip(LEVELS, self.full.n_samples, strict=True))
+        self.n_x: int = self.full.n_x
+        self.dtype = problem.dtype
         self.k = 0
         self.log: list[Draw] = []
         self._rng = as_generator(rng)
         self._draws: dict[str, int] = {}
         self._replay = None if replay is None else iter(replay)
-        whole = problem.lower
+        whole = self.full.lower
         super().__init__(
             UpperLevel(
                 value=problem.value,
@@ -136,7 +139,7 @@ class Minibatched(BilevelProblem):
         """Whether a batch of this level, ``"upper"`` or ``"lower"``, is less than all its samples."""
         return self.sizes[level] < self.totals[level]
 
-    def batch(self, quantity: str) -> Any:
+    def batch(self, quantity: str) -> BilevelProblem:
         """The problem on a new batch of one level, the other left whole; `full` itself where nothing is drawn.
 
         Parameters
@@ -215,7 +218,7 @@ class BatchedOperator(VectorOperator):
         return self.one_batch()._rmatvec(v)
 
 
-def fixed_batch(problem: Any, quantity: str) -> Any:
+def fixed_batch(problem: BilevelProblem, quantity: str) -> BilevelProblem:
     """`problem` with one batch for all that is asked of it, logged as `quantity`; itself where it never draws.
 
     For a method that evaluates one batch at two points, such as a finite difference.
@@ -229,7 +232,7 @@ def fixed_batch(problem: Any, quantity: str) -> Any:
     return problem.batch(quantity) if isinstance(problem, Minibatched) else problem
 
 
-def as_minibatched(problem: Any, batch_size: Any, rng: np.random.Generator) -> Minibatched:
+def as_minibatched(problem: BilevelProblem, batch_size: BatchSize, rng: np.random.Generator) -> Minibatched:
     """`problem` in batches of ``batch_size``, one number for both levels or (upper, lower).
 
     The batches come from a stream of their own, so that a method draws the same numbers whatever the batches are.
@@ -243,7 +246,7 @@ def as_minibatched(problem: Any, batch_size: Any, rng: np.random.Generator) -> M
     return Minibatched(problem, upper, lower, rng.spawn(1)[0])
 
 
-def as_indices(name: str, indices: Any, total: int) -> np.ndarray:
+def as_indices(name: str, indices: npt.ArrayLike, total: int) -> np.ndarray:
     """Rows of a batch: sorted, different, in 0 … total − 1."""
     refuse_masked(name, indices)
     array = np.asarray(indices)

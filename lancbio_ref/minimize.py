@@ -7,19 +7,23 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
-from .arguments import as_callable, as_generator, as_integer, as_number, as_problem, as_vector
+from .arguments import Seed, as_callable, as_generator, as_integer, as_number, as_problem, as_vector
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .final_check import FinalCheck, final_check
-from .methods import State, build
-from .minibatch import Draw, Minibatched, as_minibatched
+from .methods import Method, MethodName, MethodOptions, State, build
+from .minibatch import BatchSize, Draw, Minibatched, as_minibatched
 from .rounding import norm2
 from .status import CheckVerdict, SolveStatus
 from .trace import COLUMNS, Trace
+
+if TYPE_CHECKING:
+    from .problem import BilevelProblem
 
 DIAGNOSTICS = ("k", "fun", "residual", "lower_grad_norm", "n_hvp", "n_grad")
 SCALARS = ("step_x", "step_y", "step_z", "step_v", "penalty", "difference")  # that a method multiplies vectors with
@@ -86,21 +90,21 @@ class BilevelResult:
 
 
 def minimize(
-    problem: Any,
-    x0: Any,
-    y0: Any,
+    problem: BilevelProblem,
+    x0: npt.ArrayLike,
+    y0: npt.ArrayLike,
     *,
-    v0: Any = None,
-    method: Any = "lancbio",
+    v0: npt.ArrayLike | None = None,
+    method: MethodName | Method = "lancbio",
     maxiter: int = 1000,
     tol: float = 0.0,
-    rng: Any = None,
+    rng: Seed = None,
     callback: Callable[[State], object] | None = None,
     trace: Sequence[str] = (),
     diagnostics_every: int = 0,
-    batch_size: int | tuple[int | None, int | None] | None = None,
+    batch_size: BatchSize | None = None,
     check: bool = False,
-    **options: Any,
+    **options: Unpack[MethodOptions],
 ) -> BilevelResult:
     """Run a method of bilevel optimization from (x0, y0).
 
@@ -216,14 +220,14 @@ def minimize(
         raise
 
 
-def _common_type(problem: Any, *vectors: np.ndarray) -> np.dtype:
+def _common_type(problem: BilevelProblem, *vectors: np.ndarray) -> np.dtype:
     """The widest type of `vectors` and of the problem's data, where it says it."""
     own = getattr(problem.full if isinstance(problem, Minibatched) else problem, "dtype", None)
     known = [own] if isinstance(own, np.dtype) and own.char in "fd" else []
     return np.result_type(*vectors, *known)
 
 
-def _require_representable(method: Any, dtype: np.dtype) -> None:
+def _require_representable(method: Method, dtype: np.dtype) -> None:
     """Refuse a step that the type of the run would make infinite or zero."""
     method = getattr(method, "method", method)  # the one that HalvedSteps has
     for name in SCALARS:
@@ -280,7 +284,9 @@ class _Finished:
 class _Run:
     """One run: the state, the trace, and what is safe to return."""
 
-    def __init__(self, problem: Any, method: Any, state: State, columns: tuple[str, ...], every: int) -> None:
+    def __init__(
+        self, problem: BilevelProblem, method: Method, state: State, columns: tuple[str, ...], every: int
+    ) -> None:
         self.problem, self.method, self.state, self.columns, self.every = problem, method, state, columns, every
         self.minibatched = problem if isinstance(problem, Minibatched) else None
         self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
@@ -303,6 +309,7 @@ class _Run:
             self.fail(error, k, self.problem, self.calls[0])
         self.seconds += time.perf_counter() - start
         self._require_finite(state)
+        assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
         extra = {name: _copy(getattr(state, name)) for name in self.columns}
         self.trace.append(
@@ -325,7 +332,7 @@ class _Run:
             except SHOWING as error:
                 self.fail(error, k, self.full, self.calls[1])
 
-    def fail(self, error: Exception, k: int, problem: Any, calls: dict[str, int]) -> NoReturn:
+    def fail(self, error: Exception, k: int, problem: BilevelProblem, calls: dict[str, int]) -> NoReturn:
         """Raise `error`, which iteration `k` met, or the divergence that it shows."""
         found = judged(problem, self.method, self.growth, k, error, calls)
         if found is error:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from .arguments import as_callable, as_integer, as_number, as_vector, common_type
+from .arguments import Seed, as_callable, as_integer, as_number, as_vector, common_type
 from .errors import ArgumentError, CallableError, DivergenceError
 from .formation import FormationErrors
 from .linearization import Linearization
@@ -270,7 +271,7 @@ class BilevelProblem:
         dtype = common_type(self.dtype, x, y)
         return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
-    def check(self, x: Any, y: Any, rng: Any = None) -> CheckReport:
+    def check(self, x: npt.ArrayLike, y: npt.ArrayLike, rng: Seed = None) -> CheckReport:
         """Probe symmetry, adjoint and every derivative at (x, y); one row each.
 
         Parameters

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import as_generator
+from .arguments import Seed, as_generator
 from .rounding import norm2, unit_roundoff
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class CheckReport(Sequence[CheckRow]):
         )
 
 
-def check_problem(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, rng: Any = None) -> CheckReport:
+def check_problem(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, rng: Seed = None) -> CheckReport:
     """Probe `problem` at (x, y); see :meth:`lancbio_ref.BilevelProblem.check`.
 
     Parameters

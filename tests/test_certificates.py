@@ -26,7 +26,8 @@ from lancbio_ref import (
 )
 from lancbio_ref.certificate import Bound, error_bound, lower_level_bound
 from lancbio_ref.operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, as_square
-from lancbio_ref.operators.proofs import largest_certified_mu, rayleigh_quotient, spectral_norm_bound
+from lancbio_ref.operators.cholesky import spectral_norm_bound
+from lancbio_ref.operators.proofs import largest_certified_mu, rayleigh_quotient
 from lancbio_ref.rounding import gamma, norm2
 from tests.exact import nearest, norm, rational, root, smallest_eigenvalue_exceeds
 from tests.strategies import systems

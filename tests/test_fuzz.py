@@ -113,7 +113,7 @@ def test_a_value_and_a_gradient_that_are_off_are_found(fuzz, monkeypatch):
 
 
 def test_proofs_that_prove_too_much_are_found(fuzz, monkeypatch):
-    monkeypatch.setattr(proofs, "_exceeds", lambda B, mu: True)
+    monkeypatch.setattr(proofs, "exceeds", lambda B, mu: True)
     assert violated(run(fuzz, "mu", 60), "certify_mu") > 2
     monkeypatch.undo()
     replaced(fuzz, monkeypatch, "largest_certified_mu", lambda found: found and found * (1 + 1e-3))

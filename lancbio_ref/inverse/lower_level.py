@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arguments import as_integer, as_number, as_problem, as_vector, common_type
 from ..errors import ArgumentError
@@ -26,6 +27,9 @@ from ..krylov import SolveReport
 from ..rounding import gamma, norm2, scaled_quotient, unit_roundoff
 from ..status import CertificateStatus, SolveStatus
 from .scaled import rounding_of, scaled_solve
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 DIGITS = 1e-6  # what a singular system must have been solved to before rounding is an excuse
 REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)  # g(x, ·) is not what its μ says
@@ -71,7 +75,9 @@ class LowerSolution:
     direction: np.ndarray | None = field(default=None, repr=False)
 
 
-def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter: int = 100) -> LowerSolution:
+def lower_solution(
+    problem: BilevelProblem, x: npt.ArrayLike, y0: npt.ArrayLike | None = None, *, tol: float, maxiter: int = 100
+) -> LowerSolution:
     """Solve the lower level at x to ‖∇_y g(x, y)‖₂ ≤ tol.
 
     Parameters
@@ -171,7 +177,7 @@ def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter:
 
 
 def _error_bound(
-    problem: Any, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, start: float, norm_A: float
+    problem: BilevelProblem, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, start: float, norm_A: float
 ) -> tuple[Bound, int]:
     """(‖ĝ‖ + ε)/μ ≥ ‖y − y*‖, and the products spent on it.
 

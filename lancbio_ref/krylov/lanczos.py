@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..arguments import COMPLEX, as_flag, as_integer, as_vector
+from ..arguments import COMPLEX, Operator, Reorthogonalization, as_flag, as_integer, as_vector
 from ..operators import CheckedOperator, as_square
 from .process import LanczosProcess
 from .symmetry import require_shown_symmetry, require_symmetry
@@ -52,7 +52,12 @@ class LanczosDecomposition:
 
 
 def lanczos(
-    A: Any, q1: Any, k: int, *, reorthogonalization: str = "full", check_symmetry: bool = False
+    A: Operator,
+    q1: npt.ArrayLike,
+    k: int,
+    *,
+    reorthogonalization: Reorthogonalization = "full",
+    check_symmetry: bool = False,
 ) -> LanczosDecomposition:
     """k steps of the Lanczos process, or fewer where the space becomes invariant.
 

@@ -6,9 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import COMPLEX, as_callable, as_choice, as_flag, as_integer, as_tolerance, as_vector
+from ..arguments import (
+    COMPLEX,
+    Operator,
+    Reorthogonalization,
+    as_callable,
+    as_choice,
+    as_flag,
+    as_integer,
+    as_tolerance,
+    as_vector,
+)
 from ..errors import ArgumentError
 from ..operators import CheckedOperator, as_operator, as_square
 from ..status import SolveStatus
@@ -18,16 +29,16 @@ from .symmetry import require_symmetry
 
 
 def lanczos_solve(
-    A: Any,
-    b: Any,
-    x0: Any = None,
+    A: Operator,
+    b: npt.ArrayLike,
+    x0: npt.ArrayLike | None = None,
     *,
     rtol: float = 1e-5,
     atol: float = 0.0,
     maxiter: int | None = None,
-    M: Any = None,
+    M: Operator | None = None,
     callback: Callable[[np.ndarray], object] | None = None,
-    reorthogonalization: str = "selective",
+    reorthogonalization: Reorthogonalization = "selective",
     restart: int | None = None,
     check_symmetry: bool = False,
 ) -> tuple[np.ndarray, int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Literal, TypedDict
 
-from ..arguments import as_choice
+from ..arguments import Reorthogonalization, as_choice, as_options
 from ..errors import ArgumentError
 from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
 from .base import Method, State
@@ -20,6 +21,9 @@ from .stocbio import StocBiO, StocBiOState
 from .subbio import SubBiO, SubBiOState
 from .ttsa import TTSA, TTSAState
 
+MethodName = Literal[
+    "lancbio", "subbio", "amigo-cg", "amigo-gd", "soba", "stocbio", "bsa", "ttsa", "stable", "f2sa", "hjfbio"
+]
 METHODS: dict[str, type] = {
     "lancbio": LancBiO,
     "subbio": SubBiO,
@@ -33,6 +37,30 @@ METHODS: dict[str, type] = {
     "f2sa": F2SA,
     "hjfbio": HJFBiO,
 }
+
+
+class MethodOptions(TypedDict, total=False):
+    """The options of all methods; which a method takes is in its own docstring."""
+
+    step_x: float
+    step_y: float
+    step_v: float
+    step_z: float | None
+    inner_steps: int
+    inverse_steps: int
+    subspace: int | SubspaceSchedule
+    reorthogonalization: Reorthogonalization
+    decay_x: float
+    decay_y: float
+    decay_penalty: float
+    momentum: float
+    mu: float | None
+    cross_norm: float | None
+    penalty: float
+    penalty_growth: float
+    radius: float
+    difference: float
+
 
 __all__ = [
     "BSA",
@@ -52,6 +80,8 @@ __all__ = [
     "LancBiO",
     "LancBiOState",
     "Method",
+    "MethodName",
+    "MethodOptions",
     "SOBAState",
     "STABLEState",
     "State",
@@ -78,7 +108,7 @@ def names() -> tuple[str, ...]:
     return tuple(METHODS)
 
 
-def build(method: Any, options: dict[str, Any]) -> Method:
+def build(method: str | Method, options: Mapping[str, object]) -> Method:
     """The method object behind a name and its options, or a method object as it is.
 
     Raises
@@ -94,8 +124,7 @@ def build(method: Any, options: dict[str, Any]) -> Method:
         return method
     kind = METHODS[as_choice("method", method, METHODS)]
     valid = [f.name for f in fields(kind)]
-    if unknown := [name for name in options if name not in valid]:
-        raise ArgumentError("options", ", ".join(unknown), f"options of {method!r}: " + ", ".join(valid))
+    as_options(repr(method), options, valid)
     try:
         return kind(**options)
     except TypeError as error:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -26,6 +26,9 @@ from ..parallel import dot
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -102,12 +105,12 @@ class AmIGOGD:
         check_options(self)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> AmIGOGDState:
         """The state before the first iteration."""
         return AmIGOGDState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
-    def step(self, problem: Any, state: AmIGOGDState) -> AmIGOGDState:
+    def step(self, problem: BilevelProblem, state: AmIGOGDState) -> AmIGOGDState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
@@ -156,12 +159,12 @@ class AmIGOCG:
         check_options(self)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> AmIGOCGState:
         """The state before the first iteration."""
         return AmIGOCGState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
-    def step(self, problem: Any, state: AmIGOCGState) -> AmIGOCGState:
+    def step(self, problem: BilevelProblem, state: AmIGOCGState) -> AmIGOCGState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         _conjugate_gradients(one_batch(point.A), point.b, new, self.inverse_steps)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ..arguments import as_integer, as_number
 from ..errors import LancbioError
 from ..status import StepStatus
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -58,10 +61,12 @@ class State:
 class Method(Protocol):
     """A frozen dataclass of options with these two functions."""
 
-    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> State:
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> State:
         """The state before the first iteration."""
 
-    def step(self, problem: Any, state: Any) -> State:
+    def step(self, problem: BilevelProblem, state: Any) -> State:
         """One outer iteration; may reuse the arrays of `state`."""
 
 
@@ -75,7 +80,7 @@ def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
             as_integer(name, getattr(method, name), least=least)
 
 
-def advance(problem: Any, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
+def advance(problem: BilevelProblem, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
     """y_k by the inner steps at x_k, and the linearization there; v is still v_{k−1}, and h of no use yet."""
     x, y, theta, gradient = state.x_next, state.y, state.y.dtype.type(step_y), state.direction_y
     try:

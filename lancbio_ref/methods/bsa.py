@@ -17,12 +17,15 @@ affine map, drawn independently.)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import as_generator
 from .base import State, advance, check_options, descend
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -79,11 +82,13 @@ class BSA:
     def __post_init__(self) -> None:
         check_options(self)
 
-    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> BSAState:
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> BSAState:
         """The state before the first iteration."""
         return BSAState(k=0, x=x0, x_next=x0, y=y0, v=v0, rng=as_generator(rng))
 
-    def step(self, problem: Any, state: BSAState) -> BSAState:
+    def step(self, problem: BilevelProblem, state: BSAState) -> BSAState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         new.p, new.term, new.v = random_neumann(point, state.rng, self.step_v, self.inverse_steps)

@@ -23,7 +23,7 @@ be large.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from ..arguments import as_number
 from ..errors import LancbioError
 from ..rounding import is_finite, norm2
 from .base import State, check_options, decaying, locate
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -114,11 +117,13 @@ class F2SA:
         for name in ("penalty_growth", "decay_x", "decay_y", "decay_penalty"):
             as_number(name, getattr(self, name), least=0.0)
 
-    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> F2SAState:
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> F2SAState:
         """The state before the first iteration."""
         return F2SAState(k=0, x=x0, x_next=x0, y=y0, v=v0, z=y0, sigma=self.penalty, sigma_next=self.penalty)
 
-    def step(self, problem: Any, state: F2SAState) -> F2SAState:
+    def step(self, problem: BilevelProblem, state: F2SAState) -> F2SAState:
         """One outer iteration."""
         k, x, y = state.k + 1, state.x_next, state.y
         z: np.ndarray = state.z  # type: ignore[assignment]  # `init` has set it

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import as_integer
 from ..errors import ArgumentError
 from .base import Method, State
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 HALVED = ("step_x", "step_y", "step_z")
 
@@ -52,10 +55,12 @@ class HalvedSteps:
         steps = {f.name: getattr(self.method, f.name) for f in fields(self.method) if f.name in HALVED}
         return replace(self.method, **{name: step / 2 for name, step in steps.items() if step is not None})
 
-    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> State:
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> State:
         """The state before the first iteration."""
         return self.method.init(problem, x0, y0, v0, rng)
 
-    def step(self, problem: Any, state: Any) -> State:
+    def step(self, problem: BilevelProblem, state: Any) -> State:
         """One outer iteration."""
         return (self.method if state.k + 1 < self.start else self.halved).step(problem, state)

@@ -14,7 +14,7 @@ accuracy.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from ..arguments import as_number
 from ..minibatch import fixed_batch
 from ..rounding import norm2
 from .base import State
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -92,12 +95,12 @@ class HJFBiO:
             as_number(name, getattr(self, name), above=0.0)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> HJFBiOState:
         """The state before the first iteration."""
         return HJFBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0, y_next=y0, v_next=v0)
 
-    def step(self, problem: Any, state: HJFBiOState) -> HJFBiOState:
+    def step(self, problem: BilevelProblem, state: HJFBiOState) -> HJFBiOState:
         """One outer iteration."""
         x, y, v = state.x_next, state.y_next, state.v_next
         number = x.dtype.type

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from ..krylov.tridiagonal import solve_tridiagonal
 from ..rounding import is_finite
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass(frozen=True)
@@ -212,12 +215,12 @@ class LancBiO:
         return m if isinstance(m, SubspaceSchedule) else SubspaceSchedule(m, 1.0, 1, m)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> LancBiOState:
         """The state before the first iteration."""
         return LancBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0, m=self.schedule.initial)
 
-    def step(self, problem: Any, state: LancBiOState) -> LancBiOState:
+    def step(self, problem: BilevelProblem, state: LancBiOState) -> LancBiOState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         columns = 0 if state.process is None else state.process.k

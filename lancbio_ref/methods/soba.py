@@ -12,11 +12,14 @@ and h = ∇φ(x): the limit is the stationary point of φ.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .base import State, check_options
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -68,11 +71,13 @@ class SOBA:
     def __post_init__(self) -> None:
         check_options(self)
 
-    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> SOBAState:
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> SOBAState:
         """The state before the first iteration."""
         return SOBAState(k=0, x=x0, x_next=x0, y=y0, v=v0, y_next=y0, v_next=v0)
 
-    def step(self, problem: Any, state: SOBAState) -> SOBAState:
+    def step(self, problem: BilevelProblem, state: SOBAState) -> SOBAState:
         """One outer iteration."""
         x, y, v = state.x_next, state.y_next, state.v_next
         step = x.dtype.type

@@ -19,7 +19,7 @@ where ∇_y g = 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -28,6 +28,9 @@ from ..arguments import as_number
 from ..errors import ArgumentError, RepresentationError
 from ..minibatch import fixed_batch
 from .base import State, check_options
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -114,12 +117,12 @@ class STABLE:
                 as_number(name, getattr(self, name), above=0.0)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> STABLEState:
         """The state before the first iteration."""
         return STABLEState(k=0, x=x0, x_next=x0, y=y0, v=v0, y_next=y0)
 
-    def step(self, problem: Any, state: STABLEState) -> STABLEState:
+    def step(self, problem: BilevelProblem, state: STABLEState) -> STABLEState:
         """One outer iteration."""
         x, y = state.x_next, state.y_next
         step = x.dtype.type
@@ -176,7 +179,7 @@ class STABLE:
             n_grad_upper=state.n_grad_upper + 1,
         )
 
-    def _bounds(self, problem: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, float | None]:
+    def _bounds(self, problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> tuple[float, float | None]:
         """μ and C: the options, or what the lower level knows."""
         mu = problem.lower_bound("mu", x, y) if self.mu is None else self.mu
         if mu is None:

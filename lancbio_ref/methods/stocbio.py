@@ -15,11 +15,14 @@ relative error of v along an eigenvector of A is (1 − ηλ)^{Q+1}: nearly all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .base import State, advance, check_options, descend
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -71,12 +74,12 @@ class StocBiO:
         check_options(self, least_inverse_steps=0)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> StocBiOState:
         """The state before the first iteration."""
         return StocBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
-    def step(self, problem: Any, state: StocBiOState) -> StocBiOState:
+    def step(self, problem: BilevelProblem, state: StocBiOState) -> StocBiOState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)

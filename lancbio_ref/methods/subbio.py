@@ -9,7 +9,7 @@ Where the two directions are dependent, one of them spans the space.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..operators import one_batch
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 def _empty() -> np.ndarray:
@@ -84,12 +87,12 @@ class SubBiO:
         check_options(self)
 
     def init(
-        self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> SubBiOState:
         """The state before the first iteration."""
         return SubBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
-    def step(self, problem: Any, state: SubBiOState) -> SubBiOState:
+    def step(self, problem: BilevelProblem, state: SubBiOState) -> SubBiOState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)

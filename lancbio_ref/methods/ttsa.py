@@ -14,13 +14,16 @@ P(A) b = 0 at y = y*(x).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arguments import as_generator, as_number
 from .base import advance, check_options, decaying, descend
 from .bsa import BSAState, random_neumann
+
+if TYPE_CHECKING:
+    from ..problem import BilevelProblem
 
 
 @dataclass
@@ -72,11 +75,13 @@ class TTSA:
         as_number("decay_x", self.decay_x, least=0.0)
         as_number("decay_y", self.decay_y, least=0.0)
 
-    def init(self, problem: Any, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator) -> TTSAState:
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> TTSAState:
         """The state before the first iteration."""
         return TTSAState(k=0, x=x0, x_next=x0, y=y0, v=v0, rng=as_generator(rng))
 
-    def step(self, problem: Any, state: TTSAState) -> TTSAState:
+    def step(self, problem: BilevelProblem, state: TTSAState) -> TTSAState:
         """One outer iteration."""
         k = state.k + 1
         alpha, beta = decaying(self.step_x, k, self.decay_x), decaying(self.step_y, k, self.decay_y)

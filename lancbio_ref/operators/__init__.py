@@ -3,13 +3,12 @@
 from .base import (
     CheckedOperator,
     StructuredOperator,
-    as_operator,
-    as_square,
     coarsest,
     diagonal_of,
     one_batch,
     structure_of,
 )
+from .convert import as_operator, as_square
 from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank, jacobi
 from .generalized_linear import GeneralizedLinear

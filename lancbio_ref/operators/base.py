@@ -1,4 +1,4 @@
-"""Linear operators that know how their own product rounds, and the conversion of everything else.
+"""Linear operators that know how their own product rounds.
 
 A certificate needs more than ``A @ v``: it needs a bound of the error of that product. An operator
 with structure gives one (Higham 2002, section 3.5),
@@ -14,8 +14,8 @@ import sys
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+import numpy.typing as npt
+from scipy.sparse.linalg import LinearOperator
 
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite, rounding_factor, unit_roundoff
@@ -53,7 +53,7 @@ class StructuredOperator(VectorOperator):
             return self.abs_product(u)
         raise NotImplementedError
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         """g with |fl(A v) − A v| ≤ g fl(|A||v|) entrywise, underflow apart, for v of type `dtype`.
 
         γ_m/(1 − γ_m), m = `terms`, with the u of the type of the result. Operators that add long sums of float32 in
@@ -62,7 +62,7 @@ class StructuredOperator(VectorOperator):
         result = self.result_type(dtype)
         return rounding_factor(2 * self.terms + 4 if result.kind == "c" else self.terms, 0, unit_roundoff(result))
 
-    def adjoint_factor(self, dtype: Any) -> float:
+    def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
         """`product_factor` for Aᵀu (complex: Aᴴu) and `abs_adjoint_product`; the default is of a symmetric A."""
         return self.product_factor(dtype)
 
@@ -74,11 +74,11 @@ class StructuredOperator(VectorOperator):
         """Whether A = Aᵀ is certain from what A is made of; the proofs about eigenvalues ask for it."""
         return False
 
-    def result_type(self, dtype: Any) -> np.dtype:
+    def result_type(self, dtype: npt.DTypeLike) -> np.dtype:
         """Of A v for v of type `dtype`."""
         return np.result_type(self.dtype, dtype)
 
-    def is_single(self, dtype: Any) -> bool:
+    def is_single(self, dtype: npt.DTypeLike) -> bool:
         """Whether A v is float32 for v of type `dtype`."""
         return self.result_type(dtype) == np.float32
 
@@ -225,50 +225,7 @@ def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndar
         raise error
 
 
-def as_operator(name: str, A: Any, shape: tuple[int | None, int | None] | None = None) -> LinearOperator:
-    """`A` as a LinearOperator: arrays and sparse matrices become structured ones.
-
-    Raises
-    ------
-    ArgumentError
-        Not an operator, the wrong shape, or NaN or infinity among the entries of an array.
-    """
-    operator = A if isinstance(A, LinearOperator) else _wrapped(name, A)
-    if len(operator.shape) != 2:  # SciPy has batches of operators since 1.18
-        raise ArgumentError(name, f"shape {operator.shape}", "2-D: one operator of shape (m, n)")
-    if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
-        wanted = tuple("n" if s is None else s for s in shape)
-        raise ArgumentError(name, f"shape {operator.shape}", f"shape ({wanted[0]}, {wanted[1]})")
-    return operator
-
-
-def _wrapped(name: str, A: Any) -> LinearOperator:
-    """An array or a sparse matrix, or what SciPy turns into an operator, as one."""
-    from .dense import DenseOperator
-    from .sparse import SparseOperator
-
-    operator: LinearOperator
-    if sp.issparse(A):
-        operator = SparseOperator(A, name=name)
-    elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A):
-        operator = DenseOperator(A, name=name)
-    else:
-        try:
-            operator = aslinearoperator(A)
-        except TypeError:
-            raise ArgumentError(name, type(A).__name__, "an array, a sparse matrix or a LinearOperator") from None
-    return operator
-
-
-def as_square(name: str, A: Any) -> LinearOperator:
-    """`as_operator` for a square one."""
-    operator = as_operator(name, A)
-    if operator.shape[0] != operator.shape[1]:
-        raise ArgumentError(name, f"shape {operator.shape}", "a square operator")
-    return operator
-
-
-def coarsest(A: LinearOperator, dtype: Any) -> float:
+def coarsest(A: LinearOperator, dtype: npt.DTypeLike) -> float:
     """u of the coarsest array that took part in products of a black box A with vectors of `dtype`.
 
     A float32 operator in a float64 system rounds at 2⁻²⁴, and one that says float64 and returns float32 does too.

@@ -10,6 +10,7 @@ from ..arguments import as_array
 from ..errors import ArgumentError
 from ..rounding import rounding_factor, unit_roundoff
 from .base import StructuredOperator
+from .cholesky import spectral_norm_bound
 from .norms import entrywise_norm_bound
 from .products import dense_absolute_product, dense_product, dense_transposed, product_counts, transposed_counts
 
@@ -84,8 +85,6 @@ class DenseOperator(StructuredOperator):
 
     def norm_bound(self) -> float:
         """‖A‖₂ to about 1e-9 where the smaller dimension is at most 300, else from row and column sums."""
-        from .proofs import spectral_norm_bound
-
         with np.errstate(over="ignore"):  # |a + bi| of two large numbers
             entrywise = entrywise_norm_bound(np.abs(self.A))
         if min(self.shape) > 300 or self.dtype.kind == "c":

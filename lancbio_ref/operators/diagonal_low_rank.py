@@ -19,7 +19,8 @@ from ..rounding import (
     smallest_subnormal,
     unit_roundoff,
 )
-from .base import StructuredOperator, as_operator, as_square, diagonal_of, structure_of
+from .base import StructuredOperator, diagonal_of, structure_of
+from .convert import as_operator, as_square
 from .norms import entrywise_norm_bound
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import parallel
-from ..arguments import as_choice, as_generator, as_vector
+from ..arguments import Seed, as_choice, as_generator, as_vector
 from ..rounding import norm2
 from .vectors import VectorOperator
 
@@ -51,7 +52,7 @@ class PrescribedSpectrum(VectorOperator):
     array([  1.,  10., 100.])
     """
 
-    def __init__(self, eigenvalues: Any, rng: Any = None, *, rotation: str = "cosine") -> None:
+    def __init__(self, eigenvalues: npt.ArrayLike, rng: Seed = None, *, rotation: str = "cosine") -> None:
         self.eigenvalues = as_vector("eigenvalues", eigenvalues)
         n, rng = self.eigenvalues.size, as_generator(rng)
         self._stage: Any

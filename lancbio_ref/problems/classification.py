@@ -9,12 +9,12 @@ with t_i = 2l_i − 1, and in both cases ∇_Y Σ_i w_i CE_i = Σ_i w_i r_i x_i�
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from ..arguments import as_array, refuse_masked
+from ..arguments import Operator, as_array, refuse_masked
 from ..errors import ArgumentError
 from ..operators.multinomial import DesignMatrix, softmax, transposed_product
 from .elementary import expit
@@ -43,7 +43,7 @@ class LabelledSet:
     labels : ndarray, shape (n,)
     """
 
-    def __init__(self, name: str, X: Any, labels: Any, n_classes: int, *, bias: bool = True) -> None:
+    def __init__(self, name: str, X: Operator, labels: npt.ArrayLike, n_classes: int, *, bias: bool = True) -> None:
         if bias or not sp.issparse(X):
             X = as_array(f"X_{name}", X, "shape (samples, features)")
         if X.ndim != 2:

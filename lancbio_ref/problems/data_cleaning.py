@@ -11,11 +11,11 @@ P = softmax(X yᵀ), R = P − onehot(labels), w = σ(x)/n and d = σ′(x)/n; s
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..arguments import as_generator, as_integer, as_number
+from ..arguments import Operator, Seed, as_generator, as_integer, as_number
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -104,7 +104,7 @@ class DataCleaning(BilevelProblem):
         """See :mod:`lancbio_ref.problems.rounding.classification`."""
         return data_cleaning_errors(self, *self.promoted(x, y))
 
-    def minibatch(self, *, upper: Any = None, lower: Any = None) -> DataCleaning:
+    def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> DataCleaning:
         """The problem with its means over these rows only; x keeps its length, None means all rows.
 
         f = 1/|B| Σ_{i ∈ B} CE_i and g = 1/|B| Σ_{i ∈ B} σ(x_i) CE_i + c‖y‖², whose gradients and products have those of
@@ -133,7 +133,7 @@ class DataCleaning(BilevelProblem):
         Y = np.asarray(y).reshape(self.n_classes, -1)
         return float(np.mean(np.argmax(X @ Y[:, :-1].T + Y[:, -1], axis=1) == labels))
 
-    def initial_point(self, rng: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def initial_point(self, rng: Seed = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """x_0 = 0 (equal weights ½), y_0 ~ N(0, 2/C) (the variance) and v_0 ~ U(0, 1), as the paper starts."""
         rng = as_generator(rng)
         y = math.sqrt(2 / self.n_classes) * rng.standard_normal(self.n_y)
@@ -186,10 +186,10 @@ class DataCleaning(BilevelProblem):
 
 
 def data_cleaning(
-    X_train: Any,
-    labels_train: Any,
-    X_val: Any,
-    labels_val: Any,
+    X_train: Operator,
+    labels_train: npt.ArrayLike,
+    X_val: Operator,
+    labels_val: npt.ArrayLike,
     *,
     regularization: float = 0.01,
     n_classes: int = 10,

@@ -18,9 +18,10 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from ..arguments import as_choice, as_integer
+from ..arguments import Operator, as_choice, as_integer
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -113,7 +114,7 @@ class Logistic(BilevelProblem):
         """See :mod:`lancbio_ref.problems.rounding.classification`."""
         return logistic_errors(self, *self.promoted(x, y))
 
-    def minibatch(self, *, upper: Any = None, lower: Any = None) -> Logistic:
+    def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> Logistic:
         """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
 
         Its gradients and products have those of the whole problem as their mean over all batches of one size. It
@@ -136,7 +137,7 @@ class Logistic(BilevelProblem):
             validation = validation.rows(as_indices("upper", upper, len(validation)))
         return Logistic(train, validation, self.n_classes, self.weights, is_batch=True)
 
-    def accuracy(self, y: np.ndarray, X: Any, labels: np.ndarray) -> float:
+    def accuracy(self, y: np.ndarray, X: Operator, labels: np.ndarray) -> float:
         """The fraction of the samples X that parameters y put into their class."""
         if sp.issparse(X):
             X = as_csr("X", X)
@@ -248,10 +249,10 @@ class WeightCross(StructuredOperator):
 
 
 def logistic(
-    X_train: Any,
-    labels_train: Any,
-    X_val: Any,
-    labels_val: Any,
+    X_train: Operator,
+    labels_train: npt.ArrayLike,
+    X_val: Operator,
+    labels_val: npt.ArrayLike,
     *,
     weights: str = "feature",
     n_classes: int | None = None,
@@ -303,7 +304,7 @@ def logistic(
     return Logistic(train, validation, n_classes, weights)
 
 
-def _count(*labels: Any) -> int:
+def _count(*labels: npt.ArrayLike) -> int:
     """One more than the largest label, at least 2; what are no labels is left to be refused as such."""
     arrays = [np.asarray(part) for part in labels]
     return max([2] + [int(part.max()) + 1 for part in arrays if part.dtype.kind in "iu" and part.size])

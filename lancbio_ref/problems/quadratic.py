@@ -12,16 +12,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import LinAlgError, cho_solve, solve
 
-from ..arguments import as_generator, as_integer, as_number, as_vector
+from ..arguments import Seed, as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..operators import DenseOperator
-from ..operators.proofs import cholesky, exact_matrix, largest_certified_mu
+from ..operators.cholesky import cholesky
+from ..operators.proofs import exact_matrix, largest_certified_mu
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven
@@ -40,7 +40,7 @@ class Quadratic(BilevelProblem):
     rho : float
     """
 
-    def __init__(self, A: Any, B: Any, d: Any, t: Any, rho: float) -> None:
+    def __init__(self, A: npt.ArrayLike, B: npt.ArrayLike, d: npt.ArrayLike, t: npt.ArrayLike, rho: float) -> None:
         A, _ = exact_matrix(DenseOperator(A, name="A"))
         self.A, self.B = A, DenseOperator(B, name="B").A
         n_y, self.n_x = self.B.shape
@@ -74,11 +74,11 @@ class Quadratic(BilevelProblem):
         """See :mod:`lancbio_ref.problems.rounding.quadratic`."""
         return quadratic_errors(self, *self.promoted(x, y))
 
-    def solution(self, x: Any) -> np.ndarray:
+    def solution(self, x: npt.ArrayLike) -> np.ndarray:
         """y*(x) = A⁻¹(B x + d), shape (n_y,), by the Cholesky factorization: a relative error of about n u κ."""
         return cho_solve(self._factor, self.B @ as_vector("x", x, self.n_x) + self.d)
 
-    def hypergradient(self, x: Any) -> np.ndarray:
+    def hypergradient(self, x: npt.ArrayLike) -> np.ndarray:
         """∇φ(x) = ρ x + Bᵀ A⁻¹(y*(x) − t), shape (n_x,)."""
         x = as_vector("x", x, self.n_x)
         return self.rho * x + self.B.T @ cho_solve(self._factor, self.solution(x) - self.t)
@@ -93,7 +93,9 @@ class Quadratic(BilevelProblem):
             raise ArgumentError("rho", self.rho, "a positive number, or B with independent columns") from None
 
 
-def quadratic_from_arrays(A: Any, B: Any, d: Any, t: Any, rho: float = 0.0) -> Quadratic:
+def quadratic_from_arrays(
+    A: npt.ArrayLike, B: npt.ArrayLike, d: npt.ArrayLike, t: npt.ArrayLike, rho: float = 0.0
+) -> Quadratic:
     """f = ½‖y − t‖² + ½ρ‖x‖² over g = ½yᵀAy − yᵀ(Bx + d), from data (which may be exact dyadic numbers).
 
     Parameters
@@ -125,7 +127,7 @@ def quadratic_from_arrays(A: Any, B: Any, d: Any, t: Any, rho: float = 0.0) -> Q
     return Quadratic(A, B, d, t, rho)
 
 
-def quadratic(n_x: int, n_y: int, condition: float = 10.0, *, rng: Any = None) -> Quadratic:
+def quadratic(n_x: int, n_y: int, condition: float = 10.0, *, rng: Seed = None) -> Quadratic:
     """A random problem of this kind, with the eigenvalues of A spread geometrically from 1 to `condition`.
 
     Parameters

@@ -16,16 +16,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.linalg import cho_solve
 
-from ..arguments import as_generator, as_integer, as_number, as_vector, common_type
+from ..arguments import Operator, Seed, as_generator, as_integer, as_number, as_vector, common_type
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator, as_operator
-from ..operators.proofs import cholesky
+from ..operators.cholesky import cholesky
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
@@ -54,7 +55,7 @@ class Ridge(BilevelProblem):
     which no constant bounds over all x: the Lipschitz constants are those of a point, and its linearization has them.
     """
 
-    def __init__(self, X_train: Any, t_train: np.ndarray, X_val: Any, t_val: np.ndarray) -> None:
+    def __init__(self, X_train: Operator, t_train: np.ndarray, X_val: Operator, t_val: np.ndarray) -> None:
         self.training, self.validation = as_operator("X_train", X_train), as_operator("X_val", X_val)
         self.X_train, self.t_train, self.X_val, self.t_val = self.training.A, t_train, self.validation.A, t_val
         n, p = X_train.shape
@@ -75,7 +76,7 @@ class Ridge(BilevelProblem):
         )
         super().__init__(upper, lower, n_y=p)
 
-    def minibatch(self, *, upper: Any = None, lower: Any = None) -> Ridge:
+    def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> Ridge:
         """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
 
         Its gradients and products have those of the whole problem as their mean over all batches of one size.
@@ -104,11 +105,11 @@ class Ridge(BilevelProblem):
 
     # -- closed forms ----------------------------------------------------------------------
 
-    def solution(self, x: Any) -> np.ndarray:
+    def solution(self, x: npt.ArrayLike) -> np.ndarray:
         """y*(x) = (XᵀX/n + diag(exp x))⁻¹ Xᵀt/n, shape (p,), by a dense Cholesky factorization."""
         return cho_solve(self._factor(self._point(x)), self.X_train.T @ (self._weight * self.t_train))
 
-    def hypergradient(self, x: Any) -> np.ndarray:
+    def hypergradient(self, x: npt.ArrayLike) -> np.ndarray:
         """∇φ(x) = −exp(x) ∘ y* ∘ v with (XᵀX/n + diag(exp x)) v = ∇_y f(x, y*), shape (p,)."""
         x = self._point(x)
         factor, y = self._factor(x), self.solution(x)
@@ -128,7 +129,7 @@ class Ridge(BilevelProblem):
         """An upper bound of ‖|X|ᵀ|X|‖/n."""
         return GeneralizedLinear(self.training, np.full(self.n_samples[1], self._weight), 0.0).norm_bound()
 
-    def _point(self, x: Any) -> np.ndarray:
+    def _point(self, x: npt.ArrayLike) -> np.ndarray:
         x = as_vector("x", x, self.n_x)
         return x.astype(common_type(self.dtype, x), copy=False)
 
@@ -142,7 +143,7 @@ class Ridge(BilevelProblem):
         """XᵀX/n + diag(exp x), which no y moves."""
         return GeneralizedLinear(self.training, np.full(self.n_samples[1], self._weight, x.dtype), exponential(x))
 
-    def validation_gram(self, dtype: Any) -> GeneralizedLinear:
+    def validation_gram(self, dtype: npt.DTypeLike) -> GeneralizedLinear:
         """X_valᵀX_val/m = ∇²_yy f."""
         return GeneralizedLinear(self.validation, np.full(self.n_samples[0], self._weight_val, dtype), 0.0)
 
@@ -186,7 +187,7 @@ class Ridge(BilevelProblem):
         return Proven(math.nextafter(largest * (1 + (FUNCTION_UNITS + 2) * u), math.inf))
 
 
-def ridge(X_train: Any, t_train: Any, X_val: Any, t_val: Any) -> Ridge:
+def ridge(X_train: Operator, t_train: npt.ArrayLike, X_val: Operator, t_val: npt.ArrayLike) -> Ridge:
     """Tune exp(x_j), the penalty of feature j in a ridge regression, on validation data.
 
     Parameters
@@ -220,7 +221,7 @@ def ridge(X_train: Any, t_train: Any, X_val: Any, t_val: Any) -> Ridge:
     return Ridge(X_train, as_vector("t_train", t_train, n), X_val, as_vector("t_val", t_val, X_val.shape[0]))
 
 
-def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.1, rng: Any = None) -> Ridge:
+def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.1, rng: Seed = None) -> Ridge:
     """A ridge problem with Gaussian features, half of which do not matter.
 
     Parameters
@@ -249,7 +250,7 @@ def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.
     return ridge(*data)
 
 
-def _design(name: str, X: Any) -> Any:
+def _design(name: str, X: Operator) -> np.ndarray | sp.csr_array:
     X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name)
     if X.dtype.kind == "c":
         raise ArgumentError(name, f"dtype {X.dtype}", "float32 or float64")

@@ -18,13 +18,13 @@ and e, and at most ½ max x_i² is added. Hence, for every y,
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import LinAlgError, eigh
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import as_generator, as_integer, as_number, as_vector
+from ..arguments import Seed, as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -91,7 +91,7 @@ class Synthetic(BilevelProblem):
         )
         super().__init__(upper, lower, n_y=self.n_x)
 
-    def initial_point(self, rng: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def initial_point(self, rng: Seed = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """x_0, y_0, v_0 ~ N(0, I), each of shape (n,), as in the paper."""
         rng = as_generator(rng)
         return rng.standard_normal(self.n_x), rng.standard_normal(self.n_x), rng.standard_normal(self.n_x)
@@ -197,7 +197,7 @@ def synthetic(
     gamma: float = 0.5,
     matrix_free: bool = False,
     rotation: str = "cosine",
-    rng: Any = None,
+    rng: Seed = None,
 ) -> Synthetic:
     """The paper's synthetic problem: a ~ U(−5, 5), d ~ U(0.1, 1.1), e ~ γ U(0, 1), G = Q diag(linspace(1, κ, n)) Qᵀ.
 
@@ -265,7 +265,13 @@ def synthetic(
 
 
 def synthetic_from_arrays(
-    coef: Any, scale_x: Any, ridge: Any, G: Any, gamma: float, *, mu: float | None = None
+    coef: npt.ArrayLike,
+    scale_x: npt.ArrayLike,
+    ridge: npt.ArrayLike,
+    G: npt.ArrayLike,
+    gamma: float,
+    *,
+    mu: float | None = None,
 ) -> Synthetic:
     """The same problem from its data.
 
