@@ -12,7 +12,7 @@ so gradients and products of a batch have those of the whole problem as their me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,7 @@ class Minibatched(BilevelProblem):
     ) -> None:
         if not (callable(getattr(problem, "minibatch", None)) and hasattr(problem, "n_samples")):
             raise ArgumentError("problem", type(problem).__name__, "a finite sum, with minibatch and n_samples")
-        self.full: Any = problem  # a finite sum, whose `minibatch` no base class knows
+        self.full = cast(Any, problem)  # a finite sum, whose `minibatch` no base class knows
         self.sizes = {
             level: total if size is None else _as_batch_size(level, size, total)
             for level, size, total in zip(LEVELS, (upper, lower), self.full.n_samples, strict=True)
