@@ -176,7 +176,7 @@ def hypergradient(
         if lower_tol is None:
             start = np.zeros(problem.n_y, x.dtype) if getattr(problem, "n_y", None) else None
             size = 1.0 if start is None else max(1.0, norm2(problem.lower_grad_y(x, start)))
-            lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * size
+            lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * min(size, 1e308)  # what overflows is told below
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
     y = as_vector("y", y, getattr(problem, "n_y", None))
