@@ -184,7 +184,7 @@ def minimize(
         raise ArgumentError("check", repr(check), "True or False")
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
-    state = method.init(problem, x0, y0, v0, rng)
+    state, settings = method.init(problem, x0, y0, v0, rng), np.geterr()
     run = _Run(problem, method, state, _columns(trace, state), every)
 
     status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
@@ -208,6 +208,7 @@ def minimize(
         found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
         return run.result(*_checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
+        np.seterr(**settings)  # which one that falls on the way out of an np.errstate would leave changed
         return run.interrupted()
     except LancbioError as error:
         failed = f"failed after {run.finished.k} finished iterations: {error}"
