@@ -35,7 +35,7 @@ def as_labels(name: str, labels: Any, n: int) -> np.ndarray:
 def as_samples(X: Any, p: int) -> Any:
     """X for ``accuracy``: p columns of finite numbers, dense or CSR."""
     X = as_csr("X", X) if sp.issparse(X) else as_array("X", X, f"shape (samples, {p})")
-    if X.ndim != 2 or X.shape[1] != p or X.dtype.kind != "f":
+    if X.ndim != 2 or X.shape[1] != p or X.dtype.char not in "fd":
         raise ArgumentError("X", f"{X.dtype} of shape {X.shape}", f"real numbers of shape (samples, {p})")
     if not np.isfinite(X.data if sp.issparse(X) else X).all():
         raise ArgumentError("X", "NaN or infinity", "finite numbers")
