@@ -102,6 +102,20 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
     return array
 
 
+def as_point(name: str, value: Any, n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pair (x, y) of real vectors of these lengths; they may be infinite, for runs that diverge come by here."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ArgumentError(name, f"{type(value).__name__}", "a pair (x, y)")
+    point = []
+    for part, size, letter in zip(value, (n_x, n_y), "xy", strict=True):
+        array = as_array(name, part, f"{letter} as a 1-D array of numbers")
+        if array.dtype.char not in REAL or array.shape != (size,):
+            found = f"{letter} of shape {array.shape}, dtype {array.dtype}"
+            raise ArgumentError(name, found, f"{letter} of shape ({size},), {type_names(REAL)}")
+        point.append(array)
+    return point[0], point[1]
+
+
 def as_type(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
     """A finite `array` in `dtype`; :class:`ArgumentError` where a narrower type has no such number."""
     with np.errstate(over="ignore"):

@@ -30,7 +30,7 @@ from .rounding import norm2
 from .status import SolveStatus
 
 ENORMOUS = 1e8  # times the start, whatever else is known
-FAR, LOST = 1e4, 1e16  # times the start: worth a word; and where the start is lost in the rounding of a double
+FAR = 1e4  # times the start: worth a word; and of ‖h‖, more than a way to a distant solution makes of it
 LARGE, MOVING = 100.0, 0.1  # times the start, if the last change is still this part of it
 CALM = 10.0  # times the start: where nothing has gone wrong yet
 TRIAL_STEPS, TRIAL_GROWTH = 50, 10.0
@@ -95,7 +95,8 @@ class Growth:
         self.before, self.now = self.now, Iterates.of(state)
         if all(largest(z) <= CALM * self.unit(name) for name, z in self.now):
             self.calm, self.calm_k = self.now, state.k
-        first = self.h[0] if self.h[0] > 0 and state.k > 2 else h_norm  # h_1 has y_0 or v_0 in it and may be 0
+        # h_1 has y_0 or v_0 in it and may be 0; h_2 a v that was made at y_0, where all steps are taken at once
+        first = self.h[0] if self.h[0] > 0 and state.k > 3 else h_norm
         self.h = first, h_norm
         if state.direction_y is not None:
             size = norm2(state.direction_y)
@@ -148,15 +149,19 @@ class Growth:
         return {name: (norm2(z), norm2(last[name])) for name, z in self.start}
 
     def lasting(self) -> str:
-        """What has grown without bound though every number is finite, in words; empty where nothing has.
+        """What seems to have grown without bound though every number is finite, in words; empty where nothing has.
 
-        ‖h‖ by `ENORMOUS`; x or y by `LOST`, or by `ENORMOUS` where ‖h‖ or the direction of y has not shrunk, as both do
-        on the way to a distant solution.
+        ‖h‖ by `ENORMOUS`, or x or y where ‖h‖ or the direction of y has grown by `FAR`. Where neither has, a large
+        iterate is on its way to a distant solution: 1 is no scale of a problem, and y_0 = 0 says nothing of it.
         """
         if self.h[1] >= ENORMOUS * self.h[0] > 0:
             return f"||h|| has grown from {self.h[0]:.3g} to {self.h[1]:.3g}"
-        shrunk = self.h[1] <= self.h[0] and self.lower[1] <= self.lower[0]
-        return self.far(LOST if shrunk else ENORMOUS)
+        return self.far(ENORMOUS) if self.is_swollen or self.lower[1] > FAR * self.lower[0] else ""
+
+    @property
+    def is_swollen(self) -> bool:
+        """Whether ‖h‖ has grown by `FAR`: steps of x that are too long by themselves show in it."""
+        return self.h[1] > FAR * self.h[0]
 
     def far(self, factor: float = FAR) -> str:
         """Which of x and y is `factor` times as large as at the start, in words; empty where neither is."""
@@ -204,8 +209,8 @@ def judged(problem: Any, method: Any, growth: Growth, k: int, error: Exception, 
     if isinstance(error, CallableError):
         error.recount(calls.get(error.callable_name, 0))
     if grown := growth.grown(error):
-        # y and v that are large, but not beyond all bounds, may be on their way: x is blamed for its own growth then
-        x_moved = growth.x_moved and ("x" in grown or growth.is_lost(error))
+        # y and v that are large may be on their way, however far that is: x is blamed for its own growth, or that of h
+        x_moved = growth.x_moved and ("x" in grown or (growth.is_swollen and growth.is_lost(error)))
         shown = f"it fails ({_recounted(error, calls)})"
         if found := diverged(problem, method, growth, k, shown, growth.unfinished(error), x_moved=x_moved):
             return found

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import ArgumentError
 from .rounding import Proven
 from .status import CertificateStatus
 
@@ -72,6 +73,8 @@ class FormationErrors:
         if callable(found):
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows bounds nothing, below
                 found = self._lazy[name] = found()
+        if not (found is None or isinstance(found, (float, int, np.floating, np.integer))):
+            raise ArgumentError(f"FormationErrors.{name}", repr(found)[:80], "a number, None or a callable of ()")
         return found if found is not None and 0 <= found < math.inf else None  # nor does NaN, or less than 0
 
     def bound(self, name: str, size: float, terms: int, u: float) -> Bound:

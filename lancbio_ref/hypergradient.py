@@ -204,7 +204,7 @@ def hypergradient(
             n_y = getattr(problem, "n_y", None)
             start = np.zeros(n_y, x.dtype) if n_y else None
             size = 1.0 if start is None else max(1.0, norm2(problem.lower_grad_y(x, start)))
-            lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * size
+            lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * min(size, 1e308)  # what overflows is told below
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
     y = as_vector("y", y, getattr(problem, "n_y", None))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import Operator, as_number, as_options, as_vector
+from .arguments import Operator, as_number, as_options, as_point, as_vector
 from .errors import ArgumentError
 from .formation import Bound, FormationErrors
 from .operators import CheckedOperator, as_operator, structure_of
@@ -98,7 +98,12 @@ class Linearization:
         self.coarsest = max(unit_roundoff(part) for part in (self.b.dtype, self.c.dtype, *_floats(self.A, self.J)))
         self.b, self.c = self.b.astype(dtype, copy=False), self.c.astype(dtype, copy=False)
         self.M: LinearOperator | None = None if M is None else _checked(as_operator("M", M, (n_y, n_y)), "M")
-        self.lipschitz, self.at = lipschitz, at
+        if not (lipschitz is None or all(hasattr(lipschitz, name) for name in ("fx", "fy", "gxy", "gyy"))):
+            raise ArgumentError("lipschitz", type(lipschitz).__name__, "LipschitzConstants or None")
+        self.lipschitz = lipschitz
+        self.at = None if at is None else as_point("at", at, n_x, n_y)
+        if not (formation is None or isinstance(formation, FormationErrors)):
+            raise ArgumentError("formation", type(formation).__name__, "FormationErrors or None")
         self.formation = FormationErrors() if formation is None else formation
         self._lazy: dict[str, Any] = dict(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
         for name, value in self._lazy.items():

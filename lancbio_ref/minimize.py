@@ -379,8 +379,9 @@ class _Run:
     def growing(self, status: SolveStatus, message: str) -> tuple[SolveStatus, str]:
         """Status and message, if the iterates grew beyond all bounds and yet are finite: that, and by which step."""
         if words := self.growth.lasting():
-            blame = too_long(self.problem, self.method, self.growth)[2]
-            return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
+            blame = too_long(self.problem, self.method, self.growth, self.growth.is_swollen)[2]
+            if blame:
+                return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
         if words := self.growth.far():
             message += f"; {words}"
         return status, message

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import Seed, as_callable, as_integer, as_number, as_vector, common_type
+from .arguments import Seed, as_callable, as_integer, as_number, as_vector, common_type, exact_floats
 from .errors import ArgumentError, CallableError, DivergenceError
 from .formation import FormationErrors
 from .linearization import Linearization
@@ -295,7 +295,15 @@ class BilevelProblem:
 
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
         call, (x, y) = self._count(name), self.promoted(x, y)
-        return check_returned(function(x, y), name, call, size, at=(x, y))
+        array = check_returned(function(x, y), name, call, size, at=(x, y))
+        if array.dtype.char in "fd":
+            return array
+        if array.dtype.kind == "f":
+            raise CallableError(name, call, f"dtype {array.dtype}", "float32 or float64")
+        try:
+            return exact_floats(name, array)
+        except ArgumentError as error:
+            raise CallableError(name, call, error.found, error.expected) from None
 
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
         call, (x, y) = self._count(name), self.promoted(x, y)
@@ -316,4 +324,6 @@ class BilevelProblem:
             operator = as_operator(name, value, shape)
         except ArgumentError as error:
             raise CallableError(name, call, error.found, error.expected) from None
+        if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
+            raise CallableError(name, call, f"dtype {operator.dtype}", "a real operator")
         return CheckedOperator(operator, f"{name}(x, y)", self.calls)

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from lancbio_ref import ArgumentError, Linearization, certify_mu, hypergradient, lanczos_solve, minimize, problems
 from lancbio_ref.arguments import as_number, as_tolerance, as_vector
 from lancbio_ref.datasets import tfidf
+from lancbio_ref.formation import FormationErrors
 from lancbio_ref.minibatch import as_indices
 from lancbio_ref.operators import (
     DenseOperator,
@@ -23,6 +24,8 @@ from lancbio_ref.operators import (
 ODD = 2**53 + 1
 X, LABELS = np.eye(2), np.array([0, 1])
 RIDGE = problems.ridge(X, [1.0, 2.0], X, [1.0, 2.0])
+LOGISTIC = problems.logistic(X, LABELS, X, LABELS)
+CLEANING = problems.data_cleaning(X[:, :1], LABELS, X[:, :1], LABELS, n_classes=2)
 
 VECTORS = {  # entry point: a callable of one vector of two numbers
     "as_vector": lambda v: as_vector("v", v),
@@ -32,6 +35,9 @@ VECTORS = {  # entry point: a callable of one vector of two numbers
     "GeneralizedLinear.ridge": lambda v: GeneralizedLinear(X, [1.0, 1.0], v),
     "PrescribedSpectrum": PrescribedSpectrum,
     "Linearization.b": lambda v: Linearization(X, X, v, [1.0, 1.0]),
+    "Linearization.at x": lambda v: Linearization(X, X, [1.0, 1.0], [1.0, 1.0], at=(v, X[0])),
+    "Linearization.at y": lambda v: Linearization(X, X, [1.0, 1.0], [1.0, 1.0], at=(X[0], v)),
+    "accuracy.y": lambda v: LOGISTIC.accuracy(v, X, LABELS),
     "lanczos_solve.b": lambda v: lanczos_solve(X, v),
     "ridge.t": lambda v: problems.ridge(X, v, X, [1.0, 2.0]),
     "hypergradient.x": lambda v: hypergradient(RIDGE, v),
@@ -52,6 +58,7 @@ MATRICES = {  # a callable of one 2 × 2 matrix
     "ridge": lambda A: problems.ridge(A, [1.0, 2.0], X, [1.0, 2.0]),
     "logistic": lambda A: problems.logistic(X, LABELS, A, LABELS),
     "data_cleaning": lambda A: problems.data_cleaning(A, LABELS, X, LABELS, n_classes=2),
+    "logistic.accuracy": lambda A: LOGISTIC.accuracy(np.ones(2), A, LABELS),
     "quadratic": lambda A: problems.quadratic_from_arrays(X, A, [1.0, 1.0], [1.0, 1.0]),
     "synthetic": lambda A: problems.synthetic_from_arrays([1.0, 1.0], [1.0, 1.0], [0.0, 0.0], A, 0.5),
     "tfidf": tfidf,
@@ -139,3 +146,35 @@ def test_masks_elsewhere():
     ):
         with pytest.raises(ArgumentError, match="masked"):
             call()
+
+
+@pytest.mark.parametrize("scored", [LOGISTIC, CLEANING], ids=["logistic", "cleaning"])
+def test_no_accuracy_of_what_broadcasts_or_is_no_number(scored):
+    """labels of shape (n, 1) were compared with every sample, a single label with all, and NaN belonged to class 0."""
+    samples, y = X[:, :1] if scored is CLEANING else X, np.arange(scored.n_y, dtype=float)
+    assert scored.accuracy(y, samples, LABELS) in (0.0, 0.5, 1.0)
+    for labels in (LABELS[:, None], 1, LABELS[:1], LABELS + 0.5, np.ma.masked_array(LABELS, [True, False])):
+        with pytest.raises(ArgumentError, match=r"^labels: "):
+            scored.accuracy(y, samples, labels)
+    for wrong in (y * np.nan, y[:1], y + 1j, y[:, None], np.ma.masked_array(y, y > 0)):
+        with pytest.raises(ArgumentError, match=r"^y: "):
+            scored.accuracy(wrong, samples, LABELS)
+    for wrong in (samples * np.nan, np.hstack([samples, samples]), samples + 1j, np.ma.masked_array(samples, True)):
+        with pytest.raises(ArgumentError, match=r"^X: "):
+            scored.accuracy(y, wrong, LABELS)
+
+
+def test_what_a_linearization_takes_besides_arrays():
+    wrong = {
+        "at": [5, (X[0],), (X[0], X[:1]), (X[0, :1], X[0]), (X[0] + 1j, X[0]), ([None, 1.0], X[0]), (X[0], "ab")],
+        "lipschitz": [5, (1.0, 1.0, 1.0, 1.0), {"fx": 1.0}],
+        "formation": [5, {"grad_y": 0.0}],
+    }
+    for name, values in wrong.items():
+        for value in values:
+            with pytest.raises(ArgumentError, match=f"^{name}: "):
+                Linearization(X, X, [1.0, 1.0], [1.0, 1.0], **{name: value})
+    assert Linearization(X, X, [1.0, 1.0], [1.0, 1.0], at=([3, 4], [0.0, 2.0])).norms == (5.0, 2.0)
+    for value in ("0", 1j, X[0], lambda: "0"):
+        with pytest.raises(ArgumentError, match=r"^FormationErrors\.b: "):
+            FormationErrors(b=value)["b"]

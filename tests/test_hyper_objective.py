@@ -1,6 +1,7 @@
 """φ and ∇φ for any optimizer: the optimum reached, the accuracy promised, the products saved, the failures reported."""
 
 import pickle
+from fractions import Fraction
 
 import mpmath as mp
 import numpy as np
@@ -503,3 +504,34 @@ def test_bad_points():
     lower = LowerLevel(lambda x, y: y - x, lambda x, y: np.eye(2), lambda x, y: -np.eye(2))
     with pytest.raises(ArgumentError, match="y0: found None"):
         HyperObjective(BilevelProblem(upper, lower))(np.zeros(2))
+
+
+@pytest.mark.parametrize("rho", [0.0, 1.0])
+@pytest.mark.parametrize("mu", [5e-324 * 2**20, 1e-310, 2.2e-308])
+def test_a_subnormal_modulus_bounds_phi(mu, rho):
+    """1/mu overflows, and is in no bound: φ = ½(x/mu)² + ½ρx², ∇φ = x/mu² + ρx, exactly."""
+    made = problems.quadratic_from_arrays([[mu]], [[1.0]], [0.0], [0.0], rho)
+    for x in (0.0, 1e-323, 3e-321, -1e-318, 2e-316):
+        point, a = Fraction(x), Fraction(mu)
+        if abs(point / a**2) > Fraction(1e305):
+            continue
+        found = HyperObjective(made).evaluate([x])
+        value, gradient = (point / a) ** 2 / 2 + Fraction(rho) * point**2 / 2, point / a**2 + Fraction(rho) * point
+        assert found.value_bound < 1e-9 and not np.isnan(found.gradient_bound)
+        assert found.value_certificate == CertificateStatus.CERTIFIED
+        assert abs(Fraction(found.value) - value) <= Fraction(found.value_bound)
+        if found.gradient_bound < np.inf:
+            assert abs(Fraction(float(found.gradient[0])) - gradient) <= Fraction(found.gradient_bound)
+        else:
+            assert found.certificate == CertificateStatus.NONE and not found.guaranteed
+
+
+@pytest.mark.parametrize("mu", [5e-324, 1e-310])
+def test_the_smallest_modulus_of_a_black_box_divides_nothing_by_zero(mu):
+    upper = UpperLevel(lambda x, y: 0.5 * float(y @ y), lambda x, y: 0 * x, lambda x, y: y)
+    lower = LowerLevel(lambda x, y: y - x, lambda x, y: np.eye(1), lambda x, y: -np.eye(1), mu=mu)
+    made = BilevelProblem(upper, lower, n_y=1, lipschitz=LipschitzConstants(0.0, 1.0, 0.0, 0.0))
+    for x in (0.0, 5e-324, 1.0):
+        found = HyperObjective(made).evaluate([x])
+        assert found.status == SolveStatus.FLOOR and found.value == pytest.approx(0.5 * x * x)
+        assert not found.guaranteed and found.value_bound >= abs(found.value - 0.5 * x * x)

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator
 
-from lancbio_ref import ArgumentError, BilevelProblem, LowerLevel, SolveStatus, UpperLevel, lower_solution, problems
+from lancbio_ref import (
+    ArgumentError,
+    BilevelProblem,
+    LowerLevel,
+    RepresentationError,
+    SolveStatus,
+    UpperLevel,
+    hypergradient,
+    lower_solution,
+    problems,
+)
 from lancbio_ref.inverse.scaled import rounding_of, row_sizes, scaled_solve
 from lancbio_ref.operators import CheckedOperator, DenseOperator
 from tests.exact import rational
@@ -123,3 +133,11 @@ def test_scaled_solve_proves_negative_curvature():
 @pytest.mark.parametrize("d", [[1.0, 2.0, 99.0], [0.0, 1.0, 1e9], [1e-310, 1.0, 1e9]])
 def test_rows_that_are_left_alone(d):
     assert row_sizes(DenseOperator(np.diag(d))) is None
+
+
+@pytest.mark.parametrize("solve", [lambda made, x: lower_solution(made, x, tol=0.0), hypergradient], ids=["lower", "h"])
+def test_a_gradient_whose_norm_overflows_is_named(solve):
+    """Its entries are finite: a hundred Newton steps went nowhere, and a tol that nobody gave was found to be inf."""
+    made = problems.quadratic_from_arrays(np.eye(3), np.eye(3), [0.0, 0.0, 0.0], [0.0, 0.0, 0.0])
+    with pytest.raises(RepresentationError, match=r"\|\|grad_y g\|\| at the start overflows"):
+        solve(made, np.full(3, 1.7e308))

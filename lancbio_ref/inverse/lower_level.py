@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import as_integer, as_number, as_problem, as_vector, common_type
-from ..errors import ArgumentError
+from ..errors import ArgumentError, RepresentationError
 from ..formation import Bound, formation_errors
 from ..krylov import SolveReport
 from ..rounding import gamma, norm2, scaled_quotient, unit_roundoff
@@ -101,6 +101,8 @@ def lower_solution(
         No y0 and no n_y, shapes that do not fit, a negative tol.
     CallableError
         A callable of the problem that returns NaN or infinity, at a trial point too; with the number of the call.
+    RepresentationError
+        Finite entries of ∇_y g(x, y_0) whose norm is no number.
 
     Examples
     --------
@@ -124,6 +126,8 @@ def lower_solution(
     x, y = x.astype(dtype, copy=False), y.astype(dtype)
     gradient = problem.lower_grad_y(x, y)
     norm = start = norm2(gradient)
+    if norm == math.inf:
+        raise RepresentationError("||grad_y g|| at the start overflows, though its entries do not: rescale the problem")
     n_grad, n_hvp, n_iter, norm_A = 1, 0, 0, 0.0
     status, direction = SolveStatus.NOT_CONVERGED, None
     while norm > tol and n_iter < maxiter:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ..arguments import as_number, refuse_masked
+from ..arguments import as_array, as_number, refuse_masked
 from ..errors import ArgumentError
 from ..rounding import nan_to_infinity, rounding_factor, scale_up, unit_roundoff
 from .base import StructuredOperator
@@ -185,7 +185,7 @@ class MultinomialHessian(StructuredOperator):
     X : DesignMatrix or array_like, shape (n, p)
     P : ndarray, shape (n, C)
         Non-negative, every row with an exact sum of at most 1, as :func:`softmax` returns it. This is what A ≥ λI
-        needs, and is taken on trust.
+        needs; of the last digits of the sums it is taken on trust.
     w : ndarray, shape (n,)
         Non-negative weights.
     ridge : float
@@ -236,6 +236,9 @@ class MultinomialHessian(StructuredOperator):
         P = _as_shape("P", P, (n, None), non_negative=True)
         w = _as_shape("w", w, (n,), non_negative=True)
         classes = P.shape[1]
+        largest = float(P.sum(axis=1, dtype=np.float64).max())
+        if largest > 1 + 4 * classes * unit_roundoff(P.dtype):  # what is beyond the last digits is no rounding
+            raise ArgumentError("P", f"a row with the sum {largest:.6g}", "rows of probabilities")
         self.P, self.w = P, w[:, None]
         super().__init__(np.result_type(self.design.dtype, P, w), (classes * p, classes * p))
         with np.errstate(over="ignore"):
@@ -360,8 +363,10 @@ def _promoted(operator: StructuredOperator, v: np.ndarray) -> np.ndarray:
 
 
 def _as_shape(name: str, array: Any, shape: tuple[int | None, ...], *, non_negative: bool = False) -> np.ndarray:
-    refuse_masked(name, array)
     wanted = "(" + ", ".join("C" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+    refuse_masked(name, array)
+    if not isinstance(array, np.ndarray):
+        array = as_array(name, array, f"shape {wanted}")
     fits = array.ndim == len(shape) and all(s is None or s == t for s, t in zip(shape, array.shape, strict=True))
     if not fits or array.size == 0:
         raise ArgumentError(name, f"shape {array.shape}", f"shape {wanted}")

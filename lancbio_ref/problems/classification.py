@@ -16,10 +16,30 @@ import scipy.sparse as sp
 
 from ..arguments import Operator, as_array, refuse_masked
 from ..errors import ArgumentError
+from ..operators.csr import as_csr
 from ..operators.multinomial import DesignMatrix, softmax, transposed_product
 from .elementary import expit
 
 MOST_CLASSES = 1000  # in float32: beyond, deflated rows of probabilities are not proven to sum to 1 at most
+
+
+def as_labels(name: str, labels: Any, n: int) -> np.ndarray:
+    """n integers."""
+    refuse_masked(name, labels)
+    labels = np.asarray(labels)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise ArgumentError(name, f"{labels.dtype} of shape {labels.shape}", f"integers of shape ({n},)")
+    return labels
+
+
+def as_samples(X: Any, p: int) -> Any:
+    """X for ``accuracy``: p columns of finite numbers, dense or CSR."""
+    X = as_csr("X", X) if sp.issparse(X) else as_array("X", X, f"shape (samples, {p})")
+    if X.ndim != 2 or X.shape[1] != p or X.dtype.char not in "fd":
+        raise ArgumentError("X", f"{X.dtype} of shape {X.shape}", f"real numbers of shape (samples, {p})")
+    if not np.isfinite(X.data if sp.issparse(X) else X).all():
+        raise ArgumentError("X", "NaN or infinity", "finite numbers")
+    return X
 
 
 class LabelledSet:
@@ -54,11 +74,7 @@ class LabelledSet:
             self.design = DesignMatrix(np.hstack([self.design.X, np.ones((n, 1), self.design.dtype)]))
         if n_classes > MOST_CLASSES and self.design.dtype == np.float32:
             raise ArgumentError("n_classes", n_classes, f"at most {MOST_CLASSES} in float32, for the proof of softmax")
-        refuse_masked(f"labels_{name}", labels)
-        self.labels = np.asarray(labels)
-        if self.labels.shape != (n,) or self.labels.dtype.kind not in "iu":
-            found = f"{self.labels.dtype} of shape {self.labels.shape}"
-            raise ArgumentError(f"labels_{name}", found, f"integers of shape ({n},)")
+        self.labels = as_labels(f"labels_{name}", labels, n)
         if self.labels.min() < 0 or self.labels.max() >= n_classes:
             found = f"values {self.labels.min()}..{self.labels.max()}"
             raise ArgumentError(f"labels_{name}", found, f"0..{n_classes - 1}")

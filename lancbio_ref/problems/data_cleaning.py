@@ -15,7 +15,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, Seed, as_generator, as_integer, as_number
+from ..arguments import Operator, Seed, as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -25,7 +25,7 @@ from ..operators.multinomial import ROUND_UP, curvature_bound
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import Proven
-from .classification import Fit, LabelledSet
+from .classification import Fit, LabelledSet, as_labels, as_samples
 from .elementary import expit
 from .rounding import data_cleaning_errors
 
@@ -130,7 +130,9 @@ class DataCleaning(BilevelProblem):
 
     def accuracy(self, y: np.ndarray, X: np.ndarray, labels: np.ndarray) -> float:
         """The fraction of the samples X (without bias column) that parameters y put into their class."""
-        Y = np.asarray(y).reshape(self.n_classes, -1)
+        X = as_samples(X, self.train.design.shape[1] - 1)
+        labels = as_labels("labels", labels, X.shape[0])
+        Y = as_vector("y", y, self.n_y).reshape(self.n_classes, -1)
         return float(np.mean(np.argmax(X @ Y[:, :-1].T + Y[:, -1], axis=1) == labels))
 
     def initial_point(self, rng: Seed = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

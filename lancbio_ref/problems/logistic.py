@@ -19,19 +19,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
-from ..arguments import Operator, as_choice, as_integer
+from ..arguments import Operator, as_choice, as_integer, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
-from ..operators.csr import as_csr
 from ..operators.multinomial import ROUND_UP, curvature_bound, row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import Proven, unit_roundoff
-from .classification import BinaryFit, Fit, LabelledSet
+from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
 
@@ -139,9 +137,9 @@ class Logistic(BilevelProblem):
 
     def accuracy(self, y: np.ndarray, X: Operator, labels: np.ndarray) -> float:
         """The fraction of the samples X that parameters y put into their class."""
-        if sp.issparse(X):
-            X = as_csr("X", X)
-        scores = X @ np.asarray(y).reshape(self.shape).T
+        X = as_samples(X, self.shape[1])
+        labels = as_labels("labels", labels, X.shape[0])
+        scores = X @ as_vector("y", y, self.n_y).reshape(self.shape).T
         found = (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
         return float(np.mean(found == labels))
 

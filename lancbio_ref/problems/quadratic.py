@@ -43,6 +43,8 @@ class Quadratic(BilevelProblem):
     def __init__(self, A: npt.ArrayLike, B: npt.ArrayLike, d: npt.ArrayLike, t: npt.ArrayLike, rho: float) -> None:
         A, _ = exact_matrix(DenseOperator(A, name="A"))
         self.A, self.B = A, DenseOperator(B, name="B").A
+        if self.B.dtype.kind == "c":
+            raise ArgumentError("B", f"dtype {self.B.dtype}", "a real matrix")
         n_y, self.n_x = self.B.shape
         if len(A) != n_y:
             raise ArgumentError("B", f"shape {self.B.shape}", f"shape ({len(A)}, n_x)")

@@ -216,3 +216,22 @@ def test_curvature_beyond_the_range_is_infinite(scale):
     assert np.isfinite(
         MultinomialHessian(np.full((2, 2), 1e160), np.full((2, 2), 0.5), np.full(2, 1e-300)).norm_bound()
     )
+
+
+def test_rows_that_are_no_probabilities_bound_no_norm():
+    """P = 5I had the norm 799 under a bound of 30.4, and P = ½ in three classes the eigenvalue −13.7."""
+    X, w = np.array([[4.0, 1, 0], [1, 5, 2], [0, 2, 6]]), np.ones(3)
+    for P in (np.full((3, 3), 0.5), 5 * np.eye(3), np.array([[1.0, 1e-6]] * 3)):
+        with pytest.raises(ArgumentError, match=r"^P: found a row with the sum"):
+            MultinomialHessian(X, P, w)
+    for dtype in (np.float32, np.float64):  # not deflated, as anybody's own softmax returns them
+        P = np.random.default_rng(0).random((3, 40)).astype(dtype)
+        MultinomialHessian(X, P / P.sum(axis=1, keepdims=True), w)
+
+
+@pytest.mark.parametrize("value", [None, "ab", [[1.0], [1.0, 2.0]], lambda v: v, np.ones((3, 2), np.float16), 1j])
+def test_what_is_no_array_is_refused_by_name(value):
+    for name, made in (("P", MultinomialHessian), ("R", MultinomialCross)):
+        with pytest.raises(ArgumentError, match=f"^{name}: "):
+            made(np.eye(3), value, np.ones(3))
+    assert MultinomialHessian(np.eye(3), [[0.5, 0.5]] * 3, [1.0] * 3).shape == (6, 6)

@@ -321,3 +321,29 @@ def test_a_trial_that_fails_before_its_first_step_proves_nothing():
     assert _grows(fails_at(2), np.ones(2), 0.1) == 1
     assert _grows(lambda z: 3.0 * z, np.ones(2), 0.6) is None and _grows(lambda z: 3.0 * z, np.ones(2), 0.8) == 1
     assert _grows(lambda z: -3.0 * z, np.ones(2), 0.8) == -1
+
+
+@pytest.mark.parametrize("far", ["x0", "d", "t"])
+@pytest.mark.parametrize("method", names())
+def test_no_unit_of_measurement_makes_a_run_diverge(method, far):
+    """Starts at zero say nothing of the scale: with short steps nothing diverges, however far the solution is."""
+    q = problems.quadratic(3, 4, rng=0)
+    steps = dict(step_x=0.01, step_y=0.05) | ({} if method in NO_STEP_V else dict(step_v=0.05))
+    steps |= dict(mu=1.0) if method == "stable" else {}
+    for scale in (1e9, 1e18, 1e100):
+        size = {name: scale if name == far else 1.0 for name in ("d", "t")}
+        made = problems.quadratic_from_arrays(q.A, q.B, q.d * size["d"], q.t * size["t"], q.rho)
+        x0 = np.full(3, scale if far == "x0" else 0.0)
+        for maxiter in (2, 3, 4, 20, 200):
+            result = minimize(made, x0, np.zeros(4), method=method, maxiter=maxiter, rng=0, **steps)
+            assert result.status == SolveStatus.COMPLETED, (scale, maxiter, result.message)
+
+
+@pytest.mark.parametrize("method", names())
+def test_an_overflow_of_f_alone_blames_no_step(method):
+    """f = ½‖y − t‖² overflows at the y that belongs to the user's own x0, which short steps leave where it was."""
+    made = problems.quadratic(3, 4, rng=0)
+    steps = dict(step_x=0.01, step_y=0.05) | ({} if method in NO_STEP_V else dict(step_v=0.05))
+    steps |= dict(mu=1.0) if method == "stable" else {}
+    with pytest.raises(CallableError, match=r"upper\.value, call 1: returned inf.*at iteration 5"):
+        minimize(made, np.full(3, 1e160), np.zeros(4), method=method, maxiter=5, rng=0, **steps)

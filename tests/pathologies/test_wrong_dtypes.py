@@ -8,6 +8,7 @@ from lancbio_ref import (
     ArgumentError,
     BilevelProblem,
     CallableError,
+    HyperObjective,
     LowerLevel,
     UpperLevel,
     hypergradient,
@@ -15,6 +16,7 @@ from lancbio_ref import (
     lanczos_solve,
     lower_solution,
     minimize,
+    problems,
 )
 from tests.pathologies.faulty import (
     CALLABLES,
@@ -230,3 +232,32 @@ def test_integers_booleans_and_byte_orders_are_taken(dtype):
 def test_lists_are_arrays():
     found = point(A.tolist(), J=J.tolist(), b=B.tolist()).hypergradient().value
     assert np.array_equal(found, point().hypergradient().value)
+
+
+@pytest.mark.parametrize("name", ["upper.grad_x", "upper.grad_y", "lower.grad_y"])
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [(np.float16(1), "dtype float16"), (np.int64(2**53 + 1), "the integer 9007199254740993")],
+)
+def test_an_answer_that_no_vector_is_made_of_names_its_callable(name, answer, found):
+    """Not b or q1, which the user never gave."""
+    made = problem({name: lambda x, y: np.full_like(x if name == "upper.grad_x" else y, answer, type(answer))})
+    for use in (
+        lambda: HyperObjective(made, Y0)(X0),
+        lambda: minimize(made, X0, Y0, step_x=0.1, step_y=0.1, maxiter=2),
+    ):
+        with pytest.raises(CallableError) as caught:
+            use()
+        assert caught.value.callable_name == name and found in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["lower.hessian", "lower.cross"])
+def test_a_complex_operator_names_its_callable(name):
+    """lower_solution blamed the gradient, and `check` dropped the imaginary part and said ok."""
+    made = problem({name: lambda x, y: (A if name == "lower.hessian" else J) * (1 + 2j)})
+    with pytest.raises(CallableError, match=rf"{name}, call 1: returned dtype complex128, expected a real operator"):
+        hypergradient(made, X0, Y0)
+    with pytest.raises(CallableError, match=name):
+        made.check(X0, Y0, rng=0)
+    with pytest.raises(ArgumentError, match=r"^B: found dtype complex128"):
+        problems.quadratic_from_arrays(np.eye(2), np.eye(2) * 1j, [0.0, 0.0], [0.0, 0.0])
