@@ -125,7 +125,7 @@ class Minibatched(BilevelProblem):
             LowerLevel(
                 value=whole.value,
                 grad_y=lambda x, y: self.batch("lower.grad_y").lower.grad_y(x, y),
-                grad_x=None if whole.grad_x is None else lambda x, y: self.batch("lower.grad_x").lower.grad_x(x, y),
+                grad_x=None if whole.grad_x is None else self._batch_grad_x,
                 hessian=lambda x, y: self._drawing("lower.hessian", x, y, (y.size, y.size)),
                 cross=lambda x, y: self._drawing("lower.cross", x, y, (x.size, y.size)),
                 mu=whole.mu,
@@ -134,6 +134,11 @@ class Minibatched(BilevelProblem):
             ),
             n_y=problem.n_y,
         )
+
+    def _batch_grad_x(self, x: np.ndarray, y: np.ndarray) -> Any:
+        grad_x = self.batch("lower.grad_x").lower.grad_x
+        assert grad_x is not None  # a batch has what the whole has
+        return grad_x(x, y)
 
     def draws(self, level: str) -> bool:
         """Whether a batch of this level, ``"upper"`` or ``"lower"``, is less than all its samples."""

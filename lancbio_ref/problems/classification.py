@@ -23,7 +23,7 @@ from .elementary import expit
 MOST_CLASSES = 1000  # in float32: beyond, deflated rows of probabilities are not proven to sum to 1 at most
 
 
-def as_labels(name: str, labels: Any, n: int) -> np.ndarray:
+def as_labels(name: str, labels: npt.ArrayLike, n: int) -> np.ndarray:
     """n integers."""
     refuse_masked(name, labels)
     labels = np.asarray(labels)
@@ -32,7 +32,7 @@ def as_labels(name: str, labels: Any, n: int) -> np.ndarray:
     return labels
 
 
-def as_samples(X: Any, p: int) -> Any:
+def as_samples(X: Operator, p: int) -> np.ndarray | sp.csr_array:
     """X for ``accuracy``: p columns of finite numbers, dense or CSR."""
     X = as_csr("X", X) if sp.issparse(X) else as_array("X", X, f"shape (samples, {p})")
     if X.ndim != 2 or X.shape[1] != p or X.dtype.char not in "fd":
