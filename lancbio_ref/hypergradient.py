@@ -36,7 +36,7 @@ from .inverse import STRATEGIES, InverseReport, LanczosInverse, LowerSolution, l
 from .krylov import lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
-from .linearization import Linearization
+from .linearization import Known, Linearization
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
 from .rounding import norm2, unit_roundoff
@@ -224,7 +224,7 @@ def linearization_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> L
     """``problem.linearize`` at (x, y) in one type, with what an override of it may have left out."""
     dtype = common_type(getattr(problem, "dtype", None), x, y)
     x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
-    point, missing = problem.linearize(x, y), {}
+    point, missing = problem.linearize(x, y), Known()
     if point.at is None:
         missing["at"] = x, y
     if point.lipschitz is None and (constants := getattr(problem, "lipschitz", None)) is not None:

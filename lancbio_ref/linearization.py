@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from .problem import LipschitzConstants
 
 Number = float | Callable[[], float | None] | None
+
+
+class Known(TypedDict, total=False):
+    """What may be known at a point beside A, J, b and c; see :class:`Linearization`."""
+
+    grad_y: npt.ArrayLike | Callable[[], npt.ArrayLike] | None
+    mu: Number
+    smoothness: Number
+    cross_norm: Number
+    M: Operator | None
+    lipschitz: LipschitzConstants | None
+    at: tuple[np.ndarray, np.ndarray] | None
+    formation: FormationErrors | None
 
 
 class Linearization:
@@ -147,12 +160,10 @@ class Linearization:
         """An upper bound of ‖J‖₂; proven from the entries where J is structured and none was given."""
         return self._norm("cross_norm", self.J)
 
-    def replaced(self, **changes: Any) -> Linearization:
+    def replaced(self, **changes: Unpack[Known]) -> Linearization:
         """Another linearization, made of the same but for `changes`, arguments of the constructor; this one stays."""
-        known: dict[str, Any] = (
-            dict(M=self.M, lipschitz=self.lipschitz, at=self.at, formation=self.formation) | self._lazy
-        )
-        return Linearization(self.A, self.J, self.b, self.c, **known | changes)
+        known: Any = dict(M=self.M, lipschitz=self.lipschitz, at=self.at, formation=self.formation, **self._lazy)
+        return Linearization(self.A, self.J, self.b, self.c, **(known | changes))
 
     def hypergradient(self, **options: Unpack[HyperGradientOptions]) -> HyperGradient:
         """h = c − J v with its certificate; options as in :func:`lancbio_ref.hypergradient`."""

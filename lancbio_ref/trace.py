@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class Trace(Mapping):
         self.columns, self.diagnostics = columns, diagnostics
         self._rows: list[tuple] = []  # whole rows: an interrupt leaves no column longer than another
 
-    def append(self, **values: Any) -> None:
+    def append(self, **values: object) -> None:
         """Add a row; every column must be there."""
         self._rows.append(tuple(values[name] for name in self.columns))
 

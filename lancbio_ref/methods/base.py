@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -58,15 +58,18 @@ class State:
     n_grad_upper: int = 0
 
 
-class Method(Protocol):
+S = TypeVar("S", bound=State)
+
+
+class Method(Protocol[S]):
     """A frozen dataclass of options with these two functions."""
 
     def init(
         self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
-    ) -> State:
+    ) -> S:
         """The state before the first iteration."""
 
-    def step(self, problem: BilevelProblem, state: Any) -> State:
+    def step(self, problem: BilevelProblem, state: S) -> S:
         """One outer iteration; may reuse the arrays of `state`."""
 
 

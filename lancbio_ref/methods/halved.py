@@ -41,7 +41,7 @@ class HalvedSteps:
     100
     """
 
-    method: Any
+    method: Method
     start: int
 
     def __post_init__(self) -> None:
@@ -52,8 +52,9 @@ class HalvedSteps:
     @cached_property
     def halved(self) -> Method:
         """The method from iteration `start` on."""
-        steps = {f.name: getattr(self.method, f.name) for f in fields(self.method) if f.name in HALVED}
-        return replace(self.method, **{name: step / 2 for name, step in steps.items() if step is not None})
+        method: Any = self.method  # a dataclass, which no protocol can ask for
+        steps = {f.name: getattr(method, f.name) for f in fields(method) if f.name in HALVED}
+        return replace(method, **{name: step / 2 for name, step in steps.items() if step is not None})
 
     def init(
         self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
@@ -61,6 +62,6 @@ class HalvedSteps:
         """The state before the first iteration."""
         return self.method.init(problem, x0, y0, v0, rng)
 
-    def step(self, problem: BilevelProblem, state: Any) -> State:
+    def step(self, problem: BilevelProblem, state: State) -> State:
         """One outer iteration."""
         return (self.method if state.k + 1 < self.start else self.halved).step(problem, state)
