@@ -99,7 +99,7 @@ class Rational(Arithmetic):
 
 
 class Balls(Arithmetic):
-    """``arb``, within :class:`~lancbio_ref.oracle.exact.precision`."""
+    """``arb``, within :class:`~lancbio_ref.oracle.balls.precision`."""
 
     def number(self, value: Fraction) -> Any:
         return flint.arb(exact.rational(value))
