@@ -1,12 +1,12 @@
 """The textbook, unchanged, in Arb balls: the first route to a trace and to the derivatives at a point.
 
 Its arrays become object arrays of ``arb``. NumPy's own loops then add and multiply balls, and call their ``exp`` or
-``sin``; what NumPy cannot do with objects stands in :class:`BallNumPy`, which takes the place of ``np`` in every module of the
-textbook. The one line of data that is rounded in it, the 0.1 of the synthetic problem, is 1/10 here.
+``sin``; what NumPy cannot do with objects stands in :class:`BallNumPy`, which takes the place of ``np`` in every module
+of the textbook. The one number in it that is rounded, the 0.1 of the synthetic problem, is 1/10 here.
 
-A comparison of balls holds where it holds for all their points. The textbook asks two questions that rounding decides,
-whether a β is zero and whether a direction depends on another; here "zero" is below 2^(−0.4 · bits), far above the radii and
-far below every number of a vector. The second route decides them exactly, or at 250 digits, and both must agree.
+A comparison of balls holds where it holds for all their points. What the textbook asks of rounding (is β zero, does a
+direction depend on another?) has the unit u = 2^(−0.4 · bits) here: far above the radii, far below the numbers of a
+vector. The second route decides the same exactly, or at 250 digits, and both must agree.
 """
 
 from __future__ import annotations
@@ -26,61 +26,127 @@ from . import exact
 
 TENTH = tuple(
     Edit(
-        "problems",
-        f"return -0.1 * np.sin(np.sum(self.a * x * y)) * self.a * {z}",
-        f"return -np.sin(np.sum(self.a * x * y)) / 10 * self.a * {z}",
+        "problems", f"-0.1 * np.sin(np.sum(self.a * x * y)) * {rest}", f"-np.sin(np.sum(self.a * x * y)) / 10 * {rest}"
     )
-    for z in ("y +", "x -")
+    for rest in ("self.a * y", "self.a * x")
 )
 
 
-def array(values: Any) -> Any:
-    """Fractions as balls, in nested lists as arrays; integers, as labels are, stay integers."""
-    if isinstance(values, Fraction):
-        return flint.arb(exact.rational(values))
-    if not isinstance(values, list):
-        return values
-    made = [array(value) for value in values]
-    return np.array(made, dtype=None if made and isinstance(made[0], int) else object)
+@lru_cache
+def modules() -> dict[str, ModuleType]:
+    """The modules of the textbook by their names, ``np`` exchanged."""
+    made = edited("in balls", TENTH)
+    for module in made.values():
+        module.np = BallNumPy()  # type: ignore[attr-defined]
+    _leave_out_projections(made["baselines"])
+    return made
+
+
+def answer(level: str, name: str, case: dict[str, Any]) -> dict[str, Any]:
+    """What the textbook answers to a case, its floats or Fractions taken for what they are."""
+    return candidates(modules())[level][name](in_balls(case))
+
+
+def problem(name: str, data: dict[str, Any]) -> Any:
+    """A problem of the textbook, of data in Fractions."""
+    return modules()["problems"].problem_of({"problem": {"name": name, "data": in_balls(data)}})
+
+
+def in_balls(value: Any) -> Any:
+    """Floats and Fractions as balls, in lists and arrays as object arrays; integers stay, labels being such."""
+    if isinstance(value, (float, Fraction)):
+        return flint.arb(exact.rational(value))
+    if isinstance(value, dict):  # a schedule says when, not what, and math.ceil takes no ball
+        return {key: entry if key == "subspace" else in_balls(entry) for key, entry in value.items()}
+    if isinstance(value, (list, np.ndarray)):
+        entries = [in_balls(entry) for entry in (value.tolist() if isinstance(value, np.ndarray) else value)]
+        return np.array(entries, dtype=None if all(isinstance(entry, int) for entry in entries) else object)
+    return value
 
 
 # -- what NumPy cannot do with objects -------------------------------------------------------------
 
 
+class BallNumPy:
+    """``np`` for arrays of balls."""
+
+    def __init__(self) -> None:
+        self.linalg = SimpleNamespace(
+            norm=np.linalg.norm, solve=solve, cholesky=cholesky, eigh=eigh, svd=svd, LinAlgError=np.linalg.LinAlgError
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def zeros(self, shape: Any, dtype: Any = None) -> np.ndarray:
+        return np.zeros(shape, object)
+
+    def finfo(self, dtype: Any) -> Any:
+        return SimpleNamespace(eps=flint.arb(2) ** -(2 * flint.ctx.prec // 5))
+
+    def isfinite(self, values: np.ndarray) -> np.ndarray:
+        return np.array([flint.arb(t).is_finite() for t in values.ravel()]).reshape(values.shape)
+
+    def frexp(self, value: Any) -> tuple[None, int]:
+        """The exponent alone."""
+        man, exp = flint.arb(value).mid().man_exp()
+        return None, int(exp) + int(man).bit_length()
+
+    def ldexp(self, value: Any, exponent: int) -> Any:
+        return value * flint.arb(2) ** exponent if np.ndim(value) or value else 0
+
+    def sqrt(self, value: Any) -> Any:
+        """√ of squares, whose balls may reach below 0; an exact zero is the number 0, since no ball is false."""
+        if np.ndim(value):
+            return np.sqrt(value)
+        root = flint.arb(value).nonnegative_part().sqrt()
+        return 0 if root.is_zero() else root
+
+    def hypot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.array([self.sqrt(s * s + t * t) for s, t in zip(a, b, strict=True)], dtype=object)
+
+
 def solve(A: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """A⁻¹b, b a vector, by elimination with the largest pivot.
+    """A⁻¹b by elimination with the largest pivot; b is one column or several.
 
     Raises
     ------
     LinAlgError
-        A pivot that is exactly zero: A is singular.
+        A pivot is exactly zero: A is singular.
     PrecisionError
-        One that may be.
+        It may be.
     """
     work, n = np.column_stack([A, b]) * flint.arb(1), len(b)
     for k in range(n):
         best = max(range(k, n), key=lambda i, k=k: float(abs(work[i, k]).mid()))  # type: ignore[misc]
         work[[k, best]] = work[[best, k]]
+        if work[k, k].is_zero():
+            raise np.linalg.LinAlgError("singular")
         if work[k, k].contains(0):
-            if work[k, k].is_zero():
-                raise np.linalg.LinAlgError("singular")
             raise PrecisionError("a pivot that may be zero")
         for i in range(k + 1, n):
             work[i] = work[i] - work[i, k] / work[k, k] * work[k]
-    x = work[:, n]
+    x = work[:, n:]
     for k in reversed(range(n)):
         x[k] = (x[k] - work[k, k + 1 : n] @ x[k + 1 :]) / work[k, k]
-    return x
+    return x.reshape(b.shape)
+
+
+def cholesky(A: np.ndarray) -> np.ndarray:
+    """L with A = L Lᵀ; LinAlgError unless A is proven positive definite."""
+    n = len(A)
+    L = np.zeros((n, n), object)
+    for j in range(n):
+        pivot = A[j, j] - L[j, :j] @ L[j, :j]
+        if not pivot > 0:
+            raise np.linalg.LinAlgError("not positive definite")
+        L[j, j] = flint.arb(pivot).sqrt()
+        L[j + 1 :, j] = (A[j + 1 :, j] - L[j + 1 :, :j] @ L[j, :j]) / L[j, j]
+    return L
 
 
 def eigh(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and orthonormal eigenvectors of a symmetric matrix by Arb's ``acb_mat.eig``.
-
-    Raises
-    ------
-    ValueError
-        Eigenvalues that it cannot tell apart.
-    """
+    """Eigenvalues and orthonormal eigenvectors of a symmetric A; ValueError where eigenvalues are not told apart."""
     values, vectors = flint.acb_mat(A.tolist()).eig(right=True)
     V = np.array([[t.real for t in row] for row in vectors.tolist()], dtype=object)
     return np.array([t.real for t in values], dtype=object), V / np.sqrt((V * V).sum(axis=0))
@@ -93,98 +159,23 @@ def svd(A: np.ndarray, full_matrices: bool) -> tuple[np.ndarray, np.ndarray, np.
     return U, sizes, (U.T @ A) / sizes[:, None]
 
 
-def known_bounds(baselines: Any) -> None:
-    """Let STABLE's projections be the identity where that is proven, if eigenvalues that coincide leave no other way."""
+def _leave_out_projections(baselines: Any) -> None:
+    """Where eigenvalues coincide, let STABLE's projections return what they are proven not to change."""
     raise_eigenvalues, lower_singular_values = baselines.raise_eigenvalues, baselines.lower_singular_values
 
     def raised(H: np.ndarray, mu: Any) -> np.ndarray:
         try:
             return raise_eigenvalues(H, mu)
         except ValueError:
-            M = H - mu * np.eye(len(H), dtype=int)
-            if all(flint.arb_mat(M[:k, :k].tolist()).det() > 0 for k in range(1, len(M) + 1)):  # Sylvester: H ≻ μI
-                return H
-            raise
+            cholesky(H - mu * np.eye(len(H), dtype=int))  # λ_min(H) > μ
+            return H
 
     def lowered(H: np.ndarray, bound: Any) -> np.ndarray:
         try:
             return lower_singular_values(H, bound)
         except ValueError:
-            if (H * H).sum() < bound * bound:  # ‖H‖₂ ≤ ‖H‖_F < C
-                return H
-            raise
+            if not (H * H).sum() < bound * bound:  # ‖H‖₂ ≤ ‖H‖_F < C
+                raise
+            return H
 
     baselines.raise_eigenvalues, baselines.lower_singular_values = raised, lowered
-
-
-class BallNumPy:
-    """``np`` for arrays of balls."""
-
-    linalg = SimpleNamespace(norm=np.linalg.norm, solve=solve, eigh=eigh, svd=svd, LinAlgError=np.linalg.LinAlgError)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    def zeros(self, shape: Any, dtype: Any = None) -> np.ndarray:
-        return np.zeros(shape, object)
-
-    def finfo(self, dtype: Any) -> Any:
-        return SimpleNamespace(eps=flint.arb(2) ** -(2 * flint.ctx.prec // 5))
-
-    def frexp(self, value: Any) -> tuple[None, int]:
-        """The exponent alone."""
-        man, exp = flint.arb(value).mid().man_exp()
-        return None, int(exp) + int(man).bit_length()
-
-    def ldexp(self, value: Any, exponent: int) -> Any:
-        return value * flint.arb(2) ** exponent if np.ndim(value) or value else 0
-
-    def sqrt(self, value: Any) -> Any:
-        """√ of a square, whose ball may reach below zero; an exact zero is the number 0, since a ball is never false."""
-        if np.ndim(value):
-            return np.sqrt(value)
-        root = flint.arb(value).nonnegative_part().sqrt()
-        return 0 if root.is_zero() else root
-
-
-@lru_cache
-def modules() -> dict[str, ModuleType]:
-    """The modules of the textbook by their names, ``np`` exchanged."""
-    made = edited("in balls", TENTH)
-    for module in made.values():
-        module.np = BallNumPy()  # type: ignore[attr-defined]
-    known_bounds(made["baselines"])
-    return made
-
-
-# -- what the recipes ask of it --------------------------------------------------------------------
-
-
-def problem(name: str, data: dict[str, Any]) -> Any:
-    """A problem with its derivatives, of data in Fractions, in the precision in force."""
-    return modules()["problems"].FAMILIES[name](**{key: array(value) for key, value in data.items()})
-
-
-def rows(case: Any) -> list[dict[str, Any]]:
-    """The rows of a trace, as the textbook gives them.
-
-    Parameters
-    ----------
-    case : TraceCase
-    """
-    run = candidates(modules())["trace"]["dense"]
-    options = {key: value if isinstance(value, dict) else array(value) for key, value in case.options.items()}
-    return run(
-        {
-            "method": case.method,
-            "options": options,  # those of a schedule stay rational: they decide when, not what
-            "x0": array(case.x0),
-            "y0": array(case.y0),
-            "v0": array(case.v0),
-            "iterations": case.iterations,
-            "draws": case.draws,
-            "sequence": case.sequence and {key: [array(entry) for entry in case.sequence[key]] for key in "AJbc"},
-            "problem": case.problem
-            and {"name": case.problem[0], "data": {k: array(v) for k, v in case.problem[1].items()}},
-        }
-    )["rows"]

@@ -1,8 +1,9 @@
 """Points (x, y) of the problems: second derivatives by proven formulas, rounded once to float64; y*, ∇φ enclosed.
 
-*A, J, b, c* are the textbook's, in Arb balls, and are confirmed by central differences of f and g at 250 digits. *y\\** is found by
-Newton's method and enclosed by strong convexity: ‖y − y*‖ ≤ ‖∇_y g(x, y)‖/μ with a μ that holds for all y. ∇φ is then
-evaluated on the ball about y*, and both are confirmed by Newton's method at 250 digits on the differences.
+*A, J, b, c* are the textbook's, in Arb balls, and are confirmed by central differences of f and g at 250 digits.
+*y\\** is found by Newton's method and enclosed by strong convexity: ‖y − y*‖ ≤ ‖∇_y g(x, y)‖/μ with a μ that holds for
+all y. ∇φ is then evaluated on the ball about y*, and both are confirmed by Newton's method at 250 digits on the
+differences.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from .. import exact
 from ..exact import flint, precision
 from ..random_bits import Bits
-from ..textbook_in_balls import array, problem, solve
+from ..textbook_in_balls import in_balls, problem, solve
 from .arithmetic import Column, Digits, Floats, Rows, subtract
 from .differences import Differences
 from .problem_data import MAKERS, sizes
@@ -123,7 +124,7 @@ def build(id: str, seed: str, family: str, shape: tuple[int, ...], rounded_bits:
 def linearization(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fraction]) -> tuple[Rows, ...]:
     """A, J, b, c as float64 numbers (b and c as matrices of one column), from balls, confirmed by differences."""
     with precision(BITS):
-        P, X, Y = problem(name, data), array(x), array(y)
+        P, X, Y = problem(name, data), in_balls(x), in_balls(y)
         matrices = P.A(X, Y), P.J(X, Y), P.f_y(X, Y)[:, None], P.f_x(X, Y)[:, None]
         found = [(M * flint.arb(1)).tolist() for M in matrices]
     digits = Digits(250)
@@ -137,7 +138,7 @@ def linearization(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fr
 def solution(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fraction]) -> tuple[Column, Column]:
     """Balls about y*(x) and ∇φ(x)."""
     with precision(BITS):
-        P, X, Y = problem(name, data), array(x), array(y)
+        P, X, Y = problem(name, data), in_balls(x), in_balls(y)
         for _ in range(60):  # Newton's method, full steps; balls are replaced by their midpoints
             step = solve(P.A(X, Y), P.g_y(X, Y))
             Y = np.array([t.mid() for t in Y - step], dtype=object)

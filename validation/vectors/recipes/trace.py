@@ -1,10 +1,10 @@
 """From a method, its options and a problem or a sequence to a vector of kind ``trace``.
 
-Short sequences are followed in exact rational arithmetic by :mod:`.methods_again` and in Arb balls by the textbook: rigour
-E. In long ones the rationals grow beyond use (their length multiplies at every restart), and mpmath takes their place:
-rigour A, as for problems, whose functions are transcendental. Those the textbook follows with its formulas of the
-derivatives, and mpmath at 250 digits with derivatives that are central differences of f and g. What is written comes
-from the rationals or the balls. What rounding does is measured in float64 by :mod:`.methods`.
+Short sequences are followed in exact rational arithmetic by :mod:`.methods_again` and in Arb balls by the textbook:
+rigour E. In long ones the rationals grow beyond use (their length multiplies at every restart), and mpmath takes their
+place: rigour A, as for problems, whose functions are transcendental. Those the textbook follows with its formulas of
+the derivatives, and mpmath at 250 digits with derivatives that are central differences of f and g. What is written
+comes from the rationals or the balls. What rounding does is measured in float64, by :mod:`.rounding`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import exact, textbook_in_balls
+from .. import exact
 from ..exact import precision
+from ..textbook_in_balls import answer, in_balls, problem
 from . import methods, methods_again
 from .arithmetic import Digits, Floats, Rational
 from .differences import Differences
@@ -27,6 +28,7 @@ from .system import U, difficulty, stated_spectrum, up
 
 FACTS = ("k", "m", "columns", "restarted", "indefinite", "singular", "breakdown", "exact")
 OF_FACTS = (*FACTS, "b_is_zero")
+POSED = ("method", "options", "x0", "y0", "v0", "iterations", "draws", "sequence")
 BITS = 1024  # of the textbook's balls
 MODEL = (
     "largest relative 2-norm error of a quantity of the row: 64 times the larger of (n_y + 8) u and the largest error "
@@ -119,8 +121,8 @@ def _source(case: TraceCase, at: Any, *, differences: bool = False) -> Any:
     if case.sequence:
         return FromSequence(at, case.sequence)
     name, data = case.problem  # type: ignore[misc]
-    problem = PROBLEMS[name](at, data)
-    return FromProblem(Differences(problem) if differences else problem)
+    formulas = PROBLEMS[name](at, data)
+    return FromProblem(Differences(formulas) if differences else formulas)
 
 
 def _two_routes(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
@@ -146,19 +148,20 @@ def _two_routes(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
 
 def _textbook_rows(case: TraceCase, others: list[Row]) -> list[Row]:
     """The textbook's rows, in balls: the numbers that the other route has as well, and that route's facts."""
+    posed = {name: getattr(case, name) for name in POSED}
+    posed["problem"] = case.problem and {"name": case.problem[0], "data": case.problem[1]}
+    found = []
     with precision(BITS):
-        found = []
-        for row, other in zip(textbook_in_balls.rows(case), others, strict=True):
-            names = dict.fromkeys("beta" if name == "beta_squared" else name for name in other if name not in OF_FACTS)
-            numbers = {name: list(row[name]) if np.ndim(row[name]) else row[name] for name in names}
-            found.append({name: other[name] for name in FACTS if name in other} | _as_balls(numbers))
-        return found
+        for row, other in zip(answer("trace", "dense", posed)["rows"], others, strict=True):
+            facts = {name: other[name] for name in FACTS if name in other}
+            numbers = {"beta" if name == "beta_squared" else name for name in other if name not in OF_FACTS}
+            found.append(facts | {name: _balls(row[name]) for name in sorted(numbers)})
+    return found
 
 
-def _as_balls(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Zeros and other integers among them too."""
-    arb = exact.flint.arb
-    return {name: [arb(t) for t in value] if isinstance(value, list) else arb(value) for name, value in numbers.items()}
+def _balls(value: Any) -> Any:
+    """A number or an array as an ``arb`` or a list of such; zeros may be integers."""
+    return [exact.flint.arb(t) for t in value] if np.ndim(value) else exact.flint.arb(value)
 
 
 def quantities(row: Row) -> dict[str, list[Any]]:
@@ -249,5 +252,5 @@ def _first_hessian(case: TraceCase) -> Any:
         return exact.matrix(case.sequence["A"][0])
     name, data = case.problem  # type: ignore[misc]
     with precision(512):
-        A = textbook_in_balls.problem(name, data).A(textbook_in_balls.array(case.x0), textbook_in_balls.array(case.y0))
-        return exact.matrix([[exact.nearest_float(exact.midpoint(t)) for t in row] for row in A * exact.flint.arb(1)])
+        A = problem(name, data).A(in_balls(case.x0), in_balls(case.y0))
+        return exact.matrix([[exact.nearest_float(exact.midpoint(t)) for t in _balls(row)] for row in A])
