@@ -1,6 +1,7 @@
-"""The bilevel problems by their formulas: f and g, and every derivative, in any arithmetic.
+"""The bilevel problems by their formulas: f and g, and every derivative, in mpmath's digits and in perturbed float64.
 
-:mod:`.differences` has the same derivatives without their formulas.
+f and g are what :mod:`.differences` differentiates to confirm the textbook's derivatives; those here are run in float64
+to measure what rounding does, and their digits hang on the order of every sum, which stays that of v1.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Short sequences are followed in exact rational arithmetic by :mod:`.methods_agai
 rigour E. In long ones the rationals grow beyond use (their length multiplies at every restart), and mpmath takes their
 place: rigour A, as for problems, whose functions are transcendental. Those the textbook follows with its formulas of
 the derivatives, and mpmath at 250 digits with derivatives that are central differences of f and g. What is written
-comes from the rationals or the balls. What rounding does is measured in float64, by :mod:`.rounding`.
+comes from the rationals or the balls. What rounding does is measured in float64, by :mod:`.float_runs`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 from .. import exact
 from ..exact import precision
 from ..textbook_in_balls import answer, in_balls, problem
-from . import methods, methods_again
+from . import float_runs, methods_again
 from .arithmetic import Digits, Floats, Rational
 from .differences import Differences
-from .methods import FromProblem, FromSequence, Row
 from .problems import PROBLEMS, data_text
+from .sources import FromProblem, FromSequence, Row
 from .system import U, difficulty, stated_spectrum, up
 
 FACTS = ("k", "m", "columns", "restarted", "indefinite", "singular", "breakdown", "exact")
@@ -113,8 +113,8 @@ def _options(case: TraceCase) -> dict[str, Any]:
     return case.options | (case.draws or {})
 
 
-def _start(at: Any, case: TraceCase) -> tuple[Any, Any, Any, int]:
-    return at.column(case.x0), at.column(case.y0), at.column(case.v0), case.iterations
+def _start(at: Any, case: TraceCase) -> tuple[Any, Any, Any]:
+    return at.column(case.x0), at.column(case.y0), at.column(case.v0)
 
 
 def _source(case: TraceCase, at: Any, *, differences: bool = False) -> Any:
@@ -127,23 +127,23 @@ def _source(case: TraceCase, at: Any, *, differences: bool = False) -> Any:
 
 def _two_routes(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
     """The rows to be written and those that confirm them, rigour, and the names of the routes."""
+    again, options = methods_again.METHODS[case.method], _options(case)
     if case.sequence and case.rational:
         rational = Rational()
-        rows = methods_again.METHODS[case.method](_source(case, rational), _options(case), *_start(rational, case))
+        rows = again(_source(case, rational), options, *_start(rational, case), case.iterations)
         for row in rows:
             if "beta_squared" in row:
                 row["beta"] = exact.root(row["beta_squared"], 1 << 11)
         return rows, _textbook_rows(case, rows), "E", ["fmpq", "arb"]
     digits = Digits(250)
-    source = _source(case, digits, differences=True)
-    second = methods_again.METHODS[case.method](source, _options(case), *_start(digits, case))
-    for row in second:
+    rows = again(_source(case, digits, differences=True), options, *_start(digits, case), case.iterations)
+    for row in rows:
         for key, value in row.items():
             if isinstance(value, list):
                 row[key] = [digits.ball(t) for t in value]
             elif key not in FACTS and not isinstance(value, bool):
                 row[key] = digits.ball(value)
-    return _textbook_rows(case, second), second, "A", ["arb", "mpmath"]
+    return _textbook_rows(case, rows), rows, "A", ["arb", "mpmath"]
 
 
 def _textbook_rows(case: TraceCase, others: list[Row]) -> list[Row]:
@@ -195,7 +195,7 @@ def _float_errors(case: TraceCase, rows: list[Row], second: list[Row], L: float)
     runs = []
     for seed in range(4):
         at = Floats(seed)
-        run = methods.METHODS[case.method](_source(case, at), _options(case), *_start(at, case), facts=rows)
+        run = float_runs.METHODS[case.method](_source(case, at), _options(case), *_start(at, case), rows)
         runs.append([{name: [Fraction(t) for t in v] for name, v in quantities(row).items()} for row in run])
     errors, rounding = [], []
     for i, row in enumerate(truth):
