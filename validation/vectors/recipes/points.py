@@ -20,8 +20,8 @@ from ..random_bits import Bits
 from ..textbook_in_balls import in_balls, problem, solve
 from .arithmetic import Column, Digits, Floats, Rows, subtract
 from .differences import Differences
-from .problem_data import MAKERS, sizes
-from .problems import PROBLEMS, data_text
+from .problem_data import MAKERS, data_text, sizes
+from .problems import PROBLEMS
 from .system import Case, norm
 
 BITS = 1024

@@ -9,7 +9,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from .. import exact
 from .arithmetic import Arithmetic, Column, Rows, add, scaled, subtract, transpose
 
 
@@ -58,21 +57,6 @@ def _convert(arithmetic: Arithmetic, value: Any) -> Any:
     if isinstance(value, list):
         return [_convert(arithmetic, entry) for entry in value]
     return value
-
-
-def data_text(data: dict[str, Any]) -> dict[str, Any]:
-    """The data as the format writes them."""
-    text: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Fraction):
-            text[key] = exact.number_text(float(value))
-        elif isinstance(value, list) and isinstance(value[0], list):
-            text[key] = exact.array_text([t for row in value for t in row], [len(value), len(value[0])])
-        elif isinstance(value, list) and isinstance(value[0], Fraction):
-            text[key] = exact.array_text(value, [len(value)])
-        else:
-            text[key] = value
-    return text
 
 
 class Quadratic(Formulas):

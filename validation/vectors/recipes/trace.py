@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from .. import exact
-from ..exact import precision
+from ..exact import PrecisionError, precision
 from ..textbook_in_balls import answer, in_balls, problem
 from . import float_runs, methods_again
 from .arithmetic import Digits, Floats, Rational
 from .differences import Differences
-from .problems import PROBLEMS, data_text
+from .problem_data import data_text
+from .problems import PROBLEMS
 from .sources import FromProblem, FromSequence, Row
 from .system import U, difficulty, stated_spectrum, up
 
@@ -147,13 +148,25 @@ def _two_routes(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
 
 
 def _textbook_rows(case: TraceCase, others: list[Row]) -> list[Row]:
-    """The textbook's rows, in balls: the numbers that the other route has as well, and that route's facts."""
+    """The textbook's rows, in balls: the numbers that the other route has as well, and that route's facts.
+
+    Of the facts, whether T is indefinite is found anew, by the pivots of the textbook's own T.
+    """
     posed = {name: getattr(case, name) for name in POSED}
     posed["problem"] = case.problem and {"name": case.problem[0], "data": case.problem[1]}
-    found = []
+    found: list[Row] = []
+    alphas: list[Any] = []
+    betas: list[Any] = []
     with precision(BITS):
         for row, other in zip(answer("trace", "dense", posed)["rows"], others, strict=True):
             facts = {name: other[name] for name in FACTS if name in other}
+            if "indefinite" in facts and not facts["exact"]:
+                if facts["restarted"]:
+                    alphas, betas = [], []
+                alphas.append(row["alpha"])
+                T = float_runs.tridiagonal(alphas, betas)
+                facts["indefinite"] = not methods_again.definite(T) and not facts["singular"]
+                betas.append(row["beta"])
             numbers = {"beta" if name == "beta_squared" else name for name in other if name not in OF_FACTS}
             found.append(facts | {name: _balls(row[name]) for name in sorted(numbers)})
     return found
@@ -174,8 +187,11 @@ def quantities(row: Row) -> dict[str, list[Any]]:
 
 
 def _agree(id: str, rows: list[Row], second: list[Row]) -> None:
-    """Numbers that differ by less than 10⁻⁴⁵ of the largest."""
+    """The same facts, and numbers that differ by less than 10⁻⁴⁵ of the largest."""
     for row, other in zip(rows, second, strict=True):
+        for fact in FACTS:
+            if row.get(fact) != other.get(fact):
+                raise PrecisionError(f"{id}, iteration {row['k']}: {fact} {row.get(fact)} and {other.get(fact)}")
         theirs = quantities(other)
         if "beta" not in theirs and "beta_squared" in other:
             theirs["beta"] = [exact.root(other["beta_squared"], 1 << 11)]
