@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
+
 import numpy as np
 import pytest
 
-from lancbio_ref import SubspaceSchedule, lanczos, lanczos_solve, minimize, problems, textbook
+from lancbio_ref import SubspaceSchedule, lanczos, lanczos_solve, methods, minimize, problems, textbook
+from lancbio_ref.oracle.correct import correct
 from lancbio_ref.textbook.problems import FAMILIES
 
 ITERATIONS = 7
@@ -56,7 +61,7 @@ def run_both(method, problem, described, x0, y0, v0, **options):
     case = dict(method=method, options=plain(options), x0=x0, y0=y0, v0=v0, iterations=ITERATIONS, problem=described)
     if draws:
         case["draws"] = {"p": result.trace["p"]}
-    return result.trace, textbook.correct("trace")["dense"](case)["rows"]
+    return result.trace, correct("trace")["dense"](case)["rows"]
 
 
 def plain(options):
@@ -94,7 +99,7 @@ def test_lancbio_stops_at_an_exact_start_and_at_a_breakdown():
         method="lancbio", options={"subspace": 3}, x0=np.zeros(1), y0=np.zeros(3), iterations=4, sequence=sequence
     )
     exact = np.array([1.0, 0.5, 0.25])
-    run = textbook.correct("trace")["dense"]
+    run = correct("trace")["dense"]
     for v0 in (exact, np.zeros(3)):
         rows = run(case | {"v0": v0})["rows"]
         np.testing.assert_allclose(rows[-1]["v"], exact, rtol=1e-14)
@@ -106,7 +111,7 @@ def test_lancbio_keeps_v_where_T_is_singular():
     case = dict(
         method="lancbio", options={"subspace": 2}, x0=np.zeros(1), y0=np.zeros(2), iterations=2, sequence=sequence
     )
-    rows = textbook.correct("trace")["dense"](case | {"v0": np.array([3.0, 0.0])})["rows"]
+    rows = correct("trace")["dense"](case | {"v0": np.array([3.0, 0.0])})["rows"]
     np.testing.assert_array_equal(rows[0]["v"], [3.0, 0.0])
     np.testing.assert_allclose(rows[1]["v"], [1.0, 1.0], rtol=1e-14)
 
@@ -149,28 +154,28 @@ def test_every_problem_has_the_package_s_derivatives(family):
 
 
 @pytest.mark.parametrize("scale", [1e-170, 1.0, 1e170])
-@pytest.mark.parametrize("name", textbook.correct("solve"))
+@pytest.mark.parametrize("name", correct("solve"))
 def test_every_solver_solves_at_every_scale(name, scale):
     A, rng = matrix(12, 1e4, 1)
     b = scale * rng.standard_normal(12)
-    v = textbook.correct("solve")[name](dict(A=A, b=b, v0=np.zeros(12)))["v"]
+    v = correct("solve")[name](dict(A=A, b=b, v0=np.zeros(12)))["v"]
     np.testing.assert_allclose(v / scale, lanczos_solve(A, b / scale, rtol=1e-14)[0], rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", textbook.correct("solve"))
+@pytest.mark.parametrize("name", correct("solve"))
 def test_every_solver_refuses_what_has_no_answer(name):
-    run = textbook.correct("solve")[name]
+    run = correct("solve")[name]
     for A in (np.diag([1.0, -1.0]), np.array([[2.0, 1.0], [0.0, 2.0]]), np.diag([1.0, np.nan])):
         assert "reject" in run(dict(A=A, b=np.ones(2), v0=np.zeros(2)))
     assert "reject" in run(dict(A=1e-200 * np.eye(2), b=1e200 * np.ones(2), v0=np.zeros(2)))
     np.testing.assert_allclose(run(dict(A=np.eye(2), b=np.zeros(2), v0=np.ones(2)))["v"], 0, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", textbook.correct("lanczos"))
+@pytest.mark.parametrize("name", correct("lanczos"))
 def test_every_process_is_the_package_s(name):
     A, rng = matrix(20, 100.0, 2)
     q1 = rng.standard_normal(20)
-    mine, package = textbook.correct("lanczos")[name](dict(A=A, q1=q1, k=9)), lanczos(A, q1, 9)
+    mine, package = correct("lanczos")[name](dict(A=A, q1=q1, k=9)), lanczos(A, q1, 9)
     np.testing.assert_allclose(mine["alpha"], package.alpha, rtol=1e-9)
     np.testing.assert_allclose(mine["beta"], package.beta, rtol=1e-9)
     np.testing.assert_allclose(mine["Q"], package.Q, atol=1e-9)
@@ -180,7 +185,7 @@ def test_the_orthogonality_is_the_one_claimed():
     A = np.diag(np.geomspace(1.0, 1e6, 60))
     case = dict(A=A, q1=np.ones(60), k=60)
     loss = {}
-    for name, run in textbook.correct("lanczos").items():
+    for name, run in correct("lanczos").items():
         Q = run(case)["Q"]
         loss[name] = np.linalg.norm(Q.T @ Q - np.eye(Q.shape[1]), 2)
     assert loss["full"] < 1e-13 and 1e-13 < loss["partial"] < 1e-7 and loss["none"] > 0.1
@@ -188,6 +193,27 @@ def test_the_orthogonality_is_the_one_claimed():
 
 def test_breakdown_ends_the_process():
     A = np.diag([1.0, 2.0, 3.0, 4.0])
-    for run in textbook.correct("lanczos").values():
+    for run in correct("lanczos").values():
         answer = run(dict(A=A, q1=np.array([1.0, 1.0, 0.0, 0.0]), k=4))
         assert answer["alpha"].size == 2 and answer["beta"][1] < 1e-14
+
+
+def test_the_table_of_contents_names_what_there_is():
+    """A stranger finds each formula in one hop: the table of the package's docstring leads to a function."""
+    named = set()
+    for line in textbook.__doc__.splitlines():
+        if found := re.search(r"(\w+)\.py +(\w+(?:, \w+)*)$", line):
+            named |= {(found[1], name) for name in found[2].split(", ")}
+    for file, name in named:
+        assert hasattr(importlib.import_module(f"lancbio_ref.textbook.{file}"), name)
+    functions = {name.replace("-", "_") for name in methods.names()}
+    assert functions <= {name for file, name in named if file in ("trace", "baselines")}
+    assert {kind.__name__ for kind in FAMILIES.values()} == {name for _, name in named if name[0].isupper()}
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_names_its_page_of_the_textbook(name):
+    page = sys.modules[methods.METHODS[name].__module__].__doc__
+    function = name.replace("-", "_")
+    file = re.search(rf"In plain dense lines: .*`{function}`.* in `textbook/(\w+)\.py`\.", page)[1]
+    assert hasattr(importlib.import_module(f"lancbio_ref.textbook.{file}"), function)

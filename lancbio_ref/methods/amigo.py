@@ -10,6 +10,8 @@ solver for A_k v = b_k from v_{k−1}, and x_{k+1} = x_k − λ(c_k − J_k v_k)
         δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²;   p_{j+1} = r_{j+1} + δ_{j+1} p_j;   v_k = v_{k−1} + d_Q
 
 Thanks to the warm start both converge to the stationary point of φ for any Q ≥ 1, if the steps are short enough.
+
+In plain dense lines: `amigo_gd` and `amigo_cg` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ and the limit in expectation is the point where ∇_y g(x, y) = 0 and c − J P(
 point of φ. With constant steps the iterates go on fluctuating around it. (On a problem whose gradients are affine and
 whose A and J are constant, the expectation of x_k converges to exactly that point, since each p acts on (x, y) by an
 affine map, drawn independently.)
+
+In plain dense lines: `bsa` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

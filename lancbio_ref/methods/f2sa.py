@@ -18,6 +18,8 @@ min_y [f(x, y) + σg(x, y)] − σ min_z g(x, z), whose gradient h is by the env
 There y − z = −A⁻¹b/σ + O(σ⁻²), h = c − JA⁻¹b + O(1/σ), and its distance from the stationary point of φ is O(1/σ).
 With σ_k → ∞ that bias vanishes; but an error ε of y or z enters h as σ_k‖J‖ε, so x must slow down as σ_k grows, or T
 be large.
+
+In plain dense lines: `f2sa` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

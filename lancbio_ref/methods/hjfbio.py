@@ -9,6 +9,8 @@ All is formed at the same (x_k, y_k, v_k), and then the three variables step at 
 Central differences: Âv = A v + O(δ²‖v‖³), exact where g is quadratic in y; rounding adds about u‖∇g‖/δ, 10⁻¹¹ at δ =
 10⁻⁵, which is as far as two correct codes agree. For r ≥ ‖A⁻¹b‖ the limit is the stationary point of φ, to that
 accuracy.
+
+In plain dense lines: `hjfbio` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ then, at every iteration, with the current A_k and b_k but the w of the last res
 
 m + 1 Hessian products in m iterations. Since A moves, T is not QᵀAQ of any one A and may be indefinite; then it is
 solved with pivoting and the step says so. Since b moves, the right-hand side is Qᵀ(b_k − w), not ‖r_0‖e_1.
+
+In plain dense lines: `lancbio` in `textbook/trace.py`.
 """
 
 from __future__ import annotations

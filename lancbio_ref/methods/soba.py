@@ -7,6 +7,8 @@ The three directions are formed at the same (x_k, y_k, v_k), and only then taken
 
 One gradient, one Hessian and one cross product an iteration. Where all three directions vanish, y = y*(x), v = A⁻¹b
 and h = ∇φ(x): the limit is the stationary point of φ.
+
+In plain dense lines: `soba` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

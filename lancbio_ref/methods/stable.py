@@ -14,6 +14,8 @@ derivatives have.
 The estimates begin as the projected derivatives at z_1. Without noise they then stay equal to the current
 derivatives, whatever τ is, and the limit is the stationary point of φ: h = 0 stops x, and then y stops
 where ∇_y g = 0.
+
+In plain dense lines: `stable` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ The series is begun anew every time, and cut off: since ηA Σ_{q=0}^{Q} (I − 
 
 and the limit is no stationary point of φ, but a point where ∇_y g(x, y) = 0 and c − J P(A) b = 0 at y = y*(x). The
 relative error of v along an eigenvector of A is (1 − ηλ)^{Q+1}: nearly all of v where λ is small.
+
+In plain dense lines: `stocbio` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

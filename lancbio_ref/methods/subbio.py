@@ -4,6 +4,8 @@
 
 With an orthonormal basis S of S_k that is the Galerkin system (SᵀA_kS) z = Sᵀb_k, v_k = S z: three Hessian products.
 Where the two directions are dependent, one of them spans the space.
+
+In plain dense lines: `subbio` in `textbook/trace.py`.
 """
 
 from __future__ import annotations

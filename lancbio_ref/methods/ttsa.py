@@ -9,6 +9,8 @@ term:
 E v = η Σ_{q<Q} (I − ηA)^q b = P(A) b with P(A) = (I − (I − ηA)^Q) A⁻¹, as for BSA. The decaying steps average the
 noise of p away (Σ α_k = ∞, α_k → 0), so the iterates themselves tend to the biased point: ∇_y g(x, y) = 0 and c − J
 P(A) b = 0 at y = y*(x).
+
+In plain dense lines: `ttsa` in `textbook/baselines.py`.
 """
 
 from __future__ import annotations

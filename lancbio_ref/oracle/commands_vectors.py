@@ -1,11 +1,10 @@
-"""``lancbio-ref vectors``: list the oracle's vectors, show one, export them, make them anew."""
+"""``lancbio-ref vectors``: list the oracle's vectors, show one, export them."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..arguments import as_choice
 from ..errors import ArgumentError
 from ..jobs.output import prepare_folder, write
 from .layout import canonical
-from .vector import MANIFEST, Enclosure, Vector, listed, load, manifest, vectors
+from .vector import MANIFEST, Enclosure, Vector, listed, load, vectors
 
 DESCRIPTION = """\
 The oracle's vectors: cases whose answers are proven, for "lancbio-ref check" and for tests in any language.
@@ -27,8 +26,8 @@ Actions
   list           one line a vector: id, levels, result, rigour, sizes, condition number, difficulty
   show ID        what a vector asks and what the answer is
   export         write vectors to a folder, as JSON (the files as they are, with their manifest) or as npz
-  regenerate     make vectors anew from their recipes and compare them, byte for byte, with those of the package
-                 (all take some minutes; needs pip install 'lancbio_ref[oracle]')"""
+
+What made them, and makes them again byte for byte, is in the repository: python -m validation.vectors"""
 
 EPILOG = """\
 columns of the list
@@ -41,15 +40,13 @@ npz files
   sparse A is written dense. docs/oracle.md says what each is
 
 exit status
-  0    done; regenerate: all files are identical
-  1    regenerate: a file differs
+  0    done
   2    an argument or a file cannot be used; one line on the error output says which
 
 examples
   lancbio-ref vectors list --family ridge,synthetic
   lancbio-ref vectors show lancbio-sequence-001
-  lancbio-ref vectors export --format npz --out vectors
-  lancbio-ref vectors regenerate quadratic-001 strakos-004"""
+  lancbio-ref vectors export --format npz --out vectors"""
 
 LETTERS = {"solve": "s", "lanczos": "l", "hypergradient": "h", "trace": "t"}
 
@@ -60,16 +57,16 @@ def add_parser(
     """Add the command to the subparsers of ``lancbio-ref``."""
     parser = commands.add_parser(
         "vectors",
-        help="list, show, export and regenerate the oracle's vectors",
+        help="list, show and export the oracle's vectors",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=formatter,
     )
-    parser.add_argument("action", metavar="ACTION", help="list, show, export or regenerate")
+    parser.add_argument("action", metavar="ACTION", help="list, show or export")
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these vectors")
     parser.add_argument("--family", metavar="A,B", help="only these families")
     parser.add_argument("--level", metavar="L,M", help="only vectors of these levels")
-    parser.add_argument("--out", metavar="DIR", help="export, regenerate: where to write (export: lancbio-vectors)")
+    parser.add_argument("--out", metavar="DIR", help="export: where to write (default: lancbio-vectors)")
     parser.add_argument("--format", metavar="F", help="export: json or npz (default: json)")
     return parser
 
@@ -87,10 +84,9 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     ArgumentError
         An option that cannot be used, an id or family that does not exist, a file that was changed.
     """
-    action = as_choice("ACTION", given["action"], ("list", "show", "export", "regenerate"))
-    used = {"export": ("out", "format"), "regenerate": ("out",)}.get(action, ())
+    action = as_choice("ACTION", given["action"], ("list", "show", "export"))
     for name in ("out", "format"):
-        if given.get(name) is not None and name not in used:
+        if given.get(name) is not None and action != "export":
             raise ArgumentError(f"--{name}", given[name], f"nothing: {action} has no such option")
     chosen = select(given["ids"], given["family"], given["level"])
     if action == "list":
@@ -99,9 +95,7 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
         if not given["ids"]:
             raise ArgumentError("ID", "nothing", "the vector to show")
         return 0, "\n\n".join(show_text(vector) for vector in chosen)
-    if action == "export":
-        return 0, export(chosen, Path(given["out"] or "lancbio-vectors"), given["format"] or "json")
-    return regenerated(chosen, given["out"])
+    return 0, export(chosen, Path(given["out"] or "lancbio-vectors"), given["format"] or "json")
 
 
 def select(ids: Iterable[str] | None, family: str | None, level: str | None) -> list[Vector]:
@@ -195,10 +189,13 @@ def export(chosen: list[Vector], out: Path, format: str) -> str:
             found = arrays(vector)
             write(out / f"{vector.id}.npz", lambda file, found=found: np.savez_compressed(file, **found))  # type: ignore[misc]
     if format == "json":
-        from .generate import manifest_text
-
         write(out / MANIFEST, lambda file: file.write(manifest_text(digests).encode()))
     return f"wrote {len(chosen)} vectors to {out}, as {format}"
+
+
+def manifest_text(digests: dict[str, str]) -> str:
+    """The manifest: lines ``<SHA-256>  <file>``, as sha256sum reads them."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
 
 
 def arrays(vector: Vector) -> dict[str, np.ndarray]:
@@ -222,31 +219,3 @@ def _collect(path: str, value: Any, found: dict[str, np.ndarray]) -> None:
         if isinstance(value, Enclosure):
             value = value.float64
         found[path] = value.toarray() if sp.issparse(value) else np.asarray(value)
-
-
-# -- regenerate ------------------------------------------------------------------------------
-
-
-def regenerated(chosen: list[Vector], out: str | None) -> tuple[int, str]:
-    """Make vectors anew; status 1 where one differs from the package's."""
-    from .generate import regenerate
-
-    folder = None if out is None else prepare_folder(Path(out))
-    sums, different = manifest(), []
-    for number, vector in enumerate(chosen, 1):
-        if sys.stderr.isatty():
-            print(f"\r{number}/{len(chosen)} {vector.id:40}", end="", file=sys.stderr, flush=True)
-        text = regenerate(vector.id)
-        if hashlib.sha256(text).hexdigest() != sums[f"{vector.id}.json"]:
-            different.append(f"{vector.id}: differs from the package's in {', '.join(_changes(vector, text))}")
-        if folder is not None:
-            write(folder / f"{vector.id}.json", lambda file, text=text: file.write(text))  # type: ignore[misc]
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    same = f"{len(chosen) - len(different)} of {len(chosen)} vectors regenerated, byte for byte the package's"
-    return int(bool(different)), "\n".join([*different, same])
-
-
-def _changes(vector: Vector, text: bytes) -> list[str]:
-    ours, theirs = vector.raw["sums"], json.loads(text)["sums"]
-    return [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)] or ["sums"]

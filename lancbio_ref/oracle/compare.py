@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..textbook import correct
+from .correct import correct
 from .levels import dense, make_case
 
 NEAR = 0.02  # of the candidate's own error: nearer is the same wrong answer

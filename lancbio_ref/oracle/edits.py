@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import ArgumentError
 
-MODULES = ("numbers", "lanczos", "solve", "problems", "hypergradient", "trace", "baselines", "candidates")
+MODULES = ("numbers", "lanczos", "solve", "problems", "hypergradient", "trace", "baselines")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ..linearization import Linearization
 from ..operators import DenseOperator, SparseOperator, structure_of
 from ..operators.proofs import certify_mu
 from ..rounding import nan_to_infinity
-from .exact import PrecisionError, ends, flint, precision, require_flint
+from .balls import PrecisionError, ends, flint, precision, require_flint
 from .hexfloat import nearest_float
 
 

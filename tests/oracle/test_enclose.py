@@ -14,8 +14,8 @@ from scipy.sparse.linalg import aslinearoperator
 from lancbio_ref import Linearization, oracle, problems
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.operators import DiagonalLowRank, GeneralizedLinear
-from lancbio_ref.oracle import exact
-from lancbio_ref.oracle.exact import PrecisionError
+from lancbio_ref.oracle import balls
+from lancbio_ref.oracle.balls import PrecisionError
 from tests.exact import rational
 
 entries = st.floats(-1e3, 1e3).map(lambda t: float(np.float64(t)))
@@ -181,6 +181,6 @@ def test_what_cannot_be_enclosed_is_refused():
 
 
 def test_missing_flint_is_said(monkeypatch):
-    monkeypatch.setattr(exact, "flint", None)
+    monkeypatch.setattr(balls, "flint", None)
     with pytest.raises(ArgumentError, match="oracle"):
         oracle.enclose(Linearization([[1.0]], [[1.0]], [1.0], [1.0]))

@@ -9,8 +9,9 @@ import pytest
 from scipy.linalg import cho_factor, cho_solve, lu_factor, lu_solve
 from scipy.sparse.linalg import minres
 
-from lancbio_ref import SubspaceSchedule, hypergradient, lanczos, lanczos_solve, minimize, problems, textbook
+from lancbio_ref import SubspaceSchedule, hypergradient, lanczos, lanczos_solve, minimize, problems
 from lancbio_ref.linearization import Linearization
+from lancbio_ref.oracle.correct import correct
 from lancbio_ref.oracle.levels import make_case
 from lancbio_ref.oracle.suspects import suspects
 from lancbio_ref.status import SolveStatus
@@ -180,7 +181,7 @@ def test_minres():
 
 @pytest.mark.parametrize("level", ["solve", "hypergradient", "lanczos", "trace"])
 def test_the_textbook(level):
-    for run in textbook.correct(level).values():
+    for run in correct(level).values():
         acquit(level, run)
 
 
@@ -193,7 +194,7 @@ def test_the_textbook_in_float32(level):
 
         return low
 
-    for name, run in textbook.correct(level).items():
+    for name, run in correct(level).items():
         if name != "problem":  # its data are inputs of a level of their own
             acquit(level, single(run), precision="float32", vectors=some(level))
 

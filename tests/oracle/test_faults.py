@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lancbio_ref.errors import ArgumentError
+from lancbio_ref.oracle.correct import candidates
 from lancbio_ref.oracle.edits import MODULES, Edit, edited, source
 from lancbio_ref.oracle.faults import CATALOGUE, fault
 from lancbio_ref.oracle.faults.__main__ import document
@@ -49,7 +50,7 @@ def test_the_modules_unedited_are_the_reference():
     assert {f"{name}.py" for name in MODULES} >= {"solve.py", "lanczos.py"}
     modules = edited("unedited", ())
     vector = at("solve")[0]
-    answer = modules["candidates"].CORRECT["solve"]["cholesky"](make_case(vector, "solve"))
+    answer = candidates(modules)["solve"]["cholesky"](make_case(vector, "solve"))
     assert verdict(vector, "solve", answer).status == "passed"
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from lancbio_ref import oracle
-from lancbio_ref.oracle.random_bits import Bits
-from lancbio_ref.oracle.recipes.arithmetic import Digits, Floats
-from lancbio_ref.oracle.recipes.differences import Differences
-from lancbio_ref.oracle.recipes.problem_data import MAKERS, sizes
-from lancbio_ref.oracle.recipes.problems import PROBLEMS
 from tests.oracle.documents import problem_of
+from validation.vectors.random_bits import Bits
+from validation.vectors.recipes.arithmetic import Digits, Floats
+from validation.vectors.recipes.differences import Differences
+from validation.vectors.recipes.problem_data import MAKERS, sizes
+from validation.vectors.recipes.problems import PROBLEMS
 
 SHAPES = {"quadratic": (3, 4), "ridge": (4,), "logistic": (3, 2), "data_cleaning": (3, 2), "synthetic": (4,)}
 IDS = ["quadratic-006", "ridge-004", "logistic-004", "data-cleaning-005", "synthetic-006", "synthetic-012"]

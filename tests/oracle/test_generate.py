@@ -1,17 +1,20 @@
 """Regenerating gives the same bytes: some of every family here, all of them in the thorough profile."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lancbio_ref import oracle
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.oracle import generate
 from lancbio_ref.oracle.layout import canonical, field_sums
 from lancbio_ref.oracle.vector import manifest
+from validation.vectors import generate
+from validation.vectors.__main__ import main
 
 SAMPLE = [
     "quadratic-001", "quadratic-016", "ridge-002", "ridge-007", "logistic-002", "data-cleaning-001",
@@ -25,6 +28,7 @@ SAMPLE = [
     "step-ttsa-001", "step-stable-004", "step-f2sa-001", "step-hjfbio-004", "fault-003", "fault-stable-003",
     "tolerance-001", "nonsymmetric-005", "lancbio-sequence-019", "lancbio-sequence-024", "subbio-sequence-014",
 ]  # fmt: skip
+ROOT = Path(__file__).parents[2]
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
@@ -35,11 +39,15 @@ def test_the_same_bytes(id):
 
 def test_no_hash_seed_enters():
     program = (
-        "import sys; from lancbio_ref.oracle.generate import regenerate as r; sys.stdout.buffer.write(r('scalar-002'))"
+        "import sys; from validation.vectors.generate import regenerate as r; sys.stdout.buffer.write(r('scalar-002'))"
     )
     for seed in ("1", "2"):
         found = subprocess.run(
-            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         )
         assert found.stdout == canonical(oracle.load("scalar-002").raw)
 
@@ -50,7 +58,7 @@ def test_an_unknown_id_is_refused():
 
 
 def test_missing_flint_is_said(monkeypatch):
-    monkeypatch.setattr("lancbio_ref.oracle.exact.flint", None)
+    monkeypatch.setattr("lancbio_ref.oracle.balls.flint", None)
     generate.recipes.cache_clear()
     try:
         with pytest.raises(ArgumentError, match="oracle"):
@@ -59,13 +67,37 @@ def test_missing_flint_is_said(monkeypatch):
         generate.recipes.cache_clear()
 
 
-def test_write_all_writes_files_and_a_manifest(tmp_path, capsys):
-    generate.write_all(tmp_path, ["scalar-001", "scalar-002"])
+def test_the_command_writes_files_and_a_manifest(tmp_path, capsys):
+    assert main(["scalar-001", "scalar-002", "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.sha256", "scalar-001.json", "scalar-002.json"]
     assert (tmp_path / "scalar-001.json").read_bytes() == canonical(oracle.load("scalar-001").raw)
     lines = (tmp_path / "MANIFEST.sha256").read_text().splitlines()
     assert lines[0] == f"{manifest()['scalar-001.json']}  scalar-001.json"
-    assert "scalar-002" in capsys.readouterr().out
+    written = capsys.readouterr().out
+    assert "scalar-002" in written and "2 of 2 vectors made anew, byte for byte the package's" in written
+
+
+def test_the_whole_set_leaves_no_file_without_a_recipe(tmp_path, monkeypatch, capsys):
+    few = {id: generate.recipes()[id] for id in ("scalar-001", "scalar-002")}
+    monkeypatch.setattr(generate, "recipes", lambda: few)
+    (tmp_path / "old-001.json").write_text("{}")
+    assert main(["--out", str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.sha256", "scalar-001.json", "scalar-002.json"]
+
+
+def test_the_command_says_what_differs(monkeypatch, capsys):
+    original = generate.regenerate
+
+    def altered(id):
+        raw = json.loads(original(id))
+        raw["why"] += " "
+        raw["sums"] = field_sums(raw)
+        return canonical(raw)
+
+    monkeypatch.setattr(generate, "regenerate", altered)
+    assert main(["scalar-001"]) == 1
+    report = capsys.readouterr().out
+    assert "scalar-001: " in report and "differs in why" in report and "0 of 1" in report
 
 
 def test_sums_are_those_of_the_fields():
@@ -77,7 +109,8 @@ def test_sums_are_those_of_the_fields():
 def test_the_command_line_makes_no_folder_of_an_option(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        generate.main(["--help"])
-    assert ended.value.code == 0 and "folder" in capsys.readouterr().out and not list(tmp_path.iterdir())
-    generate.main(["made", "scalar-001"])
+        main(["--help"])
+    assert ended.value.code == 0 and "FOLDER" in capsys.readouterr().out and not list(tmp_path.iterdir())
+    assert main(["no-such-001", "--out", "made"]) == 2 and "no-such-001" in capsys.readouterr().err
+    assert main(["scalar-001", "--out", "made"]) == 0
     assert (tmp_path / "made" / "scalar-001.json").exists()

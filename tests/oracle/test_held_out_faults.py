@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lancbio_ref import textbook
+from lancbio_ref.oracle.correct import answer, candidates, correct
 from lancbio_ref.oracle.edits import Edit, edited
 from lancbio_ref.oracle.levels import make_case
 from lancbio_ref.oracle.suspects import suspects
 from tests.oracle.cases import at, excess, some, verdict
 
-RIGHT = {level: next(iter(textbook.correct(level).values())) for level in ("solve", "hypergradient", "lanczos")}
+RIGHT = {level: next(iter(correct(level).values())) for level in ("solve", "hypergradient", "lanczos")}
 
 
 def solve_for_a_scaled_start(case):
@@ -162,9 +162,8 @@ EDITS |= {
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_a_dynamic_fault_that_nobody_knows_is_caught(edit):
-    modules = edited("held out", (edit,))["candidates"]
-    run = modules.CORRECT["trace"]["dense"]
-    found = [excess(verdict(v, "trace", modules.answer(run, make_case(v, "trace")))) for v in at("trace")]
+    run = candidates(edited("held out", (edit,)))["trace"]["dense"]
+    found = [excess(verdict(v, "trace", answer(run, make_case(v, "trace")))) for v in at("trace")]
     assert max(found) > 100
 
 
@@ -187,8 +186,7 @@ def test_a_lanczos_process_that_reads_one_triangle_is_caught(triangle):
 def test_conjugate_gradients_that_stop_at_a_small_tolerance_are_caught(rtol):
     """A residual of 1e-12 ‖b‖ is an error of at most √κ 1e-12; 16 (n + 4) κ u is admissible, never 100 times less."""
     stop = Edit("solve", "tolerance = roundoff(A) * norm(b)", f"tolerance = {rtol} * norm(b)")
-    modules = edited("held out", (stop,))["candidates"]
-    run = modules.CORRECT["solve"]["conjugate gradients"]
+    run = candidates(edited("held out", (stop,)))["solve"]["conjugate gradients"]
     vectors = [v for v in at("solve") if v.result == "valid"]
-    found = {v.id: excess(verdict(v, "solve", modules.answer(run, make_case(v, "solve")))) for v in vectors}
+    found = {v.id: excess(verdict(v, "solve", answer(run, make_case(v, "solve")))) for v in vectors}
     assert found["tolerance-001"] > 30 and found["tolerance-002"] > 10

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lancbio_ref.oracle.correct import correct
 from lancbio_ref.oracle.faults import CATALOGUE, fault
 from lancbio_ref.oracle.levels import make_case
-from lancbio_ref.textbook import correct
 from lancbio_ref.textbook.problems import point_of, problem_of
 from tests.oracle.cases import at
 

@@ -12,11 +12,11 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import oracle
-from lancbio_ref.oracle.generate import recipes
 from lancbio_ref.oracle.layout import canonical
 from lancbio_ref.oracle.vector import folder, manifest
 from lancbio_ref.rounding import norm2
 from tests.exact import norm, rational, root
+from validation.vectors.generate import recipes
 
 VECTORS = {vector.id: vector for vector in oracle.vectors()}
 SYSTEMS = {id: vector for id, vector in VECTORS.items() if vector.kind == "system"}

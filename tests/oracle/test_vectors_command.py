@@ -8,7 +8,6 @@ import pytest
 
 from lancbio_ref import oracle
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.oracle import generate
 from lancbio_ref.oracle.commands_vectors import add_parser, run
 from lancbio_ref.oracle.layout import canonical
 from lancbio_ref.oracle.vector import MANIFEST, load_folder, manifest
@@ -98,26 +97,6 @@ def test_export_npz(tmp_path):
         )
 
 
-def test_regenerate(tmp_path):
-    code, report = command("regenerate", "quadratic-001", "scalar-001", "--out", str(tmp_path))
-    assert code == 0 and report.startswith("2 of 2")
-    assert (tmp_path / "scalar-001.json").read_bytes() == canonical(oracle.load("scalar-001").raw)
-
-
-def test_regenerate_says_what_differs(monkeypatch):
-    original = generate.regenerate
-
-    def altered(id):
-        raw = json.loads(original(id))
-        raw["why"] += " "
-        raw["sums"] = generate.field_sums(raw)
-        return canonical(raw)
-
-    monkeypatch.setattr(generate, "regenerate", altered)
-    code, report = command("regenerate", "scalar-001")
-    assert code == 1 and "scalar-001: differs from the package's in why" in report and "0 of 1" in report
-
-
 def test_what_is_refused(tmp_path):
     assert refused("delete").argument == "ACTION"
     assert refused("show").argument == "ID"
@@ -126,7 +105,8 @@ def test_what_is_refused(tmp_path):
     assert refused("list", "--level", "x").argument == "--level"
     assert refused("list", "ridge-001", "--family", "scalar").argument == "vectors"
     assert refused("list", "--out", "x").argument == "--out"
-    assert refused("regenerate", "--format", "npz").argument == "--format"
+    assert refused("show", "ridge-001", "--format", "npz").argument == "--format"
+    assert "'list', 'show', 'export'" in str(refused("regenerate"))
     assert refused("export", "ridge-001", "--format", "xml", "--out", str(tmp_path)).argument == "--format"
     (tmp_path / "file").write_text("")
     assert refused("export", "ridge-001", "--out", str(tmp_path / "file")).argument == "--out"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..correct import answer, candidates
 from ..edits import Edit, edited
 
 Edits = tuple[Edit, ...]
@@ -67,11 +68,10 @@ class Fault:
             Which of `variants`.
         """
         if variant not in self._runs:
-            self._runs[variant] = edited(f"{self.id}.{variant}", self.variants[variant])["candidates"]
-        modules = self._runs[variant]
+            self._runs[variant] = candidates(edited(f"{self.id}.{variant}", self.variants[variant]))
         base = self.base if case["level"] == self.level else CARRIED[self.level, case["level"]]
         try:
-            return modules.answer(modules.CORRECT[case["level"]][base], case)
+            return answer(self._runs[variant][case["level"]][base], case)
         except Exception as error:  # a wrong program may do anything
             return {"error": f"{type(error).__name__}: {error}"}
 

@@ -1,8 +1,9 @@
 """Points (x, y) of the problems: second derivatives by proven formulas, rounded once to float64; y*, ∇φ enclosed.
 
-*A, J, b, c* come from Arb balls and are confirmed by central differences of f and g at 250 digits. *y\\** is found by
-Newton's method and enclosed by strong convexity: ‖y − y*‖ ≤ ‖∇_y g(x, y)‖/μ with a μ that holds for all y. ∇φ is then
-evaluated on the ball about y*, and both are confirmed by Newton's method at 250 digits on the differences.
+*A, J, b, c* are the textbook's, in Arb balls, and are confirmed by central differences of f and g at 250 digits.
+*y\\** is found by Newton's method and enclosed by strong convexity: ‖y − y*‖ ≤ ‖∇_y g(x, y)‖/μ with a μ that holds for
+all y. ∇φ is then evaluated on the ball about y*, and both are confirmed by Newton's method at 250 digits on the
+differences.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from .. import exact
 from ..exact import flint, precision
 from ..random_bits import Bits
-from .arithmetic import Balls, Column, Digits, Floats, Rows, subtract
+from ..textbook_in_balls import in_balls, problem, solve
+from .arithmetic import Column, Digits, Floats, Rows, subtract
 from .differences import Differences
-from .problem_data import MAKERS, sizes
-from .problems import PROBLEMS, data_text
+from .problem_data import MAKERS, data_text, sizes
+from .problems import PROBLEMS
 from .system import Case, norm
 
 BITS = 1024
@@ -120,9 +124,9 @@ def build(id: str, seed: str, family: str, shape: tuple[int, ...], rounded_bits:
 def linearization(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fraction]) -> tuple[Rows, ...]:
     """A, J, b, c as float64 numbers (b and c as matrices of one column), from balls, confirmed by differences."""
     with precision(BITS):
-        at = Balls()
-        P, X, Y = PROBLEMS[name](at, data), at.column(x), at.column(y)
-        found = P.A(X, Y), P.J(X, Y), _one_column(P.fy(X, Y)), _one_column(P.fx(X, Y))
+        P, X, Y = problem(name, data), in_balls(x), in_balls(y)
+        matrices = P.A(X, Y), P.J(X, Y), P.f_y(X, Y)[:, None], P.f_x(X, Y)[:, None]
+        found = [(M * flint.arb(1)).tolist() for M in matrices]
     digits = Digits(250)
     D, X, Y = Differences(PROBLEMS[name](digits, data)), digits.column(x), digits.column(y)
     again = D.A(X, Y), D.J(X, Y), _one_column(D.fy(X, Y)), _one_column(D.fx(X, Y))
@@ -134,32 +138,27 @@ def linearization(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fr
 def solution(name: str, data: dict[str, Any], x: list[Fraction], y: list[Fraction]) -> tuple[Column, Column]:
     """Balls about y*(x) and ∇φ(x)."""
     with precision(BITS):
-        at = Balls()
-        P, X = PROBLEMS[name](at, data), at.column(x)
-        Y = newton(P, X, at.column(y), lambda A, r: flint.arb_mat(A).solve(_arb_column(r)).entries())
-        size = at.sum([t.abs_upper() for t in P.gy(X, Y)])  # the 1-norm, at least the 2-norm
+        P, X, Y = problem(name, data), in_balls(x), in_balls(y)
+        for _ in range(60):  # Newton's method, full steps; balls are replaced by their midpoints
+            step = solve(P.A(X, Y), P.g_y(X, Y))
+            Y = np.array([t.mid() for t in Y - step], dtype=object)
+            if max(float(abs(t).mid()) for t in step) < 1e-250:
+                break
+        size = sum(t.abs_upper() for t in P.g_y(X, Y))  # the 1-norm, at least the 2-norm
         radius = (size / modulus(name, data, x)).abs_upper()
-        y_star = [flint.arb(t.mid(), radius) for t in Y]
-        v = flint.arb_mat(P.A(X, y_star)).solve(_arb_column(P.fy(X, y_star)))
-        grad_phi = subtract(P.fx(X, y_star), (flint.arb_mat(P.J(X, y_star)) * v).entries())
+        Y = np.array([flint.arb(t, radius) for t in Y], dtype=object)
+        grad_phi = list(P.f_x(X, Y) - P.J(X, Y) @ solve(P.A(X, Y), P.f_y(X, Y)))
+        y_star = list(Y)
     digits = Digits(250)
     D, X = Differences(PROBLEMS[name](digits, data)), digits.column(x)
-    Y = newton(D, X, digits.column([exact.midpoint(t) for t in y_star]), digits.solve, 2)
-    w = digits.solve(D.A(X, Y), D.fy(X, Y))
-    h = subtract(D.fx(X, Y), digits.times(D.J(X, Y), w))
-    exact.close("y_star", y_star, [digits.ball(t) for t in Y])
+    Z = digits.column([exact.midpoint(t) for t in y_star])
+    for _ in range(2):
+        Z = subtract(Z, digits.solve(D.A(X, Z), D.gy(X, Z)))
+    w = digits.solve(D.A(X, Z), D.fy(X, Z))
+    h = subtract(D.fx(X, Z), digits.times(D.J(X, Z), w))
+    exact.close("y_star", y_star, [digits.ball(t) for t in Z])
     exact.close("grad_phi", grad_phi, [digits.ball(t) for t in h])
     return y_star, grad_phi
-
-
-def newton(P: Any, x: Column, y: Column, solve: Any, count: int = 60) -> Column:
-    """Newton's method for ∇_y g(x, y) = 0, full steps; balls are replaced by their midpoints."""
-    for _ in range(count):
-        step = solve(P.A(x, y), P.gy(x, y))
-        y = [getattr(s - t, "mid", lambda value=s - t: value)() for s, t in zip(y, step, strict=True)]
-        if count > 2 and max(float(abs(t).mid()) for t in step) < 1e-250:
-            break
-    return y
 
 
 def modulus(name: str, data: dict[str, Any], x: list[Fraction]) -> Any:
@@ -191,7 +190,3 @@ def float_error(name: str, data: dict[str, Any], x: list[Fraction], y: list[Frac
 
 def _one_column(values: Column) -> Rows:
     return [[value] for value in values]
-
-
-def _arb_column(values: Column) -> Any:
-    return flint.arb_mat([[value] for value in values])

@@ -1,10 +1,10 @@
 """From a method, its options and a problem or a sequence to a vector of kind ``trace``.
 
-Short sequences are followed in exact rational arithmetic by :mod:`.methods_again` and in Arb balls by :mod:`.methods`:
+Short sequences are followed in exact rational arithmetic by :mod:`.methods_again` and in Arb balls by the textbook:
 rigour E. In long ones the rationals grow beyond use (their length multiplies at every restart), and mpmath takes their
-place: rigour A, as for problems, whose functions are transcendental. Those are followed in Arb balls with the
-derivatives' formulas, and at 250 digits by mpmath with derivatives that are central differences of f and g. What is
-written comes from the rationals or the balls.
+place: rigour A, as for problems, whose functions are transcendental. Those the textbook follows with its formulas of
+the derivatives, and mpmath at 250 digits with derivatives that are central differences of f and g. What is written
+comes from the rationals or the balls. What rounding does is measured in float64, by :mod:`.float_runs`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,23 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from .. import exact
 from ..exact import PrecisionError, precision
-from . import methods, methods_again
-from .arithmetic import Balls, Digits, Floats, Rational
+from ..textbook_in_balls import answer, in_balls, problem
+from . import float_runs, methods_again
+from .arithmetic import Digits, Floats, Rational
 from .differences import Differences
-from .methods import FromProblem, FromSequence, Row
-from .problems import PROBLEMS, data_text
+from .problem_data import data_text
+from .problems import PROBLEMS
+from .sources import FromProblem, FromSequence, Row
 from .system import U, difficulty, stated_spectrum, up
 
 FACTS = ("k", "m", "columns", "restarted", "indefinite", "singular", "breakdown", "exact")
+OF_FACTS = (*FACTS, "b_is_zero")
+POSED = ("method", "options", "x0", "y0", "v0", "iterations", "draws", "sequence")
+BITS = 1024  # of the textbook's balls
 MODEL = (
     "largest relative 2-norm error of a quantity of the row: 64 times the larger of (n_y + 8) u and the largest error "
     "of four float64 runs of the same formulas that differ in rounding only; alpha and beta relative to L"
@@ -57,8 +64,7 @@ class TraceCase:
 
 def trace(case: TraceCase) -> dict[str, Any]:
     """The document of a case, without its sums."""
-    exactly = case.sequence and case.rational
-    rows, second, rigour, routes = _rational_rows(case) if exactly else _ball_rows(case)
+    rows, second, rigour, routes = _two_routes(case)
     _agree(case.id, rows, second)
     first = _first_hessian(case)
     mu, L, spectrum = stated_spectrum(first)
@@ -108,52 +114,74 @@ def _options(case: TraceCase) -> dict[str, Any]:
     return case.options | (case.draws or {})
 
 
-def _start(at: Any, case: TraceCase) -> tuple[Any, Any, Any, int]:
-    return at.column(case.x0), at.column(case.y0), at.column(case.v0), case.iterations
+def _start(at: Any, case: TraceCase) -> tuple[Any, Any, Any]:
+    return at.column(case.x0), at.column(case.y0), at.column(case.v0)
 
 
 def _source(case: TraceCase, at: Any, *, differences: bool = False) -> Any:
     if case.sequence:
         return FromSequence(at, case.sequence)
     name, data = case.problem  # type: ignore[misc]
-    problem = PROBLEMS[name](at, data)
-    return FromProblem(Differences(problem) if differences else problem)
+    formulas = PROBLEMS[name](at, data)
+    return FromProblem(Differences(formulas) if differences else formulas)
 
 
-def _rational_rows(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
-    at = Rational()
-    rows = methods_again.METHODS[case.method](_source(case, at), _options(case), *_start(at, case))
-    for row in rows:
-        if "beta_squared" in row:
-            row["beta"] = exact.root(row["beta_squared"], 1 << 11)
-    return rows, _followed_in_balls(case, rows), "E", ["fmpq", "arb"]
-
-
-def _followed_in_balls(case: TraceCase, facts: list[Row] | None) -> list[Row]:
-    with precision(1 << 13):
-        at = Balls()
-        return methods.METHODS[case.method](_source(case, at), _options(case), *_start(at, case), facts=facts)
-
-
-def _ball_rows(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
-    rows = _followed_in_balls(case, None)
+def _two_routes(case: TraceCase) -> tuple[list[Row], list[Row], str, list[str]]:
+    """The rows to be written and those that confirm them, rigour, and the names of the routes."""
+    again, options = methods_again.METHODS[case.method], _options(case)
+    if case.sequence and case.rational:
+        rational = Rational()
+        rows = again(_source(case, rational), options, *_start(rational, case), case.iterations)
+        for row in rows:
+            if "beta_squared" in row:
+                row["beta"] = exact.root(row["beta_squared"], 1 << 11)
+        return rows, _textbook_rows(case, rows), "E", ["fmpq", "arb"]
     digits = Digits(250)
-    source = _source(case, digits, differences=True)
-    second = methods_again.METHODS[case.method](source, _options(case), *_start(digits, case))
-    for row in second:
+    rows = again(_source(case, digits, differences=True), options, *_start(digits, case), case.iterations)
+    for row in rows:
         for key, value in row.items():
             if isinstance(value, list):
                 row[key] = [digits.ball(t) for t in value]
             elif key not in FACTS and not isinstance(value, bool):
                 row[key] = digits.ball(value)
-    return rows, second, "A", ["arb", "mpmath"]
+    return _textbook_rows(case, rows), rows, "A", ["arb", "mpmath"]
+
+
+def _textbook_rows(case: TraceCase, others: list[Row]) -> list[Row]:
+    """The textbook's rows, in balls: the numbers that the other route has as well, and that route's facts.
+
+    Of the facts, whether T is indefinite is found anew, by the pivots of the textbook's own T.
+    """
+    posed = {name: getattr(case, name) for name in POSED}
+    posed["problem"] = case.problem and {"name": case.problem[0], "data": case.problem[1]}
+    found: list[Row] = []
+    alphas: list[Any] = []
+    betas: list[Any] = []
+    with precision(BITS):
+        for row, other in zip(answer("trace", "dense", posed)["rows"], others, strict=True):
+            facts = {name: other[name] for name in FACTS if name in other}
+            if "indefinite" in facts and not facts["exact"]:
+                if facts["restarted"]:
+                    alphas, betas = [], []
+                alphas.append(row["alpha"])
+                T = float_runs.tridiagonal(alphas, betas)
+                facts["indefinite"] = not methods_again.definite(T) and not facts["singular"]
+                betas.append(row["beta"])
+            numbers = {"beta" if name == "beta_squared" else name for name in other if name not in OF_FACTS}
+            found.append(facts | {name: _balls(row[name]) for name in sorted(numbers)})
+    return found
+
+
+def _balls(value: Any) -> Any:
+    """A number or an array as an ``arb`` or a list of such; zeros may be integers."""
+    return [exact.flint.arb(t) for t in value] if np.ndim(value) else exact.flint.arb(value)
 
 
 def quantities(row: Row) -> dict[str, list[Any]]:
     """Name → numbers, of the quantities that are real numbers."""
     numbers = {}
     for key, value in row.items():
-        if key not in (*FACTS, "b_is_zero", "beta_squared"):
+        if key not in OF_FACTS and key != "beta_squared":
             numbers[key] = value if isinstance(value, list) else [value]
     return numbers
 
@@ -183,7 +211,7 @@ def _float_errors(case: TraceCase, rows: list[Row], second: list[Row], L: float)
     runs = []
     for seed in range(4):
         at = Floats(seed)
-        run = methods.METHODS[case.method](_source(case, at), _options(case), *_start(at, case), facts=rows)
+        run = float_runs.METHODS[case.method](_source(case, at), _options(case), *_start(at, case), rows)
         runs.append([{name: [Fraction(t) for t in v] for name, v in quantities(row).items()} for row in run])
     errors, rounding = [], []
     for i, row in enumerate(truth):
@@ -209,7 +237,7 @@ def _difference(one: dict[str, Any], other: dict[str, Any], truth: dict[str, Any
 def _row_text(row: Row) -> dict[str, Any]:
     text: dict[str, Any] = {key: row[key] for key in FACTS if key in row}
     for name, value in row.items():
-        if name in (*FACTS, "b_is_zero", "beta_squared"):
+        if name in OF_FACTS or name == "beta_squared":
             continue
         text[name] = exact.column_text(value) if isinstance(value, list) else exact.scalar_text(value)
     return text
@@ -240,6 +268,5 @@ def _first_hessian(case: TraceCase) -> Any:
         return exact.matrix(case.sequence["A"][0])
     name, data = case.problem  # type: ignore[misc]
     with precision(512):
-        at = Balls()
-        A = PROBLEMS[name](at, data).A(at.column(case.x0), at.column(case.y0))
-        return exact.matrix([[exact.nearest_float(exact.midpoint(t)) for t in row] for row in A])
+        A = problem(name, data).A(in_balls(case.x0), in_balls(case.y0))
+        return exact.matrix([[exact.nearest_float(exact.midpoint(t)) for t in _balls(row)] for row in A])

@@ -1,6 +1,7 @@
-"""The bilevel problems by their formulas: f and g, and every derivative, in any arithmetic.
+"""The bilevel problems by their formulas: f and g, and every derivative, in mpmath's digits and in perturbed float64.
 
-:mod:`.differences` has the same derivatives without their formulas.
+f and g are what :mod:`.differences` differentiates to confirm the textbook's derivatives; those here are run in float64
+to measure what rounding does, and their digits hang on the order of every sum, which stays that of v1.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from .. import exact
 from .arithmetic import Arithmetic, Column, Rows, add, scaled, subtract, transpose
 
 
@@ -57,21 +57,6 @@ def _convert(arithmetic: Arithmetic, value: Any) -> Any:
     if isinstance(value, list):
         return [_convert(arithmetic, entry) for entry in value]
     return value
-
-
-def data_text(data: dict[str, Any]) -> dict[str, Any]:
-    """The data as the format writes them."""
-    text: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Fraction):
-            text[key] = exact.number_text(float(value))
-        elif isinstance(value, list) and isinstance(value[0], list):
-            text[key] = exact.array_text([t for row in value for t in row], [len(value), len(value[0])])
-        elif isinstance(value, list) and isinstance(value[0], Fraction):
-            text[key] = exact.array_text(value, [len(value)])
-        else:
-            text[key] = value
-    return text
 
 
 class Quadratic(Formulas):

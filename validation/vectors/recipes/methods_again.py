@@ -13,14 +13,41 @@ eigenvalues.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 from .arithmetic import Arithmetic, Column, Digits, Rational, Rows, add, scaled, subtract, transpose
-from .methods import Options, Row, Schedule, definite
+from .sources import Options, Row
 
 Run = Callable[..., list[Row]]
+
+
+class Schedule:
+    """m by the published rule, and when a subspace ends."""
+
+    def __init__(self, subspace: Any) -> None:
+        constant = isinstance(subspace, int)
+        self.m = subspace if constant else subspace["initial"]
+        self.growth: Fraction = Fraction(1) if constant else subspace["growth"]
+        self.every: int = 1 if constant else subspace["every"]
+        self.maximum = subspace if constant else subspace["maximum"]
+
+    def restarts(self, k: int, columns: int, n: int, due: bool) -> bool:
+        if k % self.every == self.every - 1:
+            self.m = min(math.ceil(self.growth * self.m), self.maximum)
+        return due or self.m == 1 or k % self.m == 1 or columns >= self.maximum or columns >= n
+
+
+def definite(T: Rows) -> bool:
+    """Whether the pivots of a tridiagonal T are positive."""
+    pivot = T[0][0]
+    for i in range(1, len(T)):
+        if not pivot > 0:
+            return False
+        pivot = T[i][i] - T[i][i - 1] * T[i][i - 1] / pivot
+    return bool(pivot > 0)
 
 
 def _inner(source: Any, x: Column, y: Column, step: Any, count: int) -> Column:

@@ -1,4 +1,4 @@
-"""Two matrices of the Harwell-Boeing collection, which travel with the package in ``recipes/data``."""
+"""Two matrices of the Harwell-Boeing collection, which lie in ``data`` beside this."""
 
 from __future__ import annotations
 

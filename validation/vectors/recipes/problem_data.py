@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from .. import exact
 from ..random_bits import Bits, rows_of
 
 
@@ -105,3 +106,18 @@ def sizes(name: str, data: dict[str, Any]) -> tuple[int, int]:
     if name == "ridge":
         return p, p
     return (p, data["classes"] * p) if name == "logistic" else (len(data["X_train"]), data["classes"] * (p + 1))
+
+
+def data_text(data: dict[str, Any]) -> dict[str, Any]:
+    """The data as the format writes them."""
+    text: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Fraction):
+            text[key] = exact.number_text(float(value))
+        elif isinstance(value, list) and isinstance(value[0], list):
+            text[key] = exact.array_text([t for row in value for t in row], [len(value), len(value[0])])
+        elif isinstance(value, list) and isinstance(value[0], Fraction):
+            text[key] = exact.array_text(value, [len(value)])
+        else:
+            text[key] = value
+    return text

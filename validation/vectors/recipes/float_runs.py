@@ -1,72 +1,19 @@
-"""The outer loops as textbooks have them, in any arithmetic: the first route to a trace, and what float64 runs follow.
+"""What rounding does to a trace: the outer loops in float64, in four orders of rounding.
 
-A *source* gives what an iteration needs: ``gy``, ``gx``, ``fx``, ``fy`` and ``point(k, x, y) → (A, J, b, c)``. A *row*
-is a dict of what iteration k computed, its numbers still scalars of the arithmetic. What must be decided exactly
-(b = w, β = 0, T singular) is told by ``facts``, the rows of an exact run; without them none of it happens.
+The errors of these runs are a vector's ``rounding`` and ``admissible``. Their digits hang on the order of every sum, so
+these loops stay the ones that v1 was measured with; what is proven comes from the textbook and :mod:`.methods_again`.
+
+``facts`` are the rows of an exact run: what float64 cannot decide (b = w, β = 0, T singular, directions dependent) is
+told by them. A row is a dict of what iteration k computed.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
-from .arithmetic import Arithmetic, Column, Rows, add, scaled, subtract, transpose
-
-Row = dict[str, Any]
-
-
-class FromProblem:
-    """A problem: the point of iteration k is that at (x_k, y_k)."""
-
-    has_levels = True
-
-    def __init__(self, problem: Any) -> None:
-        self.at, self.problem = problem.at, problem
-        self.gx, self.gy, self.fx, self.fy = problem.gx, problem.gy, problem.fx, problem.fy
-
-    def point(self, k: int, x: Column, y: Column) -> tuple[Rows, Rows, Column, Column]:
-        P = self.problem
-        return P.A(x, y), P.J(x, y), P.fy(x, y), P.fx(x, y)
-
-
-class FromSequence:
-    """A_k, J_k, b_k, c_k given outright; x and y stay where they are."""
-
-    has_levels = False
-
-    def __init__(self, at: Arithmetic, sequence: dict[str, list[Any]]) -> None:
-        self.at = at
-        self.A, self.J = ([at.rows(entry) for entry in sequence[key]] for key in "AJ")
-        self.b, self.c = ([at.column(entry) for entry in sequence[key]] for key in "bc")
-
-    def point(self, k: int, x: Column, y: Column) -> tuple[Rows, Rows, Column, Column]:
-        return self.A[k - 1], self.J[k - 1], self.b[k - 1], self.c[k - 1]
-
-
-class Options:
-    """Options in an arithmetic: Fractions become scalars, integers stay."""
-
-    def __init__(self, at: Arithmetic, options: dict[str, Any]) -> None:
-        self.at, self.exact = at, options
-
-    def __getattr__(self, name: str) -> Any:
-        value = self.exact[name]
-        return self.at.number(value) if isinstance(value, Fraction) else value
-
-    def decayed(self, step: str, decay: str, k: int) -> Any:
-        """step/(k+1)^decay."""
-        return self.__getattr__(step) / power(self.at, k + 1, self.exact[decay])
-
-
-def power(at: Arithmetic, base: int, exponent: Fraction) -> Any:
-    """base^exponent; through exp and log where it is no integer and no half."""
-    if exponent.denominator == 1:
-        return at.number(Fraction(base) ** int(exponent))
-    if exponent.denominator == 2:
-        return at.sqrt(at.number(Fraction(base) ** exponent.numerator))
-    return at.exp(at.number(exponent) * at.log(at.number(Fraction(base))))
+from .arithmetic import Column, Floats, Rows, add, scaled, subtract, transpose
+from .sources import Options, Row
 
 
 def inner(source: Any, x: Column, y: Column, step: Any, count: int) -> Column:
@@ -90,76 +37,48 @@ def start(source: Any, k: int, y: Column) -> Row:
     return {"k": k, "y": y} if source.has_levels else {"k": k}
 
 
-class Schedule:
-    """m by the published rule, and when a subspace ends."""
-
-    def __init__(self, subspace: Any) -> None:
-        constant = isinstance(subspace, int)
-        self.m = subspace if constant else subspace["initial"]
-        self.growth: Fraction = Fraction(1) if constant else subspace["growth"]
-        self.every: int = 1 if constant else subspace["every"]
-        self.maximum = subspace if constant else subspace["maximum"]
-
-    def restarts(self, k: int, columns: int, n: int, due: bool) -> bool:
-        if k % self.every == self.every - 1:
-            self.m = min(math.ceil(self.growth * self.m), self.maximum)
-        return due or self.m == 1 or k % self.m == 1 or columns >= self.maximum or columns >= n
-
-
-def lancbio(
-    source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: list[Row] | None = None
-) -> list[Row]:
-    at, o, schedule = source.at, Options(source.at, options), Schedule(options["subspace"])
+def lancbio(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
+    at, o = source.at, Options(source.at, options)
     rows: list[Row] = []
-    zero = at.number(Fraction(0))
-    due, Q, alphas, betas = True, [], [], []  # type: ignore[var-annotated]
-    for k in range(1, count + 1):
-        fact = facts[k - 1] if facts else {}
+    Q, alphas, betas = [], [], []  # type: ignore[var-annotated]
+    for k, fact in enumerate(facts, 1):
         y = inner(source, x, y, o.step_y if source.has_levels else None, options.get("inner_steps", 0))
         A, J, b, c = source.point(k, x, y)
         row = start(source, k, y)
-        row["restarted"] = schedule.restarts(k, len(Q), len(y), due)
-        row["m"], due = schedule.m, False
-        if row["restarted"]:
+        if fact["restarted"]:
             v_bar, w = v, at.times(A, v)
             Q, alphas, betas = [], [], []
         r = subtract(b, w)
-        row |= {"exact": False, "singular": False, "breakdown": False, "indefinite": False}
-        if fact.get("exact"):
-            v, due, row["exact"] = v_bar, True, True
-            row["dv"] = [zero] * len(y)
+        if fact["exact"]:
+            v, row["dv"] = v_bar, [0.0] * len(y)
         else:
             if not Q:
-                q, before, beta = scaled(1 / at.norm(r), r), [zero] * len(r), zero
+                q, before, beta = scaled(1 / at.norm(r), r), [0.0] * len(r), 0.0
             u = subtract(at.times(A, q), scaled(beta, before))
             alphas.append(at.dot(q, u))
             Q.append(q)
             omega = subtract(u, scaled(alphas[-1], q))
-            T = tridiagonal(zero, alphas, betas)
-            row["indefinite"] = not definite(T)
-            if fact.get("singular"):
-                row["dv"], due, row["singular"] = subtract(v, v_bar), True, True
-                row["indefinite"] = False
+            if fact["singular"]:
+                row["dv"] = subtract(v, v_bar)
             else:
-                z = at.solve(T, at.times(Q, r))
+                z = at.solve(tridiagonal(alphas, betas), at.times(Q, r))
                 row["dv"] = at.times(transpose(Q), z)
                 v = add(v_bar, row["dv"])
             row["alpha"] = alphas[-1]
-            if fact.get("breakdown"):
-                row["beta"], due, row["breakdown"] = zero, True, True
+            if fact["breakdown"]:
+                row["beta"] = 0.0
             else:
                 row["beta"] = beta = at.norm(omega)
                 betas.append(beta)
                 before, q = q, scaled(1 / beta, omega)
-        row["columns"] = len(Q)
         rows.append(descend(source, row, x, J, c, v, o.step_x if source.has_levels else None))
         x = row.get("x_next", x)
     return rows
 
 
-def tridiagonal(zero: Any, alphas: Column, betas: Column) -> Rows:
+def tridiagonal(alphas: Column, betas: Column) -> Rows:
     n = len(alphas)
-    T = [[zero] * n for _ in range(n)]
+    T: Rows = [[0.0] * n for _ in range(n)]
     for i in range(n):
         T[i][i] = alphas[i]
         if i:
@@ -167,32 +86,18 @@ def tridiagonal(zero: Any, alphas: Column, betas: Column) -> Rows:
     return T
 
 
-def definite(T: Rows) -> bool:
-    """Whether the pivots of a tridiagonal T are positive."""
-    pivot = T[0][0]
-    for i in range(1, len(T)):
-        if not pivot > 0:
-            return False
-        pivot = T[i][i] - T[i][i - 1] * T[i][i - 1] / pivot
-    return bool(pivot > 0)
-
-
-def subbio(
-    source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: list[Row] | None = None
-) -> list[Row]:
+def subbio(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
     at, o = source.at, Options(source.at, options)
     rows = []
-    for k in range(1, count + 1):
-        fact = facts[k - 1] if facts else {}
+    for k, fact in enumerate(facts, 1):
         y = inner(source, x, y, o.step_y if source.has_levels else None, options.get("inner_steps", 0))
         A, J, b, c = source.point(k, x, y)
         row = start(source, k, y)
         moved = subtract(v, scaled(o.step_v, at.times(A, v)))
-        row["columns"] = fact.get("columns", 2)
-        if fact.get("columns") == 0:
-            v = [at.number(Fraction(0))] * len(b)
+        if fact["columns"] == 0:
+            v = [0.0] * len(b)
         else:
-            S = orthonormal(at, [b, moved] if row["columns"] == 2 else [moved if fact["b_is_zero"] else b])
+            S = orthonormal(at, [b, moved] if fact["columns"] == 2 else [moved if fact["b_is_zero"] else b])
             AS = [at.times(A, s) for s in S]
             z = at.solve([[at.dot(s, t) for t in AS] for s in S], [at.dot(s, b) for s in S])
             v = at.times(transpose(S), z)
@@ -201,7 +106,7 @@ def subbio(
     return rows
 
 
-def orthonormal(at: Arithmetic, columns: Rows) -> Rows:
+def orthonormal(at: Floats, columns: Rows) -> Rows:
     """Gram–Schmidt, twice."""
     basis: Rows = []
     for column in columns:
@@ -216,11 +121,9 @@ def one_solve(
 ) -> Callable[..., list[Row]]:
     """The methods of the form: inner steps, a point, v by `inverse(at, o, A, b, v, k)`, h, x."""
 
-    def run(
-        source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: Any = None
-    ) -> list[Row]:
+    def run(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
         o, rows = Options(source.at, options), []
-        for k in range(1, count + 1):
+        for k in range(1, len(facts) + 1):
             ttsa = "decay_x" in options
             step_x = o.decayed("step_x", "decay_x", k) if ttsa else o.step_x
             step_y = o.decayed("step_y", "decay_y", k) if ttsa else o.step_y
@@ -235,14 +138,14 @@ def one_solve(
     return run
 
 
-def gradient_inverse(at: Arithmetic, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
+def gradient_inverse(at: Floats, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
     """v ← v − η(A v − b), Q times."""
     for _ in range(o.inverse_steps):
         v = subtract(v, scaled(o.step_v, subtract(at.times(A, v), b)))
     return v
 
 
-def conjugate_gradients(at: Arithmetic, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
+def conjugate_gradients(at: Floats, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
     """Q steps from v."""
     r = subtract(b, at.times(A, v))
     p, rho = r, at.dot(r, r)
@@ -255,7 +158,7 @@ def conjugate_gradients(at: Arithmetic, o: Options, A: Rows, b: Column, v: Colum
     return v
 
 
-def neumann(at: Arithmetic, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
+def neumann(at: Floats, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
     """η Σ_{q=0}^{Q} (I − ηA)^q b."""
     term = total = b
     for _ in range(o.inverse_steps):
@@ -264,7 +167,7 @@ def neumann(at: Arithmetic, o: Options, A: Rows, b: Column, v: Column, k: int) -
     return scaled(o.step_v, total)
 
 
-def random_neumann(at: Arithmetic, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
+def random_neumann(at: Floats, o: Options, A: Rows, b: Column, v: Column, k: int) -> Column:
     """η Q (I − ηA)^p b, with the p that was drawn."""
     term = b
     for _ in range(o.p[k - 1]):
@@ -272,11 +175,9 @@ def random_neumann(at: Arithmetic, o: Options, A: Rows, b: Column, v: Column, k:
     return scaled(o.step_v * o.inverse_steps, term)
 
 
-def soba(
-    source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: Any = None
-) -> list[Row]:
+def soba(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
     at, o, rows = source.at, Options(source.at, options), []
-    for k in range(1, count + 1):
+    for k in range(1, len(facts) + 1):
         A, J, b, c = source.point(k, x, y)
         h = subtract(c, at.times(J, v))
         row: Row = {
@@ -291,11 +192,9 @@ def soba(
     return rows
 
 
-def hjfbio(
-    source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: Any = None
-) -> list[Row]:
+def hjfbio(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
     at, o, rows = source.at, Options(source.at, options), []
-    for k in range(1, count + 1):
+    for k in range(1, len(facts) + 1):
         delta = o.difference
         ahead, behind = add(y, scaled(delta, v)), subtract(y, scaled(delta, v))
         Av = [s / (2 * delta) for s in subtract(source.gy(x, ahead), source.gy(x, behind))]
@@ -317,12 +216,10 @@ def hjfbio(
     return rows
 
 
-def f2sa(
-    source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: Any = None
-) -> list[Row]:
+def f2sa(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
     o, rows = Options(source.at, options), []
     z, sigma = y, o.penalty
-    for k in range(1, count + 1):
+    for k in range(1, len(facts) + 1):
         alpha, step = o.decayed("step_y", "decay_y", k), o.decayed("step_x", "decay_x", k)
         for _ in range(o.inner_steps):
             z = subtract(z, scaled(o.step_z, source.gy(x, z)))
@@ -334,14 +231,12 @@ def f2sa(
     return rows
 
 
-def stable(
-    source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, count: int, facts: Any = None
-) -> list[Row]:
+def stable(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
     at, o, rows = source.at, Options(source.at, options), []
     H_yy: Any = None
     before: Any = None
     keep = 1 - o.momentum
-    for k in range(1, count + 1):
+    for k in range(1, len(facts) + 1):
         A, J, b, c = source.point(k, x, y)
         if H_yy is None:
             H_yy, H_xy = A, J
@@ -361,7 +256,7 @@ def stable(
     return rows
 
 
-def raised(at: Arithmetic, H: Rows, mu: Any) -> Rows:
+def raised(at: Floats, H: Rows, mu: Any) -> Rows:
     """P_{⪰ μI}[H]: H itself where H − μI has positive pivots; else by the eigenvalues of a 2 × 2 matrix."""
     n = len(H)
     shifted = [[H[i][j] - mu if i == j else H[i][j] for j in range(n)] for i in range(n)]
@@ -386,7 +281,7 @@ def raised(at: Arithmetic, H: Rows, mu: Any) -> Rows:
     return [[H[0][0] - s * (high - a), H[0][1] + s * b], [H[1][0] + s * b, H[1][1] - s * (high - d)]]
 
 
-def shortened(at: Arithmetic, H: Rows, radius: Any) -> Rows:
+def shortened(at: Floats, H: Rows, radius: Any) -> Rows:
     """P_{‖·‖ ≤ C}[H]: H itself where ‖H‖_F ≤ C; a single row is scaled."""
     size = at.sqrt(at.sum([t * t for row in H for t in row]))
     if size < radius:

@@ -15,28 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, LancbioError
-from .hexfloat import decimal_exponent, nearest_float, round_decimal, round_up, to_decimal, to_hex
-
-flint: Any
-try:
-    import flint
-except ImportError:  # pragma: no cover - the tests install it
-    flint = None
+from lancbio_ref.oracle.balls import PrecisionError, ends, flint, precision
+from lancbio_ref.oracle.hexfloat import decimal_exponent, nearest_float, round_decimal, round_up, to_decimal, to_hex
 
 DIGITS = 36  # of a midpoint
 ZERO = 60  # a ball about zero is kept when it is below 10^-ZERO of the largest entry
-
-
-class PrecisionError(LancbioError, ArithmeticError):
-    """Balls too wide to decide a digit, or two routes that disagree."""
-
-
-def require_flint() -> Any:
-    """The module ``flint``; a clear error where it is not installed."""
-    if flint is None:
-        raise ArgumentError("python-flint", "not installed", "the extra: pip install 'lancbio_ref[oracle]'")
-    return flint
 
 
 # -- between the types -----------------------------------------------------------------------
@@ -68,29 +51,6 @@ def matrix(rows: Sequence[Sequence[Any]]) -> Any:
 def balls(exact: Any) -> Any:
     """An ``fmpq`` matrix as an ``arb`` matrix, at the precision in force."""
     return flint.arb_mat(exact.nrows(), exact.ncols(), [flint.arb(q) for q in exact.entries()])
-
-
-def ends(ball: Any) -> tuple[Fraction, Fraction]:
-    """The two ends of an ``arb`` ball, exactly."""
-    if not ball.is_finite():
-        raise PrecisionError("a ball that is not finite")
-    (m, e), (r, f) = ball.mid().man_exp(), ball.rad().man_exp()
-    mid, rad = Fraction(int(m)) * Fraction(2) ** int(e), Fraction(int(r)) * Fraction(2) ** int(f)
-    return mid - rad, mid + rad
-
-
-class precision:
-    """A with-block in which ``arb`` works with that many bits."""
-
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
-
-    def __enter__(self) -> None:
-        self.before = require_flint().ctx.prec
-        flint.ctx.prec = self.bits
-
-    def __exit__(self, *_: Any) -> None:
-        flint.ctx.prec = self.before
 
 
 def root(square: Any, bits: int = 1024) -> Any:

@@ -1,4 +1,4 @@
-"""One set of formulas, four arithmetics: exact rationals, Arb balls, mpmath numbers, and perturbed float64.
+"""One set of formulas, three arithmetics: exact rationals, mpmath numbers, and perturbed float64.
 
 Vectors are lists of scalars and matrices lists of rows; an arithmetic knows how to make a scalar of a rational number,
 to add up, and to take a root, exponential, logarithm, sine and cosine where it can.
@@ -14,7 +14,6 @@ from typing import Any
 from .. import exact
 from ..exact import flint
 from ..exact_lanczos import Sums
-from ..random_bits import Bits
 
 Column = list[Any]
 Rows = list[list[Any]]
@@ -65,17 +64,11 @@ class Arithmetic:
         return [self.column(row) for row in values]
 
     def solve(self, A: Rows, b: Column) -> Column:
-        """A⁻¹b by elimination, pivoting on the largest entry where entries can be compared.
-
-        Raises
-        ------
-        ZeroDivisionError
-            A is singular, in exact arithmetic; or, in balls, not proven to be regular.
-        """
+        """A⁻¹b by elimination, pivoting on the largest entry; ZeroDivisionError where A is singular."""
         n = len(b)
         work = [[*row, t] for row, t in zip(A, b, strict=True)]
         for k in range(n):
-            pivot = max(range(k, n), key=lambda i, k=k: self.magnitude(work[i][k]))  # type: ignore[misc]
+            pivot = max(range(k, n), key=lambda i, k=k: abs(work[i][k]))  # type: ignore[misc]
             work[k], work[pivot] = work[pivot], work[k]
             for i in range(k + 1, n):
                 factor = work[i][k] / work[k][k]
@@ -87,40 +80,12 @@ class Arithmetic:
             x[k] = rest / work[k][k]
         return x
 
-    def magnitude(self, value: Any) -> Any:
-        return abs(value)
-
 
 class Rational(Arithmetic):
     """``fmpq``: exact, and without roots."""
 
     def number(self, value: Fraction) -> Any:
         return exact.rational(value)
-
-
-class Balls(Arithmetic):
-    """``arb``, within :class:`~lancbio_ref.oracle.exact.precision`."""
-
-    def number(self, value: Fraction) -> Any:
-        return flint.arb(exact.rational(value))
-
-    def sqrt(self, value: Any) -> Any:
-        return value.sqrt()
-
-    def exp(self, value: Any) -> Any:
-        return value.exp()
-
-    def log(self, value: Any) -> Any:
-        return value.log()
-
-    def sin(self, value: Any) -> Any:
-        return value.sin()
-
-    def cos(self, value: Any) -> Any:
-        return value.cos()
-
-    def magnitude(self, value: Any) -> Any:
-        return float(abs(value).mid())
 
 
 class Digits(Arithmetic):
@@ -214,7 +179,3 @@ def subtract(x: Column, y: Column) -> Column:
 
 def scaled(s: Any, x: Column) -> Column:
     return [s * a for a in x]
-
-
-def dyadic_column(bits: Bits, n: int, low: int, high: int, fraction_bits: int) -> list[Fraction]:
-    return bits.dyadics(n, low, high, fraction_bits)

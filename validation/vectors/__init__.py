@@ -1,0 +1,8 @@
+"""What makes the frozen vectors of ``lancbio_ref/oracle/vectors``: ``python -m validation.vectors``.
+
+generate.py        from an id to the bytes of its file
+recipes/           which cases there are, a module a kind; ``system`` and ``trace`` make the document of one
+exact.py           numbers that are proven, and their text
+exact_lanczos.py   the Lanczos process and conjugate gradients, each by two routes
+random_bits.py     the same random integers on every machine
+"""
