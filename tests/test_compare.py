@@ -6,10 +6,10 @@ import os
 import numpy as np
 import pytest
 
-from lancbio_ref import minimize, problems
+from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.jobs import PROBLEMS, compare, compare_instance, output
+from lancbio_ref.jobs import PROBLEMS, compare, compare_instance
 from lancbio_ref.jobs.compare_report import COLUMNS
 from lancbio_ref.jobs.compare_settings import default_options, make_comparison, options_table, parse_seeds
 from lancbio_ref.methods import build, names
@@ -17,7 +17,7 @@ from lancbio_ref.methods import build, names
 
 @pytest.fixture
 def no_figure(monkeypatch):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)  # figures take the most time
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # figures take the most time
 
 
 def call(capsys, *arguments):

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from lancbio_ref import ArgumentError, minimize, problems
+from lancbio_ref import ArgumentError, files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.datasets import load_newsgroups
 from lancbio_ref.datasets.newsgroups import FILE
-from lancbio_ref.jobs import compare_settings, output
+from lancbio_ref.jobs import compare_settings
 from lancbio_ref.jobs.compare_instance import make_instance
 from lancbio_ref.jobs.compare_settings import default_options, make_comparison
 from lancbio_ref.methods import F2SA, SOBA, HalvedSteps, LancBiO
@@ -18,7 +18,7 @@ from tests.datasets.test_newsgroups import arrays
 
 @pytest.fixture
 def compare(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)  # figures take the most time
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # figures take the most time
 
     def call(*arguments, folder="out"):
         out = tmp_path / folder

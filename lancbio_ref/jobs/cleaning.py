@@ -11,12 +11,12 @@ from scipy.stats import rankdata
 
 from ..datasets import corrupt_labels, fetch, load_digits, load_mnist_like, stratified_split
 from ..datasets.pixels import pixels_formula, standardized_pixels
+from ..files import prepare_folder, write_arrays, write_figure, write_json
 from ..inverse import lower_solution
 from ..minimize import BilevelResult, minimize
 from ..plotting import cleaning_figure
 from ..problems import DataCleaning, data_cleaning
 from ..rounding import norm2
-from .output import prepare_folder, write_files
 from .progress import make_progress
 from .report import cleaning_report, describe_run, was_interrupted
 from .settings import CleaningSettings
@@ -114,7 +114,11 @@ def run_cleaning(settings: CleaningSettings) -> tuple[int, str]:
             summary |= dict(status="INTERRUPTED", message="INTERRUPTED: the run was finished, its evaluation was not")
     arrays = {name: result.trace[name] for name in result.trace} | record.arrays()
     arrays |= dict(x=result.x, y=result.y, v=result.v, corrupted=samples.corrupted)
-    files = write_files(out, arrays, summary, cleaning_figure)
+    files = [
+        write_arrays(out / "trace.npz", arrays),
+        write_json(out / "summary.json", summary),
+        write_figure(out / "figure.png", lambda: cleaning_figure(arrays, summary)),
+    ]
     return (130 if interrupted else 0), cleaning_report(summary, files)
 
 

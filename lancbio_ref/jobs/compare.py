@@ -12,13 +12,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ArgumentError, LancbioError
+from ..files import prepare_folder, write_arrays
 from ..minimize import BilevelResult, minimize
 from ..rounding import norm2
 from ..status import SolveStatus
 from .compare_instance import Instance, make_instance
 from .compare_report import comparison_report, plain_settings, write_comparison
 from .compare_settings import Comparison
-from .output import prepare_folder, write
 from .progress import make_progress
 
 NO_V = ("f2sa",)  # solves no linear system: its v stays v_0, of which a residual would say nothing
@@ -105,7 +105,7 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
             run = run_one(comparison, instance, seed, name, show)
             if run is None:
                 return False
-            write(comparison.path(seed, name), lambda file, run=run: np.savez_compressed(file, **run))  # type: ignore[misc]
+            write_arrays(comparison.path(seed, name), run)
             runs[seed, name] = run
             done += comparison.maxiter[name]
             if not comparison.quiet:

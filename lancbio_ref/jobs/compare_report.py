@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..files import plain, write_figure, write_json, write_text
 from ..plotting import comparison_figure
 from .compare_settings import Comparison
-from .output import plain, write, write_figure, write_json
 
 Runs = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
 COLUMNS = {  # array of a run: heading and format; the last entry is the one that counts
@@ -101,8 +101,7 @@ def write_comparison(comparison: Comparison, runs: Runs, interrupted: bool) -> t
     summary = summarize(comparison, runs, interrupted)
     out = comparison.out
     files = [write_json(out / "comparison.json", summary)]
-    write(out / "table.txt", lambda file: file.write((table(summary) + "\n").encode()))
-    files.append(f"wrote {out / 'table.txt'}")
+    files.append(write_text(out / "table.txt", table(summary) + "\n"))
     if not any("recorded_k" in run for run in runs.values()):
         return summary, [*files, f"skipped {out / 'figure.png'}: no run has anything to draw"]
     by_method = {name: [run for (_, method), run in runs.items() if method == name] for name in summary["methods"]}

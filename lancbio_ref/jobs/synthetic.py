@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..files import prepare_folder, write_arrays, write_figure, write_json
 from ..minimize import minimize
 from ..plotting import synthetic_figure
 from ..problems import synthetic
 from ..rounding import norm2
-from .output import prepare_folder, write_files
 from .progress import make_progress
 from .report import describe_run, synthetic_report, was_interrupted
 from .settings import SyntheticSettings
@@ -53,5 +53,9 @@ def run_synthetic(settings: SyntheticSettings) -> tuple[int, str]:
     recorded = dict(recorded_k="k", loss="fun", residual="residual", lower_grad_norm="lower_grad_norm")
     if (diagnostics := result.trace.diagnostics) is not None:
         arrays |= {name: diagnostics[column] for name, column in recorded.items()}
-    files = write_files(out, arrays, summary, synthetic_figure)
+    files = [
+        write_arrays(out / "trace.npz", arrays),
+        write_json(out / "summary.json", summary),
+        write_figure(out / "figure.png", lambda: synthetic_figure(arrays, summary)),
+    ]
     return (130 if interrupted else 0), synthetic_report(summary, files)

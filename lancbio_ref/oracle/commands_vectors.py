@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from ..arguments import as_choice
 from ..errors import ArgumentError
-from ..jobs.output import prepare_folder, write
+from ..files import prepare_folder, write_arrays, write_text
 from .layout import canonical
 from .vector import MANIFEST, Enclosure, Vector, listed, load, manifest, vectors
 
@@ -189,15 +189,14 @@ def export(chosen: list[Vector], out: Path, format: str) -> str:
     for vector in chosen:
         if format == "json":
             text = canonical(vector.raw)
-            write(out / f"{vector.id}.json", lambda file, text=text: file.write(text))  # type: ignore[misc]
+            write_text(out / f"{vector.id}.json", text)
             digests[f"{vector.id}.json"] = hashlib.sha256(text).hexdigest()
         else:
-            found = arrays(vector)
-            write(out / f"{vector.id}.npz", lambda file, found=found: np.savez_compressed(file, **found))  # type: ignore[misc]
+            write_arrays(out / f"{vector.id}.npz", arrays(vector))
     if format == "json":
         from .generate import manifest_text
 
-        write(out / MANIFEST, lambda file: file.write(manifest_text(digests).encode()))
+        write_text(out / MANIFEST, manifest_text(digests))
     return f"wrote {len(chosen)} vectors to {out}, as {format}"
 
 
@@ -240,7 +239,7 @@ def regenerated(chosen: list[Vector], out: str | None) -> tuple[int, str]:
         if hashlib.sha256(text).hexdigest() != sums[f"{vector.id}.json"]:
             different.append(f"{vector.id}: differs from the package's in {', '.join(_changes(vector, text))}")
         if folder is not None:
-            write(folder / f"{vector.id}.json", lambda file, text=text: file.write(text))  # type: ignore[misc]
+            write_text(folder / f"{vector.id}.json", text)
     if sys.stderr.isatty():
         print(file=sys.stderr)
     same = f"{len(chosen) - len(different)} of {len(chosen)} vectors regenerated, byte for byte the package's"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ArgumentError
+from ..files import write_text
 from .exact import require_flint
 from .layout import canonical, field_sums
 from .vector import MANIFEST
@@ -67,7 +68,7 @@ def write_all(target: Path, ids: list[str] | None = None) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for id in ids or list(recipes()):
         document = regenerate(id)
-        (target / f"{id}.json").write_bytes(document)
+        write_text(target / f"{id}.json", document)
         print(f"{id}: {len(document)} bytes", flush=True)
     if not ids:
         for path in target.glob("*.json"):
@@ -76,7 +77,7 @@ def write_all(target: Path, ids: list[str] | None = None) -> None:
     files = sorted(target.glob("*.json"))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     text = manifest_text(digests)
-    (target / MANIFEST).write_text(text)
+    write_text(target / MANIFEST, text)
     print(f"{MANIFEST}: SHA-256 {hashlib.sha256(text.encode()).hexdigest()}, which vector.SEALS has of the package's")
 
 
