@@ -17,7 +17,7 @@ from ..files import write_text
 from .exact import require_flint
 from .layout import canonical, field_sums
 from .vector import MANIFEST
-from .vector_check import check_document
+from .vector_document import check_document
 
 MADE_WITH = "python-flint 0.9.0 (FLINT 3.6.0), mpmath 1.4.1"  # v1 was; other versions give the same digits or fail
 
