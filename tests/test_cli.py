@@ -20,8 +20,8 @@ from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.jobs import JOBS
 from lancbio_ref.jobs.cleaning import auc
+from lancbio_ref.jobs.options import make_settings
 from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
-from lancbio_ref.jobs.settings import make_settings
 from tests.interrupt import interruptible
 
 ROOT = Path(__file__).parents[1]
@@ -162,7 +162,7 @@ def test_synthetic_without_a_matrix(capsys, tmp_path):
     rng = np.random.default_rng(1)
     problem = problems.synthetic(40, 50.0, matrix_free=True, rng=rng)
     x0, y0, v0 = problem.initial_point(rng)
-    method = make_settings("synthetic", dict(n=40, condition=50.0)).method
+    method = make_settings("synthetic", dict(n=40, condition=50.0)).methods["lancbio"]
     np.testing.assert_array_equal(read(tmp_path)[1]["x"], minimize(problem, x0, y0, v0=v0, method=method, maxiter=4).x)
 
 
@@ -196,7 +196,7 @@ def test_ctrl_c_in_the_evaluation_keeps_the_run(capsys, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lancbio_ref.jobs.cleaning.fit_all", interrupted)
+    monkeypatch.setattr("lancbio_ref.jobs.run.fit_all", interrupted)
     code, text, _ = run(capsys, "--maxiter", 4, "--out", tmp_path)
     assert code == 130
     assert "evaluation was not" in text
@@ -207,7 +207,7 @@ def test_ctrl_c_before_anything_is_there(capsys, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lancbio_ref.jobs.cleaning.load_samples", interrupted)
+    monkeypatch.setattr("lancbio_ref.jobs.instance.load_samples", interrupted)
     code, _, errors = run(capsys, "--out", tmp_path)
     assert code == 130
     assert errors == "lancbio-ref run: interrupted; nothing was written\n"

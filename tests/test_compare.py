@@ -9,9 +9,10 @@ import pytest
 from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.jobs import PROBLEMS, compare, compare_instance
-from lancbio_ref.jobs.compare_report import COLUMNS
-from lancbio_ref.jobs.compare_settings import default_options, make_comparison, options_table, parse_seeds
+from lancbio_ref.jobs import PROBLEMS, compare, instance
+from lancbio_ref.jobs.options import make_comparison, parse_seeds
+from lancbio_ref.jobs.settings import default_options, options_table
+from lancbio_ref.jobs.table import COLUMNS
 from lancbio_ref.methods import build, names
 
 
@@ -154,7 +155,7 @@ def test_an_interrupt_while_data_are_made(capsys, tmp_path, no_figure, monkeypat
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare_instance, "quadratic", interrupted)
+    monkeypatch.setattr(instance, "quadratic", interrupted)
     code, text, _ = call(capsys, *QUADRATIC, "--out", tmp_path)
     assert code == 130
     assert "4 runs are missing" in text

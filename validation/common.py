@@ -36,8 +36,9 @@ sys.path.insert(0, str(HERE.parent))
 from lancbio_ref import LancbioError, hypergradient, lower_solution  # noqa: E402
 from lancbio_ref.files import plain, write, write_text  # noqa: E402
 from lancbio_ref.jobs.compare import run_one, warm_up  # noqa: E402
-from lancbio_ref.jobs.compare_instance import Instance, make_instance  # noqa: E402
-from lancbio_ref.jobs.compare_settings import Comparison, make_comparison  # noqa: E402
+from lancbio_ref.jobs.instance import Instance, make_instance  # noqa: E402
+from lancbio_ref.jobs.options import make_comparison  # noqa: E402
+from lancbio_ref.jobs.settings import Settings  # noqa: E402
 from lancbio_ref.rounding import norm2  # noqa: E402
 
 DATA = Path(os.environ.get("LANCBIO_DATA", HERE.parent.parent / "shared" / "data"))
@@ -139,11 +140,11 @@ class Task:
     seed: int
     given: tuple[tuple[str, Any], ...] = ()
     overrides: tuple[str, ...] = ()
-    make: Callable[[Comparison, int], Instance] = make_instance
+    make: Callable[[Settings, int], Instance] = make_instance
     finish: Callable[[Instance, np.ndarray, np.ndarray, np.ndarray], dict[str, Any]] | None = None
     nudge: int = 0
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> Settings:
         given = dict(self.given) | dict(methods=self.method, seeds=str(self.seed), set=list(self.overrides))
         return make_comparison(self.problem, given)
 
