@@ -9,7 +9,7 @@ import pytest
 from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.jobs import PROBLEMS, compare, instance
+from lancbio_ref.jobs import PROBLEMS, instance, record
 from lancbio_ref.jobs.options import make_comparison, parse_seeds
 from lancbio_ref.jobs.settings import default_options, options_table
 from lancbio_ref.jobs.table import COLUMNS
@@ -137,7 +137,7 @@ def test_an_interrupt_loses_only_the_run_in_flight(capsys, tmp_path, no_figure, 
         return minimize(*arguments, callback=stop, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(compare, "minimize", interrupting)
+        patched.setattr(record, "minimize", interrupting)
         code, text, _ = call(capsys, *QUADRATIC, "--out", tmp_path)
     assert code == 130
     assert sorted(runs_in(tmp_path)) == ["bsa-1", "lancbio-1"]

@@ -35,9 +35,10 @@ sys.path.insert(0, str(HERE.parent))
 
 from lancbio_ref import LancbioError, hypergradient, lower_solution  # noqa: E402
 from lancbio_ref.files import plain, write, write_text  # noqa: E402
-from lancbio_ref.jobs.compare import run_one, warm_up  # noqa: E402
+from lancbio_ref.jobs.compare import run_one  # noqa: E402
 from lancbio_ref.jobs.instance import Instance, make_instance  # noqa: E402
 from lancbio_ref.jobs.options import make_comparison  # noqa: E402
+from lancbio_ref.jobs.record import warm_up  # noqa: E402
 from lancbio_ref.jobs.settings import Settings  # noqa: E402
 from lancbio_ref.rounding import norm2  # noqa: E402
 

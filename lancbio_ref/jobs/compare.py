@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,12 +12,11 @@ import numpy as np
 
 from ..errors import ArgumentError, LancbioError
 from ..files import prepare_folder, write_arrays
-from ..minimize import minimize
 from ..rounding import norm2
 from ..status import SolveStatus
 from .instance import Instance, make_instance
 from .progress import make_progress
-from .record import execute, run_arrays
+from .record import execute, run_arrays, warm_up
 from .settings import Settings
 from .table import comparison_report, plain_settings, write_comparison
 
@@ -110,17 +108,6 @@ def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np
             if not comparison.quiet:
                 print(f"[{number}/{len(missing)}] {name}, seed {seed}: {run['message']}", flush=True)
     return True
-
-
-def warm_up(comparison: Settings, instance: Instance, name: str) -> None:
-    """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
-    batch_size = comparison.batch_size[name]
-    start: dict[str, Any] = dict(
-        v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0, batch_size=batch_size
-    )
-    with suppress(LancbioError):  # what fails here fails again in the run, which records it
-        if minimize(instance.problem, instance.x0, instance.y0, **start).status == SolveStatus.INTERRUPTED:
-            raise KeyboardInterrupt
 
 
 def run_one(

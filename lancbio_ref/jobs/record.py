@@ -1,13 +1,16 @@
-"""One run of `minimize` with its settings, and the arrays that its file holds."""
+"""Runs of `minimize` with their settings, and the arrays that the file of a run holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from ..errors import LancbioError
 from ..minimize import BilevelResult, minimize
+from ..status import SolveStatus
 from .instance import Instance
 from .settings import Settings
 
@@ -48,6 +51,15 @@ def execute(
         diagnostics_every=settings.every[name],
         check=settings.certify,
     )
+
+
+def warm_up(settings: Settings, instance: Instance, name: str) -> None:
+    """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
+    batch_size = settings.batch_size[name]
+    start: dict[str, Any] = dict(v0=instance.v0, method=settings.methods[name], maxiter=2, rng=0, batch_size=batch_size)
+    with suppress(LancbioError):  # what fails here fails again in the run, which records it
+        if minimize(instance.problem, instance.x0, instance.y0, **start).status == SolveStatus.INTERRUPTED:
+            raise KeyboardInterrupt
 
 
 def run_arrays(result: BilevelResult, instance: Instance, accuracies: list[float], name: str) -> dict[str, np.ndarray]:
