@@ -10,17 +10,7 @@ from typing import Any, NoReturn
 
 from . import __version__
 from .errors import LancbioError
-from .jobs import (
-    JOBS,
-    PROBLEMS,
-    SyntheticSettings,
-    make_comparison,
-    make_settings,
-    options_table,
-    run_cleaning,
-    run_comparison,
-    run_synthetic,
-)
+from .jobs import JOBS, PROBLEMS, make_comparison, make_settings, options_table, run_comparison, run_job
 from .methods import names
 from .oracle import commands_check, commands_vectors
 
@@ -64,7 +54,7 @@ needs pip install 'lancbio_ref[data]'
 
 files written to --out, each complete or not at all
   trace.npz      one row an iteration: k, h_norm, n_hvp, n_cross, n_grad, n_grad_upper, seconds, status; at the
-                 iterations recorded_k: loss and test_accuracy (synthetic: loss, residual, lower_grad_norm); x, y, v
+                 iterations recorded_k: loss, residual, lower_grad_norm, test_accuracy (not of synthetic); x, y, v
   summary.json   settings, outcome, counts, accuracies, certificate: what the report says, as numbers (infinity is null)
   figure.png     loss, ||h||, test accuracy, weights; skipped, and said so, where matplotlib is not installed
 
@@ -178,7 +168,7 @@ def make_parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--matrix-free", action="store_true", default=None, help="synthetic: never form G; for n of 10000 and more"
     )
-    run.set_defaults(handler=_run)
+    run.set_defaults(handler=lambda given: run_job(make_settings(given.pop("job"), given)))
     _add_compare(commands, raw)
     commands_check.add_parser(commands, raw).set_defaults(handler=commands_check.run)
     commands_vectors.add_parser(commands, raw).set_defaults(handler=commands_vectors.run)
@@ -263,9 +253,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough; nothing more goes to it when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
-
-
-def _run(given: dict[str, Any]) -> tuple[int, str]:
-    """Exit status and report of ``lancbio-ref run``."""
-    settings = make_settings(given.pop("job"), given)
-    return run_synthetic(settings) if isinstance(settings, SyntheticSettings) else run_cleaning(settings)

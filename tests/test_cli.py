@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import lancbio_ref
-from lancbio_ref import minimize, problems
+from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
-from lancbio_ref.jobs import JOBS, output
+from lancbio_ref.jobs import JOBS
 from lancbio_ref.jobs.cleaning import auc
+from lancbio_ref.jobs.options import make_settings
 from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
-from lancbio_ref.jobs.settings import make_settings
 from tests.interrupt import interruptible
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +70,7 @@ def test_the_main_job_cleans_real_data(capsys, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)  # no figures: they take the most time
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # no figures: they take the most time
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         run(capsys, "--maxiter", 3, "--seed", seed, "--out", tmp_path / name)
     x = [read(tmp_path / name)[1]["x"] for name in "abc"]
@@ -162,7 +162,7 @@ def test_synthetic_without_a_matrix(capsys, tmp_path):
     rng = np.random.default_rng(1)
     problem = problems.synthetic(40, 50.0, matrix_free=True, rng=rng)
     x0, y0, v0 = problem.initial_point(rng)
-    method = make_settings("synthetic", dict(n=40, condition=50.0)).method
+    method = make_settings("synthetic", dict(n=40, condition=50.0)).methods["lancbio"]
     np.testing.assert_array_equal(read(tmp_path)[1]["x"], minimize(problem, x0, y0, v0=v0, method=method, maxiter=4).x)
 
 
@@ -196,7 +196,7 @@ def test_ctrl_c_in_the_evaluation_keeps_the_run(capsys, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lancbio_ref.jobs.cleaning.fit_all", interrupted)
+    monkeypatch.setattr("lancbio_ref.jobs.run.fit_all", interrupted)
     code, text, _ = run(capsys, "--maxiter", 4, "--out", tmp_path)
     assert code == 130
     assert "evaluation was not" in text
@@ -207,7 +207,7 @@ def test_ctrl_c_before_anything_is_there(capsys, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lancbio_ref.jobs.cleaning.load_samples", interrupted)
+    monkeypatch.setattr("lancbio_ref.jobs.instance.load_samples", interrupted)
     code, _, errors = run(capsys, "--out", tmp_path)
     assert code == 130
     assert errors == "lancbio-ref run: interrupted; nothing was written\n"
@@ -268,7 +268,7 @@ def test_a_run_that_diverges_is_one_line(capsys, tmp_path):
 
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
 def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, monkeypatch, job):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     _, text, _ = run(capsys, *job, "--maxiter", 5, "--out", tmp_path / "a")
     summary, trace = read(tmp_path / "a")
     assert summary["hypergradient"]["verdict"] in ("AGREES", "DIFFERS", "UNDECIDED")
@@ -305,7 +305,7 @@ def test_ctrl_c_in_the_check_keeps_the_run(capsys, tmp_path, monkeypatch, job):
 
 
 def test_without_matplotlib_the_figure_is_named_as_skipped(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
     code, text, _ = run(capsys, "--maxiter", 2, "--out", tmp_path)
     assert code == 0
     assert f"skipped {tmp_path / 'figure.png'}: matplotlib is not installed" in text
@@ -321,13 +321,13 @@ def test_a_file_that_fails_leaves_the_old_one(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        output.write(path, fail)
+        files.write(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_files_have_the_permissions_of_ordinary_files(tmp_path):
-    output.write(tmp_path / "a", lambda file: file.write(b"x"))
+    files.write(tmp_path / "a", lambda file: file.write(b"x"))
     (tmp_path / "b").write_bytes(b"x")
     assert os.stat(tmp_path / "a").st_mode == os.stat(tmp_path / "b").st_mode
 

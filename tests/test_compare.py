@@ -6,18 +6,19 @@ import os
 import numpy as np
 import pytest
 
-from lancbio_ref import minimize, problems
+from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.jobs import PROBLEMS, compare, compare_instance, output
-from lancbio_ref.jobs.compare_report import COLUMNS
-from lancbio_ref.jobs.compare_settings import default_options, make_comparison, options_table, parse_seeds
+from lancbio_ref.jobs import PROBLEMS, instance, record
+from lancbio_ref.jobs.options import make_comparison, parse_seeds
+from lancbio_ref.jobs.settings import default_options, options_table
+from lancbio_ref.jobs.table import COLUMNS
 from lancbio_ref.methods import build, names
 
 
 @pytest.fixture
 def no_figure(monkeypatch):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)  # figures take the most time
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # figures take the most time
 
 
 def call(capsys, *arguments):
@@ -136,7 +137,7 @@ def test_an_interrupt_loses_only_the_run_in_flight(capsys, tmp_path, no_figure, 
         return minimize(*arguments, callback=stop, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(compare, "minimize", interrupting)
+        patched.setattr(record, "minimize", interrupting)
         code, text, _ = call(capsys, *QUADRATIC, "--out", tmp_path)
     assert code == 130
     assert sorted(runs_in(tmp_path)) == ["bsa-1", "lancbio-1"]
@@ -154,7 +155,7 @@ def test_an_interrupt_while_data_are_made(capsys, tmp_path, no_figure, monkeypat
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compare_instance, "quadratic", interrupted)
+    monkeypatch.setattr(instance, "quadratic", interrupted)
     code, text, _ = call(capsys, *QUADRATIC, "--out", tmp_path)
     assert code == 130
     assert "4 runs are missing" in text

@@ -5,20 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from lancbio_ref import ArgumentError, minimize, problems
+from lancbio_ref import ArgumentError, files, minimize, problems
 from lancbio_ref.cli import main
 from lancbio_ref.datasets import load_newsgroups
 from lancbio_ref.datasets.newsgroups import FILE
-from lancbio_ref.jobs import compare_settings, output
-from lancbio_ref.jobs.compare_instance import make_instance
-from lancbio_ref.jobs.compare_settings import default_options, make_comparison
+from lancbio_ref.jobs import settings
+from lancbio_ref.jobs.instance import make_instance
+from lancbio_ref.jobs.options import make_comparison
+from lancbio_ref.jobs.settings import default_options
 from lancbio_ref.methods import F2SA, SOBA, HalvedSteps, LancBiO
 from tests.datasets.test_newsgroups import arrays
 
 
 @pytest.fixture
 def compare(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "find_spec", lambda name: None)  # figures take the most time
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # figures take the most time
 
     def call(*arguments, folder="out"):
         out = tmp_path / folder
@@ -174,7 +175,7 @@ def test_resume_refuses_another_version_and_clears_what_a_kill_left(compare, tmp
     left.write_bytes(b"half a run")
     again = ["compare", *map(str, arguments), "--resume", "--quiet", "--out", str(tmp_path / "out")]
     assert main(again) == 0 and not left.exists()
-    monkeypatch.setattr(compare_settings, "__version__", "0.0.1")
+    monkeypatch.setattr(settings, "__version__", "0.0.1")
     assert main(again) == 2 and "version" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lancbio_ref import minimize, problems
-from lancbio_ref.jobs.compare_settings import default_options
+from lancbio_ref.jobs.settings import default_options
 
 FOLDER = Path(__file__).resolve().parent.parent / "validation"
 

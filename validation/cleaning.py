@@ -30,10 +30,9 @@ from scipy.linalg import eigh_tridiagonal
 
 from lancbio_ref import lanczos, lower_solution
 from lancbio_ref.datasets.pixels import PIXELS
-from lancbio_ref.jobs.cleaning import load_samples
-from lancbio_ref.jobs.compare_instance import Instance, make_instance
-from lancbio_ref.jobs.compare_settings import OWN_STEP_X
-from lancbio_ref.jobs.settings import make_settings
+from lancbio_ref.jobs.instance import Instance, load_samples, make_instance
+from lancbio_ref.jobs.options import make_settings
+from lancbio_ref.jobs.settings import OWN_STEP_X
 from lancbio_ref.plotting import comparison_figure
 from lancbio_ref.problems import data_cleaning
 
@@ -118,7 +117,7 @@ def pooled(images: np.ndarray) -> np.ndarray:
 
 
 def pooled_instance(comparison: Any, seed: int) -> Instance:
-    s = load_samples(make_settings(comparison.problem, comparison.given | dict(seed=seed)))
+    s = load_samples(comparison.problem, comparison.given, seed)
     problem = data_cleaning(pooled(s.X_train), s.noisy, pooled(s.X_val), s.labels_val, regularization=0.01)
     return Instance(problem, *problem.initial_point(seed), (pooled(s.X_test), s.labels_test))
 
@@ -137,7 +136,7 @@ def reference(task: tuple[str, float, bool]) -> tuple[str, dict[str, float]]:
     And the smaller 2/λ_max(A) of y = 0 and the solution, at equal weights: θ must stay below for the steps to contract.
     """
     name, corruption, full = task
-    s = load_samples(make_settings(name, dict(corruption=corruption, data_dir=str(DATA), seed=1)))
+    s = load_samples(name, make_settings(name, dict(corruption=corruption, data_dir=str(DATA))).given, 1)
     train, val, test = (X if full else pooled(X) for X in (s.X_train, s.X_val, s.X_test))
     found = {}
     for what, X, labels in (("noisy", train, s.noisy), ("validation", val, s.labels_val), ("true", train, s.true)):

@@ -34,10 +34,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from lancbio_ref import LancbioError, hypergradient, lower_solution  # noqa: E402
-from lancbio_ref.jobs.compare import run_one, warm_up  # noqa: E402
-from lancbio_ref.jobs.compare_instance import Instance, make_instance  # noqa: E402
-from lancbio_ref.jobs.compare_settings import Comparison, make_comparison  # noqa: E402
-from lancbio_ref.jobs.output import plain, write  # noqa: E402
+from lancbio_ref.files import plain, write, write_text  # noqa: E402
+from lancbio_ref.jobs.compare import run_one  # noqa: E402
+from lancbio_ref.jobs.instance import Instance, make_instance  # noqa: E402
+from lancbio_ref.jobs.options import make_comparison  # noqa: E402
+from lancbio_ref.jobs.record import warm_up  # noqa: E402
+from lancbio_ref.jobs.settings import Settings  # noqa: E402
 from lancbio_ref.rounding import norm2  # noqa: E402
 
 DATA = Path(os.environ.get("LANCBIO_DATA", HERE.parent.parent / "shared" / "data"))
@@ -78,7 +80,7 @@ def save(name: str, found: Mapping[str, Any], full: bool) -> None:
     path = results_path(name, full)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(rounded(plain(dict(found))), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write(path, lambda file: file.write(text.encode()))
+    write_text(path, text)
 
 
 def load(name: str, full: bool) -> dict[str, Any] | None:
@@ -139,11 +141,11 @@ class Task:
     seed: int
     given: tuple[tuple[str, Any], ...] = ()
     overrides: tuple[str, ...] = ()
-    make: Callable[[Comparison, int], Instance] = make_instance
+    make: Callable[[Settings, int], Instance] = make_instance
     finish: Callable[[Instance, np.ndarray, np.ndarray, np.ndarray], dict[str, Any]] | None = None
     nudge: int = 0
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> Settings:
         given = dict(self.given) | dict(methods=self.method, seeds=str(self.seed), set=list(self.overrides))
         return make_comparison(self.problem, given)
 
@@ -249,7 +251,7 @@ def kept_run(job: tuple[str, Task]) -> dict[str, Any]:
         return json.loads(path.read_text())
     found = rounded(plain(thin(run(task))))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, lambda file: file.write(json.dumps(found).encode()))
+    write_text(path, json.dumps(found))
     return found
 
 

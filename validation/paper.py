@@ -12,7 +12,7 @@ from chaos import chaotic, end
 from cleaning import of_methods, overrides, pooled_instance, reference, references_line, tables, with_solved
 from common import CAVEAT, DATA, FAILS, HOLDS, Task, Verdict, by_method, drawn, in_parallel, kept_run
 
-from lancbio_ref.jobs.compare_instance import make_instance
+from lancbio_ref.jobs.instance import make_instance
 from lancbio_ref.plotting import comparison_figure
 
 NAME, TITLE = "paper", "Hyper-data cleaning at the paper's K"

@@ -7,7 +7,7 @@ from typing import Any
 
 from common import CAVEAT, FAILS, HERE, HOLDS, figure_path, load, table
 
-from lancbio_ref.jobs.output import write
+from lancbio_ref.files import write_text
 
 SIGNS = {HOLDS: "holds", CAVEAT: "**holds with a caveat**", FAILS: "**does not hold**"}
 
@@ -53,5 +53,5 @@ def machine_line(found: dict[str, Any]) -> str:
 def write_report(scripts: Sequence[Any]) -> str:
     """Write REPORT.md; a line about it."""
     text = render(scripts)
-    write(HERE / "REPORT.md", lambda file: file.write(text.encode()))
+    write_text(HERE / "REPORT.md", text)
     return f"wrote {(HERE / 'REPORT.md').name}"

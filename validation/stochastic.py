@@ -17,8 +17,8 @@ from cleaning import pooled_instance
 from common import CAVEAT, DATA, FAILS, HOLDS, Verdict, in_parallel, spread, table
 
 from lancbio_ref import LancBiO, LancbioError, Minibatched, minimize
-from lancbio_ref.jobs.compare_instance import Instance, make_instance
-from lancbio_ref.jobs.compare_settings import make_comparison
+from lancbio_ref.jobs.instance import Instance, make_instance
+from lancbio_ref.jobs.options import make_comparison
 from lancbio_ref.methods import HalvedSteps
 
 NAME, TITLE = "stochastic", "LancBiO on mini-batches"

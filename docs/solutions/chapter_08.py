@@ -27,7 +27,7 @@ import numpy as np
 
 from lancbio_ref import lower_solution, minimize, problems
 from lancbio_ref.datasets import corrupt_labels, load_digits, stratified_split
-from lancbio_ref.jobs.compare_settings import default_options
+from lancbio_ref.jobs.settings import default_options
 
 
 def cg(A, b, v0, steps):

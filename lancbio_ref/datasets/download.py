@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from ..arguments import as_choice
 from ..errors import ArgumentError
+from ..files import write_arrays
 from .newsgroups import FILE
 from .posts import count_posts
 
@@ -76,7 +75,5 @@ def fetch(name: str, directory: str | os.PathLike | None = None) -> Path:
         except (OSError, ValueError) as error:  # no connection, no such file; another sum
             raise ArgumentError(url, str(error).strip(), f"a file with SHA-256 {checksum}") from error
     if name == "20newsgroups" and not (folder / FILE).is_file():
-        unfinished = folder / f"unfinished-{FILE}"
-        np.savez_compressed(unfinished, **count_posts(folder / POSTS))  # type: ignore[arg-type]
-        os.replace(unfinished, folder / FILE)
+        write_arrays(folder / FILE, count_posts(folder / POSTS))
     return folder

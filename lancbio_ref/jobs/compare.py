@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,19 +11,17 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ArgumentError, LancbioError
-from ..minimize import BilevelResult, minimize
+from ..files import prepare_folder, write_arrays
 from ..rounding import norm2
 from ..status import SolveStatus
-from .compare_instance import Instance, make_instance
-from .compare_report import comparison_report, plain_settings, write_comparison
-from .compare_settings import Comparison
-from .output import prepare_folder, write
+from .instance import Instance, make_instance
 from .progress import make_progress
+from .record import execute, run_arrays, warm_up
+from .settings import Settings
+from .table import comparison_report, plain_settings, write_comparison
 
-NO_V = ("f2sa",)  # solves no linear system: its v stays v_0, of which a residual would say nothing
 
-
-def run_comparison(comparison: Comparison) -> tuple[int, str]:
+def run_comparison(comparison: Settings) -> tuple[int, str]:
     """Make what is missing, then the table, the JSON file and the figure of all runs.
 
     Returns
@@ -56,7 +53,7 @@ def run_comparison(comparison: Comparison) -> tuple[int, str]:
     return (130 if interrupted else 0), comparison_report(summary, files, kept)
 
 
-def finished_runs(comparison: Comparison) -> dict[tuple[int, str], dict[str, np.ndarray]]:
+def finished_runs(comparison: Settings) -> dict[tuple[int, str], dict[str, np.ndarray]]:
     """The runs of this comparison that are there already, checked before anything is computed."""
     found: dict[tuple[int, str], dict[str, np.ndarray]] = {}
     for seed, name in comparison.runs():
@@ -85,7 +82,7 @@ def load_run(path: Path) -> dict[str, np.ndarray]:
         raise ArgumentError("--resume", f"{path} ({type(error).__name__})", "a run that this command wrote") from None
 
 
-def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, np.ndarray]]) -> bool:
+def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np.ndarray]]) -> bool:
     """Make the runs that `runs` lacks, write and add each; False where Ctrl-C ended one."""
     missing = [key for key in comparison.runs() if key not in runs]
     total = sum(comparison.maxiter[name] for _, name in missing)
@@ -105,7 +102,7 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
             run = run_one(comparison, instance, seed, name, show)
             if run is None:
                 return False
-            write(comparison.path(seed, name), lambda file, run=run: np.savez_compressed(file, **run))  # type: ignore[misc]
+            write_arrays(comparison.path(seed, name), run)
             runs[seed, name] = run
             done += comparison.maxiter[name]
             if not comparison.quiet:
@@ -113,47 +110,18 @@ def _make_missing(comparison: Comparison, runs: dict[tuple[int, str], dict[str, 
     return True
 
 
-def warm_up(comparison: Comparison, instance: Instance, name: str) -> None:
-    """Two iterations that nobody sees: loading compiled loops may outlast a short run, and is no method's time."""
-    batch_size = comparison.batch_size[name]
-    start: dict[str, Any] = dict(
-        v0=instance.v0, method=comparison.methods[name], maxiter=2, rng=0, batch_size=batch_size
-    )
-    with suppress(LancbioError):  # what fails here fails again in the run, which records it
-        if minimize(instance.problem, instance.x0, instance.y0, **start).status == SolveStatus.INTERRUPTED:
-            raise KeyboardInterrupt
-
-
 def run_one(
-    comparison: Comparison, instance: Instance, seed: int, name: str, watch: Callable[[Any], object]
+    comparison: Settings, instance: Instance, seed: int, name: str, watch: Callable[[Any], object]
 ) -> dict[str, np.ndarray] | None:
     """One run as the arrays of its file, `watch` being called after every iteration; None where Ctrl-C ended it.
 
     A method that fails, or cannot work on this problem, gives a run with outcome FAILED and the message; its arrays
     hold the iterations before.
     """
-    every, accuracies = comparison.every[name], []
-
-    def record(state: Any) -> None:
-        if state.k % every == 0 and instance.test is not None:
-            accuracies.append(instance.problem.accuracy(state.y, *instance.test))
-        watch(state)
-
+    accuracies: list[float] = []
     failure, result = "", None
     try:
-        result = minimize(
-            instance.problem,
-            instance.x0,
-            instance.y0,
-            v0=instance.v0,
-            method=comparison.method(name),
-            maxiter=comparison.maxiter[name],
-            batch_size=comparison.batch_size[name],
-            rng=np.random.default_rng([1, seed]),  # not the stream that the problem and the start are drawn from
-            callback=record,
-            diagnostics_every=every,
-            check=comparison.certify,
-        )
+        result = execute(comparison, instance, seed, name, accuracies, watch)
     except LancbioError as error:
         failure, result = str(error) or type(error).__name__, getattr(error, "result", None)
     if result is not None and result.status == SolveStatus.INTERRUPTED:
@@ -168,21 +136,9 @@ def run_one(
         about = dict(settings=settings, outcome=result.status.name, message=result.message)
     arrays: dict[str, np.ndarray] = {key: np.array(text) for key, text in about.items()}
     if result is not None:
-        arrays |= _arrays(result, accuracies, name)
+        arrays |= run_arrays(result, instance, accuracies, name)
         if (check := result.check) is not None:
             arrays |= dict(gradient=np.array([check.norm]), distance=np.array([check.distance]))
             arrays |= dict(bound=np.array([check.bound]), verdict=np.array(check.verdict.name))
             arrays["verdict_message"] = np.array(check.message)
     return arrays
-
-
-def _arrays(result: BilevelResult, accuracies: list[float], name: str) -> dict[str, np.ndarray]:
-    """The trace, what was recorded every few iterations, and where the run ended."""
-    arrays = {column: result.trace[column] for column in result.trace}
-    diagnostics = result.trace.diagnostics
-    assert diagnostics is not None  # `every` is at least 1
-    columns = dict(recorded_k="k", loss="fun", residual="residual", lower_grad_norm="lower_grad_norm")
-    arrays |= {key: diagnostics[column] for key, column in columns.items() if not (key == "residual" and name in NO_V)}
-    if accuracies:
-        arrays["test_accuracy"] = np.array(accuracies)
-    return arrays | dict(x=result.x, y=result.y, v=result.v)

@@ -11,7 +11,7 @@ from ..final_check import FinalCheck
 from ..minimize import BilevelResult
 from ..rounding import norm2
 from ..status import SolveStatus
-from .settings import Settings
+from .settings import CLEANING, Settings
 
 FITS = {
     "before": "corrupted labels, equal weights (before)",
@@ -25,7 +25,7 @@ def describe_run(settings: Settings, result: BilevelResult) -> dict[str, Any]:
     """Settings, outcome and counts of a run, for the JSON file and the report."""
     about = dict(
         version=__version__,
-        settings=settings.summary(),
+        settings=describe_settings(settings),
         status=result.status.name,
         message=result.message,
         remedy=result.status.remedy,
@@ -67,57 +67,59 @@ def describe_check(check: FinalCheck) -> dict[str, Any]:
     return about
 
 
-def was_interrupted(result: BilevelResult) -> bool:
-    """Whether Ctrl-C ended the run, or its check."""
-    return result.status == SolveStatus.INTERRUPTED
+def describe_settings(settings: Settings) -> dict[str, Any]:
+    """The settings of one run, for the JSON file and the report."""
+    ((seed, name),) = settings.runs()
+    run = settings.run_settings(seed, name)
+    about = dict(job=settings.problem, method=name, method_options=run["options"])
+    about |= {key: run[key] for key in ("maxiter", "seed", "every", "tol")}
+    return about | (dict(data_dir=None, train=None) if settings.problem in CLEANING else {}) | settings.given
 
 
-def cleaning_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
-    """The report of a data-cleaning run; all four accuracies, whichever is the best."""
-    sizes, settings = summary["sizes"], summary["settings"]
+def run_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
+    """The report of a run; of data cleaning with all four accuracies, whichever is the best."""
+    settings, cleaning = summary["settings"], "sizes" in summary
+    what = "hyper-data cleaning" if cleaning else "the synthetic problem"
     lines = [
-        *_head(summary, "hyper-data cleaning"),
-        _row("data", summary["origin"]),
-        _row(
-            "",
-            f"{sizes['train']} training ({sizes['corrupted']} labels corrupted), {sizes['validation']} validation, "
-            f"{sizes['test']} test; {sizes['features']} features and a bias",
-        ),
+        f"lancbio-ref {summary['version']}: {what}, {settings['job']}, {settings['method']}",
+        "",
+        *(_data(summary) if cleaning else _problem(settings)),
         *_settings(settings),
         "",
         *_outcome(summary),
+        *(_fits(summary) if cleaning else ()),
+        *_certificate(summary),
         "",
+        *("  " + line for line in files),
     ]
+    return "\n".join(lines)
+
+
+def _problem(settings: Mapping[str, Any]) -> list[str]:
+    size = f"n_x = n_y = {settings['n']}, condition of G {settings['condition']:g}"
+    return [_row("problem", f"{size}, seed {settings['seed']}")]
+
+
+def _data(summary: Mapping[str, Any]) -> list[str]:
+    sizes = summary["sizes"]
+    size = (
+        f"{sizes['train']} training ({sizes['corrupted']} labels corrupted), {sizes['validation']} validation, "
+        f"{sizes['test']} test; {sizes['features']} features and a bias"
+    )
+    return [_row("data", summary["origin"]), _row("", size)]
+
+
+def _fits(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["  test accuracies: not computed, the run was interrupted"]
     if "fits" in summary:
-        lines.append(
+        lines = [
             "  test accuracy; each lower level solved to the ||grad_y g|| beside it; equal weights are sigma(0) = 1/2"
-        )
+        ]
         lines += [
             f"    {title:<50} {fit['test_accuracy']:.4f}   {fit['lower_grad_norm']:.1e}{_unsolved(fit['lower_status'])}"
             for title, fit in ((FITS[name], fit) for name, fit in summary["fits"].items())
         ]
-    else:
-        lines.append("  test accuracies: not computed, the run was interrupted")
-    lines.append(_row("AUC", f"{summary['auc']:.4f}  of sigma(x_i): clean above corrupted, ties half"))
-    return "\n".join([*lines, *_certificate(summary), "", *("  " + line for line in files)])
-
-
-def synthetic_report(summary: Mapping[str, Any], files: Sequence[str]) -> str:
-    """The report of a run on the synthetic problem."""
-    settings = summary["settings"]
-    head = _head(summary, "the synthetic problem")
-    data = _row(
-        "problem", f"n_x = n_y = {settings['n']}, condition of G {settings['condition']:g}, seed {settings['seed']}"
-    )
-    lines = [*head, data, *_settings(settings), "", *_outcome(summary), *_certificate(summary)]
-    return "\n".join([*lines, "", *("  " + line for line in files)])
-
-
-def _head(summary: Mapping[str, Any], what: str) -> list[str]:
-    return [
-        f"lancbio-ref {summary['version']}: {what}, {summary['settings']['job']}, {summary['settings']['method']}",
-        "",
-    ]
+    return ["", *lines, _row("AUC", f"{summary['auc']:.4f}  of sigma(x_i): clean above corrupted, ties half")]
 
 
 def _settings(settings: Mapping[str, Any]) -> list[str]:

@@ -1,194 +1,180 @@
-"""The settings of each job: the paper's where it has some, and which options a job knows at all."""
+"""What a run depends on: problems and the default options of every method on them, the paper's where it has some."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..arguments import as_choice, as_integer, as_number
-from ..errors import ArgumentError
-from ..methods import LancBiO, SubBiO, SubspaceSchedule
+from .. import __version__
+from ..methods import METHODS, HalvedSteps, Method, SubspaceSchedule, names
 
-SHARED: dict[str, Any] = dict(method="lancbio", seed=1, step_v=0.05)
-PAPER_CLEANING: dict[str, Any] = SHARED | dict(
-    maxiter=3000, step_x=500.0, step_y=0.1, inner_steps=5, subspace=10, corruption=0.5, regularization=0.01, every=10
-)
-PAPER_IMAGES = PAPER_CLEANING | dict(train=5000)
-JOBS: dict[str, dict[str, Any]] = {
+CLEANING = ("digits", "mnist", "fashion-mnist", "kmnist")
+PAPER_CLEANING: dict[str, Any] = dict(
+    maxiter=3000, step_x=500.0, step_y=0.1, step_v=0.05, inner_steps=5, subspace=10, every=10
+) | dict(corruption=0.5, regularization=0.01)
+PAPER_IMAGES = PAPER_CLEANING | dict(train=5000, data_dir=None)
+JOBS: dict[str, dict[str, Any]] = {  # what ``lancbio-ref run`` knows; θ and η that are None are 1/condition
     "digits": PAPER_CLEANING | dict(maxiter=500, step_y=0.3, inner_steps=10, regularization=0.001, every=2),
     "mnist": PAPER_IMAGES,
     "fashion-mnist": PAPER_IMAGES,
     "kmnist": PAPER_IMAGES,
-    "synthetic": SHARED
-    | dict(
-        maxiter=2000,
-        step_x=1.0,
-        step_y=None,
-        step_v=None,
-        inner_steps=5,
-        subspace=80,
-        n=1000,
-        condition=1e3,
-        matrix_free=False,
-        every=5,
-    ),
+    "synthetic": dict(maxiter=2000, step_x=1.0, step_y=None, step_v=None, inner_steps=5, subspace=80, every=5)
+    | dict(n=1000, condition=1e3, matrix_free=False),
 }
+NEWSGROUPS = dict(maxiter=60, step_x=10000.0, step_y=100.0, step_v=100.0, inner_steps=5, subspace=10, data_dir=None)
+SMALL = dict(maxiter=500, step_x=0.1, step_y=0.03, step_v=0.03, inner_steps=5, subspace=10)  # the methods in seconds
+OTHERS: dict[str, dict[str, Any]] = {
+    "20newsgroups": NEWSGROUPS,
+    "ridge": SMALL,
+    "quadratic": SMALL | dict(step_y=None, step_v=None, n=20, condition=10.0),
+}
+PROBLEMS = JOBS | OTHERS
+KEPT = ("n", "condition", "matrix_free", "train", "corruption", "regularization", "data_dir")  # what makes a problem
+FINITE_SUMS = (*CLEANING, "20newsgroups", "ridge")  # the problems that have mini-batches
+DEFAULT_METHODS = tuple(name for name in names() if name != "stable")  # it forms and factors dense matrices
+OPTIONS = {name: {field.name for field in fields(kind)} for name, kind in METHODS.items()}
+INVERSE_STEPS = {"amigo-gd": 5, "amigo-cg": 5, "stocbio": 10, "bsa": 10, "ttsa": 10}
+ALWAYS_TEN = ("stocbio", "bsa")  # N = 10 in all of the paper's experiments
+TEN_WHEN_CLEANING = ("amigo-gd", "amigo-cg", "f2sa", *ALWAYS_TEN)
+STOCHASTIC_STEP_X = 100.0  # of the paper's experiments with mini-batches
+OWN_STEP_X = {"fashion-mnist": {"amigo-cg": 100.0, "f2sa": 10.0}}  # of the paper's deterministic experiments
+F2SA_DECAY = dict(decay_x=1 / 7, penalty=1.0, penalty_growth=0.1, decay_penalty=1.0)
 SCHEDULES = {"synthetic": (1.1, 20)}  # growth ρ and how often f; elsewhere:
 SCHEDULE = (1.3, 50)
-ONLY = {
-    "n": "synthetic",
-    "condition": "synthetic",
-    "matrix_free": "synthetic",
-    "train": "the image jobs",
-    "corruption": "the data-cleaning jobs",
-    "regularization": "the data-cleaning jobs",
-}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every job depends on.
+    """Runs of some methods, for some seeds, on one problem.
 
     Parameters
     ----------
-    job : str
-        One of `JOBS`.
+    problem : str
+        One of `PROBLEMS`.
+    methods : dict of str to Method
+        In the order of the table.
+    seeds : tuple of int
+    maxiter, every : dict of str to int
+        Outer iterations of each method, and how often its loss, residual and accuracy are recorded.
+    given : dict
+        What the problem is made from: those of `KEPT` that it knows.
     out : Path
-        Where the files go.
-    method : LancBiO or SubBiO
-    method_name : str
-    maxiter, seed, every : int
-        Outer iterations; of data, start and noise; record loss and accuracy every so many iterations.
+    batch_size : dict of str to int or (int, int) or None
+        Of each method; None is deterministic.
+    halve_from : int or None
+        The iteration from which on step_x and step_y are halved.
     tol : float
         Of ‖h‖₂.
-    quiet : bool
-        No progress.
     certify : bool
-        Whether the last hyper-gradient is checked against a certified one.
+        Whether the last h of each run is compared with a certified ∇φ(x_K).
+    resume, quiet : bool
     """
 
-    job: str
+    problem: str
+    methods: dict[str, Method]
+    seeds: tuple[int, ...]
+    maxiter: dict[str, int]
+    every: dict[str, int]
+    given: dict[str, Any]
     out: Path
-    method: LancBiO | SubBiO
-    method_name: str
-    maxiter: int
-    seed: int
-    every: int
-    tol: float
-    quiet: bool
-    certify: bool
+    batch_size: dict[str, int | tuple[int, int] | None]
+    halve_from: int | None = None
+    tol: float = 0.0
+    certify: bool = True
+    resume: bool = False
+    quiet: bool = False
 
-    def summary(self) -> dict[str, Any]:
-        """For the JSON file and the report: numbers and strings only."""
-        values = asdict(self)
-        del values["out"], values["quiet"], values["certify"]
-        values["method"], values["method_options"] = values.pop("method_name"), values["method"]
-        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    def runs(self) -> list[tuple[int, str]]:
+        """(seed, method) of every run: a seed's runs follow each other, on the same problem and from the same start."""
+        return [(seed, name) for seed in self.seeds for name in self.methods]
 
+    def method(self, name: str) -> Method:
+        """What `minimize` is given."""
+        method = self.methods[name]
+        return method if self.halve_from is None else HalvedSteps(method, self.halve_from)
 
-@dataclass(frozen=True)
-class CleaningSettings(Settings):
-    """Hyper-data cleaning.
+    def path(self, seed: int, name: str) -> Path:
+        return self.out / "runs" / f"{name}-{seed}.npz"
 
-    Parameters
-    ----------
-    data_dir : Path or None
-        Where the idx files are; None for the digits, and where they are to be downloaded.
-    train : int or None
-        How many training samples; None for the digits, whose split is fixed.
-    corruption, regularization : float
-        The fraction of wrong training labels; c in c‖y‖².
-    """
-
-    data_dir: Path | None
-    train: int | None
-    corruption: float
-    regularization: float
-
-
-@dataclass(frozen=True)
-class SyntheticSettings(Settings):
-    """The synthetic problem.
-
-    Parameters
-    ----------
-    n : int
-        The length of x and of y.
-    condition : float
-        κ of G.
-    matrix_free : bool
-        Whether G is formed or made of fast transforms.
-    """
-
-    n: int
-    condition: float
-    matrix_free: bool
-
-
-def make_settings(job: str, given: dict[str, Any]) -> CleaningSettings | SyntheticSettings:
-    """The settings of `job`, with those options of `given` that are not None in place of the defaults.
-
-    Raises
-    ------
-    ArgumentError
-        An option that means nothing to this job or method, or a number out of range.
-    """
-    defaults = JOBS[as_choice("job", job, JOBS)]
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name, where in ONLY.items():
-        if name in chosen and name not in defaults:
-            raise ArgumentError(_flag(name), f"given for {job}", f"this option with {where} only")
-    if job in ("digits", "synthetic") and "data_dir" in chosen:
-        raise ArgumentError("--data-dir", f"given for {job}", "no folder: this job's data travel with the package")
-    values = defaults | chosen
-    if job == "synthetic":
-        values["condition"] = as_number("--condition", values["condition"], least=1.0)  # θ and η depend on it
-    method_name = as_choice("--method", values["method"], ("lancbio", "subbio"))
-    other = {"lancbio": "step_v", "subbio": "subspace"}[method_name]
-    if other in chosen:
-        raise ArgumentError(_flag(other), f"given for {method_name}", "this option with the other method only")
-    shared: dict[str, Any] = dict(
-        job=job,
-        out=Path(values.get("out") or Path("lancbio-runs", job)),
-        method=_method(job, method_name, values),
-        method_name=method_name,
-        maxiter=as_integer("--maxiter", values["maxiter"], least=1),
-        seed=as_integer("--seed", values["seed"]),
-        every=values["every"],
-        tol=as_number("--tol", values.get("tol", 0.0), least=0.0),
-        quiet=bool(values.get("quiet")),
-        certify=bool(values.get("certify", True)),
-    )
-    if job == "synthetic":
-        return SyntheticSettings(
-            **shared,
-            n=as_integer("--n", values["n"], least=1),
-            condition=values["condition"],
-            matrix_free=values["matrix_free"],
+    def run_settings(self, seed: int, name: str) -> dict[str, Any]:
+        """All that the numbers of one run depend on; `--resume` keeps a run only where all of it is the same."""
+        return dict(
+            version=__version__,
+            problem=self.problem,
+            given=self.given,
+            method=name,
+            options=asdict(self.methods[name]),  # type: ignore[call-overload]  # methods are frozen dataclasses
+            maxiter=self.maxiter[name],
+            every=self.every[name],
+            batch_size=self.batch_size[name],
+            halve_from=self.halve_from,
+            tol=self.tol,
+            certify=self.certify,
+            seed=seed,
         )
-    return CleaningSettings(
-        **shared,
-        data_dir=Path(values["data_dir"]) if "data_dir" in chosen else None,
-        train=as_integer("--train", values["train"], least=2) if "train" in values else None,
-        corruption=as_number("--corruption", values["corruption"], least=0.0, most=1.0),
-        regularization=as_number("--regularization", values["regularization"], above=0.0),
+
+
+def default_options(
+    problem: str, method: str, condition: float | None = None, *, stochastic: bool = False
+) -> dict[str, Any]:
+    """The options of `method` on `problem`; θ = η = 1/condition where the problem has no θ of its own.
+
+    Examples
+    --------
+    >>> from lancbio_ref.jobs.settings import default_options
+    >>> default_options("mnist", "stocbio")
+    {'step_x': 500.0, 'step_y': 0.1, 'step_v': 0.05, 'inner_steps': 10, 'inverse_steps': 10}
+    """
+    own, known = PROBLEMS[problem], OPTIONS[method]
+    step_x = OWN_STEP_X.get(problem, {}).get(method, own["step_x"])
+    if stochastic and problem in CLEANING[1:]:
+        step_x = STOCHASTIC_STEP_X
+    options: dict[str, Any] = dict(step_x=step_x)
+    for step in ("step_y", "step_v"):
+        if step in known:
+            given = own[step]
+            options[step] = 1 / (own["condition"] if condition is None else condition) if given is None else given
+    if "inner_steps" in known:
+        ten = ALWAYS_TEN if problem not in CLEANING else TEN_WHEN_CLEANING
+        options["inner_steps"] = 10 if method in ten else own["inner_steps"]
+    if "inverse_steps" in known:
+        options["inverse_steps"] = INVERSE_STEPS[method]
+    if "subspace" in known:
+        growth, every = SCHEDULES.get(problem, SCHEDULE)
+        options["subspace"] = SubspaceSchedule(1, growth, every, own["subspace"])
+    return options | (F2SA_DECAY if method == "f2sa" else {})
+
+
+def options_table() -> str:
+    """The default options as the help shows them; made from the same tables that the runs are made from."""
+    lines = [f"  {'problem':<28} {'maxiter':>7} {'step_x':>6} {'step_y':>11} {'step_v':>11} {'N':>3} {'m':>3}"]
+    image_jobs = ", ".join(CLEANING[1:])
+    for problem, title in (("digits", "digits"), ("mnist", image_jobs), *((p, p) for p in ("synthetic", *OTHERS))):
+        own = PROBLEMS[problem]
+        step_y, step_v = (own[step] or "1/condition" for step in ("step_y", "step_v"))
+        lines.append(
+            f"  {title:<28} {own['maxiter']:>7} {own['step_x']:>6g} {step_y:>11} {step_v:>11}"
+            f" {own['inner_steps']:>3} {own['subspace']:>3}"
+        )
+    exceptions = "; ".join(
+        f"on {problem} " + " and ".join(f"{step:g} for {method}" for method, step in steps.items())
+        for problem, steps in OWN_STEP_X.items()
     )
-
-
-def _method(job: str, name: str, values: dict[str, Any]) -> LancBiO | SubBiO:
-    """The method; on the synthetic problem θ and η are 1/κ unless given, as in the paper."""
-    steps: dict[str, Any] = {}
-    for option in ("step_x", "step_y") + (("step_v",) if name == "subbio" else ()):
-        value = 1 / values["condition"] if values[option] is None else values[option]
-        steps[option] = as_number(_flag(option), value, above=0.0)
-    inner_steps = as_integer("--inner-steps", values["inner_steps"], least=1)
-    if name == "subbio":
-        return SubBiO(**steps, inner_steps=inner_steps)
-    growth, every = SCHEDULES.get(job, SCHEDULE)
-    maximum = as_integer("--subspace", values["subspace"], least=1)
-    return LancBiO(**steps, inner_steps=inner_steps, subspace=SubspaceSchedule(1, growth, every, maximum))
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    lines += ["", f"  On {image_jobs} with --batch-size, step_x is {STOCHASTIC_STEP_X:g}; without, it is"]
+    lines += [f"  {exceptions}."]
+    lines += ["", f"  {'method':<10} {'inner_steps':<34} {'inverse_steps':<14} other options"]
+    for method in names():
+        inner = (
+            "N" if method not in TEN_WHEN_CLEANING else "10" if method in ALWAYS_TEN else "10 (image problems), else N"
+        )
+        other = {
+            "lancbio": "subspace grows from 1 to m",
+            "ttsa": "decay_x 0.6, decay_y 0.4",
+            "stable": "momentum 0.5",
+            "f2sa": "decay_x 1/7, penalty 1 + sum of 0.1/(k+1)",
+            "hjfbio": "radius 1000, difference 1e-5",
+        }.get(method, "")
+        inner = inner if "inner_steps" in OPTIONS[method] else "- (one step in y)"
+        lines.append(f"  {method:<10} {inner:<34} {INVERSE_STEPS.get(method, '-'):<14} {other}".rstrip())
+    return "\n".join(lines)

@@ -19,7 +19,6 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import ArgumentError
-from .json_place import syntax_error
 from .levels import LEVELS, PROTOCOL, VERSION, BadAnswer, call, printable, read_answer, to_json
 from .process import LineFailure, LineProcess
 
@@ -307,8 +306,7 @@ def _read_results(path: Path) -> dict[tuple[str, str], Any]:
         text = path.read_bytes().decode("utf-8")
         document = json.loads(text)
     except json.JSONDecodeError as error:
-        place, what = syntax_error(text) or ("", str(error))
-        raise ValueError(f"{place}: {what}" if place else what) from None
+        raise ValueError(f"no JSON: {error}") from None
     if not isinstance(document, dict) or document.get("format") != "lancbio-results":
         raise ValueError('no object with "format": "lancbio-results"')
     if str(document.get("version")) != VERSION:

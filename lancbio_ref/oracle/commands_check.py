@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arguments import as_number
 from ..errors import ArgumentError
-from ..jobs.output import write, write_json
+from ..files import write_json, write_text
 from .candidates import TIMEOUT, Candidate, CommandCandidate, PythonCandidate, ResultsCandidate
 from .check import check
 from .exercises import EXERCISES, Exercise
@@ -160,8 +160,7 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     if "json" in files:
         written.append(write_json(files["json"], json_report(result)))
     if "junit" in files:
-        write(files["junit"], lambda file: file.write(junit_report(result)))
-        written.append(f"wrote {files['junit']}")
+        written.append(write_text(files["junit"], junit_report(result)))
     *lines, summary = text_report(result).splitlines()
     return (0 if result.passed else 1), "\n".join([*lines, *written, summary])
 

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from ..arguments import as_choice
 from ..errors import ArgumentError
-from ..jobs.output import prepare_folder, write
+from ..files import prepare_folder, write_arrays, write_text
 from .layout import canonical
 from .vector import MANIFEST, Enclosure, Vector, listed, load, vectors
 
@@ -183,13 +183,12 @@ def export(chosen: list[Vector], out: Path, format: str) -> str:
     for vector in chosen:
         if format == "json":
             text = canonical(vector.raw)
-            write(out / f"{vector.id}.json", lambda file, text=text: file.write(text))  # type: ignore[misc]
+            write_text(out / f"{vector.id}.json", text)
             digests[f"{vector.id}.json"] = hashlib.sha256(text).hexdigest()
         else:
-            found = arrays(vector)
-            write(out / f"{vector.id}.npz", lambda file, found=found: np.savez_compressed(file, **found))  # type: ignore[misc]
+            write_arrays(out / f"{vector.id}.npz", arrays(vector))
     if format == "json":
-        write(out / MANIFEST, lambda file: file.write(manifest_text(digests).encode()))
+        write_text(out / MANIFEST, manifest_text(digests))
     return f"wrote {len(chosen)} vectors to {out}, as {format}"
 
 

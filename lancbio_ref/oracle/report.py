@@ -114,7 +114,7 @@ def _suspects(level: str, result: CheckResult) -> Iterator[str]:
 
 
 def json_report(result: CheckResult) -> dict[str, Any]:
-    """Everything, for `jobs.output.write_json`; the layout is in docs/oracle.md."""
+    """Everything, for `lancbio_ref.files.write_json`; the layout is in docs/oracle.md."""
     return dict(
         format="lancbio-check",
         version="1",

@@ -71,6 +71,7 @@ of that row (α and β relative to L; others to their own norm, or to 1 if that 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,15 +79,14 @@ from fractions import Fraction
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..errors import ArgumentError
 from .hexfloat import from_decimal, from_hex
-from .layout import canonical
-from .vector_document import read_document
+from .vector_document import changed_fields, read_document
 
 MANIFEST = "MANIFEST.sha256"
 SEALS = {  # version → SHA-256 of its manifest, so that one with fewer lines is refused
@@ -204,21 +204,6 @@ def _sparse(value: dict[str, Any]) -> sp.csr_array:
     ).tocsr()
 
 
-def parse(text: bytes, name: str) -> Vector:
-    """The vector in the bytes of a file called `name`.
-
-    Raises
-    ------
-    ArgumentError
-        No JSON, or a field that is missing, malformed or changed; the argument is ``"<name>: <field>"``.
-    """
-    raw = read_document(text, name)
-    try:
-        return Vector.from_document(raw)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ArgumentError(f"{name}: problem", f"arrays that cannot be read ({error!r})", "the format of v1") from None
-
-
 def load(id_or_path: str | Path, version: str = "v1") -> Vector:
     """One vector, of this package by its id, or of a file by its path.
 
@@ -241,14 +226,9 @@ def load(id_or_path: str | Path, version: str = "v1") -> Vector:
     >>> vector.kind, vector.rigour, vector.inputs["A"].shape == (vector.n_y, vector.n_y)
     ('system', 'E', True)
     """
-    if str(id_or_path).endswith(".json"):
-        path = Path(id_or_path)
-        vector = parse(_bytes(path), path.name)
-        sums = manifest(version)
-        if f"{vector.id}.json" in sums and _digest(canonical(vector.raw)) != sums[f"{vector.id}.json"]:
-            _refuse_other(vector, path.name, version)
-        return vector
-    return _packaged(str(id_or_path), version)
+    if not str(id_or_path).endswith(".json"):
+        return _packaged(str(id_or_path), version)
+    return _read(_bytes(Path(id_or_path)), Path(id_or_path).name, version)
 
 
 def vectors(version: str = "v1") -> list[Vector]:
@@ -284,9 +264,10 @@ def load_folder(place: Path) -> list[Vector]:
             raise ArgumentError(name, "no file", f"the file that {MANIFEST} lists")
     found: dict[str, Vector] = {}
     for name in names:
-        vector = load(place / name)
+        text = _bytes(place / name)
         if name in sums:
-            _as_listed(_bytes(place / name), name, sums[name])
+            _hold(text, name, sums[name])
+        vector = _read(text, name, "v1")
         if vector.id in found:
             raise ArgumentError(f"{name}: id", f"{vector.id} a second time", "an id of its own")
         found[vector.id] = vector
@@ -363,26 +344,34 @@ def _packaged(id: str, version: str) -> Vector:
         text = (folder(version) / name).read_bytes()
     except OSError as error:
         raise ArgumentError(name, error.strerror or "no file", f"the file that {MANIFEST} names") from None
-    return _as_listed(text, name, manifest(version)[name])
+    _hold(text, name, manifest(version)[name])
+    return Vector.from_document(json.loads(text))
 
 
-def _as_listed(text: bytes, name: str, published: str) -> Vector:
-    """The vector in a file of which a manifest lists the SHA-256; a field that was changed is named."""
-    vector, found = parse(text, name), _digest(text)
-    if found == published:
-        return vector
-    if _digest(canonical(vector.raw)) == published:
-        what = f"the content that was published, laid out differently (SHA-256 {found})"
-    else:
-        what = f"SHA-256 {found}, though the fields agree with the file's own sums (which one was changed is not known)"
-    raise ArgumentError(name, what, f"SHA-256 {published}, as {MANIFEST} lists")
+def _read(text: bytes, name: str, version: str) -> Vector:
+    """The vector in the bytes of a file: the package's if its manifest lists them, else of one's own and checked."""
+    sums = manifest(version)
+    if _digest(text) in sums.values():
+        return Vector.from_document(json.loads(text))
+    raw = read_document(text, name)
+    if f"{raw['id']}.json" in sums:  # the package's, in another layout; with other numbers it needs an id of its own
+        ours, theirs = _packaged(raw["id"], version).raw["sums"], raw["sums"]
+        if differ := [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]:
+            found = f"another value than {version}'s {raw['id']}"
+            raise ArgumentError(f"{name}: {differ[0]}", found, "its value, or a new id")
+    return Vector.from_document(raw)
 
 
-def _refuse_other(vector: Vector, name: str, version: str) -> NoReturn:
-    """A vector under the id of one of the package, with other numbers: the first field that differs from it."""
-    ours, theirs = vector.raw["sums"], _packaged(vector.id, version).raw["sums"]
-    field = next((key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)), "sums")
-    raise ArgumentError(f"{name}: {field}", f"another value than {version}'s {vector.id}", "its value, or a new id")
+def _hold(text: bytes, name: str, published: str) -> None:
+    """Refuse a file whose SHA-256 is not what a manifest lists, with the field where the file's own sums tell it."""
+    if (found := _digest(text)) == published:
+        return
+    try:
+        changed = changed_fields(json.loads(text))
+    except (ValueError, RecursionError):
+        changed = []
+    place = f"{name}: {changed[0]}" if changed else name
+    raise ArgumentError(place, f"SHA-256 {found}", f"SHA-256 {published}, as {MANIFEST} lists")
 
 
 def _bytes(path: Path) -> bytes:

@@ -11,9 +11,9 @@ from lancbio_ref import ArgumentError
 from lancbio_ref.cli import main
 from lancbio_ref.datasets import load_mnist_like
 from lancbio_ref.datasets.pixels import PIXELS, pixels_formula, standardized_pixels
-from lancbio_ref.jobs.cleaning import load_samples
-from lancbio_ref.jobs.compare_settings import CLEANING, default_options, make_comparison
-from lancbio_ref.jobs.settings import make_settings
+from lancbio_ref.jobs.instance import load_samples
+from lancbio_ref.jobs.options import make_comparison, make_settings
+from lancbio_ref.jobs.settings import CLEANING, default_options
 from lancbio_ref.methods import names
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -57,7 +57,7 @@ def test_another_set_is_refused():
 
 @pytest.mark.parametrize("name", PAPER)
 def test_a_job_sees_the_pixels_of_its_own_set_and_says_how(folder, name):
-    samples = load_samples(make_settings(name, dict(data_dir=str(folder), train=20)))
+    samples = load_samples(name, make_settings(name, dict(data_dir=str(folder), train=20)).given, 1)
     data = load_mnist_like(folder, name)
     mean, deviation = PAPER[name]
     np.testing.assert_array_equal(samples.X_train, (data.train_images[:20].reshape(20, 4) / 255 - mean) / deviation)

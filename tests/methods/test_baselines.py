@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lancbio_ref import ArgumentError, BilevelProblem, LowerLevel, StepStatus, UpperLevel, methods, minimize, problems
-from lancbio_ref.jobs.compare_settings import default_options
+from lancbio_ref.jobs.settings import default_options
 from lancbio_ref.methods import BSA, F2SA, SOBA, STABLE, TTSA, AmIGOCG, AmIGOGD, HJFBiO, StocBiO, SubBiO
 from lancbio_ref.methods.stable import lower_singular_values, raise_eigenvalues
 from lancbio_ref.operators import DenseOperator

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lancbio_ref import files
 from lancbio_ref.cli import main
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.jobs import output
 from lancbio_ref.oracle.candidates import CallableCandidate, CommandCandidate, Reply
 from lancbio_ref.oracle.check import GIVE_UP, check
 from lancbio_ref.oracle.report import json_report, junit_report, summary_line, text_report
@@ -138,7 +138,7 @@ def test_progress_is_told_after_each_case():
 
 
 def test_json_has_every_case_and_every_measure():
-    report = json.loads(json.dumps(output.plain(json_report(result_of(wrong_for_long_b))), allow_nan=False))
+    report = json.loads(json.dumps(files.plain(json_report(result_of(wrong_for_long_b))), allow_nan=False))
     assert report["format"] == "lancbio-check" and report["passed"] is False
     assert report["counts"] == dict(
         passed=4 - sum(v.n_y >= 5 for v in SMALL) + 1, failed=sum(v.n_y >= 5 for v in SMALL), undecided=0
@@ -277,7 +277,7 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(capsys, tmp_path, m
     def fail(*arguments, **options):
         raise ArgumentError("disk", "full", "room")
 
-    monkeypatch.setattr(output.os, "replace", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
     code, _, _ = run(capsys, "--command", ANNOUNCED, "--id", "quadratic-001", "--json", path)
     assert code == 2 and path.read_text() == "before"
 

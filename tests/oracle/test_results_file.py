@@ -49,7 +49,7 @@ def test_the_same_as_npz(tmp_path):
     [
         ("", "Expecting value"),
         ("{", "Expecting property name"),
-        ('{"results": [{"h": [1, 2, 3, x', "results[0].h[3]: no JSON (Expecting value) at line 1, column 30"),
+        ('{"results": [{"h": [1, 2, 3, x', "no JSON: Expecting value: line 1 column 30"),
         ("[" * 100000, "recursion"),
         ("[]", "no object"),
         ('{"format": "lancbio-results", "version": "7", "results": []}', "version is '7'"),

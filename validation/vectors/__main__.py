@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from lancbio_ref.errors import ArgumentError
+from lancbio_ref.files import write_text
 from lancbio_ref.oracle.commands_vectors import manifest_text
 from lancbio_ref.oracle.vector import MANIFEST, load, manifest
 
@@ -49,7 +50,7 @@ def remake(ids: list[str], out: Path | None) -> list[str]:
     for id in ids:
         text = generate.regenerate(id)
         if out is not None:
-            (out / f"{id}.json").write_bytes(text)
+            write_text(out / f"{id}.json", text)
         same = hashlib.sha256(text).hexdigest() == sums.get(f"{id}.json")
         print(f"{id}:", "the same" if same else f"differs in {', '.join(changes(id, text))}", flush=True)
         if not same:
@@ -71,7 +72,7 @@ def finish(out: Path, *, everything: bool) -> None:
         if path.stem not in generate.recipes():
             path.unlink()
     text = manifest_text({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("*.json")})
-    (out / MANIFEST).write_text(text)
+    write_text(out / MANIFEST, text)
     print(f"{MANIFEST}: SHA-256 {hashlib.sha256(text.encode()).hexdigest()}, which vector.SEALS has of the package's")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.oracle.balls import require_flint
 from lancbio_ref.oracle.layout import canonical, field_sums
-from lancbio_ref.oracle.vector_check import check_document
+from lancbio_ref.oracle.vector_document import check_document
 
 MADE_WITH = "python-flint 0.9.0 (FLINT 3.6.0), mpmath 1.4.1"  # v1 was; other versions give the same digits or fail
 

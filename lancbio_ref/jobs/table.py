@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..files import plain, write_figure, write_json, write_text
 from ..plotting import comparison_figure
-from .compare_settings import Comparison
-from .output import plain, write, write_figure, write_json
+from .settings import Settings
 
 Runs = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
 COLUMNS = {  # array of a run: heading and format; the last entry is the one that counts
@@ -32,7 +32,7 @@ def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return plain(dict(settings))
 
 
-def summarize(comparison: Comparison, runs: Runs, interrupted: bool) -> dict[str, Any]:
+def summarize(comparison: Settings, runs: Runs, interrupted: bool) -> dict[str, Any]:
     """All runs and, for each method, mean and sample standard deviation over the seeds whose run did not fail.
 
     The deviation of a single run is null.
@@ -96,13 +96,12 @@ def _cell(found: Mapping[str, Any] | None, form: str) -> str:
     return mean if math.isnan(found["deviation"]) else f"{mean} ± {form.format(found['deviation'])}"
 
 
-def write_comparison(comparison: Comparison, runs: Runs, interrupted: bool) -> tuple[dict[str, Any], list[str]]:
+def write_comparison(comparison: Settings, runs: Runs, interrupted: bool) -> tuple[dict[str, Any], list[str]]:
     """Write ``comparison.json``, ``table.txt`` and ``figure.png``; the summary, and one line about each file."""
     summary = summarize(comparison, runs, interrupted)
     out = comparison.out
     files = [write_json(out / "comparison.json", summary)]
-    write(out / "table.txt", lambda file: file.write((table(summary) + "\n").encode()))
-    files.append(f"wrote {out / 'table.txt'}")
+    files.append(write_text(out / "table.txt", table(summary) + "\n"))
     if not any("recorded_k" in run for run in runs.values()):
         return summary, [*files, f"skipped {out / 'figure.png'}: no run has anything to draw"]
     by_method = {name: [run for (_, method), run in runs.items() if method == name] for name in summary["methods"]}
