@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from .. import kernels, parallel
-from ..rounding import norm2, real_view
+from ..rounding import norm2
+from . import fused
 from .process import LanczosProcess
 from .tridiagonal import Cholesky, solve_tridiagonal
 
@@ -94,8 +94,7 @@ class ShortIterate(StoredIterate):
         if self.p.dtype != self.process.dtype:  # the operator turned out to be of a wider type
             self.current, self.p = self.current.astype(self.process.dtype), self.p.astype(self.process.dtype)
         step = factor.last if self.definite else 0.0
-        p, q, x = real_view(self.p), real_view(self.process.q), real_view(self.current)
-        parallel.each(kernels.descend, p.size, p, factor.length, q, x, step)
+        fused.descend(self.p, factor.length, self.process.q, self.current, step)
 
     def norm(self) -> float:
         return norm2(self.current)
