@@ -98,16 +98,19 @@ class Basis:
 
     def divide(self, j: int, beta: float) -> None:
         """q_j ← q_j/β, and p_j likewise."""
-        fused.divide(self.p(j), beta)
-        if self.has_duals:
-            fused.divide(self.q(j), beta)
+        for vector in self._both(j):
+            fused.divide(vector, beta)
 
     def clear(self, j: int) -> None:
         """q_j ← 0, and p_j likewise."""
-        self.p(j)[:] = 0
-        if self.has_duals:
-            self.q(j)[:] = 0
+        for vector in self._both(j):
+            vector[:] = 0
 
     def holds_numbers(self, j: int) -> bool:
         """Whether q_j and p_j are finite."""
-        return is_finite(self.p(j)) and is_finite(self.q(j))
+        return all(is_finite(vector) for vector in self._both(j))
+
+    def _both(self, j: int) -> tuple[np.ndarray, ...]:
+        """q_j and, where it is another vector, p_j."""
+        here = (j - 1) % len(self._q)
+        return (self._q[here],) if self._p is None else (self._q[here], self._p[here])

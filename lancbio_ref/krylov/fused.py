@@ -32,7 +32,8 @@ def next_vector(Aq: np.ndarray, beta: float, p_before: np.ndarray, alpha: float,
 
 def divide(w: np.ndarray, beta: float) -> None:
     """w ← w/β.   Writes w."""
-    w = real_view(w)
+    if w.dtype.kind == "c":
+        w = real_view(w)
     parallel.each(kernels.divide, w.size, w, beta)
 
 

@@ -136,7 +136,7 @@ class LanczosProcess:
     def _make_basis(self, n: int, dtype: np.dtype, capacity: int) -> None:
         ring = 0 if self.store else 3 if self._rule.needs_last_two else 2
         self._basis = Basis(n, dtype, capacity=capacity, ring=ring, has_duals=self.M is not None)
-        self.unit_roundoff = unit_roundoff(dtype)
+        self.n, self.dtype, self.unit_roundoff = n, dtype, unit_roundoff(dtype)
 
     def _begin(self, q1: np.ndarray) -> None:
         """q_1 = q1/‖q1‖."""
@@ -153,11 +153,11 @@ class LanczosProcess:
         p[:] = q1
         size = self.residual_norm = norm2(q1)
         exponent = 0
-        if self.M is not None:
+        if self._preconditioner is not None:
             exponent = exponent_of(size, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
             if exponent:
                 p[:] = scale(q1, -exponent)
-            size = self._norm(p, basis.q(1))
+            size = self._preconditioner.apply(p, basis.q(1))
             if size == 0:
                 raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
         self.start_norm = scale_number(size, exponent)
@@ -166,14 +166,6 @@ class LanczosProcess:
             raise RepresentationError(f"q1, normalized by M, leaves the range of {self.dtype}: scale M")
 
     # -- what a reader of the process sees -------------------------------------------------
-
-    @property
-    def n(self) -> int:
-        return self._basis.n
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self._basis.dtype
 
     @property
     def capacity(self) -> int:
@@ -314,21 +306,18 @@ class LanczosProcess:
         return beta
 
     def _keep_beta(self, w: np.ndarray) -> float:
-        beta = self._beta[self.k] = self._norm(w, self._basis.q(self.k + 1))
+        """β_{j+1} = ‖w_j‖; with a preconditioner √(w_jᴴM w_j), and M w_j written in the row of q_{j+1}."""
+        M, beta = self._preconditioner, self.residual_norm
+        self._beta[self.k] = beta = beta if M is None else M.apply(w, self._basis.q(self.k + 1))
         return beta
-
-    def _norm(self, w: np.ndarray, Mw: np.ndarray) -> float:
-        """‖w‖ as it is known; with a preconditioner √(wᴴMw), the product written into `Mw`."""
-        return self.residual_norm if self._preconditioner is None else self._preconditioner.apply(w, Mw)
 
     def _divide(self, j: int, beta: float) -> None:
         """q_j = w_{j−1}/β_j, or zeros at breakdown."""
-        basis = self._basis
         if self.breakdown:
-            basis.clear(j)
+            self._basis.clear(j)
             return
-        basis.divide(j, beta)
-        if self.M is not None and not basis.holds_numbers(j):
+        self._basis.divide(j, beta)
+        if self.M is not None and not self._basis.holds_numbers(j):
             raise RepresentationError(f"step {j - 1}: q, normalized by M, leaves the range of {self.dtype}: scale M")
 
     def _observe(self, w: np.ndarray) -> None:
