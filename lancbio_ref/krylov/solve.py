@@ -11,6 +11,8 @@ u‖A‖‖x_j‖; below that, more steps would only ruin T.
 Near the ends of the floating-point range the loop runs on data scaled by powers of two. What leaves is x in the
 caller's units, perhaps rounded to subnormal numbers there, and the status is that of this x: its residual is evaluated
 again.
+
+`solve` sees to the units, `_Cycles.run` repeats cycles, and `_Cycles._cycle` makes the steps of one.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from .tridiagonal import extreme_ritz_values
 
 BASIS_BYTES = 2**30  # the default bound of a stored basis
 SHORT = ("none", "local")  # short recurrences
-SEMI = ("selective", "partial")  # where semi-orthogonality has ruined T above the floor, a cycle of `full` follows
+SEMI = ("selective", "partial")  # orthogonal to √u
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class System:
         )
 
     def norm(self, seen: float) -> float:
-        """What is known of ‖A‖: the bound or, where there is none, the largest ‖A q‖/‖q‖ that was `seen`."""
+        """‖A‖ as far as it is known: the bound, and at least the largest ‖A q‖/‖q‖ that was `seen`."""
         return max(self.norm_A or 0.0, seen)
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -155,7 +157,7 @@ def _restore(
         if report.status in (SolveStatus.NOT_CONVERGED, SolveStatus.STALLED, SolveStatus.FLOOR):
             report.status = SolveStatus.CONVERGED
     elif report.status.success:
-        # the floor as in `_Cycles.at_floor`, raised by what x may have lost where it became subnormal
+        # as `_Cycles._at_floor`, the floor raised by what x may have lost where it became subnormal
         floor = min(found.floor(report.x, system.norm(report.norm_A)), 0.01 * found.right)
         at_floor = found.size <= floor and not system.is_singular(report)
         report.status = SolveStatus.FLOOR if at_floor else SolveStatus.STALLED
@@ -223,11 +225,11 @@ class _Cycles:
             if self._at_floor(b, report, norm):
                 report.status = SolveStatus.FLOOR
                 return report
-            if self.mode not in SEMI:  # nor would a better basis gain anything: there is none
+            if self.mode not in SEMI:  # nothing better to try: no basis is kept, or it is orthogonal to u already
                 if report.iterations < self.maxiter:
                     report.status = SolveStatus.STALLED
                 return report
-            self.mode = "full"
+            self.mode = "full"  # semi-orthogonality has ruined T: once more, with a basis orthogonal to u
         report.status = SolveStatus.CONVERGED
         return report
 
