@@ -64,7 +64,7 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
     if x0 is not None and x0.any():
         report.x, report.residual, report.n_products = x0, b - A.matvec(x0), 1
     norm = norm2(report.residual)
-    report.corrections.append(norm)
+    report.residual_norms.append(norm)
     while norm > tolerance and report.iterations < maxiter:
         with np.errstate(over="ignore"):
             right = report.residual / root
@@ -89,7 +89,7 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
         report.n_products = new.n_products
         if new_norm < norm:
             report.x, report.residual, norm = new.x, new.residual, new_norm
-            report.corrections.append(norm)
+            report.residual_norms.append(norm)
         if not new_norm < 0.5 * previous:
             break
     judged = evaluate(A, report.x, b) if is_tiny(b) else Residual.of(report.residual, b)

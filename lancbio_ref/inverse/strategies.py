@@ -64,13 +64,14 @@ class LanczosInverse:
             norm_A=smoothness,
             mu=linearization.mu,
         )
+        verified = report.status == SolveStatus.INDEFINITE
         return InverseReport(
             report.x,
             report.status,
             report.residual,
             report,
-            report.lowest,
-            report.direction,
+            None if verified else report.direction,
+            report.direction if verified else None,
             report.condition_estimate if linearization.M is None else math.inf,
         )
 

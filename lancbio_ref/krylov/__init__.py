@@ -3,6 +3,7 @@
 from .lanczos import LanczosDecomposition, lanczos
 from .lanczos_solve import lanczos_solve
 from .process import LanczosProcess
-from .solve import SolveReport, solve
+from .report import SolveReport
+from .solve import solve
 
 __all__ = ["LanczosDecomposition", "LanczosProcess", "SolveReport", "lanczos", "lanczos_solve", "solve"]

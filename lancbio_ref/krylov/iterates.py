@@ -12,10 +12,38 @@ import math
 
 import numpy as np
 
-from .. import kernels, parallel
-from ..rounding import norm2, real_view
+from ..rounding import norm2
+from . import fused
 from .process import LanczosProcess
-from .tridiagonal import Cholesky, solve_tridiagonal
+from .tridiagonal import solve_tridiagonal
+
+
+class LDL:
+    """T = L D Lᵀ row by row, with the last entry of T⁻¹(ρ e_1): three numbers a step, no vector.
+
+        l_j = β_j/d_{j−1};   d_j = α_j − l_j β_j;   z_j = −l_j z_{j−1}, z_1 = ρ;   e_jᵀ T_j⁻¹ ρ e_1 = z_j/d_j
+
+    Attributes
+    ----------
+    multiplier, pivot, last : float
+        l_j, d_j and z_j/d_j of the last row.
+    definite : bool
+        Whether every pivot so far was positive.
+    """
+
+    def __init__(self, rho: float) -> None:
+        self.z, self.multiplier, self.pivot, self.last, self.definite = rho, 0.0, 0.0, 0.0, True
+
+    def append(self, alpha: float, beta: float) -> None:
+        """The row with diagonal α_j; `beta` = β_j couples it to the row before (ignored in the first row)."""
+        if self.pivot:
+            self.multiplier = beta / self.pivot
+            self.pivot = alpha - self.multiplier * beta
+            self.z *= -self.multiplier
+        else:
+            self.pivot = alpha
+        self.definite = self.definite and self.pivot > 0
+        self.last = self.z / self.pivot if self.pivot else 0.0
 
 
 class StoredIterate:
@@ -31,27 +59,24 @@ class StoredIterate:
 
     def __init__(self, process: LanczosProcess, x: np.ndarray) -> None:
         self.process, self.start = process, x
-        self.factor = Cholesky(process.start_norm)
-        self.residual_norm = process.residual_norm
-        self.length = 0  # columns that the iterate uses
-        self.taken = 0  # steps taken in
-
-    @property
-    def definite(self) -> bool:
-        return self.factor.definite
+        self.factor = LDL(process.start_norm)
+        self.residual_norm, self.definite = process.residual_norm, True
+        self.columns = 0  # that x_j uses
+        self.taken = 0  # steps that were taken in
 
     def advance(self) -> None:
         """Take in the step that the process has just made; an indefinite T leaves the iterate where it was."""
         process = self.process
         self.taken = process.k
         self.factor.append(float(process.alpha[-1]), float(process.beta[-2]) if process.k > 1 else 0.0)
+        self.definite = self.factor.definite
         if self.definite:
-            self.length = process.k
+            self.columns = process.k
             self.residual_norm = abs(self.factor.last) * process.residual_norm
 
     def coefficients(self) -> np.ndarray:
         """T_j⁻¹(ρ e_1)."""
-        k = self.length
+        k = self.columns
         r = np.zeros(k)
         r[0] = self.process.start_norm
         y = solve_tridiagonal(self.process.alpha[:k], self.process.beta[: k - 1], r).y
@@ -65,7 +90,7 @@ class StoredIterate:
 
     def x(self) -> np.ndarray:
         """x_j, a new array."""
-        if not self.length:
+        if not self.columns:
             return self.start.copy()
         with np.errstate(over="ignore", invalid="ignore"):
             return self.start + self.process.combine(self.coefficients())
@@ -90,12 +115,11 @@ class ShortIterate(StoredIterate):
     def advance(self) -> None:
         super().advance()
         factor = self.factor
-        self.p_square = 1 + factor.length * factor.length * self.p_square
+        self.p_square = 1 + factor.multiplier * factor.multiplier * self.p_square
         if self.p.dtype != self.process.dtype:  # the operator turned out to be of a wider type
             self.current, self.p = self.current.astype(self.process.dtype), self.p.astype(self.process.dtype)
         step = factor.last if self.definite else 0.0
-        p, q, x = real_view(self.p), real_view(self.process.q), real_view(self.current)
-        parallel.each(kernels.descend, p.size, p, factor.length, q, x, step)
+        fused.descend(self.p, factor.multiplier, self.process.q, self.current, step)
 
     def norm(self) -> float:
         return norm2(self.current)

@@ -22,13 +22,16 @@ import sys
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .. import kernels, parallel
-from ..arguments import COMPLEX, as_choice, as_integer, as_vector
+from .. import parallel
+from ..arguments import COMPLEX, Operator, Reorthogonalization, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
 from ..operators import CheckedOperator, as_square
-from ..rounding import SAFE_SQUARES, is_finite, norm2, real_view, scale, scale_number, unit_roundoff
+from ..rounding import SAFE_SQUARES, is_finite, norm2, scale, scale_number, unit_roundoff
+from . import fused
+from .basis import Basis
 from .preconditioning import Preconditioner, as_preconditioner
 from .reorthogonalization import MODES
 from .scaling import exponent_of
@@ -94,9 +97,9 @@ class LanczosProcess:
 
     def __init__(
         self,
-        q1: Any,
+        q1: npt.ArrayLike,
         *,
-        reorthogonalization: str = "none",
+        reorthogonalization: Reorthogonalization = "none",
         M: LinearOperator | None = None,
         capacity: int | None = None,
         store: bool = True,
@@ -111,13 +114,13 @@ class LanczosProcess:
             raise ArgumentError("watch", True, "False without a stored basis")
         self.M, self.store, self.watch = as_preconditioner(M, q1), store, watch
         self._preconditioner = None if self.M is None else Preconditioner(self.M)
-        self._turn = 3 if self._rule.needs_last_two else 2  # rows, where no basis is stored
         self._calls: dict[str, int] = {}
-        self.capacity = min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
-        self._allocate(q1.dtype, q1.size)
+        self._make_basis(
+            q1.size, q1.dtype, min(q1.size, 16) if capacity is None else as_integer("capacity", capacity, least=1)
+        )
         self._begin(q1)
 
-    def restart(self, q1: Any) -> None:
+    def restart(self, q1: npt.ArrayLike) -> None:
         """Begin anew from q1, in the memory of this process: what its views showed is overwritten.
 
         Raises
@@ -127,50 +130,54 @@ class LanczosProcess:
         """
         q1 = as_vector("q1", q1, self.n, kinds=COMPLEX)
         if q1.dtype != self.dtype:
-            self._allocate(q1.dtype, q1.size)
+            self._make_basis(q1.size, q1.dtype, self.capacity)
         self._rule = MODES[self.reorthogonalization]()
         self._begin(q1)
 
+    def _make_basis(self, n: int, dtype: np.dtype, capacity: int) -> None:
+        ring = 0 if self.store else 3 if self._rule.needs_last_two else 2
+        self._basis = Basis(n, dtype, capacity=capacity, ring=ring, has_duals=self.M is not None)
+        self.n, self.dtype, self.unit_roundoff = n, dtype, unit_roundoff(dtype)
+
     def _begin(self, q1: np.ndarray) -> None:
+        """q_1 = q1/‖q1‖."""
         self.unit = 1.0
         self.k, self.scale, self.norm_A, self.n_reorthogonalized, self.breakdown = 0, 0.0, 0.0, 0, False
-        self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 1)
+        # α_j is _alpha[j − 1], β_j is _beta[j − 1], and β_1 = 0
+        self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 2)
         self.columns: list[np.ndarray] = []
         self.defects: list[float] = []
-        self._dual[0] = q1
         if not q1.any():
             raise ArgumentError("q1", "zeros", "a vector that is not zero")
-        self.residual_norm = norm2(q1)
-        if self.M is None:
-            self.start_norm = self.residual_norm
-            self._normalize(0, self.start_norm)
-            return
-        exponent = exponent_of(self.residual_norm, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
-        if exponent:
-            self._dual[0] = scale(q1, -exponent)
-        size = self._dual_size(self._dual[0], 0)
-        if size == 0:
-            raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
+        basis = self._basis
+        p = basis.p(1)
+        p[:] = q1
+        size = self.residual_norm = norm2(q1)
+        exponent = 0
+        if self._preconditioner is not None:
+            exponent = exponent_of(size, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
+            if exponent:
+                p[:] = scale(q1, -exponent)
+            size = self._preconditioner.apply(p, basis.q(1))
+            if size == 0:
+                raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
         self.start_norm = scale_number(size, exponent)
-        self._normalize(0, size)
-        if not (0 < self.start_norm < math.inf and is_finite(self._dual[0]) and self._rows[0].any()):
+        basis.divide(1, size)
+        if self.M is not None and not (0 < self.start_norm < math.inf and is_finite(p) and basis.q(1).any()):
             raise RepresentationError(f"q1, normalized by M, leaves the range of {self.dtype}: scale M")
 
     # -- what a reader of the process sees -------------------------------------------------
 
     @property
-    def n(self) -> int:
-        return self._rows.shape[1]
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self._rows.dtype
+    def capacity(self) -> int:
+        """Steps that there is room for, or were announced."""
+        return self._basis.capacity
 
     @property
     def Q(self) -> np.ndarray:
         if not self.store:
             raise LancbioError("this process keeps no basis: make it with store=True")
-        return self._rows[: self.k].T
+        return self._basis.rows(1, self.k)[0].T
 
     @property
     def alpha(self) -> np.ndarray:
@@ -178,16 +185,16 @@ class LanczosProcess:
 
     @property
     def beta(self) -> np.ndarray:
-        return self._beta[: self.k]
+        return self._beta[1 : self.k + 1]
 
     @property
     def q(self) -> np.ndarray:
         """q_k, the vector of the last step."""
-        return self._rows[self._row(self.k - 1)]
+        return self._basis.q(self.k)
 
     @property
     def q_next(self) -> np.ndarray:
-        return self._rows[self._row(self.k)]
+        return self._basis.q(self.k + 1)
 
     @property
     def T(self) -> np.ndarray:
@@ -209,7 +216,7 @@ class LanczosProcess:
 
     # -- one step --------------------------------------------------------------------------
 
-    def step(self, A: Any) -> None:
+    def step(self, A: Operator) -> None:
         """One step with the operator A (n × n, symmetric or Hermitian).
 
         Raises
@@ -223,46 +230,64 @@ class LanczosProcess:
         LancbioError
             After a breakdown: the space is invariant, and only a new start leads out of it.
         """
+        A, j = self._checked(A), self.k + 1
+        beta = self._beta[j - 1]
+        q, p, p_before, w = self._basis.step(j)
+        Aq = A.product(q, self.dtype)
+        alpha = fused.dot_after(q, Aq, beta, p_before)  # α_j = q_jᵀu_j,  u_j = A q_j − β_j p_{j−1}
+        square = fused.next_vector(Aq, beta, p_before, alpha, p, w)  # w_j = u_j − α_j p_j,  and ‖w_j‖²
+        self._keep_alpha(alpha, square, A, q, Aq, w)
+        beta_next = self._close(w)  # β_{j+1} = ‖w_j‖ after reorthogonalization
+        self._divide(j + 1, beta_next)  # q_{j+1} = w_j/β_{j+1}
+
+    def _checked(self, A: Any) -> CheckedOperator:
+        """A, counted and checked, for the next step. It is not kept: it may hold vectors of its own."""
         if self.breakdown:
             raise LancbioError(f"the Krylov space is invariant after {self.k} steps: start a new process")
         if not isinstance(A, CheckedOperator):
             A = CheckedOperator(as_square("A", A), "A", self._calls)
-        self._check_operator(A)
-        j = self.k
-        self._reserve(j + 2)
-        row, here = self._row(j), self._row(j + 1)
-        q, p, w = self._rows[row], self._dual[row], self._dual[here]
-        u = A.product(q, self.dtype)
-        if self.M is not None:
-            size = norm2(q)
-            self.norm_A = max(self.norm_A, norm2(u) / size if size else 0.0)
-        coupling, previous = (self._beta[j - 1], self._dual[self._row(j - 1)]) if j else (0.0, p)
+        if A.shape != (self.n, self.n):
+            raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
+        if A.dtype != self.dtype and (wider := np.result_type(self.dtype, A.dtype)) != self.dtype:
+            if wider.char not in COMPLEX:
+                raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
+            if self.k:
+                expected = f"a type no wider than {self.dtype}, that of the first step"
+                raise ArgumentError("A", f"dtype {A.dtype}", expected)
+            self._widen(wider)
+        if self._alpha.size <= self.k + 1:
+            self._alpha, self._beta = (np.concatenate([a, np.zeros(a.size)]) for a in (self._alpha, self._beta))
+        return A
 
-        n, u_real, p_real, w_real = real_view(q).size, real_view(u), real_view(p), real_view(w)
-        alpha = parallel.total(kernels.dot_after, n, real_view(q), u_real, coupling, real_view(previous))
-        if j and self._row(j + 1) == self._row(j - 1):
-            square = parallel.total(kernels.next_in_place, n, u_real, coupling, alpha, p_real, w_real)
-        else:
-            square = parallel.total(
-                kernels.next_vector, n, u_real, coupling, real_view(previous), alpha, p_real, w_real
-            )
+    def _widen(self, dtype: np.dtype) -> None:
+        """The start in a wider type, before the first step."""
+        old = self._basis
+        self._make_basis(self.n, dtype, self.capacity)
+        self._basis.p(1)[:] = old.p(1)
+        self._basis.q(1)[:] = old.q(1)
+        if self.M is None:
+            self._basis.divide(1, norm2(self._basis.q(1)))
+
+    def _keep_alpha(
+        self, alpha: float, square: float, A: CheckedOperator, q: np.ndarray, Aq: np.ndarray, w: np.ndarray
+    ) -> None:
+        """α_j and ‖w_j‖, from the square of it in hand; an exception that says why where one of them is no number."""
         if not math.isfinite(square):
-            A.require_finite(u, q)
-        self.residual_norm = self._norm(w, square)
+            A.require_finite(Aq, q)
+        self.residual_norm = math.sqrt(square) if SAFE_SQUARES[0] < square < SAFE_SQUARES[1] else norm2(w)
         if not (math.isfinite(alpha) and math.isfinite(self.residual_norm)):
-            raise RepresentationError(f"step {j + 1}: alpha or beta overflows {self.dtype}: scale A down")
-        self._alpha[j] = alpha
-        self.k = j + 1
-        self._close(w, here)
+            raise RepresentationError(f"step {self.k + 1}: alpha or beta overflows {self.dtype}: scale A down")
+        if self.M is not None and (size := norm2(q)):
+            self.norm_A = max(self.norm_A, norm2(Aq) / size)
+        self._alpha[self.k] = alpha
+        self.k += 1
 
-    def _close(self, w: np.ndarray, here: int) -> None:
-        """Reorthogonalize w_j, and from it β_{j+1} and q_{j+1}."""
-        j = self.k - 1
-        coupling = self._beta[j - 1] if j else 0.0
-        self._beta[j] = beta = self._dual_size(w, here)
-        column = math.hypot(coupling, self._alpha[j], beta)
-        self.scale = max(self.scale, min(column, sys.float_info.max))
-        if j == 0 or self.scale > self.unit * 2.0**400:
+    def _close(self, w: np.ndarray) -> float:
+        """β_{j+1}, once w_j is reorthogonalized.   Writes w, and M w in the row of q_{j+1}."""
+        j = self.k
+        beta = self._keep_beta(w)
+        self.scale = max(self.scale, min(math.hypot(self._beta[j - 1], self._alpha[j - 1], beta), sys.float_info.max))
+        if j == 1 or self.scale > self.unit * 2.0**400:
             # a power of two near ‖A‖: LAPACK and the QL iteration want T of moderate size
             self.unit = math.ldexp(1.0, min(max(math.frexp(self.scale)[1], -1020), 1020))
         if self.M is None:
@@ -277,131 +302,65 @@ class LanczosProcess:
         if changed:
             self.n_reorthogonalized += 1
             self.residual_norm = norm2(w)
-            self._beta[j] = beta = self._dual_size(w, here)
+            beta = self._keep_beta(w)
         self.breakdown = beta <= (self.n + 10) * self.unit_roundoff * self.scale
-        if self.breakdown or beta == 0:
-            self._rows[here] = self._dual[here] = 0
+        return beta
+
+    def _keep_beta(self, w: np.ndarray) -> float:
+        """β_{j+1} = ‖w_j‖; with a preconditioner √(w_jᴴM w_j), and M w_j written in the row of q_{j+1}."""
+        M, beta = self._preconditioner, self.residual_norm
+        self._beta[self.k] = beta = beta if M is None else M.apply(w, self._basis.q(self.k + 1))
+        return beta
+
+    def _divide(self, j: int, beta: float) -> None:
+        """q_j = w_{j−1}/β_j, or zeros at breakdown."""
+        if self.breakdown:
+            self._basis.clear(j)
             return
-        self._normalize(here, beta)
-        if self.M is not None and not (is_finite(self._dual[here]) and is_finite(self._rows[here])):
-            raise RepresentationError(f"step {j + 1}: q, normalized by M, leaves the range of {self.dtype}: scale M")
+        self._basis.divide(j, beta)
+        if self.M is not None and not self._basis.holds_numbers(j):
+            raise RepresentationError(f"step {j - 1}: q, normalized by M, leaves the range of {self.dtype}: scale M")
 
     def _observe(self, w: np.ndarray) -> None:
         """q_{j−1}ᴴw_j = q_{j−1}ᴴA q_j − β_j, and Im q_jᴴw_j = Im q_jᴴA q_j, before anything is taken out of w_j."""
-        j = self.k - 1
-        h = parallel.coefficients(self._rows[max(j - 1, 0) : j + 1], w)
-        self.defects.append(max(abs(float(h[-1].imag)), abs(complex(h[0])) if j else 0.0))
+        j = self.k
+        h = parallel.coefficients(self._basis.rows(max(j - 1, 1), j)[0], w)
+        self.defects.append(max(abs(float(h[-1].imag)), abs(complex(h[0])) if j > 1 else 0.0))
 
     # -- what reorthogonalization asks of it -----------------------------------------------
 
     def orthogonalize_full(self, w: np.ndarray) -> None:
         """w ← w − P(Qᴴw), twice; the coefficients are added to column j of H.   Writes w."""
-        self._project(w, 0)
-        self._project(w, 0)
+        self._project(w, 1)
+        self._project(w, 1)
 
     def orthogonalize_local(self, w: np.ndarray) -> None:
         """w ← w − P(Qᴴw) for the last two basis vectors.   Writes w."""
+        first = max(self.k - 1, 1)
         if self.store:
-            self._project(w, max(self.k - 2, 0))
+            self._project(w, first)
         else:
-            for place in range(max(self.k - 2, 0), self.k):
-                row = slice(self._row(place), self._row(place) + 1)
-                self.subtract(w, self._rows[row], self._dual[row])
+            for j in range(first, self.k + 1):
+                fused.subtract(w, *self._basis.rows(j, j))
 
     def _project(self, w: np.ndarray, first: int) -> None:
-        h = self.subtract(w, self._rows[first : self.k], self._dual[first : self.k])
+        h = fused.subtract(w, *self._basis.rows(first, self.k))
         total = np.zeros(self.k, dtype=h.dtype)
         total[: self.columns[-1].size] = self.columns[-1]
-        total[first:] += h
+        total[first - 1 :] += h
         self.columns[-1] = total
-
-    def subtract(self, w: np.ndarray, vectors: np.ndarray, duals: np.ndarray) -> np.ndarray:
-        """w ← w − Σ_i dual_i (vector_iᴴ w), one vector a row; returns the coefficients vector_iᴴ w.   Writes w."""
-        h = parallel.coefficients(vectors, w)
-        parallel.subtract_rows(duals, h, w)
-        return h
 
     def project(self, r: np.ndarray) -> np.ndarray:
         """Q_kᴴ r, shape (k,), summed in float64."""
-        return parallel.coefficients(self._rows[: self.k], r)
+        return parallel.coefficients(self._basis.rows(1, self.k)[0], r)
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """The Ritz vectors Q_k s of the eigenvalues first … last (ascending) of T_k, one a row, and duals P_k s."""
         S = eigenvectors(self.alpha / self.unit, self.beta[:-1] / self.unit, first, last)
-        P = self._dual[: self.k]
-        vectors = np.stack([self.combine(s) for s in S.T])
+        Q, P = self._basis.rows(1, self.k)
+        vectors = np.stack([parallel.combination(Q, s) for s in S.T])
         return vectors, vectors if self.M is None else np.stack([parallel.combination(P, s) for s in S.T])
 
     def combine(self, s: np.ndarray) -> np.ndarray:
         """Q_j s for the first j = s.size ≤ k basis vectors, shape (n,)."""
-        return parallel.combination(self._rows[: s.size], s)
-
-    # -- memory ----------------------------------------------------------------------------
-
-    def _row(self, j: int) -> int:
-        """Where q_{j+1} is stored: its own row, or one of two or three in turn."""
-        return j if self.store else j % self._turn
-
-    def _allocate(self, dtype: np.dtype, n: int) -> None:
-        """Rows for the vectors, untouched: a row costs memory when it is first written.
-
-        np.empty, for NumPy asks for large pages for it alone: the first touch of a row of np.zeros costs 20 times more.
-        """
-        self.unit_roundoff = unit_roundoff(dtype)
-        rows = self.capacity + 1 if self.store else self._turn
-        try:
-            self._rows = np.empty((rows, n), dtype)
-            self._dual = self._rows if self.M is None else np.empty((rows, n), dtype)
-        except MemoryError:
-            if not self.store or self.capacity <= 16:
-                raise
-            self.capacity = 16
-            self._allocate(dtype, n)
-
-    def _reserve(self, rows: int) -> None:
-        """Room for `rows` vectors: geometric growth, so a basis of k vectors is copied fewer than 2k times in all."""
-        if rows > self._alpha.size:
-            self._alpha, self._beta = (np.concatenate([a, np.zeros(a.size)]) for a in (self._alpha, self._beta))
-        if self.store and rows > self._rows.shape[0]:
-            self.capacity = 2 * self.capacity + 1
-            grown = [_grow(self._rows, self.capacity + 1)]
-            grown.append(grown[0] if self.M is None else _grow(self._dual, self.capacity + 1))
-            self._rows, self._dual = grown
-
-    def _check_operator(self, A: LinearOperator) -> None:
-        if A.dtype == self.dtype and A.shape == (self.n, self.n):  # A is not kept: it may hold vectors of its own
-            return
-        if A.shape != (self.n, self.n):
-            raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
-        wider = np.result_type(self.dtype, A.dtype)
-        if wider != self.dtype:
-            if wider.char not in COMPLEX:
-                raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
-            if self.k:
-                raise ArgumentError(
-                    "A", f"dtype {A.dtype}", f"a type no wider than {self.dtype}, that of the first step"
-                )
-            start = self._rows[0], self._dual[0]
-            self._allocate(wider, self.n)
-            self._rows[0], self._dual[0] = start
-            self._normalize(0, 1.0 if self.M is not None else norm2(self._rows[0]))
-
-    def _normalize(self, row: int, beta: float) -> None:
-        for rows in (self._dual,) if self.M is None else (self._dual, self._rows):
-            w = real_view(rows[row])
-            parallel.each(kernels.divide, w.size, w, beta)
-
-    def _norm(self, w: np.ndarray, square: float) -> float:
-        return math.sqrt(square) if SAFE_SQUARES[0] < square < SAFE_SQUARES[1] else norm2(w)
-
-    def _dual_size(self, w: np.ndarray, here: int) -> float:
-        """‖w‖, or √(wᴴMw), with M w left in its row."""
-        if self._preconditioner is None:
-            return self.residual_norm
-        return self._preconditioner.apply(w, self._rows[here])
-
-
-def _grow(rows: np.ndarray, size: int) -> np.ndarray:
-    grown = np.empty((size, rows.shape[1]), rows.dtype)
-    grown[: rows.shape[0]] = rows
-    return grown
+        return parallel.combination(self._basis.rows(1, s.size)[0], s)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import recurrences
+from . import fused, recurrences
 
 if TYPE_CHECKING:
     from .process import LanczosProcess
@@ -135,7 +135,7 @@ class Selective(NoReorthogonalization):
             self._update(process, theta[order], np.maximum(residual[order], process.unit_roundoff * size), tolerance)
         if not self.clusters:
             return False
-        process.subtract(w, self.vectors, self.duals)
+        fused.subtract(w, self.vectors, self.duals)
         return True
 
     def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:

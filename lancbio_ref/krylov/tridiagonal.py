@@ -84,45 +84,6 @@ def _divide(diagonal: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, int]:
     return (right, 1) if diagonal[0] == 0 else (right / diagonal[0], 0)
 
 
-@dataclass(frozen=True)
-class ExpertSolution:
-    """What ``?ptsvx`` tells about T y = r.
-
-    Attributes
-    ----------
-    y : ndarray, shape (k,)
-        Zero where `positive_definite` is False, and where T⁻¹r overflows; the bounds are infinite then.
-    rcond : float
-        Reciprocal condition number of T in the 1-norm.
-    forward_error, backward_error : float
-        LAPACK's bounds for max|y − y*|/max|y| and for the componentwise relative backward error.
-    positive_definite : bool
-        False where the factorization stopped; rcond is 0 then.
-    """
-
-    y: np.ndarray
-    rcond: float
-    forward_error: float
-    backward_error: float
-    positive_definite: bool
-
-
-def solve_expert(diagonal: np.ndarray, off: np.ndarray, r: np.ndarray) -> ExpertSolution:
-    """Solve T y = r with LAPACK's expert driver ``?ptsvx``; arguments as :func:`solve_tridiagonal`, r real."""
-    solve_tridiagonal(diagonal, off, r)  # its checks
-    single = np.result_type(diagonal, off, np.float32) == np.float32
-    e = off if diagonal.size > 1 else np.zeros(1)
-    ptsvx = lapack.sptsvx if single else lapack.dptsvx
-    _, _, y, rcond, forward, backward, info = ptsvx(diagonal, e, r.reshape(-1, 1))
-    k = diagonal.size
-    if 0 < info <= k:
-        return ExpertSolution(np.zeros(k), 0.0, np.inf, np.inf, False)
-    if not np.isfinite(y).all():  # info does not say so
-        return ExpertSolution(np.zeros(k), float(np.nan_to_num(rcond)), np.inf, np.inf, True)
-    forward_error, backward_error = (float(np.nan_to_num(e[0], nan=np.inf)) for e in (forward, backward))
-    return ExpertSolution(y[:, 0], float(np.nan_to_num(rcond)), forward_error, backward_error, True)
-
-
 def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest eigenvalue of T = tridiag(beta[:-1], alpha, beta[:-1])."""
     off = beta[: alpha.size - 1]
@@ -154,31 +115,3 @@ def eigenvectors(alpha: np.ndarray, off: np.ndarray, first: int, last: int) -> n
         pass
     # LAPACK's fast driver gave up, or failed and did not say so: the slow one does neither
     return np.linalg.eigh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))[1][:, first : last + 1]
-
-
-class Cholesky:
-    """T = L D Lᵀ row by row, with the last entry of T⁻¹(ρ e_1): three numbers a step, no vector.
-
-        l_j = β_j/d_{j−1};   d_j = α_j − l_j β_j;   z_j = −l_j z_{j−1}, z_1 = ρ;   e_jᵀ T_j⁻¹ ρ e_1 = z_j/d_j
-
-    Attributes
-    ----------
-    length, pivot, last : float
-        l_j, d_j and z_j/d_j of the last row.
-    definite : bool
-        Whether every pivot so far was positive.
-    """
-
-    def __init__(self, rho: float) -> None:
-        self.z, self.length, self.pivot, self.last, self.definite = rho, 0.0, 0.0, 0.0, True
-
-    def append(self, alpha: float, beta: float) -> None:
-        """The row with diagonal α_j; `beta` = β_j couples it to the row before (ignored in the first row)."""
-        if self.pivot:
-            self.length = beta / self.pivot
-            self.pivot = alpha - self.length * beta
-            self.z *= -self.length
-        else:
-            self.pivot = alpha
-        self.definite = self.definite and self.pivot > 0
-        self.last = self.z / self.pivot if self.pivot else 0.0

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -210,7 +211,7 @@ class LancBiO:
             )
         as_choice("reorthogonalization", self.reorthogonalization, ("none", "local", "full"))
 
-    @property
+    @cached_property
     def schedule(self) -> SubspaceSchedule:
         """The schedule; a constant m is one that does not grow."""
         m = self.subspace

@@ -99,7 +99,7 @@ def test_report_carries_the_ritz_values_and_the_corrections():
     assert report.status == SolveStatus.FLOOR
     assert report.ritz_values == (pytest.approx(1, rel=1e-6), pytest.approx(1e6, rel=1e-6))
     assert report.condition_estimate == pytest.approx(1e6, rel=1e-5)
-    assert (np.diff(report.corrections) < 0).all() and len(report.corrections) >= 2
+    assert (np.diff(report.residual_norms) < 0).all() and len(report.residual_norms) >= 2
     assert np.linalg.norm(report.residual - (1 - d * report.x)) == 0
 
 

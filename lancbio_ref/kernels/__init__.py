@@ -1,0 +1,83 @@
+"""Compiled loops: what one step does to vectors, what one product does to a matrix, and nothing else.
+
+Conventions, for every kernel here:
+
+* arrays are C-contiguous, float32 or float64; a dense matrix is m × n, a vector or a row of a matrix has n entries
+  where nothing else is said, and a basis `Q` holds one vector a *row*, k × n;
+* the caller owns every array and keeps it; nothing is allocated, and nothing is kept. What a docstring does not name as
+  written is read only. What is written must not overlap what is read, but for the pairs that are named as one;
+* kernels over vectors accumulate sums in float64 whatever the type of the vectors (the square of a float32
+  overflows at 1e19). Kernels over dense matrices sum in the type of their result, float32 in pieces of `PIECE` terms
+  that are added in float64; kernels over sparse ones in float64 (conversions are free beside the gathers).
+
+A kernel that begins with ``first, last`` works on those blocks, first … last − 1, of a fixed partition, of `BLOCK`
+entries of a vector or of some rows of a matrix, and leaves what it sums in ``partial[block]``: `partial` has a number,
+or a vector, for each block of the whole. Nobody else writes there, so threads can share the blocks
+(:mod:`lancbio_ref.parallel`); `sum_in_order` and `add_in_order` add them up, first to last.
+
+*Moves* says how often n entries come from memory and go to it, where vectors are too long for the cache.
+
+A complex vector is passed to the kernels with real coefficients as its real view of length 2n: Re(qᴴu) is
+then a real dot product. Kernels with `conj` take real and complex rows alike.
+
+Only sums may be reassociated, for vector instructions, and only loops that write nothing are such sums: a
+loop that writes has a second, scalar version for arrays that may overlap, and which of the two runs depends on where
+the arrays lie. What writes keeps the order of its operations; a b + c may be fused, in both versions alike (tested). So
+a run repeats to the bit.
+
+Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
+"""
+
+from .compiling import BLOCK, PIECE, loop
+from .dense import (
+    dense_absolute_gram,
+    dense_absolute_product,
+    dense_gram,
+    dense_product,
+    dense_product_in_pieces,
+    dense_transposed,
+    dense_weighted_squares,
+)
+from .sparse import sparse_gram, sparse_product, sparse_transposed
+from .vectors import (
+    add_in_order,
+    coefficients,
+    descend,
+    divide,
+    dot,
+    dot_after,
+    entries,
+    next_in_place,
+    next_vector,
+    subtract_rows,
+    sum_entries,
+    sum_in_order,
+)
+
+__all__ = [
+    "BLOCK",
+    "PIECE",
+    "add_in_order",
+    "coefficients",
+    "dense_absolute_gram",
+    "dense_absolute_product",
+    "dense_gram",
+    "dense_product",
+    "dense_product_in_pieces",
+    "dense_transposed",
+    "dense_weighted_squares",
+    "descend",
+    "divide",
+    "dot",
+    "dot_after",
+    "entries",
+    "loop",
+    "next_in_place",
+    "next_vector",
+    "sparse_gram",
+    "sparse_product",
+    "sparse_transposed",
+    "subtract_rows",
+    "sum_entries",
+    "sum_in_order",
+]
