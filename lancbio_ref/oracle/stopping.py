@@ -17,8 +17,7 @@ import numpy as np
 from ..textbook.numbers import exponent, norm
 from ..textbook.solve import near_one
 from .compare import NEAR, Picture
-from .faults import Fault
-from .faults.solve_edits import FROM_ZERO, absolute, from_start, loose
+from .faults import SETTINGS, Fault
 from .levels import dense
 
 STEPS = 500  # of conjugate gradients that are looked at
@@ -36,11 +35,11 @@ class _Process:
     norm_b: float
 
 
-# fault → what its tolerance is relative to, the edits that set it, whether it may start at zero
-_RULES: dict[str, tuple[Callable[[_Process], float], Callable[[str], Any], tuple[bool, ...]]] = {
-    "S09": (lambda process: 1.0, absolute, (False, True)),
-    "S11": (lambda process: process.residuals[0], from_start, (False,)),
-    "S12": (lambda process: process.norm_b, loose, (False, True)),
+# fault → what its tolerance is relative to, and whether it may start at zero
+_RULES: dict[str, tuple[Callable[[_Process], float], tuple[bool, ...]]] = {
+    "S09": (lambda process: 1.0, (False, True)),
+    "S11": (lambda process: process.residuals[0], (False,)),
+    "S12": (lambda process: process.norm_b, (False, True)),
 }
 
 
@@ -58,13 +57,13 @@ def tuned(fault: Fault, level: str, vectors: Sequence[Any], picture: Callable[[A
     """
     if fault.id not in _RULES:
         return fault
-    unit, edits, starts = _RULES[fault.id]
+    unit, starts = _RULES[fault.id]
     extra = []
     for zero in starts:
         found = [_interval(unit, _process(vector, level, zero), picture(vector)) for vector in vectors if _fits(vector)]
         tolerance = common([interval for interval in found if interval is not None])
         if tolerance is not None:
-            extra.append((*edits(repr(tolerance)), *((FROM_ZERO,) if zero else ())))
+            extra.append(fault.with_constant(repr(tolerance)) + (SETTINGS["from zero"] if zero else ()))
     return replace(fault, others=(*fault.others, *extra), _runs={})
 
 
