@@ -33,7 +33,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .formation import MODEL_SAFETY, Bound
 from .operators import coarsest, structure_of
-from .rounding import gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff
+from .rounding import gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff, upper_product
 from .status import CertificateStatus
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
@@ -174,6 +174,36 @@ def lower_level_bound(
     slope = fx + _up(gxy, v) + _up(J + _up(gxy, distance), fy + _up(gyy, v), path)
     value = (rounding + _up(distance, slope)) * (1 + 2.0**-40)
     return Bound(value, status) if math.isfinite(value) else Bound(math.inf, NONE)
+
+
+def value_bound(
+    f: float,
+    correction: float,
+    v: np.ndarray,
+    gradient: np.ndarray,
+    lipschitz: Any,
+    mu: Bound,
+    residual: Bound,
+    errors: Mapping[str, Bound],
+) -> Bound:
+    """≥ |f − vᵀĝ − φ(x)|, ĝ the ∇_y g in hand and vᵀĝ the `correction`: derived in :mod:`lancbio_ref.hyper_objective`.
+
+    `residual` is ρ ≥ ‖b − A v‖; `errors` are those of `formation_bounds`, and ε_f as "value".
+    """
+    fy, gyy = Bound.of(lipschitz.fy), Bound.of(lipschitz.gyy)
+    e_f, largest = errors["value"], errors["grad_y"].value  # ε_f, and ‖∇_y g‖ + ε_g
+    size, u = norm2(v) * (1 + 2.0**-40), unit_roundoff(v.dtype)
+    e_g = largest - norm2(gradient)
+    distance = math.nextafter(scaled_quotient(largest, 1.0, mu.value) * (1 + 2.0**-50), math.inf)  # ρ_y
+    second = fy.value + upper_product(gyy.value, size)
+    e_b = residual.value + errors["b"].value + upper_product(errors["A"].value, size)
+    bound = upper_product(0.5, distance, distance, second) + upper_product(e_b, distance)
+    bound += e_f.value + upper_product(size, e_g)
+    bound += upper_product(gamma(v.size + 4, max(u, 2.0**-53)), size, largest)
+    bound = (bound + 2 * 2.0**-53 * (abs(f) + abs(correction))) * (1 + 2.0**-40) + v.size * 2.0**-1022
+    inputs = (mu, residual, fy, gyy, *(errors[name] for name in ("value", "grad_y", "b", "A")))
+    status = min(part.status for part in inputs)
+    return Bound(bound, status) if bound < math.inf and status else Bound.of(None)
 
 
 def _up(a: float, b: float, c: float = 1.0) -> float:

@@ -37,6 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import as_integer, as_number, as_problem, as_vector, common_type
+from .certificate import value_bound
 from .errors import ArgumentError, EvaluationError, LancbioError
 from .formation import Bound
 from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
@@ -44,7 +45,7 @@ from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solutio
 from .inverse.scaled import row_sizes, scaled_solve
 from .linearization import Linearization
 from .parallel import dot
-from .rounding import gamma, norm2, scaled_quotient, unit_roundoff, upper_product
+from .rounding import norm2
 from .status import CertificateStatus, SolveStatus
 
 if TYPE_CHECKING:
@@ -358,22 +359,9 @@ class HyperObjective:
         value, constants, mu = f - correction, point.lipschitz, found.certificate.mu
         if constants is None or not mu.value > 0:
             return value, Bound.of(None)
-        errors = point.formation_bounds(norm_A_of(point), found.certificate.cross_norm)
-        e_f = point.formation.bound("value", abs(f), x.size + y.size, point.coarsest)
-        lipschitz = [Bound.of(constants.fy), Bound.of(constants.gyy)]
-        residual, largest = found.certificate.residual, errors["grad_y"].value  # ρ, and ‖∇_y g‖ + ε_g
-        size, u = norm2(v) * (1 + 2.0**-40), unit_roundoff(v.dtype)
-        e_g = largest - norm2(gradient)
-        distance = math.nextafter(scaled_quotient(largest, 1.0, mu.value) * (1 + 2.0**-50), math.inf)  # ρ_y
-        second = lipschitz[0].value + upper_product(lipschitz[1].value, size)
-        e_b = residual.value + errors["b"].value + upper_product(errors["A"].value, size)
-        bound = upper_product(0.5, distance, distance, second) + upper_product(e_b, distance)
-        bound += e_f.value + upper_product(size, e_g)
-        bound += upper_product(gamma(v.size + 4, max(u, 2.0**-53)), size, largest)
-        bound = (bound + 2 * 2.0**-53 * (abs(f) + abs(correction))) * (1 + 2.0**-40) + v.size * 2.0**-1022
-        inputs = (mu, residual, e_f, *lipschitz, *(errors[name] for name in ("grad_y", "b", "A")))
-        status = min(part.status for part in inputs)
-        return value, Bound(bound, status) if bound < math.inf and status else Bound.of(None)
+        errors = point.formation_bounds(gradient, norm_A_of(point), found.certificate.cross_norm)
+        errors["value"] = point.formation.bound("value", abs(f), x.size + y.size, point.coarsest)
+        return value, value_bound(f, correction, v, gradient, constants, mu, found.certificate.residual, errors)
 
 
 def _inverse(point: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:

@@ -274,11 +274,12 @@ def hypergradient_of(
     u = unit_roundoff(b.dtype)
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
     lower_level = Bound(math.inf, NONE)
-    if linearization.lipschitz is not None and linearization.grad_y is not None and modulus.status != NONE:
-        formation = linearization.formation_bounds(norm_A, norm_J)
+    constants, gradient = linearization.lipschitz, linearization.grad_y
+    if constants is not None and gradient is not None and modulus.status != NONE:
+        formation = linearization.formation_bounds(gradient, norm_A, norm_J)
         v_norm = norm2(v) + rho.value / modulus.value
         lower_level = lower_level_bound(
-            linearization.lipschitz, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
+            constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
         )
     estimate = _estimate(linearization, report, residual, rounding, modulus, norm_J)
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for

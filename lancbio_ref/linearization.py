@@ -100,7 +100,7 @@ class Linearization:
         at: tuple[np.ndarray, np.ndarray] | None = None,
         formation: FormationErrors | None = None,
     ) -> None:
-        self.b, self.c = as_vector("b", b), as_vector("c", c)
+        self._vectors = self.b, self.c = as_vector("b", b), as_vector("c", c)  # as given: their u is `coarsest`'s
         n_y, n_x = self.b.size, self.c.size
         self.A = _checked(as_operator("A", A, (n_y, n_y)), "A")
         self.J = _checked(as_operator("J", J, (n_x, n_y)), "J")
@@ -163,7 +163,7 @@ class Linearization:
     def replaced(self, **changes: Unpack[Known]) -> Linearization:
         """Another linearization, made of the same but for `changes`, arguments of the constructor; this one stays."""
         known: Any = dict(M=self.M, lipschitz=self.lipschitz, at=self.at, formation=self.formation, **self._lazy)
-        return Linearization(self.A, self.J, self.b, self.c, **(known | changes))
+        return Linearization(self.A, self.J, *self._vectors, **(known | changes))
 
     def hypergradient(self, **options: Unpack[HyperGradientOptions]) -> HyperGradient:
         """h = c − J v with its certificate; options as in :func:`lancbio_ref.hypergradient`."""
@@ -172,13 +172,12 @@ class Linearization:
         as_options("a hyper-gradient", options, HyperGradientOptions.__annotations__)
         return hypergradient_of(self, **options)
 
-    def formation_bounds(self, norm_A: Bound, norm_J: Bound) -> dict[str, Bound]:
-        """ε_A, ε_J, ε_b, ε_c as "A", "J", "b", "c", and ‖∇_y g‖ ≤ ‖ĝ_y‖ + ε_g as "grad_y", which must have been given.
+    def formation_bounds(self, gradient: np.ndarray, norm_A: Bound, norm_J: Bound) -> dict[str, Bound]:
+        """ε_A, ε_J, ε_b, ε_c as "A", "J", "b", "c", and ‖∇_y g‖ ≤ ‖ĝ_y‖ + ε_g as "grad_y"; `gradient` is ĝ_y.
 
         A black box's ∇_y g is taken for a sum of terms of the sizes ‖A‖‖y‖ and ‖J‖‖x‖.
         """
-        known, u, gradient = self.formation, self.coarsest, self.grad_y
-        assert gradient is not None
+        known, u = self.formation, self.coarsest
         (x_norm, y_norm), gradient_norm = self.norms, norm2(gradient)
         largest = (
             gradient_norm + (norm_A.value * y_norm if y_norm else 0.0) + (norm_J.value * x_norm if x_norm else 0.0)

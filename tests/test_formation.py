@@ -227,3 +227,12 @@ def test_more_classes_than_the_proof_of_softmax_allows():
     X = np.ones((2, 1), np.float32)
     with pytest.raises(ArgumentError, match="n_classes: found 1001, expected at most 1000 in float32"):
         problems.logistic(X, [0, 1], X, [0, 1], n_classes=1001)
+
+
+def test_another_linearization_of_the_same_arrays_rounds_as_coarsely():
+    """b in float32 beside float64 data: with another μ, or with the point filled in, u is still that of float32."""
+    b = np.ones(2, np.float32)
+    point = Linearization(np.eye(2), np.eye(2), b, np.ones(2), grad_y=np.ones(2), mu=0.5)
+    again = point.replaced(mu=0.25, at=(np.ones(2), np.ones(2)))
+    assert point.coarsest == again.coarsest == 2.0**-24
+    assert again.mu == 0.25 and point.mu == 0.5 and again.b.dtype == np.float64

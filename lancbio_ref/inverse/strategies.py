@@ -17,7 +17,7 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, cg
 
-from ..arguments import as_choice, as_integer, as_number
+from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
 from ..krylov import lanczos, solve
 from ..krylov.reorthogonalization import MODES
@@ -42,7 +42,7 @@ class LanczosInverse:
         Most basis vectors stored.
     """
 
-    reorthogonalization: str = "selective"
+    reorthogonalization: Reorthogonalization = "selective"
     restart: int | None = None
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from ..arguments import Reorthogonalization
 from ..errors import RepresentationError
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, scale, scale_number, unit_roundoff
@@ -110,7 +111,7 @@ def solve(
     maxiter: int,
     M: LinearOperator | None = None,
     callback: Callable[[np.ndarray], object] | None = None,
-    reorthogonalization: str = "selective",
+    reorthogonalization: Reorthogonalization = "selective",
     restart: int | None = None,
     norm_A: float | None = None,
     mu: float | None = None,
@@ -176,7 +177,7 @@ class _Cycles:
     def __init__(
         self,
         system: System,
-        reorthogonalization: str,
+        reorthogonalization: Reorthogonalization,
         restart: int | None,
         maxiter: int,
         callback: Callable[[np.ndarray], object] | None,

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..arguments import as_choice, as_integer, as_number
+from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
 from ..krylov import LanczosProcess
 from ..krylov.tridiagonal import solve_tridiagonal
@@ -197,7 +197,7 @@ class LancBiO:
     step_y: float
     inner_steps: int = 1
     subspace: int | SubspaceSchedule = 10
-    reorthogonalization: str = "none"
+    reorthogonalization: Reorthogonalization = "none"
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..textbook.numbers import norm
 from .correct import correct
 from .levels import dense, make_case
 
-NEAR = 0.02  # of the candidate's own error: nearer is the same wrong answer
-SPOILT = 1e-3  # relative to the truth: farther apart than that, one of two answers is plainly wrong
-SAME_SIZE = 30.0  # ratio of two errors that are both rounding
-NOISE = 1e-13
-WRONG = 1e-7  # of a quantity in a row: more than rounding
-ROWS_AFTER = 2  # rows of a trace after the first wrong one that are compared as well
+# In units of the candidate's own error, 3510 answers of 136 programs are so far from those of the fault that they have:
+# 3267 less than 1e-2, 5 up to 2e-2, 4 up to 5e-2, 3 up to 1e-1, and the rest, iterates that no two programs share,
+# farther. Of 21 742 distances to other faults 16 775 are above 1/2, and 3107 below 1e-3: there two faults are one.
+NEAR = 0.02
+SAME_SIZE = 30.0  # ratio of two errors that are both rounding: of 27 of the fault itself, 25 are below 20, 2 above 100
+NOISE = 1e-13  # no error is taken for less: 1e-15 to 1e-12 name the same
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Picture:
     word : str
         ``""`` for an answer; ``"reject"``, ``"not finite"`` or ``"none"``.
     parts, truth : dict
-        (row, name) → array, in units in which the truth is of size about 1; row is 0 but for traces. `truth` is empty
-        where there is none.
+        (row, name) → array, in units in which the truth is of size about 1, zeros where there is no answer; row is 0
+        but for traces.
     sizes : ndarray
         Errors of several kinds, by which faults that are rounding are compared.
     """
@@ -45,43 +45,25 @@ class Picture:
     truth: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)
     sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
-    @cached_property
-    def last_row(self) -> int:
-        """Of a trace, a few rows after the first wrong one; later, rounding may have grown to anything."""
-        wrong = [key[0] for key, truth in self.truth.items() if _gap(self.parts[key], truth) > WRONG]
-        return min(wrong, default=max(key[0] for key in self.parts)) + ROWS_AFTER
 
-
-def compared(candidate: Picture, fault: Picture, *, rounding: bool) -> str:
-    """``"match"``, ``"apart"`` or ``"near"``, which is neither."""
+def same(candidate: Picture, fault: Picture, *, rounding: bool) -> bool:
+    """Whether a fault's answer is the candidate's wrong one; by the sizes of errors where these are rounding."""
     if candidate.word or fault.word:
-        return "match" if candidate.word == fault.word else "apart"
+        return candidate.word == fault.word
     keys = [key for key in candidate.parts if key in fault.parts]
     if not keys or any(candidate.parts[key].shape != fault.parts[key].shape for key in keys):
-        return "apart"
+        return False
     if rounding:
-        return _sizes(candidate.sizes, fault.sizes)
-    keys = [key for key in keys if key[0] <= candidate.last_row]
-    a, f = (np.concatenate([picture.parts[key].ravel() for key in keys]) for picture in (candidate, fault))
-    gap = _norm(a - f)
-    if not candidate.truth:
-        return "match" if gap <= 1e-6 * _norm(a) else "apart"
-    t = np.concatenate([candidate.truth[key].ravel() for key in keys])
-    if gap <= NEAR * _norm(a - t) and _norm(a - t) > 0:
-        return "match"
-    return "apart" if gap > SPOILT * max(_norm(t), _norm(a - t)) else "near"
+        a, f = np.maximum(candidate.sizes, NOISE), np.maximum(fault.sizes, NOISE)
+        return bool(a.max(initial=0.0) > NOISE and np.maximum(a / f, f / a).max(initial=1.0) <= SAME_SIZE)
+    a, f, t = (
+        np.concatenate([parts[key].ravel() for key in keys])
+        for parts in (candidate.parts, fault.parts, candidate.truth)
+    )
+    return _norm(a - f) <= NEAR * _norm(a - t)
 
 
-def _sizes(a: np.ndarray, f: np.ndarray) -> str:
-    """Errors that are rounding: of the same size, each of them."""
-    a, f = np.maximum(a, NOISE), np.maximum(f, NOISE)
-    ratio = np.max(np.maximum(a / f, f / a), initial=1.0)
-    if ratio <= SAME_SIZE:
-        return "match" if np.max(a, initial=0.0) > NOISE else "near"
-    return "apart" if ratio > SAME_SIZE**2 else "near"
-
-
-def _gap(a: np.ndarray, truth: np.ndarray) -> float:
+def _error(a: np.ndarray, truth: np.ndarray) -> float:
     return _norm(a - truth) if a.shape == truth.shape else math.inf
 
 
@@ -90,8 +72,7 @@ def _norm(a: np.ndarray) -> float:
     if 1e-140 < size < 1e140:
         return size
     with np.errstate(over="ignore"):  # squares have left the range
-        size = float(np.max(np.abs(a), initial=0.0))
-        return size * float(np.linalg.norm(a / size)) if 0 < size < np.inf else size
+        return float(norm(a.ravel()))
 
 
 # -- pictures -------------------------------------------------------------------------------
@@ -112,25 +93,20 @@ def picture_of(vector: Any, level: str, answer: Any) -> Picture:
     return drawn if finite else Picture("not finite")
 
 
-def _vector(name: str) -> Any:
+def _vector(name: str) -> Callable[[Any, Mapping[str, Any]], Picture]:
     def draw(vector: Any, answer: Mapping[str, Any]) -> Picture:
-        numbers, key = np.asarray(answer[name], dtype=float), (0, name)
-        expected = vector.expected[name]
+        numbers, expected = np.asarray(answer[name], dtype=float), vector.expected[name]
         truth = np.zeros_like(numbers) if expected is None else expected.float64
         unit = np.max(np.abs(truth), initial=0.0) or np.max(np.abs(numbers), initial=0.0)
-        numbers, truth = _scaled(numbers, unit), _scaled(truth, unit)
-        if expected is None:
-            return Picture("", {key: numbers})
-        size = _norm(numbers - truth) / (_norm(truth) or 1.0)
-        return Picture("", {key: numbers}, {key: truth}, np.array([size]))
+        scale = -int(np.frexp(unit)[1]) if np.isfinite(unit) else 0
+        numbers, truth = np.ldexp(numbers, scale), np.ldexp(truth, scale)
+        error = _norm(numbers - truth) / (_norm(truth) or 1.0)
+        return Picture("", {(0, name): numbers}, {(0, name): truth}, np.array([error]))
 
     return draw
 
 
-def _scaled(a: np.ndarray, unit: float) -> np.ndarray:
-    """a over the power of two next to `unit`."""
-    with np.errstate(over="ignore"):
-        return np.ldexp(a, -int(np.frexp(unit)[1])) if np.isfinite(unit) else a
+_bases: dict[str, np.ndarray] = {}  # id of a vector → Q of the correct process
 
 
 def _lanczos(vector: Any, answer: Mapping[str, Any]) -> Picture:
@@ -144,9 +120,12 @@ def _lanczos(vector: Any, answer: Mapping[str, Any]) -> Picture:
     limits = vector.admissible["lanczos"]
     decided = next((j for j, limit in enumerate(limits) if limit is None), None)
     steps = max(alpha.size, len(limits)) if decided is None else decided
-    right = right_basis(vector.id, lambda: correct("lanczos")["full"](make_case(vector, "lanczos"))["Q"])
+    if vector.id not in _bases:
+        _bases[vector.id] = correct("lanczos")["full"](make_case(vector, "lanczos"))["Q"]
     numbers = _columns([alpha / L, beta / L, Q], steps)
-    truth = _columns([vector.expected["alpha"].float64 / L, vector.expected["beta"].float64 / L, right], steps)
+    truth = _columns(
+        [vector.expected["alpha"].float64 / L, vector.expected["beta"].float64 / L, _bases[vector.id]], steps
+    )
     T = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
     errors = [
         float(np.linalg.norm(Q.T @ Q - np.eye(alpha.size))),
@@ -155,16 +134,6 @@ def _lanczos(vector: Any, answer: Mapping[str, Any]) -> Picture:
     ]
     parts = {(0, "columns"): numbers, (0, "steps"): np.zeros(alpha.size)}
     return Picture("", parts, {(0, "columns"): truth, (0, "steps"): np.zeros(alpha.size)}, np.array(errors))
-
-
-_bases: dict[str, np.ndarray] = {}
-
-
-def right_basis(id: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """Q of the correct process, computed once a vector."""
-    if id not in _bases:
-        _bases[id] = make()
-    return _bases[id]
 
 
 def _columns(parts: list[np.ndarray], steps: int) -> np.ndarray:
@@ -182,7 +151,7 @@ def _trace(vector: Any, answer: Mapping[str, Any]) -> Picture:
                 unit = _norm(value.float64.ravel()) or 1.0
                 parts[row["k"], name] = np.asarray(row[name], dtype=float) / unit
                 truth[row["k"], name] = value.float64 / unit
-    error = max((_gap(parts[key], truth[key]) for key in parts), default=0.0)
+    error = max((_error(parts[key], truth[key]) for key in parts), default=0.0)
     return Picture("", parts, truth, np.array([error]))
 
 

@@ -11,28 +11,30 @@ import numpy as np
 
 from ..textbook import baselines, hypergradient, lanczos, problems, solve, trace
 
+METHODS = {  # name of the method: module and function of the textbook
+    "lancbio": ("trace", "lancbio"),
+    "subbio": ("trace", "subbio"),
+    "amigo-gd": ("baselines", "amigo_gd"),
+    "amigo-cg": ("baselines", "amigo_cg"),
+    "soba": ("baselines", "soba"),
+    "stocbio": ("baselines", "stocbio"),
+    "bsa": ("baselines", "bsa"),
+    "ttsa": ("baselines", "ttsa"),
+    "stable": ("baselines", "stable"),
+    "f2sa": ("baselines", "f2sa"),
+    "hjfbio": ("baselines", "hjfbio"),
+}
+
 Case = dict[str, Any]
 Run = Callable[[Case], dict[str, Any]]
 
 
 def candidates(modules: Mapping[str, ModuleType]) -> dict[str, dict[str, Run]]:
     """Level → name → candidate, of the modules of the textbook by their names: as they are, or edited."""
-    lanczos, solve, hypergradient, trace, baselines, problems = (
-        modules[name] for name in ("lanczos", "solve", "hypergradient", "trace", "baselines", "problems")
+    lanczos, solve, hypergradient, problems = (
+        modules[name] for name in ("lanczos", "solve", "hypergradient", "problems")
     )
-    methods = {
-        "lancbio": trace.lancbio,
-        "subbio": trace.subbio,
-        "amigo-gd": baselines.amigo_gd,
-        "amigo-cg": baselines.amigo_cg,
-        "soba": baselines.soba,
-        "stocbio": baselines.stocbio,
-        "bsa": baselines.bsa,
-        "ttsa": baselines.ttsa,
-        "stable": baselines.stable,
-        "f2sa": baselines.f2sa,
-        "hjfbio": baselines.hjfbio,
-    }
+    methods = {name: getattr(modules[module], function) for name, (module, function) in METHODS.items()}
 
     def solve_with(solver: Any) -> Run:
         return lambda case: {"v": solver(case["A"], case["b"], case["v0"])}

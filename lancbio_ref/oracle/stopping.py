@@ -8,7 +8,7 @@ since the test is another one, the answers may be iterates all the same (`iterat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,7 @@ import numpy as np
 from ..textbook.numbers import exponent, norm
 from ..textbook.solve import near_one
 from .compare import NEAR, Picture
-from .faults import Fault
-from .faults.solve_edits import FROM_ZERO, absolute, from_start, loose
+from .faults import SETTINGS, Fault
 from .levels import dense
 
 STEPS = 500  # of conjugate gradients that are looked at
@@ -36,15 +35,15 @@ class _Process:
     norm_b: float
 
 
-# fault → what its tolerance is relative to, the edits that set it, whether it may start at zero
-_RULES: dict[str, tuple[Callable[[_Process], float], Callable[[str], Any], tuple[bool, ...]]] = {
-    "S09": (lambda process: 1.0, absolute, (False, True)),
-    "S11": (lambda process: process.residuals[0], from_start, (False,)),
-    "S12": (lambda process: process.norm_b, loose, (False, True)),
+# fault → what its tolerance is relative to, and whether it may start at zero
+_RULES: dict[str, tuple[Callable[[_Process], float], tuple[bool, ...]]] = {
+    "S09": (lambda process: 1.0, (False, True)),
+    "S11": (lambda process: process.residuals[0], (False,)),
+    "S12": (lambda process: process.norm_b, (False, True)),
 }
 
 
-def tuned(fault: Fault, level: str, vectors: Sequence[Any], picture: Callable[[Any], Picture]) -> Fault:
+def tuned(fault: Fault, level: str, vectors: Sequence[Any], pictures: Mapping[str, Picture]) -> Fault:
     """`fault` with the tolerances that fit a candidate's answers among its variants; as it is where it has none.
 
     Parameters
@@ -53,54 +52,29 @@ def tuned(fault: Fault, level: str, vectors: Sequence[Any], picture: Callable[[A
     level : {"solve", "hypergradient"}
     vectors : sequence of Vector
         Those that the candidate fails.
-    picture : callable
-        The picture of the candidate's answer to a vector.
+    pictures : mapping
+        Id → picture of the candidate's answer.
     """
     if fault.id not in _RULES:
         return fault
-    unit, edits, starts = _RULES[fault.id]
-    extra = []
+    unit, starts = _RULES[fault.id]
+    others = list(fault.others)
     for zero in starts:
-        found = [_interval(unit, _process(vector, level, zero), picture(vector)) for vector in vectors if _fits(vector)]
-        tolerance = common([interval for interval in found if interval is not None])
-        if tolerance is not None:
-            extra.append((*edits(repr(tolerance)), *((FROM_ZERO,) if zero else ())))
-    return replace(fault, others=(*fault.others, *extra), _runs={})
+        found = [
+            _interval(unit, _process(vector, level, zero), pictures[vector.id]) for vector in filter(_fits, vectors)
+        ]
+        if tolerance := common([interval for interval in found if interval is not None]):
+            others.append(fault.with_constant(repr(tolerance)) + (SETTINGS["from zero"] if zero else ()))
+    return replace(fault, others=tuple(others), _runs={})
 
 
-def iterates(level: str, vectors: Sequence[Any], picture: Callable[[Any], Picture]) -> tuple[set[str], set[str]]:
-    """Ids of the answers that are iterates of conjugate gradients, from zero or from v_0, and of those that are none.
-
-    Neither has the answers that only an iterate is near to in size that another order of summation does not give.
-    """
+def iterates(level: str, vectors: Sequence[Any], pictures: Mapping[str, Picture]) -> tuple[set[str], set[str]]:
+    """Ids of the answers that are iterates of conjugate gradients, from zero or from v_0, and of the others."""
     found = []
     for zero in (True, False):
-        some: set[str] = set()
-        none: set[str] = set()
-        for vector in filter(_fits, vectors):
-            process = _process(vector, level, zero)
-            pair = _pair(picture(vector))
-            if pair is None:
-                continue
-            near, errors = _near(process, *pair)
-            if near[1:].any():  # an answer that is the start was not iterated
-                some.add(vector.id)
-            elif _is_steady(process, _process(vector, level, zero, backwards=True), errors, *pair):
-                none.add(vector.id)
-        found.append((some, none))
+        step = {v.id: _step(_process(v, level, zero), pictures[v.id]) for v in vectors if _fits(v)}
+        found.append(({id for id, i in step.items() if i}, {id for id, i in step.items() if not i}))  # 0 is the start
     return max(found, key=lambda pair: len(pair[0]))
-
-
-def _is_steady(
-    process: _Process, again: _Process, errors: np.ndarray, candidate: np.ndarray, truth: np.ndarray
-) -> bool:
-    """Whether both orders of summation give the iterate whose error is the nearest in size to the candidate's."""
-    with np.errstate(all="ignore"):
-        distance = np.abs(np.log(errors) - np.log(np.linalg.norm(candidate - truth)))
-        i = int(np.nanargmin(distance)) if np.isfinite(distance).any() else 0
-        if i >= len(again.answers):
-            return False
-        return bool(np.linalg.norm(process.answers[i] - again.answers[i]) <= NEAR * errors[i])
 
 
 def common(intervals: Sequence[Interval]) -> float | None:
@@ -124,50 +98,42 @@ def _fits(vector: Any) -> bool:
 
 def _interval(unit: Callable[[_Process], float], process: _Process, seen: Picture) -> Interval | None:
     """The tolerances at which the answer is the iterate that is returned; None where it is no iterate."""
-    pair = _pair(seen)
-    if pair is None:
+    if (i := _step(process, seen)) is None:
         return None
-    near, _ = _near(process, *pair)
-    i = int(np.argmax(near))
     low, high = process.residuals[i], process.residuals[i - 1] if i else math.inf
     size = unit(process)
-    return (low / size, high / size) if near[i] and 0 < low < high and 0 < size < math.inf else None
+    return (low / size, high / size) if 0 < low < high and 0 < size < math.inf else None
 
 
-def _pair(seen: Picture) -> tuple[np.ndarray, np.ndarray] | None:
-    """(the candidate's answer, the truth), where there are both."""
-    if seen.word or not seen.truth:
+def _step(process: _Process, seen: Picture) -> int | None:
+    """The first iterate that is the candidate's answer."""
+    if seen.word:
         return None
-    [(candidate, truth)] = [(seen.parts[key], seen.truth[key]) for key in seen.parts]
-    return None if candidate.shape != truth.shape else (candidate, truth)
-
-
-def _near(process: _Process, candidate: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which iterates are the candidate's answer, and the error of each."""
+    [(key, candidate)] = seen.parts.items()
+    truth = seen.truth[key]
+    if candidate.shape != truth.shape:
+        return None
     with np.errstate(all="ignore"):  # a candidate may have grown to anything
         near = np.linalg.norm(process.answers - candidate, axis=1) <= NEAR * np.linalg.norm(candidate - truth)
-        return near, np.linalg.norm(process.answers - truth, axis=1)
+    return int(np.argmax(near)) if near.any() else None
 
 
-_memory: dict[tuple[int, str, bool, bool], _Process] = {}
+_memory: dict[tuple[int, str, bool], _Process] = {}
 
 
-def _process(vector: Any, level: str, zero: bool, backwards: bool = False) -> _Process:
-    key = id(vector), level, zero, backwards  # the entry holds the vector, so that its id stays its own
+def _process(vector: Any, level: str, zero: bool) -> _Process:
+    key = id(vector), level, zero  # the entry holds the vector, so that its id stays its own
     if key not in _memory:
         if len(_memory) >= REMEMBERED:
             _memory.clear()
         with np.errstate(all="ignore"):
-            _memory[key] = _run(vector, level, zero, backwards)
+            _memory[key] = _run(vector, level, zero)
     return _memory[key]
 
 
-def _run(vector: Any, level: str, zero: bool, backwards: bool) -> _Process:
-    """`backwards` takes the unknowns in reverse order, by which only rounding changes."""
+def _run(vector: Any, level: str, zero: bool) -> _Process:
     A, J, b, c = (dense(vector.inputs[name]) for name in "AJbc")
-    order = slice(None, None, -1 if backwards else 1)
-    start = 0 * b if zero else vector.inputs["v0"]
-    A, scaled_b, v, unit = near_one(A[order, order], b[order], start[order])
+    A, scaled_b, v, unit = near_one(A, b, 0 * b if zero else vector.inputs["v0"])
     r = scaled_b - A @ v
     p, vs, residuals = r, [v], [norm(r)]
     while len(vs) < min(STEPS, 10 * b.size) and residuals[-1] > 1e-16 * norm(scaled_b):
@@ -178,7 +144,7 @@ def _run(vector: Any, level: str, zero: bool, backwards: bool) -> _Process:
         r = r_next
         vs.append(v)
         residuals.append(norm(r))
-    answers = np.ldexp(np.array(vs)[:, order], unit)
+    answers = np.ldexp(np.array(vs), unit)
     if level == "hypergradient":
         answers = c - answers @ J.T
     expected = vector.expected["v" if level == "solve" else "h"].float64

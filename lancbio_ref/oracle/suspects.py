@@ -12,25 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 from .candidates import make_reply
-from .compare import Picture, compared, picture_of
+from .compare import Picture, picture_of, same
 from .faults import CATALOGUE, Fault, fault
 from .judge import judge
 from .levels import make_case
 from .stopping import iterates, tuned
 
-SCREEN = 6  # failing cases without any match, after which a fault is dropped
+# Measured on the programs of the tests: 136 that have a fault, and others that have none of the catalogue.
+SHARE = 0.5  # of the cases that a fault fails, those with its numbers: 0.35 to 0.65 name the same, 0.75 loses an L04
+SHARE_OF_SIZES = 0.75  # the same where only sizes of errors are compared: the right one has 0.87, a wrong one 0.70
+FEW = 0.25  # right cases spoilt, in matches: at most 0.17, by a wrong fault 0.38; of all failures explained: 0.33, 0.12
+SCREEN = 6  # failing cases without a match, and a fault is dropped: with 12 the same are named, with 3 two are lost
 REMEMBERED = 100_000  # answers of faults
-SHARE = 0.5  # of the failing cases that a fault spoils too: less is no evidence
-SHARE_OF_SIZES = 0.75  # the same where only sizes of errors are compared
-SAME = 0.25  # of the matches, those with the same numbers: where the others are of the same size
-AGAINST = 0.25  # right cases that a fault would spoil, in matches: more speaks against it
-AS_MUCH = 0.9  # of the best one's matches
-TOGETHER = 1 / 3  # of the failing cases that those which are named explain
 UNSTEADY = ("conjugate gradients", "preconditioned")  # textbooks whose later iterates are different in other programs
-STOPS, ITERATES = "S12", 5  # the fault of stopping early, and how many answers must be iterates where no tolerance fits
+STOPS = "S12"  # the fault of stopping early
 ACCEPTS = "S24"  # the fault of answering where there is no answer: which numbers are given then does not matter
 
 
@@ -73,8 +73,8 @@ class Suspect:
 
 def answers_of(fault: Fault, vectors: Iterable[Any], level: str | None = None, variant: int = 0) -> dict[str, Any]:
     """What a fault answers on these vectors, by id; vectors without the level are left out."""
-    level = level or fault.level
-    return {v.id: fault.run(make_case(v, level), variant) for v in vectors if level in v.levels}
+    program = _Program(fault, variant, level or fault.level)
+    return {vector.id: program.on(vector).answer for vector in vectors if program.level in vector.levels}
 
 
 def suspects(
@@ -107,27 +107,22 @@ def suspects(
     list of Suspect
         Sorted by failing cases matched less passing cases spoilt.
     """
-    known = {vector.id: vector for vector in vectors if level in vector.levels and vector.id in answers}
+    known = [vector for vector in vectors if level in vector.levels and vector.id in answers]
     if failed is None:
-        failed = [id for id, vector in known.items() if _fails(vector, level, answers[id], precision)]
-    wrong = _mixed([known[id] for id in known if id in failed])
+        failed = [vector.id for vector in known if _fails(vector, level, answers[vector.id], precision)]
+    wrong = _mixed([vector for vector in known if vector.id in failed])
     if not wrong:
         return []
-    right = [known[id] for id in known if id not in failed and known[id].result == "valid"]
-    asked: dict[str, Picture] = {}
-
-    def picture(vector: Any) -> Picture:
-        if vector.id not in asked:
-            asked[vector.id] = picture_of(vector, level, answers[vector.id])
-        return asked[vector.id]
-
+    right = [vector for vector in known if vector.id not in failed and vector.result == "valid"]
+    seen = _Seen(level, precision, wrong, right, {v.id: picture_of(v, level, answers[v.id]) for v in wrong})
     faults = [fault for fault in CATALOGUE if fault.carries_to(level) and among(fault)]
     if level == "hypergradient":
         faults.append(replace(fault(ACCEPTS), level=level, base="problem", _runs={}))
-    trials = [_trial(entry, level, wrong, right, picture, precision) for entry in faults]
+    trials = [_trial(entry, seen.within(entry)) for entry in faults]
     if level in ("solve", "hypergradient") and not any(t.enough for t in trials if t.matched and t.fault.id != ACCEPTS):
-        trials.append(_stopped(level, wrong, picture))
-    return _ranked([trial for trial in trials if trial.matched])
+        some, none = iterates(level, wrong, seen.pictures)
+        trials.append(_Trial(fault(STOPS), seen, some, some | none, carried=level != "solve"))
+    return _ranked([trial for trial in trials if trial.enough])
 
 
 def _fails(vector: Any, level: str, answer: Any, precision: str) -> bool:
@@ -137,12 +132,36 @@ def _fails(vector: Any, level: str, answer: Any, precision: str) -> bool:
 
 def _mixed(vectors: Sequence[Any]) -> list[Any]:
     """Family after family in turn, small cases first: so the first few are of many kinds, and cheap."""
-    places: dict[str, int] = {}
-    order = []
-    for vector in sorted(vectors, key=lambda vector: (vector.n_y, vector.id)):
-        places[vector.family] = places.get(vector.family, -1) + 1
-        order.append((places[vector.family], vector.n_y, vector.id, vector))
-    return [entry[-1] for entry in sorted(order, key=lambda entry: entry[:-1])]
+    families: dict[str, list[Any]] = {}
+    for vector in sorted(vectors, key=_size):
+        families.setdefault(vector.family, []).append(vector)
+    turns = zip_longest(*families.values())
+    return [vector for turn in turns for vector in sorted(filter(None, turn), key=_size)]
+
+
+def _size(vector: Any) -> tuple[int, str]:
+    return vector.n_y, vector.id
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A candidate: the vectors that it fails, those that it has right, and its wrong answers by id."""
+
+    level: str
+    precision: str
+    wrong: list[Any]
+    right: list[Any]
+    pictures: Mapping[str, Picture]
+
+    def within(self, fault: Fault) -> _Seen:
+        """On vectors that the fault can be seen on: those of its methods; of derivatives, those with a problem."""
+
+        def seen(vector: Any) -> bool:
+            if self.level == "trace":
+                return vector.inputs["method"] in fault.methods
+            return fault.base != "problem" or fault.id == ACCEPTS or vector.problem is not None
+
+        return replace(self, wrong=list(filter(seen, self.wrong)), right=list(filter(seen, self.right)))
 
 
 # -- one fault ------------------------------------------------------------------------------
@@ -151,13 +170,13 @@ def _mixed(vectors: Sequence[Any]) -> list[Any]:
 @dataclass(frozen=True)
 class _Trial:
     fault: Fault
-    matched: frozenset[str]
-    spoilt: frozenset[str]  # of the failing cases, those that the fault fails too
-    within: frozenset[str]  # all failing cases that it could play a part in
-    against: int
-    carried: bool
+    seen: _Seen  # on the vectors that the fault could play a part in
+    matched: Collection[str] = frozenset()
+    spoilt: Collection[str] = frozenset()  # of the failing cases, those that the fault fails too
+    against: int = 0
+    carried: bool = False
 
-    @property
+    @cached_property
     def key(self) -> tuple[Any, ...]:
         """Smaller is better: numbers before sizes, and a fault of the level before one of the code that it calls."""
         missed = len(self.spoilt) - len(self.matched)
@@ -166,115 +185,87 @@ class _Trial:
     @property
     def enough(self) -> bool:
         """Whether so many matches are evidence."""
-        return _many(self.fault, self.matched, self.spoilt) and self.against <= AGAINST * len(self.matched)
+        share = len(self.matched) >= (SHARE_OF_SIZES if self.fault.rounding else SHARE) * len(self.spoilt)
+        return bool(self.matched) and share and self.against <= FEW * len(self.matched)
 
 
-def _many(fault: Fault, matched: Collection[str], spoilt: Collection[str]) -> bool:
-    return len(matched) >= (SHARE_OF_SIZES if fault.rounding else SHARE) * len(spoilt)
-
-
-def _trial(
-    fault: Fault,
-    level: str,
-    wrong: list[Any],
-    right: list[Any],
-    picture: Callable[[Any], Picture],
-    precision: str,
-) -> _Trial:
+def _trial(fault: Fault, seen: _Seen) -> _Trial:
     """The best of a fault's variants."""
-    wrong, right = _within(fault, level, wrong), _within(fault, level, right)
-    variants = tuned(fault, level, wrong, picture)
+    variants = tuned(fault, seen.level, seen.wrong, seen.pictures)
     trials = []
     for variant in range(len(variants.variants)):
-        trials.append(_trial_of(variants, variant, level, wrong, right, picture, precision))
-        if len(trials[-1].matched) == len(wrong) and not trials[-1].against:
+        trials.append(_trial_of(_Program(variants, variant, seen.level), seen))
+        if len(trials[-1].matched) == len(seen.wrong) and not trials[-1].against:
             break
     return replace(min(trials, key=lambda trial: (not trial.enough, trial.key)), fault=fault)
 
 
-def _within(fault: Fault, level: str, vectors: list[Any]) -> list[Any]:
-    """The vectors that the fault can be seen on: those of its methods; of derivatives, those with a problem."""
-    if level == "trace":
-        return [vector for vector in vectors if vector.inputs["method"] in fault.methods]
-    if fault.base == "problem" and fault.id != ACCEPTS:
-        return [vector for vector in vectors if vector.problem is not None]
-    return vectors
-
-
-def _trial_of(
-    fault: Fault,
-    variant: int,
-    level: str,
-    wrong: list[Any],
-    right: list[Any],
-    picture: Callable[[Any], Picture],
-    precision: str,
-) -> _Trial:
-    matched: set[str] = set()
-    spoilt: set[str] = set()
-    against = 0
-    for number, vector in enumerate(wrong, 1):
-        given = _given(fault, variant, level, vector)
-        if _alike(fault, vector, picture(vector), given.picture) and given.fails(precision):
+def _trial_of(program: _Program, seen: _Seen) -> _Trial:
+    fault, matched = program.fault, set[str]()
+    for number, vector in enumerate(seen.wrong, 1):
+        if program.gives(seen.pictures[vector.id], vector) and program.on(vector).fails(seen.precision):
             matched.add(vector.id)
         if number == SCREEN and not matched:
             break
-    if matched:
-        failing = [vector for vector in wrong if _given(fault, variant, level, vector).fails(precision)]
-        spoilt = {vector.id for vector in failing}
-        matched |= _of_the_size(fault, variant, level, failing, matched, picture)
-    if matched and _many(fault, matched, spoilt):
-        for vector in right:
-            given = _given(fault, variant, level, vector)
-            against += compared(picture(vector), given.picture, rounding=fault.rounding) == "apart"
-    within = frozenset(vector.id for vector in wrong)
-    return _Trial(fault, frozenset(matched), frozenset(spoilt), within, against, fault.level != level)
+    if not matched:
+        return _Trial(fault, seen)
+    failing = [vector for vector in seen.wrong if program.on(vector).fails(seen.precision)]
+    if fault.base in UNSTEADY and not fault.rounding:
+        matched |= _of_the_size(program, seen, failing, matched)
+    trial = _Trial(fault, seen, matched, {vector.id for vector in failing}, carried=fault.level != seen.level)
+    if not trial.enough:
+        return trial
+    return replace(trial, against=sum(program.on(vector).fails(seen.precision) for vector in seen.right))
 
 
-def _of_the_size(
-    fault: Fault,
-    variant: int,
-    level: str,
-    failing: list[Any],
-    matched: set[str],
-    picture: Callable[[Any], Picture],
-) -> set[str]:
+def _of_the_size(program: _Program, seen: _Seen, failing: list[Any], matched: set[str]) -> set[str]:
     """Of the failing cases on which the fault's own numbers change with the order of summation: where the candidate's
     error has the size of the fault's. None unless the fault gives the candidate's numbers on enough of the others.
     """
-    if fault.rounding or fault.base not in UNSTEADY or len(matched) < SAME * SHARE * len(failing):
-        return set()
+    if len(matched) < FEW * SHARE * len(failing):
+        return set()  # it would not be enough, whatever were found
     rest = [vector for vector in failing if vector.id not in matched and vector.kappa is not None]
-    unsteady = [vector for vector in rest if not _given(fault, variant, level, vector).steady(fault, variant)]
-    if len(matched) < SHARE * (len(failing) - len(unsteady)):
-        return set()
-    given = {vector.id: _given(fault, variant, level, vector).picture for vector in unsteady}
-    alike = {v.id for v in unsteady if compared(picture(v), given[v.id], rounding=True) == "match"}
-    return alike if len(matched) >= SAME * len(alike | matched) else set()
+    unsteady = [vector for vector in rest if not program.on(vector).steady(program)]
+    alike = {v.id for v in unsteady if same(seen.pictures[v.id], program.on(v).picture, rounding=True)}
+    enough = len(matched) >= max(SHARE * (len(failing) - len(unsteady)), FEW * len(alike | matched))
+    return alike if enough else set()
 
 
-def _stopped(level: str, wrong: list[Any], picture: Callable[[Any], Picture]) -> _Trial:
-    """Of the fault of stopping early at a test that the catalogue does not have: the answers are iterates."""
-    some, none = iterates(level, wrong, picture)
-    if len(some) < max(ITERATES, SHARE_OF_SIZES * len(some | none)):
-        some = set()
-    within = frozenset(vector.id for vector in wrong)
-    return _Trial(fault(STOPS), frozenset(some), frozenset(some | none), within, 0, level != "solve")
+# -- what it gives, computed once: the next candidate is compared with the same numbers ------
 
 
-def _alike(fault: Fault, vector: Any, candidate: Picture, given: Picture) -> bool:
-    """Whether the fault gives the candidate's numbers; where there is no answer, whether both give any."""
-    if fault.id == ACCEPTS and vector.result == "must_reject":
-        return {candidate.word, given.word} <= {"", "not finite"}
-    return compared(candidate, given, rounding=fault.rounding) == "match"
+@dataclass(frozen=True)
+class _Program:
+    """A variant of a fault at a level."""
+
+    fault: Fault
+    variant: int
+    level: str
+
+    def on(self, vector: Any) -> _Given:
+        """What it gives on a vector."""
+        key = self.fault.variants[self.variant], self.fault.base, self.level, id(vector)
+        if key not in _memory:
+            if len(_memory) >= REMEMBERED:
+                _memory.clear()
+            _memory[key] = _Given(self, vector)
+        return _memory[key]
+
+    def gives(self, candidate: Picture, vector: Any) -> bool:
+        """Whether it gives the candidate's numbers; where there is no answer, whether both give any."""
+        given = self.on(vector).picture
+        if self.fault.id == ACCEPTS and vector.result == "must_reject":
+            return {candidate.word, given.word} <= {"", "not finite"}
+        return same(candidate, given, rounding=self.fault.rounding)
 
 
 class _Given:
-    """What a fault gives on a vector; whether that fails, and is steady, is found out when it is first asked."""
+    """An answer, and the vector, so that its id stays its own; what costs is found out when it is first asked."""
 
-    def __init__(self, vector: Any, level: str, answer: Any) -> None:
-        self.vector, self.level, self.answer = vector, level, answer
-        self.picture = picture_of(vector, level, answer)
+    def __init__(self, program: _Program, vector: Any) -> None:
+        self.vector, self.level = vector, program.level
+        self.answer = program.fault.run(make_case(vector, program.level), program.variant)
+        self.picture = picture_of(vector, program.level, self.answer)
         self._fails: dict[str, bool] = {}
         self._steady: bool | None = None
 
@@ -283,50 +274,37 @@ class _Given:
             self._fails[precision] = _fails(self.vector, self.level, self.answer, precision)
         return self._fails[precision]
 
-    def steady(self, fault: Fault, variant: int) -> bool:
+    def steady(self, program: _Program) -> bool:
         """Whether the numbers are the same with the unknowns in reverse order, by which only rounding changes."""
         if self._steady is None:
             case = make_case(self.vector, self.level)
             case |= {"A": case["A"][::-1, ::-1], "b": case["b"][::-1], "v0": case["v0"][::-1]}
             case |= {"J": case["J"][:, ::-1]} if "J" in case else {}
-            answer = fault.run(case, variant)
+            answer = program.fault.run(case, program.variant)
             answer |= {"v": answer["v"][::-1]} if "v" in answer else {}
-            again = picture_of(self.vector, self.level, answer)
-            self._steady = compared(self.picture, again, rounding=False) == "match"
+            self._steady = same(self.picture, picture_of(self.vector, self.level, answer), rounding=False)
         return self._steady
 
 
 _memory: dict[tuple[Any, ...], _Given] = {}
 
 
-def _given(fault: Fault, variant: int, level: str, vector: Any) -> _Given:
-    """Computed once a vector: the next candidate is compared with the same numbers."""
-    key = (fault.variants[variant], fault.base, level, id(vector))  # the entry holds the vector: its id stays its own
-    if key not in _memory:
-        if len(_memory) >= REMEMBERED:
-            _memory.clear()
-        _memory[key] = _Given(vector, level, fault.run(make_case(vector, level), variant))
-    return _memory[key]
-
-
 # -- all of them ----------------------------------------------------------------------------
 
 
 def _ranked(trials: list[_Trial]) -> list[Suspect]:
-    """Those with enough evidence, best first, if together they explain a third of the failing cases.
-
-    A fault is named beside better ones where it explains more, or as much as the best.
+    """Best first, those that explain two cases more than better ones do, or as much as the best; none of them where
+    they explain too few of the failing cases together.
     """
-    trials = sorted((trial for trial in trials if trial.enough), key=lambda trial: trial.key)  # stable
     kept: list[_Trial] = []
     explained: set[str] = set()
-    for trial in trials:
-        new = len(trial.matched - explained)
-        if new < min(2, len(trial.matched)) and len(trial.matched) < AS_MUCH * len(kept[0].matched):
-            continue
-        kept.append(trial)
-        explained |= trial.matched
-    return [_suspect(trial, trials) for trial in kept if len(explained & trial.within) >= TOGETHER * len(trial.within)]
+    for trial in sorted(trials, key=lambda trial: trial.key):  # stable
+        new = len(set(trial.matched) - explained)
+        if not kept or new >= 2 or new == len(trial.matched) or len(trial.matched) >= len(kept[0].matched):
+            kept.append(trial)
+            explained |= set(trial.matched)
+    within = {id(trial): {vector.id for vector in trial.seen.wrong} for trial in kept}
+    return [_suspect(t, trials) for t in kept if len(explained & within[id(t)]) >= FEW * len(within[id(t)])]
 
 
 def _suspect(trial: _Trial, trials: list[_Trial]) -> Suspect:
