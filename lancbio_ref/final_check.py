@@ -21,7 +21,7 @@ import numpy as np
 from .hypergradient import HyperGradient, hypergradient
 from .inverse import LowerSolution, lower_solution
 from .rounding import norm2, unit_roundoff
-from .status import CertificateStatus, CheckVerdict
+from .status import CertificateStatus, CheckVerdict, SolveStatus
 
 AGREEMENT = 0.1  # of the larger norm: how far a method's own h may be from the gradient
 ACCURACY = 1e-10  # of both solves, relative; 100u in a narrower type
@@ -190,3 +190,19 @@ def _verdict(
     return FinalCheck(
         verdict, distance, bound, certificate, tolerance, message, found, lower, spent.n_hvp, spent.n_grad
     )
+
+
+def checked(status: SolveStatus, message: str, found: FinalCheck | None, tol: float) -> tuple[SolveStatus, str]:
+    """Status and message with what the check says; and where there was none, that there was none."""
+    if found is None:
+        unchecked = status in (SolveStatus.COMPLETED, SolveStatus.CONVERGED)
+        return status, message + ("; h was not checked (check=True does)" if unchecked else "")
+    message = f"{message}; {found.message}"
+    if found.verdict == CheckVerdict.INTERRUPTED:
+        return SolveStatus.INTERRUPTED, message
+    if found.refuted:
+        if status == SolveStatus.CONVERGED:
+            status = SolveStatus.NOT_CONVERGED
+            message = f"the method's own {message}, which refutes that tol = {tol:.3g} was reached"
+        message += f". {found.verdict.remedy[0].upper()}{found.verdict.remedy[1:]}"
+    return status, message

@@ -41,8 +41,8 @@ from .certificate import value_bound
 from .errors import ArgumentError, EvaluationError, LancbioError
 from .formation import Bound
 from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
-from .inverse import InverseReport, LanczosInverse, LowerSolution, lower_solution
-from .inverse.scaled import row_sizes, scaled_solve
+from .inverse import LowerSolution, lower_solution
+from .inverse.strategies import scaled_inverse
 from .linearization import Linearization
 from .parallel import dot
 from .rounding import norm2
@@ -52,9 +52,7 @@ if TYPE_CHECKING:
     from .problem import BilevelProblem
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
-FALL = (
-    0.2  # how much smaller than the last one a gradient is expected to be; where it falls more, a second round is due
-)
+FALL = 0.2  # of the last gradient: what is expected of the next one; where it falls more, a second round is due
 REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)
 REMEDIES = {  # in the words of HyperObjective's own arguments
     SolveStatus.FLOOR: "as accurate as this floating-point type allows at this x; raise accuracy, or keep x where A is "
@@ -344,7 +342,7 @@ class HyperObjective:
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
         size = norm2(point.b)
         rtol = tol / max(size, tol) if tol else 0.0
-        found = hypergradient_of(point, inverse=_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
+        found = hypergradient_of(point, inverse=scaled_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1
         if found.status in REFUTED:
             raise EvaluationError("linear system A v = b", found, REMEDIES[found.status])
@@ -362,14 +360,6 @@ class HyperObjective:
         errors = point.formation_bounds(gradient, norm_A_of(point), found.certificate.cross_norm)
         errors["value"] = point.formation.bound("value", abs(f), x.size + y.size, point.coarsest)
         return value, value_bound(f, correction, v, gradient, constants, mu, found.certificate.residual, errors)
-
-
-def _inverse(point: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
-    """A strategy: Lanczos, of the scaled system where the rows of A differ much in size and no M takes care of that."""
-    if point.M is not None or row_sizes(point.A) is None:
-        return LanczosInverse()(point, v0, rtol=rtol, maxiter=maxiter)
-    report = scaled_solve(point.A, point.b, v0, tolerance=rtol * norm2(point.b), maxiter=maxiter)
-    return InverseReport(report.x, report.status, report.residual, direction=report.direction)
 
 
 def _share(tolerance: float, gain: float) -> float:

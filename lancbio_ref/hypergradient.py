@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypedDict
 
@@ -30,9 +29,10 @@ from .certificate import (
     product_bound,
     residual_bound,
 )
-from .errors import ArgumentError, CallableError, RepresentationError
+from .errors import ArgumentError, RepresentationError
 from .formation import Bound
-from .inverse import STRATEGIES, InverseReport, LanczosInverse, LowerSolution, lower_solution
+from .inverse import InverseReport, LowerSolution, lower_solution
+from .inverse.strategies import Strategy, solved, strategy_of
 from .krylov import lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
@@ -44,8 +44,6 @@ from .status import SolveStatus
 
 if TYPE_CHECKING:
     from .problem import BilevelProblem
-
-Strategy = Callable[..., InverseReport | tuple[np.ndarray, SolveStatus]]
 
 
 class HyperGradientOptions(TypedDict, total=False):
@@ -247,12 +245,12 @@ def hypergradient_of(
     rtol = as_number("rtol", rtol, least=0.0)
     b, c, A, J = linearization.b, linearization.c, linearization.A, linearization.J
     maxiter = 10 * b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
-    strategy = _strategy(inverse, reorthogonalization)
+    strategy = strategy_of(inverse, reorthogonalization)
     linearization, modulus, pointwise = _modulus(linearization, mu)
     v0 = None if v0 is None else as_type("v0", as_vector("v0", v0, b.size), b.dtype)
 
     before = A.products
-    report = _solve(strategy, linearization, v0, rtol, maxiter)
+    report = solved(strategy, linearization, v0, rtol, maxiter)
     v, status, direction = report.v, report.status, report.direction
     residual = report.residual if report.residual is not None else b - A.matvec(v)
     norm_A = norm_A_of(linearization, report)
@@ -302,19 +300,6 @@ def hypergradient_of(
     )
 
 
-def _strategy(inverse: str | Strategy, reorthogonalization: Reorthogonalization | None) -> Strategy:
-    """The strategy object behind a name; options that it has no use for are refused."""
-    if reorthogonalization is not None:
-        if inverse != "lanczos":
-            raise ArgumentError("reorthogonalization", repr(reorthogonalization), "None unless inverse='lanczos'")
-        return LanczosInverse(reorthogonalization)
-    if callable(inverse):
-        return inverse
-    if not isinstance(inverse, str) or inverse not in STRATEGIES:
-        raise ArgumentError("inverse", repr(inverse), "a callable or one of " + ", ".join(map(repr, STRATEGIES)))
-    return STRATEGIES[inverse]()
-
-
 def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Linearization, Bound, bool]:
     """The linearization with the μ to use, that μ with its status, and whether it holds at this y alone."""
     if mu is None:
@@ -326,28 +311,6 @@ def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Line
         return linearization.replaced(mu=None), Bound.of(proven, absent=0.0), True
     mu = as_number("mu", mu, above=0.0)
     return linearization.replaced(mu=mu), Bound.of(mu), False
-
-
-def _solve(
-    strategy: Strategy, linearization: Linearization, v0: np.ndarray | None, rtol: float, maxiter: int
-) -> InverseReport:
-    """Run a strategy; b = 0 has the answer 0 and needs none."""
-    b = linearization.b
-    if not b.any():
-        return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
-    report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
-    if isinstance(report, InverseReport):
-        return report
-    try:
-        v, status = report
-        status = SolveStatus(status)
-    except (TypeError, ValueError):
-        raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
-    masked, v = isinstance(v, np.ma.MaskedArray), np.asarray(v)
-    if masked or v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
-        found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
-        raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
-    return InverseReport(v.astype(b.dtype), status)
 
 
 def norm_A_of(linearization: Linearization, report: InverseReport | None = None) -> Bound:

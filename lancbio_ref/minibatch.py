@@ -268,3 +268,10 @@ def _as_batch_size(level: str, size: Any, total: int) -> int:
     if size > total:
         raise ArgumentError(f"{level} batch size", str(size), f"at most {total}, the number of samples")
     return size
+
+
+def run_type(problem: BilevelProblem, *vectors: np.ndarray) -> np.dtype:
+    """The widest type of `vectors` and of the problem's data, where it says it."""
+    own = getattr(problem.full if isinstance(problem, Minibatched) else problem, "dtype", None)
+    known = [own] if isinstance(own, np.dtype) and own.char in "fd" else []
+    return np.result_type(*vectors, *known)

@@ -15,18 +15,18 @@ import numpy.typing as npt
 from .arguments import Seed, as_callable, as_generator, as_integer, as_number, as_problem, as_vector
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
 from .errors import ArgumentError, LancbioError, RepresentationError
-from .final_check import FinalCheck, final_check
+from .final_check import FinalCheck, checked, final_check
 from .methods import Method, MethodName, MethodOptions, State, build
-from .minibatch import BatchSize, Draw, Minibatched, as_minibatched
+from .methods.base import require_representable
+from .minibatch import BatchSize, Draw, Minibatched, as_minibatched, run_type
 from .rounding import norm2
-from .status import CheckVerdict, SolveStatus
+from .status import SolveStatus
 from .trace import COLUMNS, Trace
 
 if TYPE_CHECKING:
     from .problem import BilevelProblem
 
 DIAGNOSTICS = ("k", "fun", "residual", "lower_grad_norm", "n_hvp", "n_grad")
-SCALARS = ("step_x", "step_y", "step_z", "step_v", "penalty", "difference")  # that a method multiplies vectors with
 ENDED = (SolveStatus.COMPLETED, SolveStatus.CONVERGED, SolveStatus.NOT_CONVERGED, SolveStatus.STOPPED)
 
 
@@ -176,14 +176,14 @@ def minimize(
     x0 = as_vector("x0", x0, getattr(problem, "n_x", None))
     y0 = as_vector("y0", y0, getattr(problem, "n_y", None))
     v0 = np.zeros_like(y0) if v0 is None else as_vector("v0", v0, y0.size)
-    dtype = _common_type(problem, x0, y0, v0)
+    dtype = run_type(problem, x0, y0, v0)
     x0, y0, v0 = (a.astype(dtype) for a in (x0, y0, v0))
     maxiter = as_integer("maxiter", maxiter, least=1)
     tol = as_number("tol", tol, least=0.0)
     as_callable("callback", callback, optional=True, of="state")
     every = as_integer("diagnostics_every", diagnostics_every)
     method, rng = build(method, options), as_generator(rng)
-    _require_representable(method, dtype)
+    require_representable(method, dtype)
     if not isinstance(check, (bool, np.bool_)):
         raise ArgumentError("check", repr(check), "True or False")
     if batch_size is not None:
@@ -210,7 +210,7 @@ def minimize(
         fun = run.value()
         status, message = run.growing(status, message)
         found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
-        return run.result(*_checked(status, message, found, tol), fun, found)
+        return run.result(*checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
         np.seterr(**errors)  # it may have fallen between the end of a `with np.errstate` and its exit
         return run.interrupted()
@@ -218,41 +218,6 @@ def minimize(
         failed = f"failed after {run.finished.k} finished iterations: {error}"
         error.result = run.result(SolveStatus.NOT_CONVERGED, failed, run.value_if_possible())
         raise
-
-
-def _common_type(problem: BilevelProblem, *vectors: np.ndarray) -> np.dtype:
-    """The widest type of `vectors` and of the problem's data, where it says it."""
-    own = getattr(problem.full if isinstance(problem, Minibatched) else problem, "dtype", None)
-    known = [own] if isinstance(own, np.dtype) and own.char in "fd" else []
-    return np.result_type(*vectors, *known)
-
-
-def _require_representable(method: Method, dtype: np.dtype) -> None:
-    """Refuse a step that the type of the run would make infinite or zero."""
-    method = getattr(method, "method", method)  # the one that HalvedSteps has
-    for name in SCALARS:
-        value = getattr(method, name, None)
-        if isinstance(value, (int, float)) and value > 0:
-            with np.errstate(all="ignore"):
-                number = float(dtype.type(value))
-            if not 0 < number < math.inf:
-                raise ArgumentError(name, repr(value), f"a number that {dtype} can hold, the type of the run")
-
-
-def _checked(status: SolveStatus, message: str, found: FinalCheck | None, tol: float) -> tuple[SolveStatus, str]:
-    """Status and message with what the check says; and where there was none, that there was none."""
-    if found is None:
-        unchecked = status in (SolveStatus.COMPLETED, SolveStatus.CONVERGED)
-        return status, message + ("; h was not checked (check=True does)" if unchecked else "")
-    message = f"{message}; {found.message}"
-    if found.verdict == CheckVerdict.INTERRUPTED:
-        return SolveStatus.INTERRUPTED, message
-    if found.refuted:
-        if status == SolveStatus.CONVERGED:
-            status = SolveStatus.NOT_CONVERGED
-            message = f"the method's own {message}, which refutes that tol = {tol:.3g} was reached"
-        message += f". {found.verdict.remedy[0].upper()}{found.verdict.remedy[1:]}"
-    return status, message
 
 
 def _asks_to_stop(callback: Callable[[State], object], state: State) -> bool:

@@ -11,24 +11,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, cg
 
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
-from ..errors import ArgumentError, RepresentationError
+from ..errors import ArgumentError, CallableError, RepresentationError
 from ..krylov import lanczos, solve
 from ..krylov.reorthogonalization import MODES
 from ..krylov.residual import Residual, evaluate, is_tiny
 from ..krylov.scaling import exponent_of, restore
 from ..krylov.tridiagonal import extreme_ritz_values
+from ..linearization import Linearization
 from ..operators import structure_of
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from .report import InverseReport
+from .scaled import row_sizes, scaled_solve
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ class LanczosInverse:
         if self.restart is not None:
             as_integer("restart", self.restart, least=1)
 
-    def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+    def __call__(
+        self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
+    ) -> InverseReport:
         b, smoothness = linearization.b, linearization.smoothness
         report = solve(
             linearization.A,
@@ -80,7 +83,9 @@ class LanczosInverse:
 class ExactInverse:
     """Dense Cholesky factorization; n_y products to form A where it is not stored. `v0` and `maxiter` have no say."""
 
-    def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+    def __call__(
+        self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
+    ) -> InverseReport:
         A, b = linearization.A, linearization.b
         structure = structure_of(A)
         if structure is not None:
@@ -117,8 +122,10 @@ class ExactInverse:
 class ConjugateGradientInverse:
     """``scipy.sparse.linalg.cg``, for comparison."""
 
-    def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
-        A, b = linearization.A, linearization.b
+    def __call__(
+        self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
+    ) -> InverseReport:
+        A, b, given = linearization.A, linearization.b, linearization.M
 
         def product(p: np.ndarray) -> np.ndarray:
             if not np.isfinite(p).all():
@@ -128,13 +135,14 @@ class ConjugateGradientInverse:
         def precondition(r: np.ndarray) -> np.ndarray:
             if not np.isfinite(r).all():
                 raise _Breakdown
-            return linearization.M.matvec(r)
+            assert given is not None
+            return given.matvec(r)
 
         def keep(x: np.ndarray) -> None:
             if np.isfinite(x).all():
                 last[:] = x
 
-        M = None if linearization.M is None else LinearOperator(A.shape, precondition, dtype=linearization.M.dtype)
+        M = None if given is None else LinearOperator(A.shape, precondition, dtype=given.dtype)
         last = np.zeros_like(b) if v0 is None else v0.copy()
         info = 0
         try:
@@ -177,7 +185,9 @@ class NeumannInverse:
         if self.step is not None:
             as_number("step", self.step, above=0.0)
 
-    def __call__(self, linearization: Any, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+    def __call__(
+        self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
+    ) -> InverseReport:
         A, b = linearization.A, linearization.b
         smoothness = linearization.smoothness
         if not b.any():
@@ -187,7 +197,7 @@ class NeumannInverse:
             smoothness = 1.1 * max(map(abs, extreme_ritz_values(run.alpha, run.beta)))
         v = first = np.zeros_like(b) if v0 is None else v0.copy()
         residual = b - A.matvec(v) if v.any() else b.copy()
-        step = _inverse_of(smoothness) if self.step is None else self.step
+        step = self.step if self.step is not None else _inverse_of(smoothness or 0.0)
         with np.errstate(over="ignore"):
             factor = b.dtype.type(step)
         if not (0 < factor < math.inf):  # A = 0, or 1/L is no number of this type
@@ -264,9 +274,54 @@ def _require_representable(v: np.ndarray) -> None:
         raise RepresentationError(f"the solution overflows {v.dtype}: rescale b or A")
 
 
+Strategy = Callable[..., InverseReport | tuple[np.ndarray, SolveStatus]]
+
 STRATEGIES: dict[str, Callable] = {
     "lanczos": LanczosInverse,
     "exact": ExactInverse,
     "cg": ConjugateGradientInverse,
     "neumann": NeumannInverse,
 }
+
+
+def scaled_inverse(point: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+    """A strategy: Lanczos, of the scaled system where the rows of A differ much in size and no M takes care of that."""
+    if point.M is not None or row_sizes(point.A) is None:
+        return LanczosInverse()(point, v0, rtol=rtol, maxiter=maxiter)
+    report = scaled_solve(point.A, point.b, v0, tolerance=rtol * norm2(point.b), maxiter=maxiter)
+    return InverseReport(report.x, report.status, report.residual, direction=report.direction)
+
+
+def strategy_of(inverse: str | Strategy, reorthogonalization: Reorthogonalization | None) -> Strategy:
+    """The strategy object behind a name; options that it has no use for are refused."""
+    if reorthogonalization is not None:
+        if inverse != "lanczos":
+            raise ArgumentError("reorthogonalization", repr(reorthogonalization), "None unless inverse='lanczos'")
+        return LanczosInverse(reorthogonalization)
+    if callable(inverse):
+        return inverse
+    if not isinstance(inverse, str) or inverse not in STRATEGIES:
+        raise ArgumentError("inverse", repr(inverse), "a callable or one of " + ", ".join(map(repr, STRATEGIES)))
+    return STRATEGIES[inverse]()
+
+
+def solved(
+    strategy: Strategy, linearization: Linearization, v0: np.ndarray | None, rtol: float, maxiter: int
+) -> InverseReport:
+    """Run a strategy; b = 0 has the answer 0 and needs none."""
+    b = linearization.b
+    if not b.any():
+        return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
+    report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
+    if isinstance(report, InverseReport):
+        return report
+    try:
+        v, status = report
+        status = SolveStatus(status)
+    except (TypeError, ValueError):
+        raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
+    masked, v = isinstance(v, np.ma.MaskedArray), np.asarray(v)
+    if masked or v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
+        found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
+        raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
+    return InverseReport(v.astype(b.dtype), status)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from ..arguments import as_integer, as_number
-from ..errors import LancbioError
+from ..errors import ArgumentError, LancbioError
 from ..status import StepStatus
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
+
+SCALARS = ("step_x", "step_y", "step_z", "step_v", "penalty", "difference")  # that a method multiplies vectors with
 
 
 @dataclass
@@ -123,3 +126,15 @@ def descend(new: Any, point: Any, step_x: float) -> Any:
     new.n_cross += 1
     new.x_next = new.x - new.x.dtype.type(step_x) * new.h
     return new
+
+
+def require_representable(method: Any, dtype: np.dtype) -> None:
+    """Refuse a step that the type of the run would make infinite or zero."""
+    method = getattr(method, "method", method)  # the one that HalvedSteps has
+    for name in SCALARS:
+        value = getattr(method, name, None)
+        if isinstance(value, (int, float)) and value > 0:
+            with np.errstate(all="ignore"):
+                number = float(dtype.type(value))
+            if not 0 < number < math.inf:
+                raise ArgumentError(name, repr(value), f"a number that {dtype} can hold, the type of the run")
