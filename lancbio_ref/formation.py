@@ -70,7 +70,7 @@ class FormationErrors:
     def __getitem__(self, name: str) -> float | None:
         found = self._lazy[name]
         if callable(found):
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows bounds nothing, below
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows bounds nothing, below
                 found = self._lazy[name] = found()
         return found if found is not None and 0 <= found < math.inf else None  # nor does NaN, or less than 0
 

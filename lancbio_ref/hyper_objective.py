@@ -238,6 +238,7 @@ class HyperObjective:
         """∇φ(x), shape (n_x,)."""
         return self.evaluate(x).gradient.copy()
 
+    @np.errstate(under="ignore")
     def evaluate(self, x: Any) -> Evaluation:
         """φ(x) and ∇φ(x) with their certificates.
 

@@ -101,6 +101,7 @@ class HyperGradient:
         return "\n".join(lines)
 
 
+@np.errstate(under="ignore")
 def hypergradient(
     problem: Any,
     x: Any,
@@ -204,6 +205,7 @@ def linearization_at(problem: Any, x: np.ndarray, y: np.ndarray) -> Any:
     return point
 
 
+@np.errstate(under="ignore")
 def hypergradient_of(
     linearization: Any,
     *,

@@ -85,6 +85,7 @@ class BilevelResult:
         )
 
 
+@np.errstate(under="ignore")  # here and at the other doors: what underflows is in every bound
 def minimize(
     problem: Any,
     x0: Any,

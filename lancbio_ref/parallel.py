@@ -168,6 +168,7 @@ def combination(Q: np.ndarray, h: np.ndarray) -> np.ndarray:
     return out
 
 
+@np.errstate(under="ignore")
 def blockwise(function: Callable[..., np.ndarray], *vectors: np.ndarray) -> np.ndarray:
     """``function(*vectors)``, which works entry by entry, a few blocks at a time.
 

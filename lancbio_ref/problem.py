@@ -270,6 +270,7 @@ class BilevelProblem:
         dtype = common_type(self.dtype, x, y)
         return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
+    @np.errstate(under="ignore")
     def check(self, x: Any, y: Any, rng: Any = None) -> CheckReport:
         """Probe symmetry, adjoint and every derivative at (x, y); one row each.
 

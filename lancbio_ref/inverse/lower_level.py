@@ -71,6 +71,7 @@ class LowerSolution:
     direction: np.ndarray | None = field(default=None, repr=False)
 
 
+@np.errstate(under="ignore")
 def lower_solution(problem: Any, x: Any, y0: Any = None, *, tol: float, maxiter: int = 100) -> LowerSolution:
     """Solve the lower level at x to ‖∇_y g(x, y)‖₂ ≤ tol.
 

@@ -51,6 +51,7 @@ class LanczosDecomposition:
         return np.diag(self.alpha) + np.diag(off, 1) + np.diag(off, -1)
 
 
+@np.errstate(under="ignore")
 def lanczos(
     A: Any, q1: Any, k: int, *, reorthogonalization: str = "full", check_symmetry: bool = False
 ) -> LanczosDecomposition:

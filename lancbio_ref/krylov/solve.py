@@ -90,6 +90,7 @@ class SolveReport:
         return high / low if 0 < low < math.inf else math.inf
 
 
+@np.errstate(under="ignore")
 def solve(
     A: LinearOperator,
     b: np.ndarray,

@@ -30,6 +30,7 @@ from .sparse import SparseOperator
 U = 2.0**-53
 
 
+@np.errstate(under="ignore")
 def certify_mu(A: Any, mu: float) -> bool:
     """Prove λ_min(A) > mu for a real symmetric A, or return False ("not proven", not "false").
 
