@@ -233,6 +233,8 @@ def as_problem(value: Any) -> Any:
 
 def as_generator(rng: Any) -> np.random.Generator:
     """`rng` as a Generator: None, a seed, or a Generator, as in SciPy."""
+    if isinstance(rng, np.random.RandomState):  # as NumPy 2.2 and later do: its own stream of bits
+        return np.random.Generator(rng._bit_generator)
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):

@@ -74,6 +74,7 @@ class Certificate:
         )
 
 
+@np.errstate(under="ignore")
 def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_A: Bound) -> tuple[Bound, float]:
     """ρ ≥ ‖b − A v‖ from the evaluated residual, and the part of it that is rounding.
 
@@ -93,6 +94,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     return Bound(outer * ((1 + u) * norm2(residual) + product), status), product
 
 
+@np.errstate(under="ignore")
 def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound) -> Bound:
     """η ≥ ‖ĥ − (c − J v)‖, the rounding of the hyper-gradient itself."""
     n, u = h.size, unit_roundoff(h.dtype)

@@ -71,7 +71,7 @@ class FormationErrors:
     def __getitem__(self, name: str) -> float | None:
         found = self._lazy[name]
         if callable(found):
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows bounds nothing, below
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows bounds nothing, below
                 found = self._lazy[name] = found()
         if not (found is None or isinstance(found, (float, int, np.floating, np.integer))):
             raise ArgumentError(f"FormationErrors.{name}", repr(found)[:80], "a number, None or a callable of ()")

@@ -242,6 +242,7 @@ class HyperObjective:
         """∇φ(x), shape (n_x,)."""
         return self.evaluate(x).gradient.copy()
 
+    @np.errstate(under="ignore")
     def evaluate(self, x: npt.ArrayLike) -> Evaluation:
         """φ(x) and ∇φ(x) with their certificates.
 

@@ -126,6 +126,7 @@ class HyperGradient:
         return "\n".join(lines)
 
 
+@np.errstate(under="ignore")
 def hypergradient(
     problem: BilevelProblem,
     x: npt.ArrayLike,
@@ -230,6 +231,7 @@ def linearization_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> L
     return point.replaced(**missing) if missing else point
 
 
+@np.errstate(under="ignore")
 def hypergradient_of(
     linearization: Linearization,
     *,

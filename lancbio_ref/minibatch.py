@@ -248,7 +248,11 @@ def as_minibatched(problem: BilevelProblem, batch_size: BatchSize, rng: np.rando
     if len(sizes) != 2:
         raise ArgumentError("batch_size", repr(batch_size), "an integer, or two: (upper, lower)")
     upper, lower = sizes
-    return Minibatched(problem, upper, lower, rng.spawn(1)[0])
+    try:
+        own = rng.spawn(1)[0]
+    except TypeError:  # seeded as RandomState is, which has no such children
+        own = np.random.default_rng(rng.integers(2**32, size=4))
+    return Minibatched(problem, upper, lower, own)
 
 
 def as_indices(name: str, indices: npt.ArrayLike, total: int) -> np.ndarray:

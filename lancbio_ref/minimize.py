@@ -89,6 +89,7 @@ class BilevelResult:
         )
 
 
+@np.errstate(under="ignore")  # here and at the other doors: what underflows is in every bound
 def minimize(
     problem: BilevelProblem,
     x0: npt.ArrayLike,

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -94,10 +95,22 @@ def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) ->
         kernel(0, blocks, *arguments)
         return
     ends = [blocks * part // parts for part in range(parts + 1)]
-    pool = _team.workers()
-    others = [pool.submit(kernel, first, last, *arguments) for first, last in pairwise(ends[1:])]
+    waiting, others = list(pairwise(ends[1:])), list[Future[None]]()
+
+    def do(first: int, last: int) -> None:
+        try:
+            waiting.remove((first, last))  # each range is done once, by whoever comes first
+        except ValueError:
+            return
+        kernel(first, last, *arguments)
+
     try:
+        with suppress(RuntimeError):  # no thread to be had, as while the interpreter ends: the caller does what is left
+            for first, last in tuple(waiting):
+                others.append(_team.workers().submit(do, first, last))
         kernel(0, ends[1], *arguments)
+        for first, last in tuple(waiting):
+            do(first, last)
     finally:
         wait(others)  # on Ctrl-C too: a caller who goes on finds nobody still writing
     for other in others:
@@ -155,6 +168,7 @@ def combination(Q: np.ndarray, h: np.ndarray) -> np.ndarray:
     return out
 
 
+@np.errstate(under="ignore")
 def blockwise(function: Callable[..., np.ndarray], *vectors: np.ndarray) -> np.ndarray:
     """``function(*vectors)``, which works entry by entry, a few blocks at a time.
 

@@ -271,6 +271,7 @@ class BilevelProblem:
         dtype = common_type(self.dtype, x, y)
         return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
 
+    @np.errstate(under="ignore")
     def check(self, x: npt.ArrayLike, y: npt.ArrayLike, rng: Seed = None) -> CheckReport:
         """Probe symmetry, adjoint and every derivative at (x, y); one row each.
 

@@ -85,6 +85,7 @@ def is_finite(array: np.ndarray) -> bool:
     return math.isfinite(total) or bool(np.isfinite(array).all())
 
 
+@np.errstate(under="ignore")
 def scale(x: np.ndarray, exponent: int) -> np.ndarray:
     """x · 2^exponent, exact unless the result leaves the normal range."""
     if x.dtype.kind == "c":

@@ -1,25 +1,24 @@
 """The idx format of MNIST and the sets made after it, read with every check that the format allows.
 
 Two zero bytes, a type code, the number of dimensions d; d big-endian unsigned 32-bit lengths; the entries, big-endian,
-in C order (Y. LeCun, C. Cortes, C. Burges, *The MNIST database*). The whole may be gzipped.
+in C order (Y. LeCun, C. Cortes, C. Burges, *The MNIST database*). The whole may be packed.
 """
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import ArgumentError
+from .packed import ENDINGS, LIMIT, as_path, unpacked, up_to
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+LARGEST = np.iinfo(np.intp).max  # bytes of an array, its empty dimensions left out
 PARTS = {
     "train_images": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
@@ -28,13 +27,16 @@ PARTS = {
 }
 
 
-def load_idx(path: str | os.PathLike) -> np.ndarray:
-    """An idx file, gzipped or not, as an array.
+def load_idx(path: str | os.PathLike, *, limit: int = LIMIT) -> np.ndarray:
+    """An idx file, packed or not, as an array.
 
     Parameters
     ----------
     path : str or path-like
-        Gzip is recognized by its first two bytes; a file called ``.gz`` must be gzipped.
+        Plain, or packed by gzip, bzip2 or xz, which is recognized by the first bytes; a file called ``.gz`` must be
+        packed.
+    limit : int, default 2**28
+        No more bytes than this are unpacked.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def load_idx(path: str | os.PathLike) -> np.ndarray:
     Raises
     ------
     ArgumentError
-        No such file; not idx; not gzip; a damaged gzip stream; more or fewer entries than the header says.
+        No such file; not idx; damage; more or fewer entries than the header says; more bytes than `limit`.
 
     Examples
     --------
@@ -56,18 +58,9 @@ def load_idx(path: str | os.PathLike) -> np.ndarray:
     ...     load_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if path.suffix == ".gz" and not gzipped:
-                raise ArgumentError(str(path), f"first bytes {raw.read(2).hex(' ')}", "gzip's 1f 8b")
-            return _read(str(path), cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if gzipped else raw)
-    except FileNotFoundError:
-        raise ArgumentError(str(path), "no such file", "an idx file, gzipped or not") from None
-    except (EOFError, zlib.error, OSError) as error:
-        raise ArgumentError(str(path), f"unreadable ({error})", "an intact idx file, gzipped or not") from None
+    path = as_path(path)
+    with unpacked(path, limit, "an idx file") as stream:
+        return _read(str(path), stream)
 
 
 def _read(name: str, stream: BinaryIO) -> np.ndarray:
@@ -80,20 +73,15 @@ def _read(name: str, stream: BinaryIO) -> np.ndarray:
     if len(header) < 4 * dimensions:
         raise ArgumentError(name, f"a header of {4 + len(header)} bytes", f"{4 + 4 * dimensions} bytes")
     shape = tuple(map(int, np.frombuffer(header, ">u4")))
+    if 0 in shape and math.prod(length or 1 for length in shape) * dtype.itemsize > LARGEST:
+        raise ArgumentError(name, f"the shape {shape}", "lengths that an array can have")
     expected = math.prod(shape) * dtype.itemsize
-    data = b"".join(_blocks(stream, expected))
+    data = up_to(stream, expected)
     if len(data) < expected:
         raise ArgumentError(name, f"truncated: {len(data)} bytes of data", f"{expected} bytes for shape {shape}")
     if stream.read(1):
         raise ArgumentError(name, "bytes after the last entry", f"exactly {expected} bytes for shape {shape}")
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
-
-
-def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """Up to `size` bytes in blocks: a header may claim any size, memory is used only for what is there."""
-    while size > 0 and (block := stream.read(min(size, 2**24))):
-        yield block
-        size -= len(block)
 
 
 @dataclass(frozen=True)
@@ -117,14 +105,17 @@ class MnistLike:
     test_labels: np.ndarray
 
 
-def load_mnist_like(directory: str | os.PathLike, name: str | None = None) -> MnistLike:
+def load_mnist_like(directory: str | os.PathLike, name: str | None = None, *, limit: int = LIMIT) -> MnistLike:
     """The four idx files of MNIST, Fashion-MNIST or Kuzushiji-MNIST.
 
     Parameters
     ----------
     directory : str or path-like
-        Holds the files, each plain or with ``.gz``, or a folder `name` that does.
+        Holds the files, or a folder `name` that does: each plain or packed (``.gz``, ``.bz2``, ``.xz``), with
+        ``-idx3-`` or ``.idx3-`` in its name.
     name : str, optional
+    limit : int, default 2**28
+        No more bytes than this are unpacked from a file.
 
     Returns
     -------
@@ -135,15 +126,15 @@ def load_mnist_like(directory: str | os.PathLike, name: str | None = None) -> Mn
     ArgumentError
         A file is missing (all four names are listed) or unsound, counts or sizes disagree, a label is not in 0..9.
     """
-    folders = [Path(directory)] + ([Path(directory, name)] if name else [])
+    folders = [as_path(directory)] + ([as_path(directory) / name] if name else [])
     arrays = {}
     for part, stem in PARTS.items():
-        found = next((f for d in folders for f in (d / f"{stem}.gz", d / stem) if f.is_file()), None)
+        found = _find(folders, stem)
         if found is None:
             wanted = ", ".join(PARTS.values())
             where = " or ".join(map(str, folders))
             raise ArgumentError("data_dir", f"no {stem}[.gz] in {where}", f"a folder with {wanted} (each plain or .gz)")
-        arrays[part] = load_idx(found)
+        arrays[part] = load_idx(found, limit=limit)
         dimensions = 3 if part.endswith("images") else 1
         if arrays[part].ndim != dimensions or arrays[part].dtype != np.uint8:
             what = f"{arrays[part].dtype} of shape {arrays[part].shape}"
@@ -160,3 +151,17 @@ def load_mnist_like(directory: str | os.PathLike, name: str | None = None) -> Mn
         sizes = f"{arrays['train_images'].shape[1:]} and {arrays['test_images'].shape[1:]}"
         raise ArgumentError("data_dir", f"training and test images of {sizes}", "images of one size")
     return MnistLike(**arrays)
+
+
+def _find(folders: list[Path], stem: str) -> Path | None:
+    """The file of a part, ``.gz`` before the plain one, upper and lower case alike."""
+    names = [name + ending for ending in (".gz", "", *ENDINGS) for name in (stem, stem.replace("-idx", ".idx"))]
+    for folder in folders:
+        try:
+            there = {file.name.lower(): file for file in sorted(folder.iterdir(), reverse=True) if file.is_file()}
+        except (OSError, ValueError):  # no such folder, or none that may be read
+            continue
+        for name in names:
+            if name in there:
+                return there[name]
+    return None

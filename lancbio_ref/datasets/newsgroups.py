@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ import scipy.sparse as sp
 from ..arguments import as_array
 from ..errors import ArgumentError
 from ..operators.csr import as_csr
+from .npz import load_arrays
+from .packed import LIMIT, as_path, over_the_limit
 from .splits import stratified_split
 
 FILE = "20newsgroups_counts.npz"
@@ -43,7 +43,7 @@ class Newsgroups:
     class_names: tuple[str, ...]
 
 
-def load_newsgroups(directory: str | os.PathLike, rng: Any = 0) -> Newsgroups:
+def load_newsgroups(directory: str | os.PathLike, rng: Any = 0, *, limit: int = LIMIT) -> Newsgroups:
     """20 Newsgroups as in the paper: 5657 posts to train, 5657 to validate, 7532 to test, 130107 words.
 
     Parameters
@@ -54,6 +54,8 @@ def load_newsgroups(directory: str | os.PathLike, rng: Any = 0) -> Newsgroups:
     rng : None, int or numpy.random.Generator, default 0
         Of the split of the 11314 training posts into halves, stratified by group; the default gives the same in every
         run.
+    limit : int, default 2**28
+        No more bytes than this are unpacked.
 
     Returns
     -------
@@ -63,20 +65,22 @@ def load_newsgroups(directory: str | os.PathLike, rng: Any = 0) -> Newsgroups:
     Raises
     ------
     ArgumentError
-        No such file, a damaged one, arrays that are missing or make no CSR matrix of counts.
+        No such file, a damaged one, arrays that are missing or make no CSR matrix of counts; more bytes than `limit`.
     """
-    folders = (Path(directory), Path(directory, "20newsgroups"))
+    folders = (as_path(directory), as_path(directory) / "20newsgroups")
     path = next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
     if path is None:
         raise ArgumentError("directory", f"no {FILE} in {folders[0]} or {folders[1]}", "the folder of that file")
-    arrays = _read(path)
-    names = tuple(arrays["target_names"].tolist())
-    counts = {part: _counts(path, part, arrays) for part in ("train", "test")}
+    arrays = load_arrays(path, (*KEYS, "target_names"), limit)
+    names = _names(path, arrays["target_names"])
+    counts = {part: _counts(path, part, arrays, limit) for part in ("train", "test")}
     labels = {part: _labels(path, part, arrays, counts[part].shape[0], len(names)) for part in counts}
     if counts["train"].shape[1] != counts["test"].shape[1]:
         widths = f"{counts['train'].shape[1]} and {counts['test'].shape[1]} words"
         raise ArgumentError(str(path), widths, "training and test counts of the same words")
     half = counts["train"].shape[0] // 2
+    if half == 0:
+        raise ArgumentError(f"{path}, train_shape", "one post", "at least two: one to train, one to validate")
     X, train_labels = tfidf(counts["train"]), labels["train"]
     train, val = stratified_split(train_labels, (half, half), rng)
     X_test = tfidf(counts["test"], counts["train"])
@@ -134,30 +138,32 @@ def _as_counts(name: str, counts: Any) -> sp.csr_array:
     return as_csr(name, counts).astype(np.float64)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _names(path: Path, names: np.ndarray) -> tuple[str, ...]:
+    if names.ndim != 1 or names.dtype.kind != "U":
+        found = f"{names.dtype} of shape {names.shape}"
+        raise ArgumentError(f"{path}, target_names", found, "a 1-D array of strings")
     try:
-        # opened here: np.load leaves a damaged file open
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            missing = [key for key in (*KEYS, "target_names") if key not in file]
-            if missing:
-                raise ArgumentError(str(path), "no array " + ", ".join(missing), "all of " + ", ".join(KEYS))
-            return {key: file[key] for key in (*KEYS, "target_names")}
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, TypeError, AttributeError) as error:
-        raise ArgumentError(str(path), f"unreadable ({error})", "an intact npz file") from None
-    except ValueError as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(str(path), f"unreadable ({error})", "an npz file without pickled objects") from None
+        return tuple(names.tolist())
+    except (ValueError, SystemError) as error:
+        raise ArgumentError(f"{path}, target_names", f"no strings ({error})", "a 1-D array of strings") from None
 
 
-def _counts(path: Path, part: str, arrays: dict[str, np.ndarray]) -> sp.csr_array:
+def _counts(path: Path, part: str, arrays: dict[str, np.ndarray], limit: int) -> sp.csr_array:
+    for key in ("data", "indices", "indptr", "shape"):
+        array = arrays[f"{part}_{key}"]
+        if array.ndim != 1 or array.dtype.kind not in "iu" or (key == "shape" and array.size != 2):
+            found = f"{array.dtype} of shape {array.shape}"
+            expected = "two integers" if key == "shape" else "a 1-D array of integers: the counts as a CSR matrix"
+            raise ArgumentError(f"{path}, {part}_{key}", found, expected)
     data, indices, indptr, shape = (arrays[f"{part}_{key}"] for key in ("data", "indices", "indptr", "shape"))
+    if 8 * int(shape[1]) > limit:  # a weight a word
+        raise over_the_limit(f"{path}, {part}_shape", limit, f"{shape[1]} words of 8 bytes each")
     try:
         X = sp.csr_array((data, indices, indptr), shape=tuple(int(size) for size in shape))
         X.check_format(full_check=True)
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise ArgumentError(f"{path}, {part}", f"no CSR matrix ({error})", "a CSR matrix of counts") from None
-    if X.data.dtype.kind not in "iu" or X.data.min(initial=0) < 0 or X.nnz == 0:
+    if X.data.min(initial=0) < 0 or X.nnz == 0:
         found = f"{X.data.dtype} from {X.data.min(initial=0)}, {X.nnz} entries"
         raise ArgumentError(f"{path}, {part}_data", found, "counts: non-negative integers, at least one")
     return X

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arguments import as_choice
+from ..arguments import as_choice, refuse_masked
+from ..errors import ArgumentError
 
 PIXELS: dict[str, tuple[float, float]] = {  # name: (m, s)
     "mnist": (0.1307, 0.3081),
@@ -36,7 +37,7 @@ def standardized_pixels(images: np.ndarray, name: str) -> np.ndarray:
     Raises
     ------
     ArgumentError
-        Another name.
+        Another name; no array of numbers with an image a row.
 
     Examples
     --------
@@ -47,6 +48,10 @@ def standardized_pixels(images: np.ndarray, name: str) -> np.ndarray:
            [-0.6, -0.2]])
     """
     mean, deviation = PIXELS[as_choice("name", name, PIXELS)]
+    refuse_masked("images", images)
+    images = np.asarray(images)
+    if images.ndim < 2 or images.dtype.kind not in "iuf" or 0 in images.shape[:1]:
+        raise ArgumentError("images", f"{images.dtype} of shape {images.shape}", "numbers of shape (n, height, width)")
     return (images.reshape(len(images), -1) / 255 - mean) / deviation
 
 

@@ -7,30 +7,33 @@ those which papers state: 130107 words.) Posts are in the order of their groups 
 
 from __future__ import annotations
 
-import lzma
+import io
 import os
 import re
 import tarfile
-import zlib
 from collections import Counter
-from pathlib import PurePosixPath
-from typing import IO
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from ..errors import ArgumentError
+from .packed import LIMIT, as_path, unpacked
 
 WORD = re.compile(r"\b\w\w+\b")
 FOLDERS = {"train": "20news-bydate-train", "test": "20news-bydate-test"}
 
 
-def count_posts(archive: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The counts of the posts in a tar file, plain or compressed.
+def count_posts(archive: str | os.PathLike, *, limit: int = LIMIT) -> dict[str, np.ndarray]:
+    """The counts of the posts in a tar file, plain or packed by gzip, bzip2 or xz.
 
     Parameters
     ----------
     archive : str or path-like
-        Holds ``20news-bydate-train/GROUP/POST`` and ``20news-bydate-test/GROUP/POST``, in Latin-1.
+        Holds ``20news-bydate-train/GROUP/POST`` and ``20news-bydate-test/GROUP/POST``, in Latin-1. Files whose
+        names begin with a dot, which file managers leave behind, are no posts.
+    limit : int, default 2**28
+        No more bytes than this are unpacked.
 
     Returns
     -------
@@ -41,18 +44,12 @@ def count_posts(archive: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises
     ------
     ArgumentError
-        No intact tar file, or one without these folders.
+        No intact tar file; one without these folders, or with links or devices in them; more bytes than `limit`.
     """
+    archive = as_path(archive)
     posts: dict[str, list[tuple[str, str, Counter[str]]]] = {part: [] for part in FOLDERS}
-    try:
-        with tarfile.open(archive) as file:
-            for member in file:
-                path = PurePosixPath(member.name)
-                part = next((part for part, folder in FOLDERS.items() if path.parts[:1] == (folder,)), None)
-                if part is not None and len(path.parts) == 3 and (content := file.extractfile(member)) is not None:
-                    posts[part].append((path.parts[1], path.parts[2], _words(content)))
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
-        raise ArgumentError(str(archive), f"unreadable ({error})", "an intact tar file") from None
+    for part, group, post, content in _contents(archive, limit):
+        posts[part].append((group, post, Counter(WORD.findall(content.decode("latin-1").lower()))))
     for part, found in posts.items():
         if not found:
             raise ArgumentError(
@@ -81,5 +78,29 @@ def count_posts(archive: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _words(content: IO[bytes]) -> Counter[str]:
-    return Counter(WORD.findall(content.read().decode("latin-1").lower()))
+def _contents(archive: Path, limit: int) -> Iterator[tuple[str, str, str, bytes]]:
+    """(part, group, post, content) of every post."""
+    with unpacked(archive, limit, "a tar file") as stream:
+        data = io.BytesIO(stream.read())
+    size = data.seek(0, io.SEEK_END)
+    data.seek(0)
+    try:
+        with tarfile.open(fileobj=data, mode="r:") as file:
+            while (member := file.next()) is not None:
+                file.members.clear()  # type: ignore[attr-defined]  # read in their order: none is looked up
+                path = PurePosixPath(member.name)
+                part = next((part for part, folder in FOLDERS.items() if path.parts[:1] == (folder,)), None)
+                if part is None or len(path.parts) != 3 or member.isdir() or path.name.startswith("."):
+                    continue
+                # a link leads anywhere; a sparse member is as large as it likes
+                content = file.extractfile(member) if member.isreg() and not member.issparse() else None
+                if content is None:
+                    raise ArgumentError(f"{archive}, {member.name}", f"tar type {member.type!r}", "an ordinary file")
+                yield part, path.parts[1], path.parts[2], content.read()
+            end = file.offset
+    except ArgumentError:
+        raise
+    except (OSError, EOFError, tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(str(archive), f"unreadable ({error})", "an intact tar file") from None
+    if end > size - tarfile.BLOCKSIZE or data.getvalue()[end:].strip(b"\0"):
+        raise ArgumentError(f"{archive}, byte {end} unpacked", "neither a member nor the end", "an intact tar file")

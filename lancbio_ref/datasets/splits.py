@@ -108,4 +108,6 @@ def _as_labels(labels: Any) -> np.ndarray:
     array = np.asarray(labels)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ArgumentError("labels", f"{array.dtype} of shape {array.shape}", "a 1-D array of integers, not empty")
+    if array.max() > np.iinfo(np.int64).max:
+        raise ArgumentError("labels", f"the label {array.max()}", "labels that int64 has")
     return array.astype(np.int64)

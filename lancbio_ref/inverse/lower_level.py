@@ -75,6 +75,7 @@ class LowerSolution:
     direction: np.ndarray | None = field(default=None, repr=False)
 
 
+@np.errstate(under="ignore")
 def lower_solution(
     problem: BilevelProblem, x: npt.ArrayLike, y0: npt.ArrayLike | None = None, *, tol: float, maxiter: int = 100
 ) -> LowerSolution:

@@ -114,6 +114,7 @@ def _refutes(A: Any, z: np.ndarray, report: SolveReport) -> bool:
     return True
 
 
+@np.errstate(under="ignore")
 def _sweep(A: Any, b: np.ndarray, sizes: np.ndarray, report: SolveReport) -> None:
     """x ← x + D⁻¹(b − A x) while that halves the residual."""
     norm = norm2(report.residual)

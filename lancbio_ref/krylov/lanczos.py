@@ -51,6 +51,7 @@ class LanczosDecomposition:
         return np.diag(self.alpha) + np.diag(off, 1) + np.diag(off, -1)
 
 
+@np.errstate(under="ignore")
 def lanczos(
     A: Operator,
     q1: npt.ArrayLike,

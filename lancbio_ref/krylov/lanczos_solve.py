@@ -28,6 +28,7 @@ from .solve import solve
 from .symmetry import require_symmetry
 
 
+@np.errstate(under="ignore")
 def lanczos_solve(
     A: Operator,
     b: npt.ArrayLike,

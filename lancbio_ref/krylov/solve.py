@@ -101,6 +101,7 @@ class _Powers(NamedTuple):
         return self.b - self.A
 
 
+@np.errstate(under="ignore")
 def solve(
     A: LinearOperator,
     b: np.ndarray,

@@ -29,6 +29,8 @@ def as_csr(name: str, A: Any) -> sp.csr_array:
     """
     if A.ndim != 2:
         raise ArgumentError(name, f"shape {A.shape}", "a 2-D sparse matrix")
+    if A.shape[1] == 0:
+        raise ArgumentError(name, f"shape {A.shape}", "a 2-D array with at least one column")
     if A.format in ("csr", "csc", "bsr"):
         _check_compressed(name, A)
     elif A.format == "coo":

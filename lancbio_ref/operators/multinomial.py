@@ -47,6 +47,7 @@ def transposed_product(U: np.ndarray, X: Any) -> np.ndarray:
     return total.astype(np.float32)
 
 
+@np.errstate(under="ignore")
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Rows of probabilities, scaled down by a few units so that no row exceeds 1.
 

@@ -33,6 +33,7 @@ def entrywise_norm_bound(absolute: Any) -> float:
     return math.nextafter(scale_number(min(frobenius, math.sqrt(rows * columns)) * slack, exponent), math.inf)
 
 
+@np.errstate(under="ignore")
 def row_norms(A: Any) -> np.ndarray:
     """Upper bounds of the 2-norms of the rows of a dense or sparse A, in float64; infinite where they overflow."""
     A = abs(A.astype(np.float64))

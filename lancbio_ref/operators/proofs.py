@@ -18,6 +18,7 @@ from .dense import DenseOperator
 from .sparse import SparseOperator
 
 
+@np.errstate(under="ignore")
 def certify_mu(A: Operator, mu: float) -> bool:
     """Prove λ_min(A) > mu for a real symmetric A, or return False ("not proven", not "false").
 

@@ -101,7 +101,8 @@ def _of_any_shape(product: Product, side: int) -> Product:
     def of_any_shape(self: Any, x: np.ndarray) -> Any:
         length = self.shape[side]
         if type(x) is np.ndarray and x.shape == (length,):
-            return product(self, x)
+            with np.errstate(under="ignore"):
+                return product(self, x)
         x = np.asarray(x)
         if x.shape == (length, 1):
             x = x[:, 0]

@@ -98,9 +98,11 @@ class Fit:
 
     def __init__(self, data: LabelledSet, Y: np.ndarray) -> None:
         self.data, self.Y = data, Y
-        self.logits = data.design.X @ Y.T
+        with np.errstate(under="ignore"):
+            self.logits = data.design.X @ Y.T
 
     @cached_property
+    @np.errstate(under="ignore")
     def losses(self) -> np.ndarray:
         """CE_i = log Σ_c exp(s_ic − m_i) − (s_{i,l_i} − m_i), m_i the largest logit: no overflow, nothing lost."""
         shifted = self.logits - self.logits.max(axis=1, keepdims=True)

@@ -84,6 +84,7 @@ class DataCleaning(BilevelProblem):
         lipschitz = self._lipschitz_constants() if batch is None else None  # of a batch they would cost more than it
         super().__init__(upper, lower, lipschitz=lipschitz, n_y=n_classes * train.design.shape[1])
 
+    @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product X yᵀ and one softmax; the norms of A and J come from their structure."""
         x, y = self.promoted(x, y)

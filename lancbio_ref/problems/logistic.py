@@ -90,6 +90,7 @@ class Logistic(BilevelProblem):
         )
         super().__init__(upper, lower, n_y=vectors * p)
 
+    @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product with the training data."""
         x, y = self.promoted(x, y)

@@ -147,6 +147,7 @@ class Ridge(BilevelProblem):
         """X_valᵀX_val/m = ∇²_yy f."""
         return GeneralizedLinear(self.validation, np.full(self.n_samples[0], self._weight_val, dtype), 0.0)
 
+    @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """The linearization, with the Lipschitz constants of this x: max exp(x_j) for J = diag(exp(x) ∘ y)."""
         x, y = self.promoted(x, y)

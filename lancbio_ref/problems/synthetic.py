@@ -96,6 +96,7 @@ class Synthetic(BilevelProblem):
         rng = as_generator(rng)
         return rng.standard_normal(self.n_x), rng.standard_normal(self.n_x), rng.standard_normal(self.n_x)
 
+    @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y) from one softmax."""
         x, y = self.promoted(x, y)

@@ -1,0 +1,56 @@
+"""Compiled functions where nothing can be kept, and where what was kept is damaged."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from lancbio_ref.kernels.compiled import compiled
+
+USE = "import numpy as np\nfrom lancbio_ref import parallel\nprint(parallel.dot(np.arange(100.0), np.arange(100.0)))\n"
+NOWHERE = "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"  # as without a writable folder
+FULL = """
+import errno
+from numba.core import caching
+def save(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+caching.IndexDataCacheFile.save = save
+"""
+
+
+def run(script, **environment):
+    command = [sys.executable, "-W", "always", "-c", script]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=120, env=os.environ | environment
+    )
+
+
+@pytest.mark.parametrize("trouble", [NOWHERE, FULL])
+def test_without_a_place_for_a_cache_the_package_works_and_says_so_once(tmp_path, trouble):
+    done = run(trouble + USE, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.stdout == "328350.0\n"
+    assert done.stderr.count("RuntimeWarning") == 1 and "set NUMBA_CACHE_DIR" in done.stderr
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("keep", [0, 40, -9])
+def test_a_truncated_cache_is_compiled_again(tmp_path, ending, keep):
+    environment = dict(NUMBA_CACHE_DIR=str(tmp_path))
+    run(USE, **environment)
+    files = sorted(tmp_path.rglob(f"*.{ending}"))
+    sizes = [path.stat().st_size for path in files]
+    assert files
+    for path in files:
+        path.write_bytes(path.read_bytes()[:keep])
+    done = run(USE, **environment)
+    assert (done.stdout, done.stderr) == ("328350.0\n", "")
+    assert [path.stat().st_size for path in files] == sizes  # mended
+
+
+def test_what_is_compiled_keeps_its_name_and_text():
+    @compiled(nogil=True)
+    def double(x):
+        """2x."""
+        return 2 * x
+
+    assert (double.__name__, double.__doc__, double(2.0)) == ("double", "2x.", 4.0)
