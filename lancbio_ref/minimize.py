@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import Seed, as_callable, as_generator, as_integer, as_number, as_problem, as_vector
+from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .final_check import FinalCheck, checked, final_check
@@ -185,8 +185,7 @@ def minimize(
     every = as_integer("diagnostics_every", diagnostics_every)
     method, rng = build(method, options), as_generator(rng)
     require_representable(method, dtype)
-    if not isinstance(check, (bool, np.bool_)):
-        raise ArgumentError("check", repr(check), "True or False")
+    check = as_flag("check", check)
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
     state = method.init(problem, x0, y0, v0, rng)
@@ -345,8 +344,7 @@ class _Run:
     def growing(self, status: SolveStatus, message: str) -> tuple[SolveStatus, str]:
         """Status and message, if the iterates grew beyond all bounds and yet are finite: that, and by which step."""
         if words := self.growth.lasting():
-            blame = too_long(self.problem, self.method, self.growth, self.growth.is_swollen)[2]
-            if blame:
+            if blame := too_long(self.problem, self.method, self.growth, self.growth.is_swollen)[2]:
                 return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
         if words := self.growth.far():
             message += f"; {words}"

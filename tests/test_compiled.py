@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from lancbio_ref.kernels.compiled import compiled
 
 USE = "import numpy as np\nfrom lancbio_ref import parallel\nprint(parallel.dot(np.arange(100.0), np.arange(100.0)))\n"
