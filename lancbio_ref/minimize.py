@@ -16,8 +16,7 @@ from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .final_check import FinalCheck, checked, final_check
-from .methods import Method, MethodName, MethodOptions, State, build
-from .methods.base import require_representable
+from .methods import Method, MethodName, MethodOptions, State, build, require_representable
 from .minibatch import BatchSize, Draw, Minibatched, as_minibatched, run_type
 from .rounding import norm2
 from .status import SolveStatus
@@ -276,7 +275,7 @@ class _Run:
         self._require_finite(state)
         assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
-        extra = {name: _copy(getattr(state, name)) for name in self.columns}
+        extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
         self.trace.append(
             k=state.k,
             h_norm=self.h_norm,
@@ -343,9 +342,9 @@ class _Run:
 
     def growing(self, status: SolveStatus, message: str) -> tuple[SolveStatus, str]:
         """Status and message, if the iterates grew beyond all bounds and yet are finite: that, and by which step."""
-        if words := self.growth.lasting():
-            if blame := too_long(self.problem, self.method, self.growth, self.growth.is_swollen)[2]:
-                return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
+        too_long_of = (self.problem, self.method, self.growth, self.growth.is_swollen)
+        if (words := self.growth.lasting()) and (blame := too_long(*too_long_of)[2]):
+            return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
         if words := self.growth.far():
             message += f"; {words}"
         return status, message
@@ -399,7 +398,3 @@ def _columns(trace: Sequence[str], state: State) -> tuple[str, ...]:
         if name not in names:
             raise ArgumentError("trace", repr(name), "quantities of the state: " + ", ".join(names))
     return tuple(name for name in dict.fromkeys(trace) if name not in COLUMNS)
-
-
-def _copy(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
