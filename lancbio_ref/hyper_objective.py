@@ -310,16 +310,15 @@ class HyperObjective:
                 if self.strict:
                     raise EvaluationError(what, report, REMEDIES[report.status])
                 status = report.status
-        value, value_bound = self._value(x, lower.y, gradient, point, found)
-        certificate = min(found.certificate.error, found.certificate.lower_level)
+        value, bound = self._value(x, lower.y, gradient, point, found)
         return Evaluation(
             x,
             value,
-            value_bound.value,
-            value_bound.status,
+            bound.value,
+            bound.status,
             tolerance,
             (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50),
-            certificate,
+            min(found.certificate.error, found.certificate.lower_level),
             status,
             _message(status, tolerance, point, lower, found),
             lower,
@@ -341,8 +340,7 @@ class HyperObjective:
         """The linearization at (x, y), ∇_y g there, and the hyper-gradient with ‖b − A v‖ ≤ tol."""
         point = linearization_at(self.problem, x, y)
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
-        size = norm2(point.b)
-        rtol = tol / max(size, tol) if tol else 0.0
+        rtol = tol / max(norm2(point.b), tol) if tol else 0.0
         found = hypergradient_of(point, inverse=scaled_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1
         if found.status in REFUTED:
@@ -378,8 +376,7 @@ def _gains(point: Linearization, found: HyperGradient) -> tuple[float, float]:
     """(G_y, G_v), see the head of this file; constants that nobody knows count as 1."""
     mu, norm_J = found.certificate.mu.value, found.certificate.cross_norm.value
     mu, norm_J = (mu if mu > 0 else 1.0), (norm_J if norm_J < math.inf else 1.0)
-    known = point.lipschitz
-    fx, fy, gxy, gyy = (1.0,) * 4 if known is None else (known.fx, known.fy, known.gxy, known.gyy)
+    fx, fy, gxy, gyy = (1.0,) * 4 if (known := point.lipschitz) is None else (known.fx, known.fy, known.gxy, known.gyy)
     size = norm2(found.v)
     return (fx + gxy * size + (fy + gyy * size) * norm_J / mu) / mu, norm_J / mu
 

@@ -16,7 +16,8 @@ from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .final_check import FinalCheck, checked, final_check
-from .methods import Method, MethodName, MethodOptions, State, build, require_representable
+from .methods import Method, MethodName, MethodOptions, State, build
+from .methods.base import require_representable
 from .minibatch import BatchSize, Draw, Minibatched, as_minibatched, run_type
 from .rounding import norm2
 from .status import SolveStatus
@@ -351,8 +352,7 @@ class _Run:
 
     def last(self) -> tuple[Any, ...]:
         """x_K, y_K, v_K and h_K, which belong together."""
-        done = self.finished
-        return done.formed_at, done.y, done.v, done.h
+        return self.finished.formed_at, self.finished.y, self.finished.v, self.finished.h
 
     def value_if_possible(self) -> float:
         """The same, NaN where it fails: beside an exception, which matters more."""

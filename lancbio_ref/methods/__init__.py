@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 from ..arguments import Reorthogonalization, as_choice, as_options
 from ..errors import ArgumentError
 from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
-from .base import Method, State, require_representable
+from .base import Method, State
 from .bsa import BSA, BSAState
 from .f2sa import F2SA, F2SAState
 from .halved import HalvedSteps
@@ -93,7 +93,6 @@ __all__ = [
     "TTSAState",
     "build",
     "names",
-    "require_representable",
 ]
 
 
