@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
 from lancbio_ref.kernels.compiled import compiled
+from tests.thorough import sampled
 
 USE = "import numpy as np\nfrom lancbio_ref import parallel\nprint(parallel.dot(np.arange(100.0), np.arange(100.0)))\n"
 NOWHERE = "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"  # as without a writable folder
@@ -33,8 +35,7 @@ def test_without_a_place_for_a_cache_the_package_works_and_says_so_once(tmp_path
     assert done.stderr.count("RuntimeWarning") == 1 and "set NUMBA_CACHE_DIR" in done.stderr
 
 
-@pytest.mark.parametrize("ending", ["nbi", "nbc"])
-@pytest.mark.parametrize("keep", [0, 40, -9])
+@pytest.mark.parametrize("ending, keep", sampled(product(["nbi", "nbc"], [0, 40, -9]), 4))
 def test_a_truncated_cache_is_compiled_again(tmp_path, ending, keep):
     environment = dict(NUMBA_CACHE_DIR=str(tmp_path))
     run(USE, **environment)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 
 from lancbio_ref import oracle
 from lancbio_ref.oracle.candidates import make_reply
 from lancbio_ref.oracle.judge import judge
 from lancbio_ref.oracle.levels import make_case
+from tests.thorough import THOROUGH
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 FEW = {"solve": 2, "hypergradient": 2, "lanczos": 2, "trace": 5}  # of each family
 LARGEST = 24  # n_y of those: what diverges does so for 50 n steps
 

@@ -13,6 +13,7 @@ from lancbio_ref import oracle
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.oracle.layout import canonical, field_sums
 from lancbio_ref.oracle.vector import manifest
+from tests.thorough import THOROUGH
 from validation.vectors import generate
 from validation.vectors.__main__ import main
 
@@ -29,7 +30,6 @@ SAMPLE = [
     "tolerance-001", "nonsymmetric-005", "lancbio-sequence-019", "lancbio-sequence-024", "subbio-sequence-014",
 ]  # fmt: skip
 ROOT = Path(__file__).parents[2]
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 
 @pytest.mark.parametrize("id", sorted(generate.recipes()) if THOROUGH else SAMPLE)

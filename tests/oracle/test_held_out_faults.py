@@ -10,6 +10,7 @@ from lancbio_ref.oracle.edits import Edit, edited
 from lancbio_ref.oracle.levels import make_case
 from lancbio_ref.oracle.suspects import suspects
 from tests.oracle.cases import at, excess, some, verdict
+from tests.thorough import sampled
 
 RIGHT = {level: next(iter(correct(level).values())) for level in ("solve", "hypergradient", "lanczos")}
 
@@ -160,9 +161,9 @@ EDITS |= {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
-def test_a_dynamic_fault_that_nobody_knows_is_caught(edit):
-    run = candidates(edited("held out", (edit,)))["trace"]["dense"]
+@pytest.mark.parametrize("name", sampled(EDITS, 3))
+def test_a_dynamic_fault_that_nobody_knows_is_caught(name):
+    run = candidates(edited("held out", (EDITS[name],)))["trace"]["dense"]
     found = [excess(verdict(v, "trace", answer(run, make_case(v, "trace")))) for v in at("trace")]
     assert max(found) > 100
 

@@ -1,7 +1,6 @@
 """The vectors that travel with the package: complete, within their limits, as the schema says, and what they claim."""
 
 import json
-import os
 from collections import Counter
 from fractions import Fraction
 from importlib import resources
@@ -16,11 +15,12 @@ from lancbio_ref.oracle.layout import canonical
 from lancbio_ref.oracle.vector import folder, manifest
 from lancbio_ref.rounding import norm2
 from tests.exact import norm, rational, root
+from tests.thorough import THOROUGH
 from validation.vectors.generate import recipes
 
 VECTORS = {vector.id: vector for vector in oracle.vectors()}
 SYSTEMS = {id: vector for id, vector in VECTORS.items() if vector.kind == "system"}
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+
 FAMILIES = Counter(vector.family for vector in VECTORS.values())
 
 

@@ -12,6 +12,7 @@ from lancbio_ref.errors import ArgumentError
 from lancbio_ref.oracle.layout import canonical, field_sums
 from lancbio_ref.oracle.vector import folder
 from tests.oracle.documents import leaves, raw_copy, write_document
+from tests.thorough import few
 
 SAMPLES = [
     "quadratic-001",
@@ -66,6 +67,7 @@ def summed(path):
 
 
 @pytest.mark.parametrize("id", SAMPLES)
+@few(40)
 @given(st.data())
 def test_any_changed_leaf_is_refused_with_file_and_field(tmp_path_factory, id, data):
     raw = raw_copy(id)
@@ -80,6 +82,7 @@ def test_any_changed_leaf_is_refused_with_file_and_field(tmp_path_factory, id, d
 
 
 @pytest.mark.parametrize("id", SAMPLES)
+@few(60)
 @given(st.data())
 def test_a_field_that_is_missing_or_added_is_named(tmp_path_factory, id, data):
     raw = raw_copy(id)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lancbio_ref import LancbioError, SolveStatus, minimize, problems
 from lancbio_ref.methods import names
+from tests.thorough import few
 
 NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa")
 SIZES = (1e-300, 1e-150, 1e-20, 1.0, 1e20, 1e150, 1e300)
@@ -31,6 +32,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("method", names())
+@few(60)
 @given(data=st.data())
 def test_one_variable(method, data):
     size, signed = st.sampled_from(SIZES), st.sampled_from((0.0, 1e-300, -1.0, 1e300))

@@ -22,6 +22,7 @@ from lancbio_ref import (
 from lancbio_ref.divergence import _grows
 from lancbio_ref.methods import HalvedSteps, LancBiO, State, names
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, operator, problem, run, spoiled, with_entry
+from tests.thorough import sampled
 
 rng = np.random.default_rng(0)
 X, TWO, THREE = rng.standard_normal((30, 4)), rng.integers(0, 2, 30), rng.integers(0, 3, 30)
@@ -73,7 +74,7 @@ def options(method, **changes):
     return steps | (dict(mu=1e-3) if method == "stable" else {}) | changes
 
 
-@pytest.mark.parametrize(("name", "method", "step", "batch"), CASES)
+@pytest.mark.parametrize(("name", "method", "step", "batch"), sampled(CASES, 3))
 def test_every_method_on_every_problem(name, method, step, batch):
     made = PROBLEMS[name]
     start = np.full(made.n_x, 0.1), np.full(made.n_y, 0.1)
