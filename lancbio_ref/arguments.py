@@ -13,7 +13,9 @@ from scipy.sparse.linalg import LinearOperator
 from .errors import ArgumentError
 
 Operator = npt.ArrayLike | sparray | spmatrix | LinearOperator  # what `as_operator` takes
-Seed = int | np.random.Generator | np.random.RandomState | None  # what `as_generator` takes
+Seed = (
+    int | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | np.random.RandomState | None
+)  # what `as_generator` takes
 Reorthogonalization = Literal["full", "selective", "partial", "local", "none"]
 
 REAL, COMPLEX = "fd", "fdFD"
@@ -232,7 +234,7 @@ def as_problem(value: Any) -> Any:
 
 
 def as_generator(rng: Any) -> np.random.Generator:
-    """`rng` as a Generator: None, a seed, or a Generator, as in SciPy."""
+    """`rng` as a Generator: None, a seed, a SeedSequence, a BitGenerator, a Generator or a RandomState, as in SciPy."""
     if isinstance(rng, np.random.RandomState):  # as NumPy 2.2 and later do: its own stream of bits
         return np.random.Generator(rng._bit_generator)
     try:

@@ -85,7 +85,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
     structure = structure_of(A)
     if structure is not None:
-        error = _product_error(structure, v, u)
+        error = _product_error(structure, v)
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
         rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64) + error) + underflow
         return Bound(rho, CERTIFIED), outer * norm2(error) + u * norm2(residual) + underflow
@@ -102,13 +102,13 @@ def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound
     structure = structure_of(J)
     if structure is not None:
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(h.dtype)
-        error = u * np.abs(h).astype(np.float64) + _product_error(structure, v, u)
+        error = u * np.abs(h).astype(np.float64) + _product_error(structure, v)
         return Bound(outer * norm2(error) + underflow, CERTIFIED)
     product = MODEL_SAFETY * (v.size + 10) * coarsest(J, v.dtype) * norm_J.value * norm2(v) if v.any() else 0.0
     return Bound(outer * (u * norm2(h) + product), ESTIMATED if math.isfinite(product) else NONE)
 
 
-def _product_error(structure: Any, v: np.ndarray, u: float) -> np.ndarray:
+def _product_error(structure: Any, v: np.ndarray) -> np.ndarray:
     """E = g fl(|A||v|), g = γ_m/(1 − γ_m) or what the operator says of its sums, in float64."""
     factor = structure.product_factor(v.dtype)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -188,7 +188,9 @@ def value_bound(
     residual: Bound,
     errors: Mapping[str, Bound],
 ) -> Bound:
-    """≥ |f − vᵀĝ − φ(x)|, ĝ the ∇_y g in hand and vᵀĝ the `correction`: derived in :mod:`lancbio_ref.hyper_objective`.
+    """½ρ_y²(L_fy + L_gyy‖v‖) + (ρ + ε_b + ε_A‖v‖)ρ_y + ε_f + ‖v‖ε_g + γ_{n+2}‖v‖‖∇_y g‖  ≥  |f − vᵀĝ − φ(x)|.
+
+    ĝ is the ∇_y g in hand and vᵀĝ the `correction`; :mod:`lancbio_ref.hyper_objective` has the derivation.
 
     `residual` is ρ ≥ ‖b − A v‖; `errors` are those of `formation_bounds`, and ε_f as "value".
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
@@ -100,7 +102,7 @@ class Linearization:
         at: tuple[np.ndarray, np.ndarray] | None = None,
         formation: FormationErrors | None = None,
     ) -> None:
-        self._vectors = self.b, self.c = as_vector("b", b), as_vector("c", c)  # as given: their u is `coarsest`'s
+        self.b, self.c = as_vector("b", b), as_vector("c", c)
         n_y, n_x = self.b.size, self.c.size
         self.A = _checked(as_operator("A", A, (n_y, n_y)), "A")
         self.J = _checked(as_operator("J", J, (n_x, n_y)), "J")
@@ -110,18 +112,32 @@ class Linearization:
         dtype = np.result_type(self.b, self.c, self.A.dtype, self.J.dtype)
         self.coarsest = max(unit_roundoff(part) for part in (self.b.dtype, self.c.dtype, *_floats(self.A, self.J)))
         self.b, self.c = self.b.astype(dtype, copy=False), self.c.astype(dtype, copy=False)
-        self.M: LinearOperator | None = None if M is None else _checked(as_operator("M", M, (n_y, n_y)), "M")
-        if not (lipschitz is None or all(hasattr(lipschitz, name) for name in ("fx", "fy", "gxy", "gyy"))):
-            raise ArgumentError("lipschitz", type(lipschitz).__name__, "LipschitzConstants or None")
-        self.lipschitz = lipschitz
-        self.at = None if at is None else as_point("at", at, n_x, n_y)
-        if not (formation is None or isinstance(formation, FormationErrors)):
-            raise ArgumentError("formation", type(formation).__name__, "FormationErrors or None")
-        self.formation = FormationErrors() if formation is None else formation
-        self._lazy: dict[str, Any] = dict(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
-        for name, value in self._lazy.items():
-            if not callable(value):
-                self._lazy[name] = self._validate(name, value)
+        self._lazy: dict[str, Any] = {}
+        self._learn(M=M, lipschitz=lipschitz, at=at, formation=formation)
+        self._learn(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+
+    M: LinearOperator | None
+    lipschitz: LipschitzConstants | None
+    at: tuple[np.ndarray, np.ndarray] | None
+    formation: FormationErrors
+
+    def _learn(self, **known: Any) -> None:
+        """Take what is known beside A, J, b and c, looked at; a callable waits until it is needed."""
+        for name, value in known.items():
+            if name == "M":
+                self.M = None if value is None else _checked(as_operator("M", value, (self.n_y, self.n_y)), "M")
+            elif name == "lipschitz":
+                if not (value is None or all(hasattr(value, constant) for constant in ("fx", "fy", "gxy", "gyy"))):
+                    raise ArgumentError("lipschitz", type(value).__name__, "LipschitzConstants or None")
+                self.lipschitz = value
+            elif name == "at":
+                self.at = None if value is None else as_point("at", value, self.n_x, self.n_y)
+            elif name == "formation":
+                if not (value is None or isinstance(value, FormationErrors)):
+                    raise ArgumentError("formation", type(value).__name__, "FormationErrors or None")
+                self.formation = FormationErrors() if value is None else value
+            else:
+                self._lazy[name] = value if callable(value) else self._validate(name, value)
 
     @property
     def n_x(self) -> int:
@@ -161,9 +177,11 @@ class Linearization:
         return self._norm("cross_norm", self.J)
 
     def replaced(self, **changes: Unpack[Known]) -> Linearization:
-        """Another linearization, made of the same but for `changes`, arguments of the constructor; this one stays."""
-        known: Any = dict(M=self.M, lipschitz=self.lipschitz, at=self.at, formation=self.formation, **self._lazy)
-        return Linearization(self.A, self.J, *self._vectors, **(known | changes))
+        """A copy that knows `changes` instead; the rest it asks of this one, where it is evaluated once for both."""
+        new = copy.copy(self)
+        new._lazy = {name: partial(getattr, self, name) for name in self._lazy}
+        new._learn(**changes)
+        return new
 
     def hypergradient(self, **options: Unpack[HyperGradientOptions]) -> HyperGradient:
         """h = c − J v with its certificate; options as in :func:`lancbio_ref.hypergradient`."""

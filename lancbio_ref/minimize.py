@@ -343,8 +343,8 @@ class _Run:
 
     def growing(self, status: SolveStatus, message: str) -> tuple[SolveStatus, str]:
         """Status and message, if the iterates grew beyond all bounds and yet are finite: that, and by which step."""
-        too_long_of = (self.problem, self.method, self.growth, self.growth.is_swollen)
-        if (words := self.growth.lasting()) and (blame := too_long(*too_long_of)[2]):
+        words = self.growth.lasting()
+        if words and (blame := too_long(self.problem, self.method, self.growth, self.growth.is_swollen)[2]):
             return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
         if words := self.growth.far():
             message += f"; {words}"

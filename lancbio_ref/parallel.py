@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -95,25 +96,38 @@ def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) ->
         kernel(0, blocks, *arguments)
         return
     ends = [blocks * part // parts for part in range(parts + 1)]
-    waiting, others = list(pairwise(ends[1:])), list[Future[None]]()
+    lock, waiting, helped = Lock(), list(pairwise(ends[1:])), list[Future[None]]()
 
-    def do(first: int, last: int) -> None:
+    def help(first: int, last: int) -> None:
+        with lock:  # each range is done once, by whoever comes first; what a thread has begun is waited for
+            if (first, last) not in waiting:
+                return
+            waiting.remove((first, last))
+            done = Future[None]()
+            helped.append(done)
         try:
-            waiting.remove((first, last))  # each range is done once, by whoever comes first
-        except ValueError:
-            return
-        kernel(first, last, *arguments)
+            kernel(first, last, *arguments)
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
 
     try:
         with suppress(RuntimeError):  # no thread to be had, as while the interpreter ends: the caller does what is left
             for first, last in tuple(waiting):
-                others.append(_team.workers().submit(do, first, last))
+                _team.workers().submit(help, first, last)
         kernel(0, ends[1], *arguments)
-        for first, last in tuple(waiting):
-            do(first, last)
+        while True:
+            with lock:
+                if not waiting:
+                    break
+                first, last = waiting.pop()
+            kernel(first, last, *arguments)
     finally:
-        wait(others)  # on Ctrl-C too: a caller who goes on finds nobody still writing
-    for other in others:
+        with lock:
+            waiting.clear()
+        wait(helped)  # on Ctrl-C too: a caller who goes on finds nobody still writing
+    for other in helped:
         other.result()
 
 

@@ -294,6 +294,7 @@ class BilevelProblem:
         self.calls[name] = self.calls.get(name, 0) + 1
         return self.calls[name]
 
+    @np.errstate(under="ignore")
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
         call, (x, y) = self._count(name), self.promoted(x, y)
         array = check_returned(function(x, y), name, call, size, at=(x, y))
@@ -306,6 +307,7 @@ class BilevelProblem:
         except ArgumentError as error:
             raise CallableError(name, call, error.found, error.expected) from None
 
+    @np.errstate(under="ignore")
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
         call, (x, y) = self._count(name), self.promoted(x, y)
         value = function(x, y)

@@ -92,3 +92,12 @@ def test_systems_of_every_scale(n, scale):
     the_same(lambda: digest(lanczos(small, start, min(n, 5)).alpha))
     the_same(lambda: digest(Linearization(A, scale * np.eye(n), scale * np.ones(n), np.ones(n)).hypergradient().value))
     the_same(lambda: certify_mu(small, 0.9 * scale))
+
+
+def test_what_a_linearization_evaluates_later_is_quiet_too():
+    problem = problems.random_ridge(10, 10, 2, rng=0)
+    x, y = np.full(2, -400.0), np.full(2, 1e-200)
+    with np.errstate(under="raise"):
+        point = problem.linearize(x, y)
+        assert np.array_equal(point.grad_y, problem.lower_grad_y(x, y))
+        assert problem.lower_value(x, y) >= 0

@@ -236,3 +236,19 @@ def test_another_linearization_of_the_same_arrays_rounds_as_coarsely():
     again = point.replaced(mu=0.25, at=(np.ones(2), np.ones(2)))
     assert point.coarsest == again.coarsest == 2.0**-24
     assert again.mu == 0.25 and point.mu == 0.5 and again.b.dtype == np.float64
+
+
+def test_what_another_linearization_knows_is_that_of_the_first_and_evaluated_once():
+    class Rough(Linearization):
+        @property
+        def cross_norm(self):
+            return 100.0
+
+    calls = []
+    point = Rough(np.eye(2), np.eye(2), [1.0, 2.0], [0.0, 0.0], smoothness=lambda: calls.append(1) or 1.0)
+    for _ in range(2):
+        found = point.hypergradient(mu=1.0)
+        assert found.certificate.cross_norm.value == 100.0
+    assert found.error_bound == point.replaced(mu=1.0).hypergradient().error_bound and len(calls) == 1
+    point.b = np.array([3.0, -1.0])
+    np.testing.assert_allclose(point.hypergradient(mu=1.0).value, [-3.0, 1.0])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -68,6 +69,30 @@ def test_threads_that_the_system_does_not_give_are_done_without(monkeypatch, giv
             assert parallel.dot(x, x) == expected
     finally:
         parallel.set_threads(before)
+
+
+def test_a_range_that_was_queued_before_a_thread_failed_to_start_is_waited_for(monkeypatch):
+    """`submit` queues before it starts a thread: a worker may take a range of which the caller has no future."""
+    done, parallel_threads, start, started = [], parallel.threads(), threading.Thread.start, []
+    pauses = {0: 0.2, 100: 0.05, 200: 0.6}
+
+    def kernel(first, last):
+        time.sleep(pauses[first])
+        done.append((first, last))
+
+    def refusing(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    try:
+        parallel.set_threads(3)
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+        parallel.run(kernel, 300, 3 * parallel.GRAIN)
+        assert sorted(done) == [(0, 100), (100, 200), (200, 300)]
+    finally:
+        parallel.set_threads(parallel_threads)
 
 
 def test_every_block_is_done_once_and_an_exception_comes_out():

@@ -10,7 +10,6 @@ from lancbio_ref import SubspaceSchedule, minimize, problems
 
 NAME, TITLE = "products", "Hessian products an outer iteration"
 DIMENSIONS = (1, 2, 5, 10, 25, 50)
-CALL = "lower.hessian(x, y) @ v"
 
 
 def measure(full: bool) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def run_job(settings: Settings) -> tuple[int, str]:
     report : str
     """
     ((seed, name),) = settings.runs()
-    instance = make_instance(settings, seed)
-    out, problem, samples = prepare_folder(settings.out), instance.problem, instance.samples
+    out, instance = prepare_folder(settings.out), make_instance(settings, seed)
+    problem, samples = instance.problem, instance.samples
     last, every, accuracies = settings.maxiter[name], settings.every[name], list[float]()
 
     def show(state: Any) -> None:

@@ -56,8 +56,9 @@ class Basis:
         np.empty, for NumPy asks for large pages for it alone: the first touch of a row of np.zeros costs 20 times more.
         """
         rows = self.ring or self.capacity + 1
-        self._q = np.empty((rows, self.n), self.dtype)
-        self._p = np.empty((rows, self.n), self.dtype) if self.has_duals else None
+        q = np.empty((rows, self.n), self.dtype)
+        p = np.empty((rows, self.n), self.dtype) if self.has_duals else None
+        self._q, self._p = q, p  # together, or not at all: a MemoryError leaves the basis as it was
 
     def q(self, j: int) -> np.ndarray:
         """q_j, a view."""
@@ -89,9 +90,13 @@ class Basis:
 
     def _grow(self) -> None:
         """Geometric growth: a basis of k vectors is copied fewer than 2k times in all."""
+        old, before = (self._q, self._p), self.capacity
         self.capacity = 2 * self.capacity + 1
-        old = self._q, self._p
-        self._make_room()
+        try:
+            self._make_room()
+        except MemoryError:
+            self.capacity = before
+            raise
         for grown, rows in zip((self._q, self._p), old, strict=True):
             if grown is not None and rows is not None:
                 grown[: len(rows)] = rows

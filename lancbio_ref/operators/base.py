@@ -165,9 +165,8 @@ def check_returned(
     """`value` as a finite 1-D array of length `size` that is ours alone, or an exception that names `what` and `call`.
 
     A copy where anybody else holds it: a callable may hand out its own buffer, or its argument, and write there at the
-    next call. A column
-    of shape (size, 1) is taken as a vector, as SciPy does. Of a value that is not finite, `what` is innocent where its
-    arguments `at` were not finite.
+    next call. A column of shape (size, 1) is taken as a vector, as SciPy does. Of a value that is not finite, `what` is
+    innocent where its arguments `at` were not finite.
 
     Raises
     ------

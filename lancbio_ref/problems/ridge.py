@@ -155,8 +155,8 @@ class Ridge(BilevelProblem):
         if not self._whole:
             return point
         largest = Proven(float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype)))
-        point.lipschitz = LipschitzConstants(Proven(0.0), Proven(self.validation_norm), largest, Proven(0.0))
-        return point
+        constants = LipschitzConstants(Proven(0.0), Proven(self.validation_norm), largest, Proven(0.0))
+        return point.replaced(lipschitz=constants)
 
     @cached_property
     def validation_norm(self) -> float:
