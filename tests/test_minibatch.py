@@ -167,7 +167,7 @@ RUNS = {
 def run(problem, method, **options):
     x, y, rng = point(problem, 7)
     settings = dict(v0=rng.random(y.size), maxiter=6, rng=1, trace=("x", "y", "v"))
-    return minimize(problem, x, y, method=method, **settings, **RUNS[method], **options)
+    return minimize(problem, x, y, method=method, **settings, **RUNS.get(method, RUNS["soba"]), **options)
 
 
 def assert_same_bits(first, second):

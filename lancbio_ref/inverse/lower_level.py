@@ -1,6 +1,7 @@
 """The lower level y*(x) = argmin_y g(x, y) by Newton–Krylov: Newton's method, each step a Lanczos solve.
 
-    A(x, y) d = −∇_y g(x, y)  to the relative residual min(0.1, √‖∇_y g‖/√‖∇_y g(x, y_0)‖),   y ← y + t d
+    A(x, y) d = −∇_y g(x, y)  to the relative residual η,   y ← y + t d
+    η = max(min(0.1, √‖∇_y g‖/√‖∇_y g(x, y_0)‖), 0.1 tol/‖∇_y g‖, 4u)                       the forcing term
 
 t is halved from 1 until ‖∇_y g‖ falls: d is a descent direction of ½‖∇_y g‖², for its derivative along d is −‖∇_y g‖²
 (inexact Newton: S. C. Eisenstat and H. F. Walker, SIAM J. Sci. Comput. 17, 1996). No value of g is needed. When g(x, ·)

@@ -138,7 +138,7 @@ def default_options(
     if "inner_steps" in known:
         ten = ALWAYS_TEN if problem not in CLEANING else TEN_WHEN_CLEANING
         options["inner_steps"] = 10 if method in ten else own["inner_steps"]
-    if "inverse_steps" in known:
+    if "inverse_steps" in known and method in INVERSE_STEPS:  # else the method's own default serves
         options["inverse_steps"] = INVERSE_STEPS[method]
     if "subspace" in known:
         growth, every = SCHEDULES.get(problem, SCHEDULE)

@@ -40,7 +40,7 @@ def test_one_variable(method, data):
     steps = dict(step_x=data.draw(size), step_y=data.draw(size))
     if method not in NO_STEP_V:
         steps["step_v"] = data.draw(size)
-    options = steps | data.draw(st.sampled_from(ENDS[method]))
+    options = steps | data.draw(st.sampled_from(ENDS.get(method, [{}])))
     single = data.draw(st.booleans())
     with np.errstate(all="ignore"):
         start = [np.array([z], np.float32 if single else np.float64) for z in (x, y)]
