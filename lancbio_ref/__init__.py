@@ -6,9 +6,10 @@ Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its cer
 """
 
 from . import methods, problems
-from .certificate import Bound, Certificate
+from .certificate import Certificate
 from .errors import ArgumentError, CallableError, DivergenceError, EvaluationError, LancbioError, RepresentationError
 from .final_check import FinalCheck
+from .formation import Bound
 from .hyper_objective import Evaluation, HyperObjective
 from .hypergradient import HyperGradient, hypergradient
 from .inverse import InverseReport, LowerSolution, lower_solution

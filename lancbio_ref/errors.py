@@ -41,7 +41,7 @@ class ArgumentError(LancbioError, ValueError):
         self.argument, self.found, self.expected = argument, str(found), expected
         super().__init__(f"{argument}: found {self.found}, expected {expected}")
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.argument, self.found, self.expected), self.__dict__
 
 
@@ -65,7 +65,7 @@ class CallableError(LancbioError, ValueError):
         """Count the call from later on: `before` calls were made earlier."""
         CallableError.__init__(self, self.callable_name, self.call - before, self.found, self.expected)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.callable_name, self.call, self.found, self.expected), self.__dict__
 
 
@@ -124,5 +124,5 @@ class EvaluationError(LancbioError, ArithmeticError):
         self.remedy = report.status.remedy if remedy is None else remedy
         super().__init__(f"{what}: {report.status.name}; {self.remedy}\n{report}")
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.what, self.report, self.remedy), self.__dict__

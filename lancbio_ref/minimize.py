@@ -96,7 +96,7 @@ def minimize(
     y0: npt.ArrayLike,
     *,
     v0: npt.ArrayLike | None = None,
-    method: MethodName | Method = "lancbio",
+    method: MethodName | Method[Any] = "lancbio",
     maxiter: int = 1000,
     tol: float = 0.0,
     rng: Seed = None,
@@ -250,7 +250,7 @@ class _Run:
     """One run: the state, the trace, and what is safe to return."""
 
     def __init__(
-        self, problem: BilevelProblem, method: Method, state: State, columns: tuple[str, ...], every: int
+        self, problem: BilevelProblem, method: Method[Any], state: State, columns: tuple[str, ...], every: int
     ) -> None:
         self.problem, self.method, self.state, self.columns, self.every = problem, method, state, columns, every
         self.minibatched = problem if isinstance(problem, Minibatched) else None

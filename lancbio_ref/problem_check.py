@@ -149,12 +149,12 @@ class _Probe:
     def direction(self, like: np.ndarray) -> np.ndarray:
         return self.rng.standard_normal(like.size).astype(like.dtype)
 
-    def along_x(self, F: Callable, w: np.ndarray) -> list[tuple[Any, Any, float]]:
+    def along_x(self, F: Callable[..., Any], w: np.ndarray) -> list[tuple[Any, Any, float]]:
         """(F(x + hw, y), F(x − hw, y), h) for every step."""
         steps = self._scaled_steps(self.x)
         return [(F(self.x + h * w, self.y), F(self.x - h * w, self.y), float(h)) for h in steps]
 
-    def along_y(self, F: Callable, w: np.ndarray) -> list[tuple[Any, Any, float]]:
+    def along_y(self, F: Callable[..., Any], w: np.ndarray) -> list[tuple[Any, Any, float]]:
         """(F(x, y + hw), F(x, y − hw), h) for every step."""
         steps = self._scaled_steps(self.y)
         return [(F(self.x, self.y + h * w), F(self.x, self.y - h * w), float(h)) for h in steps]
@@ -162,7 +162,7 @@ class _Probe:
     def _scaled_steps(self, z: np.ndarray) -> np.ndarray:
         return (self.steps * max(1.0, norm2(z) / z.size**0.5)).astype(z.dtype)
 
-    def noise(self, F: Callable) -> float:
+    def noise(self, F: Callable[..., Any]) -> float:
         """How far F moves when x and y do by a few units in the last place: about its own rounding error."""
         here, moves = F(self.x, self.y), []
         for _ in range(DIRECTIONS):
@@ -171,7 +171,12 @@ class _Probe:
         return max(moves)
 
     def disagreement(
-        self, claimed: Any, differences: list[tuple[Any, Any, float]], *, noise: float, size: Callable = lambda *_: 0.0
+        self,
+        claimed: Any,
+        differences: list[tuple[Any, Any, float]],
+        *,
+        noise: float,
+        size: Callable[..., Any] = lambda *_: 0.0,
     ) -> float:
         """The least relative error over the steps.
 
@@ -216,7 +221,13 @@ class _Probe:
         scale = max(norm2(w) * norm2(Av), norm2(v) * norm2(Atw))
         return abs(float(w @ Av) - float(v @ Atw)) / scale if scale else 0.0
 
-    def gradient(self, name: str, value: Callable | None, gradient: Callable | None, along: Callable) -> CheckRow:
+    def gradient(
+        self,
+        name: str,
+        value: Callable[..., Any] | None,
+        gradient: Callable[..., Any] | None,
+        along: Callable[..., Any],
+    ) -> CheckRow:
         """∇F · w against differences of F, along random directions and along the claimed gradient itself."""
         if value is None or gradient is None:
             return _unavailable(name, "g itself is not given" if value is None else "not given")
@@ -236,7 +247,9 @@ class _Probe:
             errors.append(self.disagreement(float(claimed @ w), along(value, w), noise=noise, size=size))
         return self.row(name, max(errors), self.difference_tolerance, "disagrees with differences of the value")
 
-    def second_derivative(self, name: str, gradient: Callable, A: LinearOperator, along: Callable) -> CheckRow:
+    def second_derivative(
+        self, name: str, gradient: Callable[..., Any], A: LinearOperator, along: Callable[..., Any]
+    ) -> CheckRow:
         """A v against differences of ∇_y g in y."""
         errors, noise = [], self.noise(gradient)
         for _ in range(DIRECTIONS):
@@ -244,7 +257,7 @@ class _Probe:
             errors.append(self.disagreement(A.matvec(v), along(gradient, v), noise=noise))
         return self.row(name, max(errors), self.difference_tolerance, "disagrees with differences of grad_y g in y")
 
-    def cross_derivative(self, name: str, gradient: Callable, J: LinearOperator) -> CheckRow:
+    def cross_derivative(self, name: str, gradient: Callable[..., Any], J: LinearOperator) -> CheckRow:
         """wᵀ(J v) against vᵀ times the difference of ∇_y g in x along w: no transposed product is needed."""
         errors, noise = [], self.noise(gradient)
         for _ in range(DIRECTIONS):

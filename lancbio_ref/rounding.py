@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from . import kernels, parallel
 
@@ -19,12 +20,12 @@ SMALLEST_NORMAL = 2.0**-1022
 SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have lost what under- or overflowed
 
 
-def unit_roundoff(dtype) -> float:
+def unit_roundoff(dtype: npt.DTypeLike) -> float:
     """u: half the distance from 1 to the next number of `dtype` (2⁻⁵³ in float64, 2⁻²⁴ in float32)."""
     return float(np.finfo(dtype).eps) / 2
 
 
-def smallest_subnormal(dtype) -> float:
+def smallest_subnormal(dtype: npt.DTypeLike) -> float:
     """The absolute error that an underflowing product may have (2⁻¹⁰⁷⁴ in float64)."""
     return float(np.finfo(dtype).smallest_subnormal)
 

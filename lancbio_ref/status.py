@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 
 class Outcome(IntEnum):
@@ -10,7 +11,7 @@ class Outcome(IntEnum):
 
     remedy: str
 
-    def __new__(cls, value: int, remedy: str = ""):
+    def __new__(cls, value: int, remedy: str = "") -> Self:
         member = int.__new__(cls, value)
         member._value_ = value
         member.remedy = remedy

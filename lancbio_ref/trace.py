@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 COLUMNS = ("k", "h_norm", "n_hvp", "n_cross", "n_grad", "n_grad_upper", "seconds", "status")
 
 
-class Trace(Mapping):
+class Trace(Mapping[str, np.ndarray]):
     """Columns by name; ``trace["h_norm"][i]`` belongs to iteration i + 1.
 
     A column whose entries differ in shape, as those of T_k do, is an array of objects.
@@ -30,7 +31,7 @@ class Trace(Mapping):
 
     def __init__(self, columns: tuple[str, ...], diagnostics: Trace | None = None) -> None:
         self.columns, self.diagnostics = columns, diagnostics
-        self._rows: list[tuple] = []  # whole rows: an interrupt leaves no column longer than another
+        self._rows: list[tuple[Any, ...]] = []  # whole rows: an interrupt leaves no column longer than another
 
     def append(self, **values: object) -> None:
         """Add a row; every column must be there."""

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from lancbio_ref import CertificateStatus, Linearization, RepresentationError, SolveStatus
 from lancbio_ref.rounding import norm2
-from tests.exact import nearest, norm, rational, relative_energy_error
 from tests.strategies import systems
+from validation.truths.exact import nearest, norm, rational, relative_energy_error
 
 U = 2.0**-53
 MODES = ("full", "selective")

@@ -29,8 +29,8 @@ from lancbio_ref.operators import DiagonalLowRank, GeneralizedLinear, Multinomia
 from lancbio_ref.operators.cholesky import spectral_norm_bound
 from lancbio_ref.operators.proofs import largest_certified_mu, rayleigh_quotient
 from lancbio_ref.rounding import gamma, norm2
-from tests.exact import nearest, norm, rational, root, smallest_eigenvalue_exceeds
 from tests.strategies import systems
+from validation.truths.exact import nearest, norm, rational, root, smallest_eigenvalue_exceeds
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
 ESTIMATED, NONE = CertificateStatus.ESTIMATED, CertificateStatus.NONE

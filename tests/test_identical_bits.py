@@ -17,7 +17,7 @@ from lancbio_ref.operators import (
     PrescribedSpectrum,
     SparseOperator,
 )
-from tests.matrices import random_matrix
+from validation.truths.matrices import random_matrix
 
 ROOT = Path(__file__).parents[1]
 THREADS = (1, 2, 3, 4)

@@ -19,7 +19,7 @@ from lancbio_ref import (
 )
 from lancbio_ref.inverse.scaled import rounding_of, row_sizes, scaled_solve
 from lancbio_ref.operators import CheckedOperator, DenseOperator
-from tests.exact import rational
+from validation.truths.exact import rational
 
 UPPER = UpperLevel(lambda x, y: 0.0, lambda x, y: 0 * x, lambda x, y: 0 * y)
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 import lancbio_ref
-from lancbio_ref import hypergradient, methods, problems
+from lancbio_ref import hypergradient, krylov, methods, operators, problems
 from lancbio_ref.hypergradient import HyperGradientOptions, hypergradient_of
 from lancbio_ref.methods import METHODS, MethodName, MethodOptions
 
 ROOT = Path(__file__).parents[1]
-NAMES = {name: getattr(module, name) for module in (lancbio_ref, problems, methods) for name in module.__all__}
+MODULES = (lancbio_ref, problems, methods, operators, krylov)
+NAMES = {name: getattr(module, name) for module in MODULES for name in module.__all__}
 ALL = {name: thing for name, thing in NAMES.items() if inspect.isclass(thing) or inspect.isfunction(thing)}
 
 
@@ -28,7 +29,9 @@ def functions():
         if not inspect.isclass(thing):
             yield name, thing
         elif thing.__module__.startswith("lancbio_ref") and not issubclass(thing, (BaseException, Enum)):
-            start = {} if getattr(thing, "_is_protocol", False) else {"__init__": thing.__init__}
+            made_by = getattr(thing.__init__, "__module__", "")
+            foreign = getattr(thing, "_is_protocol", False) or made_by.startswith("scipy")
+            start = {} if foreign else {"__init__": thing.__init__}
             members = start | {k: v for k, v in vars(thing).items() if not k.startswith("_")}
             for member, function in members.items():
                 if inspect.isfunction(function):

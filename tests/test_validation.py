@@ -1,5 +1,6 @@
 """The report says what its numbers say; the scripts measure what they claim to, at small sizes."""
 
+import ast
 import importlib
 import sys
 from pathlib import Path
@@ -100,3 +101,13 @@ def test_the_dynamic_process_is_measured(module):
     full = subspace.one_run((20.0, 0.1, 1, 8, "full", 30, 40))
     assert full["orthogonality"] < 1e-14 <= plain["orthogonality"]
     assert plain["products"] == 45 and plain["residual"] > 0 and 0 <= plain["bad"] <= 1
+
+
+def test_validation_takes_nothing_from_the_tests():
+    """What is measured stands without them; what both compare with is in validation/truths."""
+    folder = Path(__file__).parents[1] / "validation"
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.partition(".")[0] == "tests"], path

@@ -11,11 +11,11 @@ import numpy as np
 from common import DATA, FAILS, HOLDS, Verdict, table
 
 from lancbio_ref import Linearization, lanczos, minimize
-from tests.exact import norm, rational, relative_energy_error
-from tests.matrices import read_matrix
-from tests.methods import reference
-from tests.methods.test_trajectories import instance
-from tests.strategies import SPECTRA, symmetric
+from validation.truths import transcription as reference
+from validation.truths.exact import norm, rational, relative_energy_error
+from validation.truths.matrices import read_matrix
+from validation.truths.spectra import SPECTRA, symmetric
+from validation.truths.transcription import instance
 
 NAME, TITLE = "core", "The core"
 U = 2.0**-53

@@ -41,7 +41,7 @@ SUMS = {
 }
 
 
-def fetch(name: str, directory: str | os.PathLike | None = None) -> Path:
+def fetch(name: str, directory: str | os.PathLike[str] | None = None) -> Path:
     """The folder of a set's files; what is missing there, or is not what it should be, is downloaded.
 
     Parameters

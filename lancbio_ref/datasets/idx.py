@@ -27,7 +27,7 @@ PARTS = {
 }
 
 
-def load_idx(path: str | os.PathLike, *, limit: int = LIMIT) -> np.ndarray:
+def load_idx(path: str | os.PathLike[str], *, limit: int = LIMIT) -> np.ndarray:
     """An idx file, packed or not, as an array.
 
     Parameters
@@ -105,7 +105,7 @@ class MnistLike:
     test_labels: np.ndarray
 
 
-def load_mnist_like(directory: str | os.PathLike, name: str | None = None, *, limit: int = LIMIT) -> MnistLike:
+def load_mnist_like(directory: str | os.PathLike[str], name: str | None = None, *, limit: int = LIMIT) -> MnistLike:
     """The four idx files of MNIST, Fashion-MNIST or Kuzushiji-MNIST.
 
     Parameters

@@ -27,7 +27,7 @@ AFTER_COLON = re.compile(rb":[ \t]+")
 
 
 def load_libsvm(
-    path: str | os.PathLike, n_features: int | None = None, *, limit: int = LIMIT
+    path: str | os.PathLike[str], n_features: int | None = None, *, limit: int = LIMIT
 ) -> tuple[sp.csr_array, np.ndarray]:
     """A LIBSVM file as a sparse matrix and labels.
 

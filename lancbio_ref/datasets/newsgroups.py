@@ -43,7 +43,7 @@ class Newsgroups:
     class_names: tuple[str, ...]
 
 
-def load_newsgroups(directory: str | os.PathLike, rng: Any = 0, *, limit: int = LIMIT) -> Newsgroups:
+def load_newsgroups(directory: str | os.PathLike[str], rng: Any = 0, *, limit: int = LIMIT) -> Newsgroups:
     """20 Newsgroups as in the paper: 5657 posts to train, 5657 to validate, 7532 to test, 130107 words.
 
     Parameters

@@ -24,7 +24,7 @@ WORD = re.compile(r"\b\w\w+\b")
 FOLDERS = {"train": "20news-bydate-train", "test": "20news-bydate-test"}
 
 
-def count_posts(archive: str | os.PathLike, *, limit: int = LIMIT) -> dict[str, np.ndarray]:
+def count_posts(archive: str | os.PathLike[str], *, limit: int = LIMIT) -> dict[str, np.ndarray]:
     """The counts of the posts in a tar file, plain or packed by gzip, bzip2 or xz.
 
     Parameters

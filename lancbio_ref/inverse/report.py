@@ -39,5 +39,5 @@ class InverseReport:
     direction: np.ndarray | None = None
     condition_estimate: float = np.inf
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[np.ndarray | SolveStatus]:
         return iter((self.v, self.status))

@@ -276,7 +276,7 @@ def _require_representable(v: np.ndarray) -> None:
 
 Strategy = Callable[..., InverseReport | tuple[np.ndarray, SolveStatus]]
 
-STRATEGIES: dict[str, Callable] = {
+STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "lanczos": LanczosInverse,
     "exact": ExactInverse,
     "cg": ConjugateGradientInverse,

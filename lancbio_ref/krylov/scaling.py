@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import RepresentationError
@@ -14,7 +15,7 @@ from ..parallel import dot
 from ..rounding import SAFE_SQUARES, norm2, real_view, scale, scale_number, smallest_subnormal, unit_roundoff
 
 
-def exponent_of(size: float, dtype) -> int:
+def exponent_of(size: float, dtype: npt.DTypeLike) -> int:
     """0 where numbers of this size square safely; else e with size ≈ 2^e."""
     if size == 0 or not math.isfinite(size):
         return 0

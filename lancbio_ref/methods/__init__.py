@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from ..arguments import Reorthogonalization, as_choice, as_options
 from ..errors import ArgumentError
@@ -108,7 +108,7 @@ def names() -> tuple[str, ...]:
     return tuple(METHODS)
 
 
-def build(method: str | Method, options: Mapping[str, object]) -> Method:
+def build(method: str | Method[Any], options: Mapping[str, object]) -> Method[Any]:
     """The method object behind a name and its options, or a method object as it is.
 
     Raises

@@ -41,7 +41,7 @@ class HalvedSteps:
     100
     """
 
-    method: Method
+    method: Method[Any]
     start: int
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class HalvedSteps:
         as_integer("start", self.start, least=1)
 
     @cached_property
-    def halved(self) -> Method:
+    def halved(self) -> Method[Any]:
         """The method from iteration `start` on."""
         method: Any = self.method  # a dataclass, which no protocol can ask for
         steps = {f.name: getattr(method, f.name) for f in fields(method) if f.name in HALVED}

@@ -11,6 +11,7 @@ as :meth:`StructuredOperator.abs_product`. A black-box ``LinearOperator`` cannot
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ class CheckedOperator(VectorOperator):
         what = self.name + " @ v"
         require_finite(product, what, self.calls[what], at=(v,))
 
-    def _checked(self, product, v: np.ndarray, what: str, size: int) -> np.ndarray:
+    def _checked(self, product: Callable[[np.ndarray], Any], v: np.ndarray, what: str, size: int) -> np.ndarray:
         call = self.calls[what] = self.calls.get(what, 0) + 1
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
         kinds = "biufc" if complex_allowed else "biuf"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from ..arguments import as_array
 from ..errors import ArgumentError
@@ -31,7 +30,7 @@ class DenseOperator(StructuredOperator):
         Not two-dimensional, not numbers, not finite; integers that float64 does not have; a masked array.
     """
 
-    def __init__(self, A: Any, *, name: str = "A") -> None:
+    def __init__(self, A: npt.ArrayLike, *, name: str = "A") -> None:
         A = as_array(name, A, "a 2-D array")
         if A.ndim != 2 or 0 in A.shape:
             raise ArgumentError(name, f"shape {A.shape}", "a 2-D array with at least one entry")
@@ -65,13 +64,13 @@ class DenseOperator(StructuredOperator):
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
         return dense_absolute_product(self.A.T, u)
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         """Of long float32 sums, pieces are added in float64: `product_counts`."""
         if not self.is_single(dtype):
             return super().product_factor(dtype)
         return rounding_factor(*product_counts(self.A, True), unit_roundoff(np.float32))
 
-    def adjoint_factor(self, dtype: Any) -> float:
+    def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
         result = self.result_type(dtype)
         coarse, fine = transposed_counts(self.A, result == np.float32)
         return rounding_factor(2 * coarse + 4 if result.kind == "c" else coarse, fine, unit_roundoff(result))

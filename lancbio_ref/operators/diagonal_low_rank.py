@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import parallel
-from ..arguments import as_array, as_vector
+from ..arguments import Operator, as_array, as_vector
 from ..errors import ArgumentError
 from ..rounding import (
     binary_exponent,
@@ -83,7 +84,14 @@ class DiagonalLowRank(StructuredOperator):
     True
     """
 
-    def __init__(self, d: Any, U: Any = None, s: Any = None, V: Any = None, base: Any = None) -> None:
+    def __init__(
+        self,
+        d: npt.ArrayLike,
+        U: npt.ArrayLike | None = None,
+        s: npt.ArrayLike | None = None,
+        V: npt.ArrayLike | None = None,
+        base: Operator | None = None,
+    ) -> None:
         self.d = as_vector("d", d)
         n = self.d.size
         if U is None and not (s is None and V is None):
@@ -141,13 +149,13 @@ class DiagonalLowRank(StructuredOperator):
                 parallel.subtract_rows(np.abs(left), -inner, result)
             return nan_to_infinity(result if base is None else result + base(v))
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         if not self.is_single(dtype):
             return super().product_factor(dtype)
         base = 0.0 if self._base_structure is None else self._base_structure.product_factor(dtype)
         return self._factor(dtype, base)
 
-    def adjoint_factor(self, dtype: Any) -> float:
+    def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
         base = 0.0 if self._base_structure is None else self._base_structure.adjoint_factor(dtype)
         return self._factor(dtype, base)
 
@@ -238,7 +246,7 @@ def _as_matrix(name: str, value: Any, shape: tuple[int, int | None]) -> np.ndarr
     return array
 
 
-def jacobi(A: Any) -> DiagonalLowRank:
+def jacobi(A: Operator) -> DiagonalLowRank:
     """diag(A)⁻¹, the preconditioner that costs one pass over what A is made of.
 
     Parameters

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from ..arguments import as_number, as_type, as_vector, refuse_masked
+from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
 from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
@@ -59,7 +58,7 @@ class GeneralizedLinear(StructuredOperator):
     3.25
     """
 
-    def __init__(self, X: Any, d: Any, ridge: Any = 0.0) -> None:
+    def __init__(self, X: Operator, d: npt.ArrayLike, ridge: npt.ArrayLike = 0.0) -> None:
         refuse_masked("X", X)
         if not isinstance(X, (DenseOperator, SparseOperator)):
             X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name="X")
@@ -76,7 +75,7 @@ class GeneralizedLinear(StructuredOperator):
         super().__init__(np.result_type(X, self.d, self.ridge), (p, p))
         self.terms = chain + 4
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         """float32: the sums over observations are added in pieces; the penalty costs two more and the result one."""
         if not self.is_single(dtype):
             return super().product_factor(dtype)

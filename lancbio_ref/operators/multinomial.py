@@ -17,9 +17,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
-from ..arguments import as_array, as_number, refuse_masked
+from ..arguments import Operator, as_array, as_number, refuse_masked
 from ..errors import ArgumentError
 from ..rounding import nan_to_infinity, rounding_factor, scale_up, unit_roundoff
 from .base import StructuredOperator
@@ -98,7 +99,7 @@ class DesignMatrix:
         Not two-dimensional, not real, not finite.
     """
 
-    def __init__(self, X: Any, *, name: str = "X") -> None:
+    def __init__(self, X: Operator, *, name: str = "X") -> None:
         refuse_masked(name, X)
         self._hold((SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name))
         if sp.issparse(X):
@@ -124,7 +125,7 @@ class DesignMatrix:
         return self.X.dtype
 
     @cached_property
-    def absolute(self):
+    def absolute(self) -> np.ndarray | sp.csr_array:
         return self.X if not sp.issparse(self.X) and self.X.min() >= 0 else abs(self.X)
 
     @cached_property
@@ -231,7 +232,7 @@ class MultinomialHessian(StructuredOperator):
            [-1. ,  1.5]])
     """
 
-    def __init__(self, X: DesignMatrix | Any, P: np.ndarray, w: np.ndarray, ridge: float = 0.0) -> None:
+    def __init__(self, X: DesignMatrix | Operator, P: np.ndarray, w: np.ndarray, ridge: float = 0.0) -> None:
         self.design = X if isinstance(X, DesignMatrix) else DesignMatrix(X)
         n, p = self.design.shape
         P = _as_shape("P", P, (n, None), non_negative=True)
@@ -265,7 +266,7 @@ class MultinomialHessian(StructuredOperator):
         amplification = 1 + design.largest_column_sum * (2 * float(self.w.max()) + 1)
         return nan_to_infinity(sums + 4 * amplification * float(np.finfo(self.dtype).smallest_normal))
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         """float32: p + C + 4 factors up to U, as many as `DesignMatrix.counts` says in Uᵀ X, and one more for λV."""
         if not self.is_single(dtype):
             return super().product_factor(dtype)
@@ -315,7 +316,7 @@ class MultinomialCross(StructuredOperator):
     4(1 + d_i(1 + r))η_min.
     """
 
-    def __init__(self, X: DesignMatrix | Any, R: np.ndarray, d: np.ndarray) -> None:
+    def __init__(self, X: DesignMatrix | Operator, R: np.ndarray, d: np.ndarray) -> None:
         self.design = X if isinstance(X, DesignMatrix) else DesignMatrix(X)
         n, p = self.design.shape
         R, d = _as_shape("R", R, (n, None)), _as_shape("d", d, (n,))
@@ -345,7 +346,7 @@ class MultinomialCross(StructuredOperator):
             product = self.design.absolute_transposed((d * u + tau)[:, None] * R + tau)
             return nan_to_infinity(product.ravel())
 
-    def adjoint_factor(self, dtype: Any) -> float:
+    def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
         """1 factor for d, 1 for R, and those of the sum over samples; 2 for the τ of `abs_adjoint_product`."""
         u = unit_roundoff(self.result_type(dtype))
         if not self.is_single(dtype):

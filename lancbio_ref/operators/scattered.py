@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from .base import StructuredOperator
 
@@ -49,10 +48,10 @@ class ScatteredRows(StructuredOperator):
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
         return self.inner.abs_adjoint_product(u[self.rows])
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         return self.inner.product_factor(dtype)
 
-    def adjoint_factor(self, dtype: Any) -> float:
+    def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
         return self.inner.adjoint_factor(dtype)
 
     def norm_bound(self) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from ..rounding import rounding_factor, unit_roundoff
@@ -31,7 +31,7 @@ class SparseOperator(StructuredOperator):
         Indices outside of the matrix; not numbers, or not finite.
     """
 
-    def __init__(self, A: Any, *, name: str = "A") -> None:
+    def __init__(self, A: sp.sparray | sp.spmatrix, *, name: str = "A") -> None:
         self._hold(as_csr(name, A))
 
     def _hold(self, A: sp.csr_array) -> None:
@@ -63,13 +63,13 @@ class SparseOperator(StructuredOperator):
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
         return abs(self.A).T @ u.astype(np.float64, copy=False)
 
-    def product_factor(self, dtype: Any) -> float:
+    def product_factor(self, dtype: npt.DTypeLike) -> float:
         """float32 is summed in float64 and rounded once."""
         if not self.is_single(dtype):
             return super().product_factor(dtype)
         return rounding_factor(1, self.terms, unit_roundoff(np.float32))
 
-    def adjoint_factor(self, dtype: Any) -> float:
+    def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
         result, terms = self.result_type(dtype), self.column_terms
         if result == np.float32:
             return rounding_factor(1, terms + self.products.blocks, unit_roundoff(np.float32))

@@ -21,7 +21,8 @@ from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import MultinomialCross, MultinomialHessian, ScatteredRows
-from ..operators.multinomial import ROUND_UP, curvature_bound
+from ..operators.multinomial import curvature_bound
+from ..operators.norms import ROUND_UP
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import Proven

@@ -6,8 +6,8 @@ from hypothesis import assume, given
 
 from lancbio_ref import ArgumentError, lanczos
 from lancbio_ref.krylov.bounds import chebyshev_bound, gauss_lower, gauss_radau_upper, neumann_bound
-from tests.exact import energy_norm, rational
 from tests.strategies import systems
+from validation.truths.exact import energy_norm, rational
 
 
 def energy_errors(A, b, run):

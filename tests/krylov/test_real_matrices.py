@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 
 from lancbio_ref import Linearization, lanczos
-from tests.exact import relative_energy_error
-from tests.matrices import read_matrix
+from validation.truths.exact import relative_energy_error
+from validation.truths.matrices import read_matrix
 
 STEPS = {"bcsstk01": 47, "nos5": 250, "494_bus": 250, "lund_a": 146}
 

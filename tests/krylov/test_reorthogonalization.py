@@ -9,8 +9,8 @@ from lancbio_ref import LanczosProcess, Linearization, lanczos
 from lancbio_ref.krylov import recurrences
 from lancbio_ref.krylov import solve as solve_function
 from lancbio_ref.operators import as_square
-from tests.exact import relative_energy_error
 from tests.strategies import symmetric
+from validation.truths.exact import relative_energy_error
 
 U = 2.0**-53
 

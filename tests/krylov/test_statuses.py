@@ -14,7 +14,7 @@ from lancbio_ref.inverse import STRATEGIES
 from lancbio_ref.inverse.scaled import scaled_solve
 from lancbio_ref.krylov import solve
 from lancbio_ref.operators import CheckedOperator, as_operator
-from tests.exact import rational
+from validation.truths.exact import rational
 
 MODES = ("full", "selective", "partial", "local", "none")
 TINY = Fraction(1, 10**6)

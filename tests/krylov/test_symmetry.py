@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lancbio_ref import ArgumentError, lanczos, lanczos_solve
-from tests.matrices import read_matrix
+from validation.truths.matrices import read_matrix
 
 MODES = ("full", "selective", "partial", "local", "none")
 EXPECTED = "a symmetric (Hermitian) operator"

@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 from lancbio_ref import ArgumentError, StepStatus
 from lancbio_ref.krylov.iterates import LDL
 from lancbio_ref.krylov.tridiagonal import extreme_ritz_values, solve_tridiagonal
-from tests.exact import nearest, rational
+from validation.truths.exact import nearest, rational
 
 
 def dense(d, e):

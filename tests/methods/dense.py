@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.methods.reference import DenseSynthetic
+from validation.truths.transcription import DenseSynthetic
 
 
 class Synthetic(DenseSynthetic):

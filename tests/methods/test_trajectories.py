@@ -3,24 +3,11 @@
 import numpy as np
 import pytest
 
-from lancbio_ref import LancBiO, SubBiO, SubspaceSchedule, minimize, problems
-from tests.methods import reference
+from lancbio_ref import LancBiO, SubBiO, SubspaceSchedule, minimize
+from validation.truths import transcription as reference
+from validation.truths.transcription import instance
 
 TRACE = ("x", "y", "v", "h")
-
-
-def instance(n, condition, seed):
-    rng = np.random.default_rng(seed)
-    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
-    G = (Q * np.linspace(1, condition, n)) @ Q.T
-    G = (G + G.T) / 2
-    a, d, e = rng.uniform(-5, 5, n), rng.uniform(0.1, 1.1, n), 0.5 * rng.uniform(0, 1, n)
-    start = rng.standard_normal((3, n))
-    return (
-        problems.synthetic_from_arrays(a, d, e, G, 0.5),
-        reference.DenseSynthetic(a, d, e, G, 0.5),
-        start,
-    )
 
 
 def compare(trace, rows):

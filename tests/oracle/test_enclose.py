@@ -16,7 +16,7 @@ from lancbio_ref.errors import ArgumentError
 from lancbio_ref.operators import DiagonalLowRank, GeneralizedLinear
 from lancbio_ref.oracle import balls
 from lancbio_ref.oracle.balls import PrecisionError
-from tests.exact import rational
+from validation.truths.exact import rational
 
 entries = st.floats(-1e3, 1e3).map(lambda t: float(np.float64(t)))
 

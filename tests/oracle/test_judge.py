@@ -14,7 +14,7 @@ from lancbio_ref.oracle.judge import Measure, judge
 from lancbio_ref.oracle.levels import make_case
 from lancbio_ref.oracle.measure import difference, digits, energy_ratio, normalized, quadratic_form, ratio
 from lancbio_ref.oracle.vector import Enclosure, load
-from tests import exact
+from validation.truths import exact
 
 VECTOR = load("quadratic-005")
 U = 2.0**-53

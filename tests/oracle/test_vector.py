@@ -14,8 +14,8 @@ from lancbio_ref import oracle
 from lancbio_ref.oracle.layout import canonical
 from lancbio_ref.oracle.vector import folder, manifest
 from lancbio_ref.rounding import norm2
-from tests.exact import norm, rational, root
 from tests.thorough import THOROUGH
+from validation.truths.exact import norm, rational, root
 from validation.vectors.generate import recipes
 
 VECTORS = {vector.id: vector for vector in oracle.vectors()}

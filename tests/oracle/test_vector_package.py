@@ -15,8 +15,8 @@ from lancbio_ref.errors import RepresentationError
 from lancbio_ref.krylov import LanczosProcess
 from lancbio_ref.methods import BSA, F2SA, SOBA, STABLE, TTSA, AmIGOCG, AmIGOGD, HJFBiO, StocBiO
 from lancbio_ref.rounding import norm2
-from tests.exact import energy_norm, nearest, norm, rational
 from tests.oracle.documents import problem_of
+from validation.truths.exact import energy_norm, nearest, norm, rational
 
 VECTORS = {vector.id: vector for vector in oracle.vectors()}
 VALID = {id: v for id, v in VECTORS.items() if v.result == "valid" and v.kind == "system"}

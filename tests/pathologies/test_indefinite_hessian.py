@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lancbio_ref import CertificateStatus, SolveStatus, StepStatus, hypergradient, lanczos_solve, lower_solution
-from tests.exact import rational
 from tests.pathologies.faulty import METHODS, X0, Y0, B, J, N, operator, point, problem, run, symmetric
+from validation.truths.exact import rational
 
 HESSIANS = {
     "one-negative": symmetric(np.append(np.linspace(1, 6, N - 1), -1.0)),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lancbio_ref import CertificateStatus, LipschitzConstants, Proven, SolveStatus, certify_mu, hypergradient
-from tests.exact import rational, smallest_eigenvalue_exceeds
 from tests.pathologies.faulty import INVERSES, X0, Y0, A, N, operator, point, problem, symmetric
+from validation.truths.exact import rational, smallest_eigenvalue_exceeds
 
 LOWEST = 1.0  # of A
 

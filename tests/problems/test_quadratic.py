@@ -5,7 +5,7 @@ import pytest
 from flint import fmpq
 
 from lancbio_ref import ArgumentError, Proven, hypergradient, problems
-from tests.exact import nearest, rational, smallest_eigenvalue_exceeds
+from validation.truths.exact import nearest, rational, smallest_eigenvalue_exceeds
 
 DYADIC = dict(A=[[2.0, 0.5, 0.0], [0.5, 1.0, 0.25], [0.0, 0.25, 4.0]], B=[[1.0, 0.0], [0.5, -1.0], [0.0, 2.0]])
 DYADIC |= dict(d=[1.0, -0.5, 0.25], t=[0.5, 0.5, -2.0], rho=0.25)

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import aslinearoperator
 from lancbio_ref import ArgumentError, CallableError, Proven, minimize, problems
 from lancbio_ref.operators import PrescribedSpectrum, structure_of
 from lancbio_ref.problems.synthetic import softmax
-from tests.exact import smallest_eigenvalue_exceeds
+from validation.truths.exact import smallest_eigenvalue_exceeds
 
 
 def exact_levels(problem):

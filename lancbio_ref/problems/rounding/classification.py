@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...formation import FormationErrors
-from ...operators.multinomial import DesignMatrix, curvature_bound, row_norms
+from ...operators.multinomial import DesignMatrix, curvature_bound
+from ...operators.norms import row_norms
 from ...rounding import Proven, norm2, rounding_factor, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit

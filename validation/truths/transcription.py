@@ -1,10 +1,12 @@
-"""LancBiO and SubBiO on the synthetic problem, from the formulas, with dense arrays and nothing of the package."""
+"""LancBiO and SubBiO on the synthetic problem, from the formulas, dense; `instance` alone takes from the package."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+
+from lancbio_ref import problems
 
 
 class DenseSynthetic:
@@ -83,3 +85,18 @@ def subbio(problem, x, y, v, iterations, step_x, step_y, step_v, inner_steps):
         rows.append((x, y, v, h))
         x = x - step_x * h
     return rows
+
+
+def instance(n, condition, seed):
+    """A synthetic problem of the package, its transcription, and a start."""
+    rng = np.random.default_rng(seed)
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    G = (Q * np.linspace(1, condition, n)) @ Q.T
+    G = (G + G.T) / 2
+    a, d, e = rng.uniform(-5, 5, n), rng.uniform(0.1, 1.1, n), 0.5 * rng.uniform(0, 1, n)
+    start = rng.standard_normal((3, n))
+    return (
+        problems.synthetic_from_arrays(a, d, e, G, 0.5),
+        DenseSynthetic(a, d, e, G, 0.5),
+        start,
+    )
