@@ -89,7 +89,7 @@ class BilevelResult:
         )
 
 
-@np.errstate(under="ignore")  # here and at the other doors: what underflows is in every bound
+@np.errstate(under="ignore")  # what underflows is in every bound; and after Ctrl-C the caller has its settings back
 def minimize(
     problem: BilevelProblem,
     x0: npt.ArrayLike,
@@ -189,7 +189,7 @@ def minimize(
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
     state = method.init(problem, x0, y0, v0, rng)
-    run, errors = _Run(problem, method, state, _columns(trace, state), every), np.geterr()
+    run = _Run(problem, method, state, _columns(trace, state), every)
 
     status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
     if tol > 0:
@@ -212,7 +212,6 @@ def minimize(
         found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
         return run.result(*checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
-        np.seterr(**errors)  # it may have fallen between the end of a `with np.errstate` and its exit
         return run.interrupted()
     except LancbioError as error:
         failed = f"failed after {run.finished.k} finished iterations: {error}"

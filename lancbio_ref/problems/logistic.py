@@ -307,7 +307,10 @@ def logistic(
 def _count(*labels: npt.ArrayLike) -> int:
     """One more than the largest label, at least 2; what are no labels is left to be refused as such."""
     arrays = [np.asarray(part) for part in labels]
-    return max([2] + [int(part.max()) + 1 for part in arrays if part.dtype.kind in "iu" and part.size])
+    count = max([2] + [int(part.max()) + 1 for part in arrays if part.dtype.kind in "iu" and part.size])
+    if count > max(1000, sum(part.size for part in arrays)):  # an identifier that was taken for a class
+        raise ArgumentError("labels_train, labels_val", f"a label {count - 1}", "classes 0 … C − 1, or n_classes=C")
+    return count
 
 
 def _equal(data: LabelledSet, y: np.ndarray) -> np.ndarray:

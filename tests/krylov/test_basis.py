@@ -105,3 +105,35 @@ def test_a_stored_basis_grows_and_keeps_what_it_holds(has_duals):
     assert not basis.p(5).any() and not basis.q(5).any() and basis.holds_numbers(5)
     basis.p(5)[1] = np.nan
     assert not basis.holds_numbers(5)
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_basis_that_cannot_grow_stays_what_it_was(monkeypatch, fails):
+    """With a preconditioner two arrays are asked for; where the first or the second is refused, nothing is lost."""
+    A, M, q1 = np.diag(np.arange(1.0, 61)), np.diag(np.arange(1.0, 61) ** -0.5), np.ones(60)
+    whole = LanczosProcess(q1, M=M, reorthogonalization="full")
+    process = LanczosProcess(q1, M=M, reorthogonalization="full")
+    for _ in range(40):
+        whole.step(A)
+    asked, empty = [], np.empty
+
+    def refusing(shape, *rest, **options):
+        if np.ndim(shape) and len(shape) == 2 and shape[1] == 60:
+            asked.append(shape)
+            if len(asked) == fails:
+                raise MemoryError
+        return empty(shape, *rest, **options)
+
+    refused = 0
+    while process.k < 40:
+        room = process._basis.capacity
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "empty", refusing)
+            try:
+                process.step(A)
+                continue
+            except MemoryError:
+                refused += 1
+        assert process._basis.capacity == room
+        assert np.array_equal(process.Q, whole.Q[:, : process.Q.shape[1]])
+    assert refused == 1 and np.array_equal(process.alpha, whole.alpha) and np.array_equal(process.Q, whole.Q)

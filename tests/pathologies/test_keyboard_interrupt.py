@@ -150,6 +150,19 @@ def test_between_any_two_lines(method):
     assert number > 100 and finished == {0, 1, 2, 3}
 
 
+def test_error_settings_are_given_back():
+    """Whatever is set when Ctrl-C comes, as on the way out of an np.errstate, the caller goes on with its own."""
+
+    def callback(state):
+        np.seterr(all="ignore")
+        raise KeyboardInterrupt
+
+    with np.errstate(divide="raise", invalid="warn"):
+        before = np.geterr()
+        result = run(None, "subbio", maxiter=3, callback=callback)
+        assert result.status == SolveStatus.INTERRUPTED and np.geterr() == before
+
+
 def test_the_result_continues_the_run():
     """SubBiO's state is (x, y, v): an interrupted run and its continuation are the uninterrupted one."""
     first = run(None, "subbio", maxiter=8, callback=interrupts(lambda state: None, 3))

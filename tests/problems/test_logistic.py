@@ -206,3 +206,10 @@ def test_newsgroups_are_never_made_dense(data_dir):
     assert h.shape == (130107,) and point.mu == pytest.approx(1 / 2602140, rel=1e-12)
     batch = problem.minibatch(lower=np.arange(0, 5657, 50))
     assert sp.issparse(batch.train.design.X)
+
+
+def test_a_label_that_is_no_class_is_refused_before_memory_is_asked_for():
+    X = np.eye(3)
+    with pytest.raises(ArgumentError, match="a label 9007199254740993"):
+        problems.logistic(X, [2**53 + 1, 0, 1], X, [0, 1, 0])
+    assert problems.logistic(X, [7, 0, 1], X, [0, 1, 0]).n_classes == 8
