@@ -74,8 +74,7 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
         found = solve(scaled, right, tolerance=asked, maxiter=maxiter - report.iterations)
         report.iterations += found.iterations
         report.n_products += found.n_products
-        low, high = report.ritz_values
-        report.ritz_values = min(low, found.ritz_values[0]), max(high, found.ritz_values[1])
+        report.widen(*found.ritz_values)
         if found.direction is not None and _refutes(A, found.direction / root, report):
             return report
         with np.errstate(over="ignore", invalid="ignore"):
