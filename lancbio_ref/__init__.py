@@ -12,9 +12,9 @@ from .final_check import FinalCheck
 from .formation import Bound
 from .hyper_objective import Evaluation, HyperObjective
 from .hypergradient import HyperGradient, hypergradient
-from .inverse import LowerSolution, lower_solution
 from .krylov import LanczosDecomposition, LanczosProcess, SolveReport, lanczos, lanczos_solve
 from .linearization import Linearization
+from .lower_level import LowerSolution, lower_solution
 from .methods import LancBiO, SubBiO, SubspaceSchedule
 from .minibatch import Draw, Minibatched, fixed_batch
 from .minimize import BilevelResult, minimize

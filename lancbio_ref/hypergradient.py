@@ -31,12 +31,12 @@ from .certificate import (
 )
 from .errors import ArgumentError, RepresentationError
 from .formation import Bound
-from .inverse import LowerSolution, lower_solution
 from .inverse.strategies import Strategy, solved, strategy_of
 from .krylov import SolveReport, lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Known, Linearization
+from .lower_level import LowerSolution, lower_solution
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
 from .rounding import norm2, unit_roundoff

@@ -1,6 +1,5 @@
-"""Strategies for v ≈ A⁻¹b, and the solution of the lower level."""
+"""Strategies for v ≈ A⁻¹b."""
 
-from .lower_level import LowerSolution, lower_solution
 from .strategies import STRATEGIES, ConjugateGradientInverse, ExactInverse, LanczosInverse, NeumannInverse
 
 __all__ = [
@@ -8,7 +7,5 @@ __all__ = [
     "ConjugateGradientInverse",
     "ExactInverse",
     "LanczosInverse",
-    "LowerSolution",
     "NeumannInverse",
-    "lower_solution",
 ]

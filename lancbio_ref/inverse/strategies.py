@@ -19,6 +19,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, CallableError, RepresentationError
 from ..krylov import SolveReport, lanczos, solve
+from ..krylov.equilibration import row_sizes, scaled_solve
 from ..krylov.reorthogonalization import MODES
 from ..krylov.residual import Residual, evaluate, is_tiny
 from ..krylov.scaling import exponent_of, restore
@@ -28,7 +29,6 @@ from ..operators import structure_of
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
-from .scaled import row_sizes, scaled_solve
 
 
 @dataclass(frozen=True)

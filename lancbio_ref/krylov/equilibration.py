@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from ..krylov import SolveReport, solve
-from ..krylov.residual import Residual, evaluate, is_tiny
 from ..operators import structure_of
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus
+from .report import SolveReport
+from .residual import Residual, evaluate, is_tiny
+from .solve import solve
 
 SKEW = 100.0  # rows that differ in size by less are left alone: scaling them would save little
 
