@@ -25,7 +25,7 @@ from ..krylov.residual import Residual, evaluate, is_tiny
 from ..krylov.scaling import exponent_of, restore
 from ..krylov.tridiagonal import extreme_ritz_values
 from ..linearization import Linearization
-from ..operators import structure_of
+from ..operators import as_dense, structure_of
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
@@ -76,10 +76,7 @@ class ExactInverse:
     ) -> SolveReport:
         A, b = linearization.A, linearization.b
         structure = structure_of(A)
-        if structure is not None:
-            dense = structure.toarray()
-        else:
-            dense = np.stack([A.matvec(e) for e in np.eye(b.size, dtype=b.dtype)], axis=1)
+        dense = as_dense(A, b.dtype) if structure is None else structure.toarray()
         if not np.isfinite(dense).all():
             raise RepresentationError(
                 f"the entries of A overflow {b.dtype} once it is formed: inverse='lanczos' may do"

@@ -27,9 +27,9 @@ from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
 from ..operators.multinomial import curvature_bound
-from ..operators.norms import ROUND_UP, row_norms
+from ..operators.norms import row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ..rounding import Proven, unit_roundoff
+from ..rounding import ROUND_UP, Proven, unit_roundoff
 from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors

@@ -31,10 +31,10 @@ import numpy as np
 from ...formation import FormationErrors
 from ...operators.multinomial import DesignMatrix, curvature_bound
 from ...operators.norms import row_norms
-from ...rounding import Proven, norm2, rounding_factor, smallest_subnormal, unit_roundoff
+from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
-from .model import ROUND_UP, U, chain, proven, sums
+from .model import chain, proven, sums
 
 if TYPE_CHECKING:
     from ..data_cleaning import DataCleaning
