@@ -332,8 +332,8 @@ def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Line
 
 def norm_A_of(linearization: Linearization, report: SolveReport | None = None) -> Bound:
     """An upper bound of ‖A‖, or twice the largest ‖A q‖/‖q‖ that the solve saw."""
-    if linearization.smoothness is not None:
-        return Bound.of(linearization.smoothness)
+    if (norm_A := linearization.smoothness) is not None:
+        return Bound.of(norm_A)
     if report is not None and report.norm_A > 0:
         return Bound(NORM_SAFETY * report.norm_A, ESTIMATED)
     if not linearization.b.any():
@@ -344,8 +344,8 @@ def norm_A_of(linearization: Linearization, report: SolveReport | None = None) -
 
 def _norm_J(linearization: Linearization) -> Bound:
     """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
-    if linearization.cross_norm is not None:
-        return Bound.of(linearization.cross_norm)
+    if (norm_J := linearization.cross_norm) is not None:
+        return Bound.of(norm_J)
     J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
     try:
         J.rmatvec(ones)
