@@ -87,13 +87,13 @@ class ExactInverse:
         dense = (dense / 2 + dense.T / 2).astype(b.dtype)
         values, vectors = _eigh(dense)
         if values[0] <= 0 and _is_negative(A, vectors[:, 0], linearization.smoothness, float(np.abs(values).max())):
-            return SolveReport(np.zeros_like(b), SolveStatus.INDEFINITE, b, direction=vectors[:, 0])
+            return SolveReport(np.zeros_like(b), SolveStatus.INDEFINITE, b.copy(), direction=vectors[:, 0])
         try:
             v = scipy.linalg.cho_solve(scipy.linalg.cho_factor(dense), scale(b, -powers[1]))
         except np.linalg.LinAlgError:
-            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b)
+            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b.copy())
         if not np.isfinite(v).all():  # of numbers of moderate size: A is singular to working precision
-            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b)
+            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b.copy())
         v = restore(v, powers[1] - powers[0])
         condition = float(values[-1]) / float(values[0]) if values[0] > 0 else math.inf
         found = evaluate(A, v, b)
@@ -295,7 +295,7 @@ def solved(
     """Run a strategy; b = 0 has the answer 0 and needs none."""
     A, b = linearization.A, linearization.b
     if not b.any():
-        return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
+        return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
     report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
     if isinstance(report, SolveReport):
         return report

@@ -5,6 +5,7 @@ import pytest
 
 from lancbio_ref import CallableError, SolveReport, SolveStatus
 from lancbio_ref.inverse import STRATEGIES
+from lancbio_ref.inverse.strategies import scaled_inverse
 from tests.pathologies.faulty import A, B, C, J, N, point
 
 RIGHT = np.linalg.solve(A, B)
@@ -101,3 +102,13 @@ def test_without_an_answer_the_residual_is_still_that_of_v(name):
     assert report.residual == pytest.approx(B - indefinite @ report.v, abs=1e-11)
     if name != "cg":  # SciPy's does not look for negative curvature
         assert report.status == SolveStatus.INDEFINITE and report.direction @ indefinite @ report.direction < 0
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, -3.0], ids=["no-right-side", "definite", "indefinite"])
+@pytest.mark.parametrize("inverse", [*STRATEGIES, scaled_inverse], ids=[*STRATEGIES, "scaled"])
+def test_a_report_holds_nothing_that_the_caller_may_write_to(inverse, size):
+    b, v0, H = size * B, RIGHT.copy(), np.diag(10.0 ** np.arange(N)) if inverse is scaled_inverse else A
+    found = point(H - 3 * np.eye(N) if size < 0 else H, b=b).hypergradient(inverse=inverse, v0=v0, maxiter=500)
+    v, norm = found.v.copy(), found.residual_norm
+    b[:] = v0[:] = np.nan
+    assert np.array_equal(found.v, v) and found.residual_norm == norm
