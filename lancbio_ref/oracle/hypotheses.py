@@ -177,9 +177,8 @@ def _of_the_solve(p: Parts, h: np.ndarray) -> Iterator[Hypothesis]:
     def damped(shift: np.ndarray) -> np.ndarray:
         return 1 / (theta + shift)
 
-    R: np.ndarray = np.linalg.qr(
-        np.column_stack([w, p.c - h]), mode="r"
-    )  # ‖h − c + w φ‖ in no more dimensions than steps
+    # ‖h − c + w φ‖ in as many dimensions as there are steps
+    R = np.asarray(np.linalg.qr(np.column_stack([w, p.c - h]), mode="r"))
     distance = partial(_distances, R[:, :-1], R[:, -1])
     ends = 1e-6 / largest, 4 / largest
     families: list[tuple[str, Phi, str]] = [
