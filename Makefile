@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 EXAMPLES := .venv-examples
 BENCH := .venv-bench
 DOCS := .venv-docs
+GUESTS := .venv-guests
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 NEWER_PYTHONS := 3.12 3.13 3.14
@@ -18,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-versions test-newest test-examples test-docs test-python test-thorough coverage validate fuzz bench lint typecheck format clean
+.PHONY: help run docs test test-versions test-newest test-examples test-docs test-guests test-python test-thorough coverage validate fuzz bench lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -49,6 +50,9 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python docs/candidates/run_all.py
+
+test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, pandas and joblib; installs them
+	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters $(ARGS)
 
 test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \
@@ -114,8 +118,15 @@ $(BENCH)/ready.stamp: pyproject.toml
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
+$(GUESTS)/ready.stamp: pyproject.toml
+	$(PYTHON) -m venv $(GUESTS)
+	$(GUESTS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(GUESTS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[guests]'
+	@touch $@
+
 $(DOCS)/ready.stamp: pyproject.toml
 	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""The command line: ``lancbio-ref`` with ``run``, ``compare``, ``check`` or ``vectors``."""
+"""The command line: ``lancbio-ref`` with ``run``, ``compare``, ``check``, ``diagnose`` or ``vectors``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import __version__
 from .errors import LancbioError
 from .jobs import JOBS, PROBLEMS, make_comparison, make_settings, options_table, run_comparison, run_job
 from .methods import names
-from .oracle import commands_check, commands_vectors
+from .oracle import commands_check, commands_diagnose, commands_vectors
 
 DESCRIPTION = """\
 LancBiO and SubBiO for bilevel optimization (Yang, Gao, Yuan, ICLR 2025): hyper-gradients you can trust.
@@ -171,6 +171,7 @@ def make_parser() -> argparse.ArgumentParser:
     run.set_defaults(handler=lambda given: run_job(make_settings(given.pop("job"), given)))
     _add_compare(commands, raw)
     commands_check.add_parser(commands, raw).set_defaults(handler=commands_check.run)
+    commands_diagnose.add_parser(commands, raw).set_defaults(handler=commands_diagnose.run)
     commands_vectors.add_parser(commands, raw).set_defaults(handler=commands_vectors.run)
     return parser
 

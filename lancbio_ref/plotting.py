@@ -185,8 +185,9 @@ def comparison_figure(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], su
     figure = _canvas((13, 3.3 * len(present) + 1.4))
     axes = figure.subplots(len(present), len(ABSCISSAE), squeeze=False, sharey="row")
     lines = {}
+    places = [*names(), *(name for name in runs if name not in names())]
     for name, mine in runs.items():
-        place = names().index(name)  # a method looks the same in every figure
+        place = places.index(name)  # a method looks the same in every figure
         good = [run for run in mine if str(run["outcome"]) != "FAILED"]
         style: dict[str, Any] = dict(
             color=PALETTE[place % len(PALETTE)],

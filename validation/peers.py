@@ -124,7 +124,7 @@ def ask() -> dict:
                 nan=outcome(package, "nan"),
                 bound="yes, certified" if package == "lancbio_ref" else "no",
                 methods=has_methods(package),
-                differentiates="no" if package in ("lancbio_ref", "scipy") else "yes",
+                differentiates={"lancbio_ref": "through JAX or PyTorch", "scipy": "no"}.get(package, "yes"),
             )
             print(package, facts[package], flush=True)
     return facts

@@ -51,7 +51,7 @@ def make_settings(job: str, given: Mapping[str, Any]) -> Settings:
         methods={name: build(name, options)},
         seeds=(as_integer("--seed", chosen.get("seed", 1)),),
         maxiter={name: maxiter},
-        every={name: _largest_divisor(maxiter, defaults["every"])},
+        every={name: largest_divisor(maxiter, defaults["every"])},
         given=about,
         out=Path(chosen.get("out") or Path("lancbio-runs", job)),
         batch_size={name: None},
@@ -200,13 +200,13 @@ def _value(text: str) -> Any:
 def _every(given: int | None, maxiter: int) -> int:
     """How often to record: a divisor of `maxiter`, so that the last iteration is recorded; about 100 times a run."""
     if given is None:
-        return _largest_divisor(maxiter, max(1, maxiter // 100))
+        return largest_divisor(maxiter, max(1, maxiter // 100))
     every = as_integer("--every", given, least=1)
     if maxiter % every:
         raise ArgumentError("--every", every, f"a divisor of the {maxiter} iterations: the last one is recorded")
     return every
 
 
-def _largest_divisor(number: int, most: int) -> int:
+def largest_divisor(number: int, most: int) -> int:
     """The largest divisor of `number` that is at most `most`."""
     return max(d for d in range(1, most + 1) if number % d == 0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..methods import METHODS, HalvedSteps, Method, SubspaceSchedule, names
+from ..minibatch import BatchSize
 
 CLEANING = ("digits", "mnist", "fashion-mnist", "kmnist")
 PAPER_CLEANING: dict[str, Any] = dict(
@@ -78,7 +80,7 @@ class Settings:
     every: dict[str, int]
     given: dict[str, Any]
     out: Path
-    batch_size: dict[str, int | tuple[int, int] | None]
+    batch_size: Mapping[str, BatchSize | None]
     halve_from: int | None = None
     tol: float = 0.0
     certify: bool = True

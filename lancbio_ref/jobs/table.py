@@ -77,14 +77,20 @@ def _doubt(run: Mapping[str, np.ndarray]) -> str:
     return ""
 
 
-def table(summary: Mapping[str, Any]) -> str:
-    """Methods down, quantities across; only the quantities that some method has."""
+def cells(summary: Mapping[str, Any]) -> list[list[str]]:
+    """Methods down, quantities across, with a head; only the quantities that some method has."""
     methods = summary["methods"]
     columns = [name for name in COLUMNS if any(name in entry["columns"] for entry in methods.values())]
     rows = [["method", "runs", *(COLUMNS[name][0] for name in columns)]]
     for name, entry in methods.items():
         row = [name, f"{entry['finished']}/{len(summary['seeds'])}"]
         rows.append(row + [_cell(entry["columns"].get(column), COLUMNS[column][1]) for column in columns])
+    return rows
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """`cells` in columns."""
+    rows = cells(summary)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 

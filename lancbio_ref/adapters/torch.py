@@ -1,0 +1,350 @@
+"""PyTorch functions as a bilevel problem, and a solver's answer as a function that autograd can differentiate.
+
+∇_y g(x, y) is made once a point, with its graph kept; then
+
+    A v = ∂/∂y (∇_y g · v),    J v = ∂/∂x (∇_y g · v),    Jᵀu = ∂/∂y (∇_x g · u)
+
+are one backward pass each, over the graph that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..problem import LipschitzConstants
+from .implicit import solve_adjoint
+from .problem import AdaptedProblem, Batch, Constant, Product, Structure, Tree, require_functions
+from .tree import filled, leaves, mapped, paths
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError("lancbio_ref.adapters.torch needs PyTorch: pip install 'lancbio_ref[torch]'") from error
+
+from .torch_inspection import look_at  # needs torch
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+def problem(
+    f: Callable[..., torch.Tensor],
+    g: Callable[..., torch.Tensor],
+    x0: Tree,
+    y0: Tree,
+    *,
+    args: Sequence[Any] = (),
+    mu: Constant = None,
+    smoothness: Constant = None,
+    cross_norm: Constant = None,
+    lipschitz: LipschitzConstants | None = None,
+    n_samples: int | tuple[int, int] | None = None,
+) -> AdaptedProblem:
+    """min_x f(x, y*(x)), y*(x) = argmin_y g(x, y), with all derivatives by autograd.
+
+    Parameters
+    ----------
+    f, g : callable (x, y, *args) → tensor of no dimension
+        Functions that autograd can differentiate twice; with `n_samples`, of (x, y, batch, *args), the mean over the
+        rows that the integer tensor `batch` names. They leave x, y and all else as they find it.
+    x0, y0 : tensor, array, dict, list or tuple of them, or torch.nn.Module
+        The structure and type of every x and y; of a module the dict of its parameters, for
+        ``torch.func.functional_call(module, y, inputs)``. In float32, a bound is one of float32.
+    args : sequence
+        Data, handed on as they are.
+    mu, smoothness, cross_norm : float or callable (x, y) → float, optional
+        As in :class:`~lancbio_ref.LowerLevel`; a callable gets x and y in their own structure. Without `mu`,
+        ``hypergradient(..., mu="estimate")`` has a bound that says it is estimated.
+    lipschitz : LipschitzConstants, optional
+    n_samples : int or (int, int), optional
+        The rows of the two levels, for ``minimize(..., batch_size=)``.
+
+    Returns
+    -------
+    AdaptedProblem
+        Vectors ``x0``, ``y0``; ``ravel_x``, ``unravel_x``, ``ravel_y``, ``unravel_y`` between vectors and structures.
+
+    Raises
+    ------
+    ArgumentError
+        Leaves that are no floating-point tensors of one type on the CPU; an f or g that fails, is no scalar, differs
+        from call to call (a Dropout in training mode), writes into its arguments, or moves a module's buffers (a
+        BatchNorm in training mode).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lancbio_ref import hypergradient
+    >>> from lancbio_ref.adapters.torch import problem
+    >>> def f(x, y):
+    ...     return 0.5 * ((y - 1) ** 2).sum()
+    >>> def g(x, y):
+    ...     return (y**2).sum() - (x * y).sum()
+    >>> ours = problem(f, g, torch.tensor([4.0]).double(), torch.zeros(1).double(), mu=2.0)
+    >>> hypergradient(ours, ours.x0).value.round(12)
+    array([0.5])
+    """
+    require_functions(f, g)
+    x, y = (TorchStructure(name, tree) for name, tree in (("x0", x0), ("y0", y0)))
+    if x.start.dtype != y.start.dtype:
+        raise ArgumentError("y0", f"dtype {y.start.dtype}", f"{x.start.dtype}, as x0 has")
+    derivatives = TorchDerivatives(f, g, tuple(args), x, y)
+    rows = None if n_samples is None else torch.arange(1)
+    at = derivatives.leaves(x.start, y.start)
+    findings = tuple(
+        finding
+        for name, function in (("f", f), ("g", g))
+        for finding in look_at(name, function, (x0, y0), partial(derivatives.value, name, *at, rows))
+    )
+    constants = dict(mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+    return AdaptedProblem(
+        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples
+    )
+
+
+class TorchDerivatives:
+    """Derivatives of f and g of vectors by autograd; see `Derivatives`."""
+
+    def __init__(
+        self,
+        f: Callable[..., torch.Tensor],
+        g: Callable[..., torch.Tensor],
+        args: tuple[Any, ...],
+        x: Structure,
+        y: Structure,
+    ) -> None:
+        self.functions, self.args, self.structures = dict(f=f, g=g), args, (x, y)
+
+    def leaves(self, x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """x and y as tensors of which derivatives are taken."""
+        return torch.from_numpy(x.copy()).requires_grad_(), torch.from_numpy(y.copy()).requires_grad_()
+
+    def value(self, name: str, x: torch.Tensor, y: torch.Tensor, rows: Batch) -> torch.Tensor:
+        """f or g, with its graph."""
+        batch = () if rows is None else (rows,)
+        trees = (structure.unravel(z) for structure, z in zip(self.structures, (x, y), strict=True))
+        value = self.functions[name](*trees, *batch, *self.args)
+        if x._version or y._version:
+            raise ArgumentError(name, "a function that writes into x or y", "one that leaves them as they are")
+        if not isinstance(value, torch.Tensor) or value.ndim or not value.is_floating_point():
+            found = (
+                f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+            )
+            raise ArgumentError(
+                name, f"a function that returns {found}", "one that returns a real tensor of no dimension"
+            )
+        return value
+
+    def upper(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[float, np.ndarray, np.ndarray]:
+        """f, ∇_x f and ∇_y f."""
+        at = self.leaves(x, y)
+        value = self.value("f", *at, rows)
+        grad_x, grad_y = _gradient(value, at)
+        return value.item(), grad_x.numpy(), grad_y.numpy()
+
+    def lower(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[float, np.ndarray]:
+        """g and ∇_y g."""
+        at = self.leaves(x, y)
+        value = self.value("g", *at, rows)
+        return value.item(), _gradient(value, at[1:])[0].numpy()
+
+    def lower_grad_x(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> np.ndarray:
+        """∇_x g."""
+        at = self.leaves(x, y)
+        return _gradient(self.value("g", *at, rows), at[:1])[0].numpy()
+
+    def hessian(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
+        """v → A v = ∂/∂y (∇_y g · v)."""
+        at = self.leaves(x, y)
+        return _products(_gradient(self.value("g", *at, rows), at[1:], kept=True)[0], at[1])
+
+    def cross(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
+        """v → J v = ∂/∂x (∇_y g · v)."""
+        at = self.leaves(x, y)
+        return _products(_gradient(self.value("g", *at, rows), at[1:], kept=True)[0], at[0])
+
+    def cross_adjoint(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
+        """u → Jᵀu = ∂/∂y (∇_x g · u)."""
+        at = self.leaves(x, y)
+        return _products(_gradient(self.value("g", *at, rows), at[:1], kept=True)[0], at[1])
+
+    def rows(self, indices: np.ndarray) -> Batch:
+        """An integer tensor."""
+        return torch.from_numpy(indices.astype(np.int64))
+
+
+def implicit(
+    g: Callable[..., torch.Tensor],
+    solver: Callable[..., Tree],
+    *,
+    rtol: float = 1e-8,
+    maxiter: int | None = None,
+) -> Callable[..., Tree]:
+    """y*(x) = argmin_y g(x, y) as a function that autograd can differentiate, each backward pass with its own proof.
+
+    With ȳ the gradient that arrives at y*, the backward pass solves A v = ȳ by the Lanczos process, warm-started from
+    the last one, and returns x̄ = −∂/∂x (∇_y g(x, y*) · v), and likewise for tensors in `args` that ask for a gradient.
+
+    Parameters
+    ----------
+    g : callable (x, y, *args) → tensor of no dimension
+    solver : callable (x, *args) → y
+        Any solver; what it leaves of ∇_y g is not corrected.
+    rtol : float
+        Of the evaluated residual, ‖ȳ − A v‖ ≤ rtol ‖ȳ‖.
+    maxiter : int, optional
+
+    Returns
+    -------
+    callable (x, *args) → y
+
+    Raises
+    ------
+    EvaluationError
+        Out of the backward pass, where the solve did not reach `rtol`; its ``status`` says why.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from lancbio_ref.adapters.torch import implicit
+    >>> y_star = implicit(lambda x, y: (y**2 - x * y).sum(), lambda x: x / 2)
+    >>> x = torch.tensor([4.0, 6.0]).double().requires_grad_()
+    >>> ((y_star(x) - 1) ** 2).sum().backward()
+    >>> x.grad.numpy().round(12)
+    array([1., 2.])
+    """
+    require_functions(solver, g)
+    last: dict[str, np.ndarray] = {}
+
+    def y_star(x: Tree, *args: Any) -> Tree:
+        given = (x, *args)
+        inputs = [leaf.value for leaf in leaves(given) if isinstance(leaf.value, torch.Tensor)]
+        found: list[Tree] = []
+        outputs = _Implicit.apply(g, solver, given, found, dict(last=last, rtol=rtol, maxiter=maxiter), *inputs)
+        return filled(found[0], iter(outputs))
+
+    return y_star
+
+
+class _Implicit(torch.autograd.Function):
+    """y*(x) for autograd; its inputs are the tensors among the leaves of (x, *args)."""
+
+    @staticmethod
+    def forward(ctx: Any, g: Any, solver: Any, given: Any, found: list[Tree], options: Any, *inputs: Any) -> Any:
+        with torch.enable_grad():  # the solver may use autograd itself
+            y = solver(*_with_tensors(given, iter([tensor.detach() for tensor in inputs])))
+        found.append(y)
+        outputs = tuple(leaf.value.detach() for leaf in leaves(y))
+        ctx.g, ctx.given, ctx.y, ctx.options = g, given, y, options
+        ctx.save_for_backward(*inputs, *outputs)
+        return outputs
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        n_outputs = len(cotangents)
+        saved = [tensor.detach() for tensor in ctx.saved_tensors]
+        inputs = [z.requires_grad_(z.is_floating_point()) for z in saved[:-n_outputs]]
+        y = [z.requires_grad_() for z in saved[-n_outputs:]]
+        with torch.enable_grad():
+            x, *args = _with_tensors(ctx.given, iter(inputs))
+            gradient = _flat(_gradient(ctx.g(x, filled(ctx.y, iter(y)), *args), y, kept=True))  # ∇_y g
+        b = _flat([torch.zeros_like(z) if part is None else part for z, part in zip(y, cotangents, strict=True)])
+
+        def product(v: np.ndarray) -> np.ndarray:
+            return _flat(_gradient(gradient, y, torch.from_numpy(v.copy()), again=True)).numpy().copy()
+
+        v = solve_adjoint(product, b.numpy().copy(), **ctx.options)
+        asked = [z for z in inputs if z.requires_grad]
+        answer = iter(_gradient(gradient, asked, torch.from_numpy(-v)))  # x̄ = −∂/∂x (∇_y g · v)
+        return None, None, None, None, None, *(next(answer) if z.requires_grad else None for z in inputs)
+
+
+def _gradient(
+    value: torch.Tensor,
+    at: Sequence[torch.Tensor],
+    weights: torch.Tensor | None = None,
+    *,
+    kept: bool = False,
+    again: bool = False,
+) -> Tensors:
+    """∂/∂at (value · weights), zeros where the value does not depend on it; ``kept`` with a graph of its own."""
+    if not value.requires_grad:
+        return tuple(torch.zeros_like(z) for z in at)
+    return torch.autograd.grad(
+        value, at, weights, create_graph=kept, retain_graph=kept or again, allow_unused=True, materialize_grads=True
+    )
+
+
+def _products(gradient: torch.Tensor, z: torch.Tensor) -> Product:
+    """w → ∂/∂z (gradient · w), one backward pass over the graph of the gradient."""
+    return lambda w: _gradient(gradient, (z,), torch.from_numpy(np.array(w)), again=True)[0].numpy()
+
+
+def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def _with_tensors(given: Any, tensors: Any) -> Any:
+    """(x, *args) with its tensors replaced, in order; what is no tensor stays."""
+    return mapped(given, lambda value: next(tensors) if isinstance(value, torch.Tensor) else value)
+
+
+class TorchStructure:
+    """A structure of tensors of one floating-point type; see `Structure`."""
+
+    def __init__(self, name: str, tree: Tree) -> None:
+        tensors = _as_tensors(name, tree)
+        self.name, self.tree = name, mapped(_parameters(tree), lambda leaf: None)  # its shape, without its numbers
+        self.dtype, self.start = tensors[0].dtype, _flat(tensors).numpy().copy()
+        self.paths, self.shapes = paths(self.tree), [tuple(tensor.shape) for tensor in tensors]
+        self.sizes = [tensor.numel() for tensor in tensors]
+
+    def ravel(self, tree: Tree) -> np.ndarray:
+        """The vector; :class:`ArgumentError` where `tree` has other leaves or shapes."""
+        found = paths(_parameters(tree))
+        if found != self.paths:
+            raise ArgumentError(self.name, f"leaves {found}", f"leaves {self.paths}")
+        tensors = _as_tensors(self.name, tree)
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        if shapes != self.shapes:
+            raise ArgumentError(self.name, f"shapes {shapes}", f"{self.shapes}")
+        return _flat(tensors).to(self.dtype).numpy().copy()
+
+    def unravel(self, vector: Any) -> Tree:
+        """The tree of a vector, with its graph where it is a tensor that has one."""
+        flat = vector if isinstance(vector, torch.Tensor) else torch.tensor(np.asarray(vector), dtype=self.dtype)
+        if flat.shape != self.start.shape:
+            raise ArgumentError(self.name, f"shape {tuple(flat.shape)}", f"shape {self.start.shape}")
+        parts = zip(flat.split(self.sizes), self.shapes, strict=True)
+        return filled(self.tree, (part.reshape(shape) for part, shape in parts))
+
+
+def _parameters(tree: Tree) -> Tree:
+    """A module is the dict of its parameters; any other tree is itself."""
+    return dict(tree.named_parameters()) if isinstance(tree, torch.nn.Module) else tree
+
+
+def _as_tensors(name: str, tree: Tree) -> list[torch.Tensor]:
+    tensors: list[torch.Tensor] = []
+    for path, value in leaves(_parameters(tree)):
+        try:
+            tensor = value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value))
+        except (TypeError, ValueError):
+            raise ArgumentError(name + path, type(value).__name__, "a tensor or an array") from None
+        if tensor.device.type != "cpu":
+            raise ArgumentError(name + path, f"a tensor on {tensor.device}", "one on the CPU: tensor.cpu()")
+        if tensor.dtype not in (torch.float32, torch.float64):
+            raise ArgumentError(name + path, f"dtype {tensor.dtype}", "float64 or float32")
+        if not bool(tensor.isfinite().all()):
+            raise ArgumentError(name + path, "NaN or infinity", "finite numbers")
+        if tensors and tensor.dtype != tensors[0].dtype:
+            raise ArgumentError(name + path, f"dtype {tensor.dtype}", f"{tensors[0].dtype}, as the leaves before it")
+        tensors.append(tensor)
+    if not sum(tensor.numel() for tensor in tensors):
+        raise ArgumentError(name, "no entries", "at least one")
+    return tensors

@@ -1,0 +1,231 @@
+"""PyTorch functions as problems: derivatives of the closed form, modules, types, what is wrong with a function."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from lancbio_ref import SolveStatus, hypergradient, minimize
+from lancbio_ref.errors import ArgumentError, EvaluationError
+from tests.adapters.closed_form import P, data, derivatives
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lancbio_ref[torch]'")
+adapter = pytest.importorskip("lancbio_ref.adapters.torch")
+softplus = torch.nn.functional.softplus
+
+
+def f(x, y, X, t, more, other):
+    return softplus(-other * (more @ y["w"] + y["b"])).mean()
+
+
+def g(x, y, X, t, more, other):
+    loss = softplus(-t * (X @ y["w"] + y["b"])).mean()
+    return loss + 0.5 * (x[0].exp() * y["w"] ** 2).sum() + 0.5 * x[1]["s"].exp() * y["b"] ** 2
+
+
+def arrays(dtype=torch.float64):
+    return tuple(torch.from_numpy(array).to(dtype) for array in data())
+
+
+def start(dtype=torch.float64):
+    x0 = (torch.full((P,), -2.0, dtype=dtype), {"s": torch.tensor(-3.0, dtype=dtype)})
+    return x0, {"w": torch.zeros(P, dtype=dtype), "b": torch.tensor(0.0, dtype=dtype)}
+
+
+def logistic(dtype=torch.float64, **options):
+    return adapter.problem(f, g, *start(dtype), args=arrays(dtype), **options)
+
+
+def test_every_derivative_is_that_of_the_closed_form():
+    problem, rng = logistic(), np.random.default_rng(0)
+    x, y, v, u = rng.standard_normal((4, P + 1))
+    J, wanted = problem.cross(x, y), derivatives(x, y, v, u)
+    found = dict(
+        f=problem.value(x, y),
+        grad_y_f=problem.upper_grad_y(x, y),
+        grad_y_g=problem.lower_grad_y(x, y),
+        grad_x_g=problem.lower_grad_x(x, y),
+        Av=problem.hessian(x, y) @ v,
+        Jv=J @ v,
+        Jtu=J.T @ u,
+    )
+    for name, value in found.items():
+        np.testing.assert_allclose(value, wanted[name], rtol=1e-12, atol=1e-14, err_msg=name)
+    assert not problem.upper_grad_x(x, y).any() and problem.check(x, y, rng=0).ok
+
+
+def test_a_linear_lower_gradient_has_zero_derivatives_where_autograd_has_none():
+    problem = adapter.problem(
+        lambda x, y: (y**2).sum(), lambda x, y: y.sum(), *(torch.ones(2, dtype=torch.float64),) * 2
+    )
+    x, y = np.ones((2, 2))
+    assert not (problem.hessian(x, y) @ y).any() and not (problem.cross(x, y) @ y).any()
+    assert not problem.upper_grad_x(x, y).any() and not (problem.cross(x, y).T @ x).any()
+
+
+def test_batches_are_means_over_their_rows():
+    def f_of_rows(x, y, rows, X, t, more, other):
+        return f(x, y, None, None, more[rows], other[rows])
+
+    def g_of_rows(x, y, rows, X, t, more, other):
+        return g(x, y, X[rows], t[rows], None, None)
+
+    X, t, more, other = arrays()
+    sums = adapter.problem(f_of_rows, g_of_rows, *start(), args=(X, t, more, other), n_samples=(len(t), len(t)))
+    rows, x, y = np.arange(3, 40), sums.x0 + 0.1, sums.y0 + 0.2
+    again = adapter.problem(f, g, *start(), args=(X[rows], t[rows], more, other))
+    part = sums.minibatch(lower=rows)
+    np.testing.assert_allclose(part.lower_grad_y(x, y), again.lower_grad_y(x, y), rtol=1e-13)
+    result = minimize(sums, sums.x0, sums.y0, batch_size=16, rng=0, step_x=0.5, step_y=0.5, maxiter=3)
+    x, y = sums.tree(result)
+    assert result.batches and x[1]["s"].shape == () and y["w"].shape == (P,)
+
+
+def test_float32_counts_with_the_digits_of_float32():
+    problem = logistic(torch.float32, mu=float(np.exp(-3)))
+    report = hypergradient(problem, problem.x0, problem.y0 + np.float32(1))
+    assert problem.dtype == report.value.dtype == np.float32 and report.error_bound > 1e-8
+    with pytest.raises(ArgumentError, match=r"x0\[1\]: found dtype torch.float64"):
+        adapter.problem(f, g, [torch.zeros(1), torch.zeros(1).double()], torch.zeros(1))
+
+
+class Net(torch.nn.Module):
+    def __init__(self, *between):
+        super().__init__()
+        self.stack = torch.nn.Sequential(torch.nn.Linear(P, 3), *between, torch.nn.Tanh(), torch.nn.Linear(3, 1))
+
+    def forward(self, X):
+        return self.stack(X)[:, 0]
+
+
+def of_module(net):
+    X, t, more, other = arrays()
+
+    def value(x, y):
+        return softplus(-other * torch.func.functional_call(net, y, (more,))).mean()
+
+    def lower(x, y):
+        loss = softplus(-t * torch.func.functional_call(net, y, (X,))).mean()
+        return loss + 0.5 * sum((x.exp() * part**2).sum() for part in y.values())
+
+    return adapter.problem(value, lower, torch.tensor(0.0).double(), net)
+
+
+def test_a_modules_parameters_are_y():
+    problem = of_module(Net().double())
+    assert problem.n_y == 4 * 1 + 3 * P + 3 and problem.check(problem.x0, problem.y0, rng=0).ok
+    assert set(problem.unravel_y(problem.y0)) == set(dict(Net().named_parameters()))
+    quiet = Net(torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5)).double().eval()
+    assert of_module(quiet).check(problem.x0, of_module(quiet).y0, rng=0).ok
+
+
+@pytest.mark.parametrize(
+    "layer, what", [(torch.nn.BatchNorm1d(3), "moves the buffer .*running_mean"), (torch.nn.Dropout(0.5), "and then")]
+)
+def test_a_module_that_is_no_function_is_refused(layer, what):
+    with pytest.raises(ArgumentError, match=rf"f: found .*{what}.*module.eval"):
+        of_module(Net(layer).double())
+
+
+CUTS = {
+    "detach": lambda x, y: (y**2).sum() - (x * y.detach()).sum(),
+    "data": lambda x, y: (y**2).sum() - (x * y.data).sum(),
+    "item": lambda x, y: (y**2).sum() * x[0].item() + (y[0] * x[1]),
+    "float": lambda x, y: (y**2).sum() * float(x[0]) + (y[0] * x[1]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+@pytest.mark.parametrize("name", CUTS)
+def test_what_cuts_is_named_with_its_line(name):
+    problem = adapter.problem(lambda x, y: (y**2).sum(), CUTS[name], *(torch.ones(2).double(),) * 2)
+    notes = [row.note for row in problem.check(problem.x0 + 0.1, problem.y0 + 0.2, rng=0).failed]
+    assert notes and all(name in note and "test_torch.py" in note for note in notes)
+
+
+def test_what_rounds_is_named_with_its_line():
+    problem = adapter.problem(
+        lambda x, y: (y**2).sum(), lambda x, y: (y.float() ** 2).sum() - (x * y).sum(), *(torch.ones(2).double(),) * 2
+    )
+    (row,) = [row for row in problem.check(problem.x0, problem.y0, rng=0) if row.name == "g in float64"]
+    assert row.verdict == "failed" and "rounded to float32 at" in row.note
+
+
+def _writes(x, y):
+    with torch.no_grad():
+        y.add_(1)
+    return (y**2).sum()
+
+
+@pytest.mark.parametrize(
+    "bad, what",
+    [
+        (lambda x, y: y, r"shape \(2,\)"),
+        (lambda x, y: y.numpy().sum(), "numpy"),
+        (lambda x, y: 1.0, "float"),
+        (lambda x, y: y.mul_(2).sum(), "modified inplace"),
+        (_writes, "inplace"),
+        (lambda x, y: (y**2).sum() * torch.rand(()), "and then"),
+        (lambda x: x.sum(), "TypeError"),
+        (3.0, "float"),
+    ],
+)
+def test_functions_that_cannot_be_used(bad, what):
+    good, at = (lambda x, y: (y**2).sum()), (torch.ones(2).double(),) * 2
+    for name, functions in dict(f=(bad, good), g=(good, bad)).items():
+        with pytest.raises(ArgumentError, match=rf"^{name}: .*{what}"):
+            adapter.problem(*functions, *at)
+
+
+@pytest.mark.parametrize(
+    "x0, argument",
+    [
+        ([1, 2], r"x0\[0\]"),
+        ({"a": np.array([np.nan])}, r"x0\['a'\]"),
+        ([], "x0"),
+        (torch.ones(2).half(), "x0"),
+        ("a", "x0"),
+    ],
+)
+def test_leaves_that_cannot_be_used(x0, argument):
+    with pytest.raises(ArgumentError, match=argument):
+        adapter.problem(lambda x, y: y.sum(), lambda x, y: y.sum(), x0, torch.ones(2))
+
+
+def test_the_implicit_function_has_the_derivative_of_y_star():
+    problem, reports = logistic(), []
+
+    def solver(x, *args):
+        reports.append(hypergradient(problem, problem.ravel_x(x), lower_tol=1e-12))
+        return problem.unravel_y(reports[-1].lower.y)
+
+    y_star, given = adapter.implicit(g, solver, rtol=1e-12), list(arrays())
+    x = problem.unravel_x(problem.x0)
+    for leaf in (x[0], x[1]["s"], given[1]):
+        leaf.requires_grad_()
+    f(x, y_star(x, *given), *given).backward()
+    gradient = np.append(x[0].grad.numpy(), x[1]["s"].grad.numpy())
+    np.testing.assert_allclose(gradient, reports[-1].value, rtol=0, atol=1e-9)
+    assert given[1].grad.abs().max() > 0  # and in the data
+
+
+def test_a_failed_backward_pass_is_an_error_with_its_status():
+    saddle = adapter.implicit(lambda x, y: (y[:1] ** 2 - y[1:] ** 2 + x * y).sum(), lambda x: x.clone())
+    x = torch.tensor([1.0, 2.0]).double().requires_grad_()
+    with pytest.raises(EvaluationError) as caught:
+        (saddle(x) ** 2).sum().backward()
+    assert caught.value.status == SolveStatus.INDEFINITE
+
+
+def upper(x, y):
+    return 0.5 * ((y - 1) ** 2).sum()
+
+
+def lower(x, y):
+    return (y**2).sum() - (x * y).sum()
+
+
+def test_a_problem_of_named_functions_is_pickled():
+    problem = adapter.problem(upper, lower, *(torch.ones(2).double(),) * 2, mu=2.0)
+    again = pickle.loads(pickle.dumps(problem))
+    np.testing.assert_allclose(hypergradient(again, again.x0).value, -0.25 * np.ones(2), rtol=1e-12)
