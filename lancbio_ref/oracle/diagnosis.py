@@ -25,7 +25,7 @@ import numpy.typing as npt
 from ..arguments import as_number, as_problem, as_vector, common_type
 from ..errors import ArgumentError, EvaluationError
 from ..hypergradient import HyperGradient, hypergradient
-from ..inverse import LowerSolution, lower_solution
+from ..lower_level import LowerSolution, lower_solution
 from ..problem import BilevelProblem
 from ..rounding import norm2, unit_roundoff
 from ..status import CertificateStatus, CheckVerdict
