@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
+from . import html
 from .arguments import (
     Reorthogonalization,
     as_integer,
@@ -145,6 +146,15 @@ class HyperGradient:
             str(self.certificate),
         ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "error bound": f"{self.error_bound:.3g} ({self.certificate.error})",
+            "lower-level bound": f"{self.lower_level_bound:.3g} ({self.certificate.lower_level})",
+        }
+        verdict = f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.6g}: {self.status}"
+        kind = html.GOOD if self.success else html.BAD
+        return html.card(verdict, kind, facts=facts, words=[self.status.remedy], detail=str(self))
 
 
 @np.errstate(under="ignore")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from . import html
 from .arguments import Seed, as_generator
 from .rounding import norm2, unit_roundoff
 
@@ -84,6 +85,12 @@ class CheckReport(Sequence[CheckRow]):
 
     def __getitem__(self, index: Any) -> Any:
         return self.rows[index]
+
+    def _repr_html_(self) -> str:
+        verdict = "all derivatives are as they should be" if self.ok else f"{len(self.failed)} probes failed"
+        table = [("probe", "verdict", "note"), *((row.name, row.verdict, row.note) for row in self.failed)]
+        kind = html.GOOD if self.ok else html.BAD
+        return html.card(verdict, kind, table=table if self.failed else (), detail=str(self))
 
     def __str__(self) -> str:
         lines = [("probe", "error", "tolerance", "verdict", "note")]

@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .. import html
 from ..arguments import as_number, as_problem, as_vector, common_type
 from ..errors import ArgumentError, EvaluationError
 from ..hypergradient import HyperGradient, hypergradient
@@ -103,6 +104,11 @@ class Diagnosis:
     @property
     def right(self) -> bool:
         return self.verdict == CheckVerdict.AGREES
+
+    def _repr_html_(self) -> str:
+        kind = {CheckVerdict.AGREES: html.GOOD, CheckVerdict.DIFFERS: html.BAD}.get(self.verdict, html.OPEN)
+        verdict, *words = str(self).splitlines()
+        return html.card(verdict, kind, words=words)
 
     def __str__(self) -> str:
         words = {CheckVerdict.AGREES: "right", CheckVerdict.DIFFERS: "not right"}.get(self.verdict, "undecided")
