@@ -28,7 +28,8 @@ a run repeats to the bit.
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
-from .compiling import BLOCK, PIECE, loop
+from .compiled import JIT, compiled
+from .compiling import BLOCK, PIECE, exact, loop
 from .dense import (
     dense_absolute_gram,
     dense_absolute_product,
@@ -56,9 +57,11 @@ from .vectors import (
 
 __all__ = [
     "BLOCK",
+    "JIT",
     "PIECE",
     "add_in_order",
     "coefficients",
+    "compiled",
     "dense_absolute_gram",
     "dense_absolute_product",
     "dense_gram",
@@ -71,6 +74,7 @@ __all__ = [
     "dot",
     "dot_after",
     "entries",
+    "exact",
     "loop",
     "next_in_place",
     "next_vector",

@@ -199,8 +199,9 @@ def add_in_order(first, last, partial, out):
     """
     for b in range(first, last):
         part = slice(b * BLOCK, (b + 1) * BLOCK)
-        sums = out[part]
-        sums[:] = partial[0, part]
+        sums, start = out[part], partial[0, part]
+        for j in range(sums.size):  # `sums[:] = start` compiles ten times as long
+            sums[j] = start[j]
         for row in range(1, partial.shape[0]):
             more = partial[row, part]
             for j in range(sums.size):

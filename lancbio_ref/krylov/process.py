@@ -295,6 +295,10 @@ class LanczosProcess:
         self.columns.append(_NOTHING)
         if self.watch:
             self._observe(w)
+        return self._reorthogonalized(w, beta)
+
+    def _reorthogonalized(self, w: np.ndarray, beta: float) -> float:
+        """β_{j+1} of the w_j that the mode leaves; is it rounding?   Writes w, and M w in the row of q_{j+1}."""
         changed = self._rule.apply(self, w, beta)
         if self._rule.one_operator and beta <= 16 * math.sqrt(self.unit_roundoff) * self.scale:
             self.orthogonalize_full(w)  # cancellation has magnified what semi-orthogonality leaves

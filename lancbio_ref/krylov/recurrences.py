@@ -5,9 +5,11 @@ As in :mod:`lancbio_ref.kernels` the caller owns all memory, and what is written
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from ..kernels import loop
+from ..kernels import exact, loop
 
 
 @loop
@@ -88,3 +90,72 @@ def omega_recurrence(alpha, beta, j, theta, before, row, after):
         after[k] = value
         largest = max(largest, abs(value))
     return largest
+
+
+@exact
+def _square(x):
+    """x² as high + low, for |x| ≤ 1 (T. J. Dekker, Numer. Math. 18, 1971)."""
+    head = 134217729.0 * x  # 2²⁷ + 1 halves the digits
+    head = head - (head - x)
+    tail, high = x - head, x * x
+    return high, ((head * head - high) + 2.0 * head * tail) + tail * tail
+
+
+@exact
+def hypot(a, b, c):
+    """√(a² + b² + c²) of finite numbers, in twice the digits and then rounded: the bits of Python's ``math.hypot``."""
+    a, b, c = abs(a), abs(b), abs(c)
+    largest = max(a, b, c)
+    if largest == 0.0:
+        return 0.0
+    exponent = math.frexp(largest)[1]
+    total = rest = 0.0
+    for x in (a, b, c):
+        high, low = _square(math.ldexp(x, -exponent))
+        added = total + high
+        part = added - total
+        rest += ((total - (added - part)) + (high - part)) + low
+        total = added
+    root = math.sqrt(total + rest)
+    high, low = _square(root)
+    root += ((total - high) + (rest - low)) / (2.0 * root)
+    return math.ldexp(root, exponent)
+
+
+@exact
+def has_fresh(theta, residual, tolerance, least, refresh, good):
+    """Whether a Ritz vector has become good, or much better than when it was formed.
+
+    theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
+    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
+        and how many vectors it has.
+    """
+    k = theta.size
+    for i in range(1, k):  # in place: the loop before left them nearly in order
+        value, size, j = theta[i], residual[i], i - 1
+        while j >= 0 and theta[j] > value:
+            theta[j + 1], residual[j + 1] = theta[j], residual[j]
+            j -= 1
+        theta[j + 1], residual[j + 1] = value, size
+    i = 0
+    while i < k:
+        if max(residual[i], least) > tolerance:
+            i += 1
+            continue
+        low = high = theta[i]  # the good values from here on that lie within `tolerance` of the one before
+        worst, members = 0.0, 0
+        while i < k:
+            size = max(residual[i], least)
+            if size <= tolerance:
+                if theta[i] - high > tolerance:
+                    break
+                high, worst, members = theta[i], max(worst, size), members + 1
+            i += 1
+        vectors, before = 0.0, 0.0
+        for known in range(good.shape[1]):
+            if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
+                vectors += good[3, known]
+                before = max(before, good[2, known])
+        if not (vectors >= members and worst > refresh * before):
+            return True
+    return False
