@@ -66,6 +66,7 @@ def _dense(operator: DenseOperator, dtype: np.dtype) -> tuple[Ready, int] | None
     A = operator.A
     if not _fit(dtype, A):
         return None
+    A = _shown(A)
     if A.flags.c_contiguous:
         if dtype == np.float32 and A.shape[1] > PIECE:
             return None
@@ -79,12 +80,26 @@ def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> tuple[R
     if operator._sparse is not None or not (_fit(dtype, X, d, ridge) and X.flags.c_contiguous):
         return None
     rows, partial = _partial(X, dtype)
+    X, d, ridge = _shown(X), _shown(d), _shown(ridge)
     return Gram(X, d, ridge, rows, 4 if X.size <= CACHED else _group(X), partial), X.size
 
 
 def _fit(dtype: np.dtype, *arrays: np.ndarray) -> bool:
-    """Whether they are all of this type, contiguous in some order, and of the kind that loops are compiled for."""
-    return all(a.dtype == dtype and a.flags.forc and a.flags.writeable and a.flags.aligned for a in arrays)
+    """Whether they are all of this type, contiguous in some order, and aligned."""
+    return all(a.dtype == dtype and a.flags.forc and a.flags.aligned for a in arrays)
+
+
+class _Shown:
+    """An array's memory without its flag: for loops that only read, a second type would be compiled again."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}
+
+
+def _shown(array: np.ndarray) -> np.ndarray:
+    """`array`, or a view of it that does not say that it is read-only. Nobody writes to it."""
+    return array if array.flags.writeable else np.asarray(_Shown(array))
 
 
 _MAKERS: dict[type, Any] = {DenseOperator: _dense, GeneralizedLinear: _generalized_linear}
