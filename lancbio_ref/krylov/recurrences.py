@@ -159,3 +159,51 @@ def has_fresh(theta, residual, tolerance, least, refresh, good):
         if not (vectors >= members and worst > refresh * before):
             return True
     return False
+
+
+@exact
+def cg_coefficients(alpha, beta, start_norm, gamma, squares):
+    """γ_j and ‖r_j‖² of conjugate gradients, as :func:`lancbio_ref.krylov.bounds.cg_coefficients` explains them.
+
+    alpha, beta : k, read.   gamma : k, written.   squares : k + 1, written.
+    """
+    k = alpha.size
+    gamma[:] = math.inf
+    squares[:] = math.inf
+    squares[0], pivot = start_norm * start_norm, math.inf
+    for j in range(k):
+        pivot = alpha[j] - (beta[j - 1] * beta[j - 1] / pivot if j else 0.0)  # d_{j+1} = α_{j+1} − β_{j+1}²/d_j
+        if pivot == 0:
+            break
+        gamma[j] = 1 / pivot
+        ratio = beta[j] * gamma[j]
+        squares[j + 1] = squares[j] * (ratio * ratio)  # ‖r_{j+1}‖ = ‖r_j‖ β_{j+2}/d_{j+1}
+    for j in range(k):
+        if math.isnan(gamma[j]):
+            gamma[j] = math.inf
+    for j in range(k + 1):
+        if math.isnan(squares[j]):
+            squares[j] = math.inf
+
+
+@exact
+def radau_bounds(gamma, squares, mu, upper):
+    """The estimates of :func:`lancbio_ref.krylov.bounds.gauss_radau_upper`, inf from where the recurrence breaks.
+
+    gamma : k, read.   squares : k + 1, read.   upper : k + 1, written.
+    """
+    upper[:] = math.inf
+    radau = 1 / mu
+    if squares[0] != 0:  # ‖r_0‖² may have underflowed
+        upper[0] = math.sqrt(radau * squares[0])
+    for k in range(gamma.size):
+        gap = radau - gamma[k]
+        if not (gap > 0 and math.isfinite(squares[k + 1])):
+            if squares[k + 1] == 0:
+                upper[k + 1] = 0.0
+            break
+        weight = mu * gap + (squares[k + 1] / squares[k] if squares[k] != 0 else 0.0)
+        if not (math.isfinite(gap) and 0 < weight < math.inf):  # mu so small, or a fall so steep, that it overflows
+            break
+        radau = gap / weight
+        upper[k + 1] = math.sqrt(radau * squares[k + 1])
