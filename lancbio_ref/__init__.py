@@ -12,9 +12,9 @@ from .final_check import FinalCheck
 from .formation import Bound
 from .hyper_objective import Evaluation, HyperObjective
 from .hypergradient import HyperGradient, hypergradient
-from .inverse import InverseReport, LowerSolution, lower_solution
-from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve
+from .krylov import LanczosDecomposition, LanczosProcess, SolveReport, lanczos, lanczos_solve
 from .linearization import Linearization
+from .lower_level import LowerSolution, lower_solution
 from .methods import LancBiO, SubBiO, SubspaceSchedule
 from .minibatch import Draw, Minibatched, fixed_batch
 from .minimize import BilevelResult, minimize
@@ -42,7 +42,6 @@ __all__ = [
     "FinalCheck",
     "HyperGradient",
     "HyperObjective",
-    "InverseReport",
     "LancBiO",
     "LancbioError",
     "LanczosDecomposition",
@@ -54,6 +53,7 @@ __all__ = [
     "Minibatched",
     "Proven",
     "RepresentationError",
+    "SolveReport",
     "SolveStatus",
     "StepStatus",
     "SubBiO",

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .hypergradient import HyperGradient, hypergradient
-from .inverse import LowerSolution, lower_solution
+from .lower_level import LowerSolution, lower_solution
 from .rounding import norm2, unit_roundoff
 from .status import CertificateStatus, CheckVerdict, SolveStatus
 

@@ -41,9 +41,9 @@ from .certificate import value_bound
 from .errors import ArgumentError, EvaluationError, LancbioError
 from .formation import Bound
 from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
-from .inverse import LowerSolution, lower_solution
 from .inverse.strategies import scaled_inverse
 from .linearization import Linearization
+from .lower_level import REFUTED, LowerSolution, lower_solution
 from .parallel import dot
 from .rounding import norm2
 from .status import CertificateStatus, SolveStatus
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 SHARE = 0.25  # of the accuracy, for each of the two parts; the other half is for rounding and higher orders
 FALL = 0.2  # of the last gradient: what is expected of the next one; where it falls more, a second round is due
-REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)
 REMEDIES = {  # in the words of HyperObjective's own arguments
     SolveStatus.FLOOR: "as accurate as this floating-point type allows at this x; raise accuracy, or keep x where A is "
     "better conditioned",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
@@ -31,12 +31,12 @@ from .certificate import (
 )
 from .errors import ArgumentError, RepresentationError
 from .formation import Bound
-from .inverse import InverseReport, LowerSolution, lower_solution
 from .inverse.strategies import Strategy, solved, strategy_of
-from .krylov import lanczos
+from .krylov import SolveReport, lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Known, Linearization
+from .lower_level import LowerSolution, lower_solution
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
 from .rounding import norm2, unit_roundoff
@@ -65,10 +65,10 @@ class HyperGradient:
     ----------
     value : ndarray, shape (n_x,)
         h.
-    v : ndarray, shape (n_y,)
-        v ≈ A⁻¹b.
-    residual_norm : float
-        ‖b − A v‖₂, evaluated.
+    solve : SolveReport
+        That of A v = b: v ≈ A⁻¹b, b − A v and what was learned of A on the way. `v`, `residual_norm` ‖b − A v‖₂, and
+        `condition_estimate` are its own; so are `status`, MU_REFUTED where it has refuted μ, and `direction`, unless
+        the lower level was solved here and failed: then they are those of `lower`, and no bound is given.
     error_bound : float
         ≥ ‖h − (c − J A⁻¹b)‖₂ for the A, J, b, c in hand, the rounding of b − A v and of c − J v included.
     lower_level_bound : float
@@ -81,29 +81,50 @@ class HyperGradient:
         How far each bound can be trusted, and what it rests on.
     n_hvp : int
         Hessian products, those of the lower level and of the certificate included.
-    status : SolveStatus
-        Of the linear system; of the lower level, where that was solved here and failed. Then no bound is given.
-    condition_estimate : float
-        θ_max/θ_min of the Ritz values, a lower bound of the condition number of A.
-    direction : ndarray or None
-        With INDEFINITE: a unit vector z for which zᵀA z < 0, verified (A at `lower.y`, where that is the failure); with
-        MU_REFUTED: one with zᵀA z < μ.
     lower : LowerSolution or None
         The lower-level solve, where y was not given.
     """
 
     value: np.ndarray
-    v: np.ndarray
-    residual_norm: float
+    solve: SolveReport
     error_bound: float
     lower_level_bound: float
     error_estimate: float
     certificate: Certificate
     n_hvp: int
-    status: SolveStatus
-    condition_estimate: float = math.inf
-    direction: np.ndarray | None = field(default=None, repr=False)
     lower: LowerSolution | None = field(default=None, repr=False)
+
+    @property
+    def v(self) -> np.ndarray:
+        """v ≈ A⁻¹b, shape (n_y,)."""
+        return self.solve.x
+
+    @property
+    def residual_norm(self) -> float:
+        """‖b − A v‖₂, evaluated."""
+        return norm2(self.solve.residual)
+
+    @property
+    def condition_estimate(self) -> float:
+        """θ_max/θ_min of the Ritz values, a lower bound of the condition number of A."""
+        return self.solve.condition_estimate
+
+    @property
+    def status(self) -> SolveStatus:
+        """Of the linear system; of the lower level, where that was solved here and failed."""
+        return self._decisive.status
+
+    @property
+    def direction(self) -> np.ndarray | None:
+        """With INDEFINITE: a unit vector z for which zᵀA z < 0, verified (A at `lower.y`, where that is the failure).
+
+        With MU_REFUTED: one with zᵀA z < μ.
+        """
+        return self._decisive.direction
+
+    @property
+    def _decisive(self) -> SolveReport | LowerSolution:
+        return self.solve if self.lower is None or self.lower.status.success else self.lower
 
     @property
     def success(self) -> bool:
@@ -253,24 +274,23 @@ def hypergradient_of(
 
     before = A.products
     report = solved(strategy, linearization, v0, rtol, maxiter)
-    v, status, direction = report.v, report.status, report.direction
-    residual = report.residual if report.residual is not None else b - A.matvec(v)
+    v = report.v
     norm_A = norm_A_of(linearization, report)
 
     if mu == "estimate":
         low = _smallest_ritz_value(linearization, report)
         modulus = Bound(low / NORM_SAFETY, ESTIMATED) if low > 0 else Bound(0.0, NONE)
-    if status == SolveStatus.INDEFINITE:
+    if report.status == SolveStatus.INDEFINITE:
         modulus = Bound(0.0, NONE)
     elif modulus.status != NONE and (z := _refutation(linearization, report, modulus.value, norm_A.value)) is not None:
-        status, direction, modulus = SolveStatus.MU_REFUTED, z, Bound(0.0, NONE)
+        report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
 
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
     if not np.isfinite(value).all():
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
     norm_J = _norm_J(linearization)
-    rho, rounding = residual_bound(A, v, residual, norm_A)
+    rho, rounding = residual_bound(A, v, report.residual, norm_A)
     u = unit_roundoff(b.dtype)
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
     lower_level = Bound(math.inf, NONE)
@@ -281,23 +301,18 @@ def hypergradient_of(
         lower_level = lower_level_bound(
             constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
         )
-    estimate = _estimate(linearization, report, residual, rounding, modulus, norm_J)
+    estimate = _estimate(linearization, report, rounding, modulus, norm_J)
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
-        status, direction = lower.status, lower.direction
         error = lower_level = Bound(math.inf, NONE)
         estimate = math.inf
     return HyperGradient(
         value,
-        v,
-        norm2(residual),
+        report,
         error.value,
         lower_level.value,
         estimate,
         Certificate(error.status, lower_level.status, modulus, norm_J, rho, rounding),
         A.products - before + (lower.n_hvp if lower else 0),
-        status,
-        report.condition_estimate,
-        direction,
         lower,
     )
 
@@ -315,12 +330,12 @@ def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Line
     return linearization.replaced(mu=mu), Bound.of(mu), False
 
 
-def norm_A_of(linearization: Linearization, report: InverseReport | None = None) -> Bound:
+def norm_A_of(linearization: Linearization, report: SolveReport | None = None) -> Bound:
     """An upper bound of ‖A‖, or twice the largest ‖A q‖/‖q‖ that the solve saw."""
-    if linearization.smoothness is not None:
-        return Bound.of(linearization.smoothness)
-    if report is not None and report.solve is not None and report.solve.norm_A > 0:
-        return Bound(NORM_SAFETY * report.solve.norm_A, ESTIMATED)
+    if (norm_A := linearization.smoothness) is not None:
+        return Bound.of(norm_A)
+    if report is not None and report.norm_A > 0:
+        return Bound(NORM_SAFETY * report.norm_A, ESTIMATED)
     if not linearization.b.any():
         return Bound(0.0, ESTIMATED)
     run = lanczos(linearization.A, linearization.b, 20)
@@ -329,8 +344,8 @@ def norm_A_of(linearization: Linearization, report: InverseReport | None = None)
 
 def _norm_J(linearization: Linearization) -> Bound:
     """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
-    if linearization.cross_norm is not None:
-        return Bound.of(linearization.cross_norm)
+    if (norm_J := linearization.cross_norm) is not None:
+        return Bound.of(norm_J)
     J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
     try:
         J.rmatvec(ones)
@@ -344,18 +359,18 @@ def _norm_J(linearization: Linearization) -> Bound:
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
 
 
-def _smallest_ritz_value(linearization: Linearization, report: InverseReport) -> float:
-    if report.solve is not None and linearization.M is None and math.isfinite(report.solve.ritz_values[0]):
-        return report.solve.ritz_values[0]
+def _smallest_ritz_value(linearization: Linearization, report: SolveReport) -> float:
+    if linearization.M is None and math.isfinite(report.ritz_values[0]):
+        return report.ritz_values[0]
     start = linearization.b if linearization.b.any() else np.ones_like(linearization.b)
     run = lanczos(linearization.A, start, 30)
     return extreme_ritz_values(run.alpha, run.beta)[0]
 
 
-def _refutation(linearization: Linearization, report: InverseReport, mu: float, norm_A: float) -> np.ndarray | None:
+def _refutation(linearization: Linearization, report: SolveReport, mu: float, norm_A: float) -> np.ndarray | None:
     """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
     candidates = [] if report.suspect is None else [report.suspect]
-    if report.v.any() and report.residual is not None:
+    if report.v.any():
         v = report.v / norm2(report.v)
         if dot(v, (linearization.b - report.residual) / norm2(report.v)) < mu:
             candidates.append(v)
@@ -368,21 +383,16 @@ def _refutation(linearization: Linearization, report: InverseReport, mu: float, 
 
 
 def _estimate(
-    linearization: Linearization,
-    report: InverseReport,
-    residual: np.ndarray,
-    rounding: float,
-    modulus: Bound,
-    norm_J: Bound,
+    linearization: Linearization, report: SolveReport, rounding: float, modulus: Bound, norm_J: Bound
 ) -> float:
     """‖J‖‖e‖_A/√μ with the Gauss–Radau estimate of ‖e‖_A; inf where the recurrence and the evaluation have parted."""
-    found, size = report.solve, norm2(residual)
-    if found is None or linearization.M is not None or found.alpha.size == 0 or norm_J.status == NONE:
+    size, start = norm2(report.residual), report.start_norm
+    if linearization.M is not None or report.alpha.size == 0 or norm_J.status == NONE:
         return math.inf
-    mu = modulus.value if modulus.status != NONE else found.ritz_values[0]
+    mu = modulus.value if modulus.status != NONE else report.ritz_values[0]
     if not 0 < mu < math.inf or size <= 1000 * rounding:
         return math.inf
-    recurrence = math.sqrt(cg_coefficients(found.alpha, found.beta, found.start_norm)[1][-1])
+    recurrence = math.sqrt(cg_coefficients(report.alpha, report.beta, start)[1][-1])
     if abs(recurrence - size) > 0.1 * size:  # T speaks of another vector than the one in hand
         return math.inf
-    return norm_J.value * float(gauss_radau_upper(found.alpha, found.beta, found.start_norm, mu)[-1]) / math.sqrt(mu)
+    return norm_J.value * float(gauss_radau_upper(report.alpha, report.beta, start, mu)[-1]) / math.sqrt(mu)

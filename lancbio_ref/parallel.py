@@ -142,8 +142,11 @@ def total(kernel: Callable[..., None], n: int, *arguments: Any) -> float:
         return 0.0
     blocks = -(-n // BLOCK)
     partial = np.empty(blocks)
+    if blocks == 1:
+        kernel(0, 1, *arguments, partial)
+        return float(partial[0])
     run(kernel, blocks, n, *arguments, partial)
-    return float(partial[0]) if blocks == 1 else kernels.sum_in_order(partial)
+    return kernels.sum_in_order(partial)
 
 
 def dot(x: np.ndarray, y: np.ndarray) -> float:

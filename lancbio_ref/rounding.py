@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from . import kernels, parallel
 
+U = 2.0**-53  # that of float64, in which all bounds are evaluated
+ROUND_UP = 1 + 2.0**-20  # absorbs the rounding of a bound's own evaluation in float64, in fewer than 2³² operations
 SMALLEST_NORMAL = 2.0**-1022
 SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have lost what under- or overflowed
 

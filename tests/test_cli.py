@@ -103,6 +103,27 @@ def test_every_option_of_the_method_is_used(capsys, tmp_path):
     assert summary["status"] == "NOT_CONVERGED"
 
 
+def test_an_accuracy_is_measured_once_an_iteration_and_shown_as_recorded(capsys, tmp_path, monkeypatch):
+    class Progress:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def update(self, k, *, test_accuracy, **_):
+            shown[k] = test_accuracy
+
+    shown, measured, accuracy = {}, [], problems.DataCleaning.accuracy
+    monkeypatch.setattr(problems.DataCleaning, "accuracy", lambda *given: measured.append(1) or accuracy(*given))
+    monkeypatch.setattr("lancbio_ref.jobs.run.make_progress", lambda *_, **__: Progress())
+    monkeypatch.setattr("lancbio_ref.jobs.run.fit_all", lambda *_: {})  # it measures accuracies of its own
+    run(capsys, "--maxiter", 6, "--no-certify", "--out", tmp_path)  # every second is recorded
+    _, trace = read(tmp_path)
+    assert len(measured) == 4 and [*shown] == [1, 2, 4, 6]
+    assert [shown[k] for k in (2, 4, 6)] == trace["test_accuracy"].tolist()
+
+
 def test_tol_stops_the_run(capsys, tmp_path):
     code, text, _ = run(capsys, "--tol", 0.01, "--out", tmp_path)
     summary, trace = read(tmp_path)

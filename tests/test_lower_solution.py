@@ -17,7 +17,7 @@ from lancbio_ref import (
     lower_solution,
     problems,
 )
-from lancbio_ref.inverse.scaled import rounding_of, row_sizes, scaled_solve
+from lancbio_ref.krylov.equilibration import rounding_of, row_sizes, scaled_solve
 from lancbio_ref.operators import CheckedOperator, DenseOperator
 from validation.truths.exact import rational
 

@@ -1,7 +1,7 @@
 """Strategies for v ≈ A⁻¹b: each a callable (linearization, v0, *, rtol, maxiter) → (v, status).
 
-A strategy sees the linearization and nothing else. Those of this package return an :class:`InverseReport`, which
-unpacks to (v, status) and carries what they learned of A on the way. Statuses are decided by the evaluated residual
+A strategy sees the linearization and nothing else. Those of this package return a :class:`SolveReport`, which unpacks
+to (v, status) and carries what they learned of A on the way. Statuses are decided by the evaluated residual
 (:mod:`lancbio_ref.krylov.residual`): CONVERGED, FLOOR, INDEFINITE, NOT_CONVERGED where `maxiter` ended it, and STALLED
 where more steps would not help.
 """
@@ -18,18 +18,17 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, CallableError, RepresentationError
-from ..krylov import lanczos, solve
+from ..krylov import SolveReport, lanczos, solve
+from ..krylov.equilibration import row_sizes, scaled_solve
 from ..krylov.reorthogonalization import MODES
 from ..krylov.residual import Residual, evaluate, is_tiny
 from ..krylov.scaling import exponent_of, restore
 from ..krylov.tridiagonal import extreme_ritz_values
 from ..linearization import Linearization
-from ..operators import structure_of
+from ..operators import as_dense, structure_of
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
-from .report import InverseReport
-from .scaled import row_sizes, scaled_solve
 
 
 @dataclass(frozen=True)
@@ -53,29 +52,18 @@ class LanczosInverse:
 
     def __call__(
         self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
-    ) -> InverseReport:
-        b, smoothness = linearization.b, linearization.smoothness
-        report = solve(
+    ) -> SolveReport:
+        return solve(
             linearization.A,
-            b,
+            linearization.b,
             v0,
             rtol=rtol,
             maxiter=maxiter,
             M=linearization.M,
             reorthogonalization=self.reorthogonalization,
             restart=self.restart,
-            norm_A=smoothness,
+            norm_A=linearization.smoothness,
             mu=linearization.mu,
-        )
-        verified = report.status == SolveStatus.INDEFINITE
-        return InverseReport(
-            report.x,
-            report.status,
-            report.residual,
-            report,
-            None if verified else report.direction,
-            report.direction if verified else None,
-            report.condition_estimate if linearization.M is None else math.inf,
         )
 
 
@@ -85,13 +73,10 @@ class ExactInverse:
 
     def __call__(
         self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
-    ) -> InverseReport:
+    ) -> SolveReport:
         A, b = linearization.A, linearization.b
         structure = structure_of(A)
-        if structure is not None:
-            dense = structure.toarray()
-        else:
-            dense = np.stack([A.matvec(e) for e in np.eye(b.size, dtype=b.dtype)], axis=1)
+        dense = as_dense(A, b.dtype) if structure is None else structure.toarray()
         if not np.isfinite(dense).all():
             raise RepresentationError(
                 f"the entries of A overflow {b.dtype} once it is formed: inverse='lanczos' may do"
@@ -102,20 +87,19 @@ class ExactInverse:
         dense = (dense / 2 + dense.T / 2).astype(b.dtype)
         values, vectors = _eigh(dense)
         if values[0] <= 0 and _is_negative(A, vectors[:, 0], linearization.smoothness, float(np.abs(values).max())):
-            return InverseReport(np.zeros_like(b), SolveStatus.INDEFINITE, direction=vectors[:, 0])
+            return SolveReport(np.zeros_like(b), SolveStatus.INDEFINITE, b, direction=vectors[:, 0])
         try:
             v = scipy.linalg.cho_solve(scipy.linalg.cho_factor(dense), scale(b, -powers[1]))
         except np.linalg.LinAlgError:
-            return InverseReport(np.zeros_like(b), SolveStatus.STALLED)
+            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b)
         if not np.isfinite(v).all():  # of numbers of moderate size: A is singular to working precision
-            return InverseReport(np.zeros_like(b), SolveStatus.STALLED)
+            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b)
         v = restore(v, powers[1] - powers[0])
         condition = float(values[-1]) / float(values[0]) if values[0] > 0 else math.inf
         found = evaluate(A, v, b)
         norm_A = scale_number(float(values[-1]), powers[0])
-        return InverseReport(
-            v, _judge(found, v, rtol, norm_A, cut=False), found.vector, None, vectors[:, 0], None, condition
-        )
+        status = _judge(found, v, rtol, norm_A, cut=False)
+        return SolveReport(v, status, found.vector, suspect=vectors[:, 0], condition_estimate=condition)
 
 
 @dataclass(frozen=True)
@@ -124,7 +108,7 @@ class ConjugateGradientInverse:
 
     def __call__(
         self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
-    ) -> InverseReport:
+    ) -> SolveReport:
         A, b, given = linearization.A, linearization.b, linearization.M
 
         def product(p: np.ndarray) -> np.ndarray:
@@ -161,7 +145,7 @@ class ConjugateGradientInverse:
         v = v if np.isfinite(v).all() else last
         found = evaluate(A, v, b)
         status = _judge(found, v, rtol, linearization.smoothness, cut=info > 0)  # info: maxiter, which was reached
-        return InverseReport(v, status, found.vector)
+        return SolveReport(v, status, found.vector)
 
 
 class _Breakdown(Exception):
@@ -187,22 +171,22 @@ class NeumannInverse:
 
     def __call__(
         self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
-    ) -> InverseReport:
+    ) -> SolveReport:
         A, b = linearization.A, linearization.b
         smoothness = linearization.smoothness
         if not b.any():
-            return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
+            return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
         if self.step is None and (smoothness is None or not math.isfinite(smoothness)):
             run = lanczos(A, b, 20)
             smoothness = 1.1 * max(map(abs, extreme_ritz_values(run.alpha, run.beta)))
         v = first = np.zeros_like(b) if v0 is None else v0.copy()
-        residual = b - A.matvec(v) if v.any() else b.copy()
+        residual = at_first = b - A.matvec(v) if v.any() else b.copy()
         step = self.step if self.step is not None else _inverse_of(smoothness or 0.0)
         with np.errstate(over="ignore"):
             factor = b.dtype.type(step)
         if not (0 < factor < math.inf):  # A = 0, or 1/L is no number of this type
             found = evaluate(A, v, b)
-            return InverseReport(v, _judge(found, v, rtol, smoothness, cut=False), found.vector)
+            return SolveReport(v, _judge(found, v, rtol, smoothness, cut=False), found.vector)
         start = norm2(residual)
         best = residual_norm = start
         tolerance = rtol * norm2(b)
@@ -224,12 +208,12 @@ class NeumannInverse:
                 # the residual has turned to the eigenvector that grows fastest
                 z = residual / residual.dtype.type(residual_norm)
                 if _is_negative(A, z, smoothness, 0.0):
-                    return InverseReport(first, SolveStatus.INDEFINITE, direction=z / norm2(z))
+                    return SolveReport(first, SolveStatus.INDEFINITE, at_first, direction=z / norm2(z))
                 if residual_norm > 1e3 * start:
                     raise ArgumentError("step", f"{step:.4g}", "a step below 2/||A||: the Neumann series diverges")
                 break
         found = evaluate(A, v, b) if is_tiny(b) else Residual.of(residual, b)
-        return InverseReport(v, _judge(found, v, rtol, smoothness, cut=cut), found.vector)
+        return SolveReport(v, _judge(found, v, rtol, smoothness, cut=cut), found.vector)
 
 
 def _judge(found: Residual, v: np.ndarray, rtol: float, norm_A: float | None, *, cut: bool) -> SolveStatus:
@@ -274,7 +258,7 @@ def _require_representable(v: np.ndarray) -> None:
         raise RepresentationError(f"the solution overflows {v.dtype}: rescale b or A")
 
 
-Strategy = Callable[..., InverseReport | tuple[np.ndarray, SolveStatus]]
+Strategy = Callable[..., SolveReport | tuple[np.ndarray, SolveStatus]]
 
 STRATEGIES: dict[str, Callable[..., Strategy]] = {
     "lanczos": LanczosInverse,
@@ -284,12 +268,12 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
 }
 
 
-def scaled_inverse(point: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> InverseReport:
+def scaled_inverse(point: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int) -> SolveReport:
     """A strategy: Lanczos, of the scaled system where the rows of A differ much in size and no M takes care of that."""
     if point.M is not None or row_sizes(point.A) is None:
         return LanczosInverse()(point, v0, rtol=rtol, maxiter=maxiter)
-    report = scaled_solve(point.A, point.b, v0, tolerance=rtol * norm2(point.b), maxiter=maxiter)
-    return InverseReport(report.x, report.status, report.residual, direction=report.direction)
+    found = scaled_solve(point.A, point.b, v0, tolerance=rtol * norm2(point.b), maxiter=maxiter)
+    return SolveReport(found.x, found.status, found.residual, direction=found.direction)  # the rest is of the scaled A
 
 
 def strategy_of(inverse: str | Strategy, reorthogonalization: Reorthogonalization | None) -> Strategy:
@@ -307,13 +291,13 @@ def strategy_of(inverse: str | Strategy, reorthogonalization: Reorthogonalizatio
 
 def solved(
     strategy: Strategy, linearization: Linearization, v0: np.ndarray | None, rtol: float, maxiter: int
-) -> InverseReport:
+) -> SolveReport:
     """Run a strategy; b = 0 has the answer 0 and needs none."""
-    b = linearization.b
+    A, b = linearization.A, linearization.b
     if not b.any():
-        return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
+        return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
     report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
-    if isinstance(report, InverseReport):
+    if isinstance(report, SolveReport):
         return report
     try:
         v, status = report
@@ -324,4 +308,5 @@ def solved(
     if masked or v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
         found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
         raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
-    return InverseReport(v.astype(b.dtype), status)
+    v = v.astype(b.dtype)
+    return SolveReport(v, status, b - A.matvec(v))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from ..inverse import lower_solution
+from ..lower_level import lower_solution
 from ..problems import data_cleaning
 from .instance import Instance, Samples
 

@@ -185,7 +185,7 @@ def subtract_rows(first, last, Q, h, w):
 
 @exact
 def scaled_to_one(x, out):
-    """out ← |x|/2^e with a largest entry in [½, 1); returns e, 0 where x is 0, and whether all x_i are finite and not all 0.
+    """out ← |x|/2^e with a largest entry in [½, 1); returns e, and whether there is one: x is finite and not 0.
 
     x : n, read.   out : n, float64, written.
     """

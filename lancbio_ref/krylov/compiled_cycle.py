@@ -68,7 +68,7 @@ class CompiledCycle:
         restart: int,
         moderate: int,
     ) -> None:
-        (self.form, entries), self.system, self.process, self.iterate, self.report = form, system, process, iterate, report
+        self.form, self.system, self.process, self.iterate, self.report = form[0], system, process, iterate, report
         n, u = process.n, process.unit_roundoff
         self.cycle = cycle = np.zeros(1, steps.CYCLE)
         self.counted = 0
@@ -84,7 +84,7 @@ class CompiledCycle:
             ("from_zero", not iterate.start.any()),
             ("start_norm", process.start_norm),
             ("ptsv", address_of("dptsv")),
-            ("pause", max(PAUSE // (entries + n), 16)),
+            ("pause", max(PAUSE // (form[1] + n), 16)),
             ("unit", process.unit),
             ("residual_norm", process.residual_norm),
             ("z", process.start_norm),
@@ -102,7 +102,7 @@ class CompiledCycle:
         self.ritz, self.good = np.empty((0, n), process.dtype), np.empty((4, 0))
 
     def run(self) -> int:
-        """Make the steps; `steps.DONE`, `steps.MEMORY_FULL` or `steps.NOT_MODERATE`.   Writes process, iterate and report."""
+        """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes process, iterate and report."""
         process, cycle = self.process, self.cycle
         while True:
             steps.take_steps(
@@ -157,7 +157,8 @@ class CompiledCycle:
 
     def _fill_in(self) -> int:
         """Tell the process, the iterate and the report of the steps that were made; why they ended."""
-        process, iterate, report, c = self.process, self.iterate, self.report, dict(zip(_NAMES, self.cycle.item(), strict=True))
+        process, iterate, report = self.process, self.iterate, self.report
+        c = dict(zip(_NAMES, self.cycle.item(), strict=True))
         process.k, process.scale, process.unit = c["k"], c["scale"], c["unit"]
         process.residual_norm, process.breakdown = c["residual_norm"], bool(c["breakdown"])
         process.n_reorthogonalized, process.norm_A = c["n_reorthogonalized"], c["scale"]

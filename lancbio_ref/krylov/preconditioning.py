@@ -13,10 +13,8 @@ from ..rounding import is_finite, norm2, unit_roundoff
 from .scaling import root_of_product
 
 
-def as_preconditioner(M: Any, q1: np.ndarray) -> CheckedOperator | None:
-    """M as a checked operator that fits q1, or None."""
-    if M is None:
-        return None
+def as_preconditioner(M: Any, q1: np.ndarray) -> CheckedOperator:
+    """M as a checked operator that fits q1."""
     M = as_operator("M", M, (q1.size, q1.size))
     if M.dtype is not None and M.dtype.kind == "c" and q1.dtype.kind != "c":
         raise ArgumentError("M", f"dtype {M.dtype}", "a real preconditioner of a real process")

@@ -112,7 +112,8 @@ class LanczosProcess:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
         if watch and not store:
             raise ArgumentError("watch", True, "False without a stored basis")
-        self.M, self.store, self.watch = as_preconditioner(M, q1), store, watch
+        self.M = None if M is None else as_preconditioner(M, q1)
+        self.store, self.watch = store, watch
         self._preconditioner = None if self.M is None else Preconditioner(self.M)
         self._calls: dict[str, int] = {}
         self._make_basis(

@@ -14,7 +14,6 @@ from ..operators.base import StructuredOperator
 from ..parallel import dot
 from ..rounding import SAFE_SQUARES, norm2, real_view, scale, scale_number, smallest_subnormal, unit_roundoff
 
-
 NO_LIMIT = 2**30
 
 

@@ -334,10 +334,10 @@ class _Cycles:
         low, high = extreme_ritz_values(process.alpha, process.beta)
         if not iterate.definite and not self._prove_negative(report, iterate.direction()):
             self._prove_negative(report, iterate.pivot_direction())
-        mu, (lowest, highest) = self.system.mu, report.ritz_values
+        mu, lowest = self.system.mu, report.ritz_values[0]
         if mu is not None and low < min(mu, lowest) and process.store and report.status != SolveStatus.INDEFINITE:
-            report.direction = process.ritz_vectors(0, 0)[0][0]
-        report.ritz_values = min(lowest, low), max(highest, high)
+            report.suspect = process.ritz_vectors(0, 0)[0][0]
+        report.widen(low, high, preconditioned=self.system.M is not None)
 
     def _prove_negative(self, report: SolveReport, z: np.ndarray | None) -> bool:
         """INDEFINITE if zᵀAz stays negative with the rounding of its evaluation added."""

@@ -1,7 +1,7 @@
-"""The steps of one cycle in compiled code: what `LanczosProcess.step`, the iterates and the tests of `solve` do, without Python.
+"""The steps of one cycle in compiled code: those of `LanczosProcess.step`, of the iterates, and the tests of `solve`.
 
-`take_steps` goes on until a test ends the cycle, or something is met that is Python's: an exception that has to name what
-is not finite, a Ritz vector that has to be formed, memory that has to grow. It says which, and is called again
+`take_steps` goes on until a test ends the cycle, or something is met that is Python's: an exception that has to name
+what is not finite, a Ritz vector that has to be formed, memory that has to grow. It says which, and is called again
 afterwards. Kernels, blocks and the order of operations are those of the Python path, and so are the bits (tested for
 every operator and mode).
 
@@ -112,10 +112,10 @@ def _norm(x, partial):
 
 @within
 def _all_finite(x):
+    finite = True
     for i in range(x.size):
-        if not math.isfinite(x[i]):
-            return False
-    return True
+        finite = finite and math.isfinite(x[i])
+    return finite
 
 
 @within
@@ -143,7 +143,7 @@ def _combination(Q, y, x):
 
 @within
 def _needs_ritz_vectors(alpha, beta, good, b, c):
-    """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the eigenvalue iteration failed, else 0."""
+    """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the QL iteration failed, else 0."""
     k = c.k
     theta, off, last = np.empty(k), np.empty(k), np.empty(k)
     for i in range(k):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -97,8 +98,7 @@ def advance(problem: BilevelProblem, state: Any, step_y: float, inner_steps: int
     except (LancbioError, ArithmeticError, ValueError) as error:
         locate(error, x, y)
         raise
-    new = object.__new__(type(state))
-    new.__dict__.update(state.__dict__)  # dataclasses.replace costs as much as a small product
+    new = copy.copy(state)
     new.k, new.x, new.y, new.b, new.c = state.k + 1, x, y, point.b, point.c
     new.direction_y, new.status = gradient, StepStatus.REGULAR
     new.n_grad += inner_steps

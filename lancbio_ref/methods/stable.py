@@ -24,11 +24,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import as_number
 from ..errors import ArgumentError, RepresentationError
 from ..minibatch import fixed_batch
+from ..operators import as_dense
 from .base import State, check_options
 
 if TYPE_CHECKING:
@@ -187,11 +187,6 @@ class STABLE:
         if mu is None:
             raise ArgumentError("mu", None, "a number > 0, since the lower level gives no modulus here")
         return mu, problem.lower_bound("cross_norm", x, y) if self.cross_norm is None else self.cross_norm
-
-
-def as_dense(operator: LinearOperator) -> np.ndarray:
-    """The matrix of an operator, by a product with each unit vector."""
-    return np.stack([operator.matvec(e) for e in np.eye(operator.shape[1], dtype=operator.dtype)], axis=1)
 
 
 def raise_eigenvalues(H: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from .base import (
     CheckedOperator,
     StructuredOperator,
+    as_dense,
     coarsest,
     diagonal_of,
     one_batch,
@@ -29,6 +30,7 @@ __all__ = [
     "ScatteredRows",
     "SparseOperator",
     "StructuredOperator",
+    "as_dense",
     "as_operator",
     "as_square",
     "coarsest",

@@ -18,9 +18,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, lapack
 
 from ..errors import ArgumentError
-from ..rounding import gamma, scale_number, smallest_subnormal
-
-U = 2.0**-53
+from ..rounding import U, gamma, scale_number, smallest_subnormal
 
 
 def spectral_norm_bound(A: np.ndarray) -> float:

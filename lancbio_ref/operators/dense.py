@@ -47,7 +47,10 @@ class DenseOperator(StructuredOperator):
         self.terms = A.shape[1]
 
     def rows(self, indices: np.ndarray | slice) -> DenseOperator:
-        """These rows of A as an operator: what has been checked once is not checked again."""
+        """These rows of A as an operator: what has been checked once is not checked again.
+
+        To do so would take as long as copying them: 10 % of an iteration of SOBA with batches of 64 rows of 785.
+        """
         part = object.__new__(DenseOperator)
         part._hold(self.A[indices])
         return part

@@ -22,10 +22,10 @@ import scipy.sparse as sp
 
 from ..arguments import Operator, as_array, as_number, refuse_masked
 from ..errors import ArgumentError
-from ..rounding import nan_to_infinity, rounding_factor, scale_up, unit_roundoff
+from ..rounding import ROUND_UP, nan_to_infinity, rounding_factor, scale_up, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .norms import ROUND_UP, largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
+from .norms import largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
 from .sparse import SparseOperator
 
 ROWS = 2**11  # whose sums the BLAS forms in float32, before they are added in float64

@@ -15,9 +15,7 @@ import scipy.sparse as sp
 
 from .. import kernels
 from ..parallel import dot
-from ..rounding import SMALLEST_NORMAL, binary_exponent, gamma, norm2, scale_number, scale_up, unit_roundoff
-
-ROUND_UP = 1 + 2.0**-20  # absorbs the rounding of norms that are summed in float64 over fewer than 2³² terms
+from ..rounding import ROUND_UP, SMALLEST_NORMAL, binary_exponent, gamma, norm2, scale_number, scale_up, unit_roundoff
 
 
 def entrywise_norm_bound(absolute: Any) -> float:

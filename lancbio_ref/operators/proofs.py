@@ -10,9 +10,9 @@ from scipy.sparse.linalg import LinearOperator
 from ..arguments import Operator, as_number
 from ..errors import ArgumentError
 from ..parallel import dot
-from ..rounding import Proven, gamma, norm2, real_view, smallest_subnormal, unit_roundoff
-from .base import StructuredOperator, coarsest, structure_of
-from .cholesky import U, cholesky_slack, eigenvalues, exceeds, stable_digits
+from ..rounding import Proven, U, gamma, norm2, real_view, smallest_subnormal, unit_roundoff
+from .base import StructuredOperator, as_dense, coarsest, structure_of
+from .cholesky import cholesky_slack, eigenvalues, exceeds, stable_digits
 from .convert import as_square
 from .dense import DenseOperator
 from .sparse import SparseOperator
@@ -99,7 +99,7 @@ def _form(operator: StructuredOperator) -> tuple[np.ndarray, float]:
     """
     n = operator.shape[0]
     with np.errstate(over="ignore", invalid="ignore"):
-        B = np.stack([operator._matvec(e) for e in np.eye(n)], axis=1).astype(np.float64)
+        B = as_dense(operator, np.float64).astype(np.float64)
         B = (B + B.T) / 2
         largest = float(np.max(operator.abs_product(np.ones(n))))
     slack = 2 * gamma(operator.terms + 4, U) * largest

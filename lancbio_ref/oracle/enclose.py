@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator
 from ..arguments import as_integer, as_problem, as_vector
 from ..errors import ArgumentError
 from ..linearization import Linearization
-from ..operators import DenseOperator, SparseOperator, structure_of
+from ..operators import DenseOperator, SparseOperator, as_dense, structure_of
 from ..operators.proofs import certify_mu
 from ..rounding import nan_to_infinity
 from .balls import PrecisionError, ends, flint, precision, require_flint
@@ -171,11 +171,11 @@ class _Matrix:
             self.kind, self.dense = "entries", np.asarray(structure.toarray())
             return
         # a structure is multiplied in float64 whatever its type; a black box's columns are its own products
-        units = np.eye(operator.shape[1], dtype=operator.dtype if structure is None else np.float64)
-        self.dense = np.stack([operator.matvec(unit) for unit in units], axis=1)
+        self.dense = as_dense(operator, None if structure is None else np.float64)
         self.kind = "columns" if structure is None else "structure"
         if structure is not None:
             factor = structure.product_factor(np.float64)
+            units = np.eye(operator.shape[1])
             absolute = np.stack([structure.abs_product(unit) for unit in units], axis=1).astype(np.float64)
             tiny = structure.terms * float(np.finfo(np.float64).smallest_normal)
             with np.errstate(over="ignore", invalid="ignore"):

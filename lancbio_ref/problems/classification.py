@@ -18,7 +18,7 @@ from ..arguments import Operator, as_array, refuse_masked
 from ..errors import ArgumentError
 from ..operators.csr import as_csr
 from ..operators.multinomial import DesignMatrix, curvature_bound, softmax, transposed_product
-from ..operators.norms import ROUND_UP
+from ..rounding import ROUND_UP
 from .elementary import expit
 
 MOST_CLASSES = 1000  # in float32: beyond, deflated rows of probabilities are not proven to sum to 1 at most

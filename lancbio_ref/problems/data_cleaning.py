@@ -22,10 +22,9 @@ from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import MultinomialCross, MultinomialHessian, ScatteredRows
 from ..operators.multinomial import curvature_bound
-from ..operators.norms import ROUND_UP
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ..rounding import Proven
+from ..rounding import ROUND_UP, Proven
 from .classification import Fit, LabelledSet, as_labels, as_samples
 from .elementary import expit
 from .rounding import data_cleaning_errors

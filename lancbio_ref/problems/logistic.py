@@ -27,9 +27,9 @@ from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
-from ..operators.norms import ROUND_UP, row_norms
+from ..operators.norms import row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ..rounding import Proven, smallest_subnormal, unit_roundoff
+from ..rounding import ROUND_UP, Proven, smallest_subnormal, unit_roundoff
 from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors

@@ -10,8 +10,8 @@ from scipy.sparse.linalg import aslinearoperator
 
 from lancbio_ref import ArgumentError, LancbioError, LanczosProcess, Linearization, lanczos, lanczos_solve
 from lancbio_ref.inverse import STRATEGIES
-from lancbio_ref.inverse.scaled import scaled_solve
 from lancbio_ref.krylov.bounds import cg_coefficients, gauss_lower, gauss_radau_upper
+from lancbio_ref.krylov.equilibration import scaled_solve
 from lancbio_ref.krylov.scaling import root_of_product
 from lancbio_ref.operators import CheckedOperator, as_operator
 

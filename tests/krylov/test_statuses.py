@@ -11,8 +11,8 @@ from scipy.sparse.linalg import aslinearoperator
 
 from lancbio_ref import LancbioError, Linearization, RepresentationError, SolveStatus, lanczos_solve
 from lancbio_ref.inverse import STRATEGIES
-from lancbio_ref.inverse.scaled import scaled_solve
 from lancbio_ref.krylov import solve
+from lancbio_ref.krylov.equilibration import scaled_solve
 from lancbio_ref.operators import CheckedOperator, as_operator
 from validation.truths.exact import rational
 

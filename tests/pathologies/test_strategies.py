@@ -1,9 +1,10 @@
-"""Inverse strategies of the caller's own that answer with something else than (v, SolveStatus)."""
+"""Inverse strategies of the caller's own: what they answer is looked at, and what they keep is left as it was."""
 
 import numpy as np
 import pytest
 
-from lancbio_ref import CallableError, SolveStatus
+from lancbio_ref import CallableError, SolveReport, SolveStatus
+from lancbio_ref.inverse import STRATEGIES
 from tests.pathologies.faulty import A, B, C, J, N, point
 
 RIGHT = np.linalg.solve(A, B)
@@ -62,3 +63,41 @@ def test_its_vector_is_not_written_to():
     v.flags.writeable = False
     point(mu=0.9).hypergradient(inverse=returns((v, SolveStatus.CONVERGED)))
     assert np.array_equal(v, RIGHT)
+
+
+def test_its_vector_refutes_a_modulus_as_that_of_any_other_inverse():
+    found = point(mu=50.0).hypergradient(inverse=returns((RIGHT, SolveStatus.CONVERGED)))
+    z = found.direction
+    assert found.status == SolveStatus.MU_REFUTED and z @ A @ z < 50 and found.error_bound == np.inf
+
+
+def test_its_report_is_held_and_not_written_to():
+    report = SolveReport(RIGHT, SolveStatus.CONVERGED, B - A @ RIGHT)
+    assert point(mu=0.9).hypergradient(inverse=returns(report)).solve is report
+    refuted = point(mu=50.0).hypergradient(inverse=returns(report))
+    assert refuted.status == SolveStatus.MU_REFUTED and refuted.v is RIGHT
+    assert report.status == SolveStatus.CONVERGED and report.direction is None
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_one_report_from_the_solver_to_the_hypergradient(name):
+    kept = []
+
+    def strategy(linearization, v0, *, rtol, maxiter):
+        kept.append(STRATEGIES[name]()(linearization, v0, rtol=rtol, maxiter=maxiter))
+        return kept[0]
+
+    found = point(mu=0.9).hypergradient(inverse=strategy)
+    v, status = kept[0]
+    assert found.solve is kept[0] and found.v is v and found.status == status
+    assert found.residual_norm == pytest.approx(np.linalg.norm(B - A @ v), abs=1e-14)
+    assert (kept[0].alpha.size > 0) == (name == "lanczos")
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_without_an_answer_the_residual_is_still_that_of_v(name):
+    indefinite = A - 3 * np.eye(N)
+    report = STRATEGIES[name]()(point(indefinite), None, rtol=1e-10, maxiter=500)
+    assert report.residual == pytest.approx(B - indefinite @ report.v, abs=1e-11)
+    if name != "cg":  # SciPy's does not look for negative curvature
+        assert report.status == SolveStatus.INDEFINITE and report.direction @ indefinite @ report.direction < 0

@@ -33,10 +33,10 @@ import numpy as np
 from ...formation import FormationErrors
 from ...operators.multinomial import DesignMatrix, curvature_bound
 from ...operators.norms import row_norms
-from ...rounding import Proven, norm2, rounding_factor, smallest_subnormal, unit_roundoff
+from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS
-from .model import ROUND_UP, U, chain, proven, sums
+from .model import chain, proven, sums
 
 if TYPE_CHECKING:
     from ..data_cleaning import DataCleaning
@@ -170,7 +170,9 @@ def _binary(fit: BinaryFit) -> FitErrors:
     )
 
 
-def logistic_errors(problem: Logistic, penalty: np.ndarray, y: np.ndarray, fit: Any, validation: Any) -> FormationErrors:
+def logistic_errors(
+    problem: Logistic, penalty: np.ndarray, y: np.ndarray, fit: Any, validation: Any
+) -> FormationErrors:
     """The six bounds where the penalty is D, from what y makes of the training and the validation data."""
     u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
     of_penalty = chain((FUNCTION_UNITS + 3) * u)

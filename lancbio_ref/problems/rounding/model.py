@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...rounding import Proven, gamma
-
-U = 2.0**-53
-ROUND_UP = 1 + 2.0**-20  # absorbs the rounding of a bound's own evaluation, in fewer than 2³² operations
+from ...rounding import ROUND_UP, Proven, gamma
 
 
 def chain(*errors: float) -> float:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from ..krylov import SolveReport, solve
-from ..krylov.residual import Residual, evaluate, is_tiny
 from ..operators import structure_of
 from ..operators.proofs import rayleigh_quotient
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus
+from .report import SolveReport
+from .residual import Residual, evaluate, is_tiny
+from .solve import solve
 
 SKEW = 100.0  # rows that differ in size by less are left alone: scaling them would save little
 
@@ -74,8 +75,7 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
         found = solve(scaled, right, tolerance=asked, maxiter=maxiter - report.iterations)
         report.iterations += found.iterations
         report.n_products += found.n_products
-        low, high = report.ritz_values
-        report.ritz_values = min(low, found.ritz_values[0]), max(high, found.ritz_values[1])
+        report.widen(*found.ritz_values)
         if found.direction is not None and _refutes(A, found.direction / root, report):
             return report
         with np.errstate(over="ignore", invalid="ignore"):

@@ -9,7 +9,7 @@ is μ-strongly convex the answer certifies itself: ‖y − y*‖ ≤ ‖∇_y g
 rounding ε inside it.
 
 Where the rows of A differ much in size, as with one penalty exp(x_j) a feature, the Lanczos solves are scaled
-(:mod:`lancbio_ref.inverse.scaled`).
+(:mod:`lancbio_ref.krylov.equilibration`).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import as_integer, as_number, as_problem, as_vector, common_type
-from ..errors import ArgumentError, RepresentationError
-from ..formation import Bound, formation_errors
-from ..krylov import SolveReport
-from ..rounding import gamma, norm2, scaled_quotient, unit_roundoff
-from ..status import CertificateStatus, SolveStatus
-from .scaled import rounding_of, scaled_solve
+from .arguments import as_integer, as_number, as_problem, as_vector, common_type
+from .errors import ArgumentError, RepresentationError
+from .formation import Bound, formation_errors
+from .krylov import SolveReport
+from .krylov.equilibration import rounding_of, scaled_solve
+from .rounding import gamma, norm2, scaled_quotient, unit_roundoff
+from .status import CertificateStatus, SolveStatus
 
 if TYPE_CHECKING:
-    from ..problem import BilevelProblem
+    from .problem import BilevelProblem
 
 DIGITS = 1e-6  # what a singular system must have been solved to before rounding is an excuse
 REFUTED = (SolveStatus.INDEFINITE, SolveStatus.MU_REFUTED)  # g(x, ·) is not what its μ says
