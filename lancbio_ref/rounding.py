@@ -156,6 +156,9 @@ def nan_to_infinity(array: np.ndarray) -> np.ndarray:
 
 def scaled_quotient(a: float, b: float, c: float) -> float:
     """a · b / c, to 3u relatively wherever the result is normal: nothing in between leaves the range."""
+    product = a * b
+    if 1e-280 < product < 1e280 and 1e-280 < product / c < 1e280:  # the bits of what follows
+        return product / c
     (a, i), (b, j), (c, k) = math.frexp(a), math.frexp(b), math.frexp(c)
     return scale_number(a * b / c, i + j - k)
 

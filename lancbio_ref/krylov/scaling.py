@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ def exponent_of(size: float, dtype: npt.DTypeLike) -> int:
     return exponent if abs(exponent) > largest_exponent(dtype) else 0
 
 
+@cache
 def largest_exponent(dtype: npt.DTypeLike) -> int:
     """A fifth of the largest there is, rounded down."""
     return int(0.2 * np.finfo(dtype).maxexp)

@@ -29,7 +29,7 @@ from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
 from ..operators.norms import row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ..rounding import ROUND_UP, Proven, smallest_subnormal, unit_roundoff
+from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
@@ -184,8 +184,8 @@ class Logistic(BilevelProblem):
 
     def _modulus(self, D: np.ndarray) -> Proven | None:
         """min D, less the errors of exp and of one product; None where those are all there is."""
-        limits, smallest = np.finfo(D.dtype), float(D.min())
-        mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype)) - float(limits.smallest_subnormal)
+        smallest = float(D.min())
+        mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype)) - smallest_subnormal(D.dtype)
         return Proven(mu) if mu > 0 else None
 
     def _largest(self, D: np.ndarray) -> float:
@@ -202,7 +202,7 @@ class Logistic(BilevelProblem):
 
     def _cross_norm(self, J: WeightCross) -> Proven | None:
         u = unit_roundoff(J.dtype)
-        underflow = J.shape[1] * float(np.finfo(J.dtype).smallest_normal)
+        underflow = J.shape[1] * smallest_normal(J.dtype)
         return finite(J.norm_bound() * (1 + (FUNCTION_UNITS + 4) * u) + underflow)
 
     def _lipschitz_constants(self, D: np.ndarray) -> LipschitzConstants | None:

@@ -33,7 +33,7 @@ import numpy as np
 from ...formation import FormationErrors
 from ...operators.multinomial import DesignMatrix, curvature_bound
 from ...operators.norms import row_norms
-from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_subnormal, unit_roundoff
+from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS
 from .model import chain, proven, sums
@@ -76,7 +76,7 @@ class FitErrors:
     def gradient(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
         design, dtype = self.fit.data.design, w.dtype
-        u, tiny, (n, p) = unit_roundoff(dtype), float(np.finfo(dtype).smallest_normal), design.shape
+        u, tiny, (n, p) = unit_roundoff(dtype), smallest_normal(dtype), design.shape
         classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
         factor = chain(design.operator.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
         each = w.astype(np.float64) * ((1 + of_w) * self.residual_error + factor * self.residual)
@@ -85,12 +85,12 @@ class FitErrors:
 
     def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i M(p_i) ⊗ x_i x_iᵀ."""
-        m = w.astype(np.float64) * (self.curvature_error + of_w) + float(np.finfo(w.dtype).smallest_normal)
+        m = w.astype(np.float64) * (self.curvature_error + of_w) + smallest_normal(w.dtype)
         return proven(2 * curvature_bound(self.fit.data.design, m * ROUND_UP))
 
     def cross(self, d: np.ndarray, of_d: float) -> Proven | None:
         """The matrix whose row i is d_i r_i ⊗ x_i."""
-        design, tiny = self.fit.data.design, float(np.finfo(d.dtype).smallest_normal)
+        design, tiny = self.fit.data.design, smallest_normal(d.dtype)
         each = d.astype(np.float64) * ((1 + of_d) * self.residual_error + of_d * self.residual) + tiny * (
             self.residual + 1
         )
@@ -122,7 +122,7 @@ def fit_errors(fit: Fit | BinaryFit) -> FitErrors:
 
 def _multinomial(fit: Fit) -> FitErrors:
     dtype = fit.logits.dtype
-    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
+    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
     classes, p = fit.logits.shape[1], fit.data.design.shape[1]
     logit = sums(fit.data.design.row_terms + 2, u) * fit.data.design.row_norms * float(row_norms(fit.Y).max()) + p * eta
     width = (fit.logits.max(axis=1) - fit.logits.min(axis=1)).astype(np.float64) * (1 + 4 * u)
@@ -147,7 +147,7 @@ def _multinomial(fit: Fit) -> FitErrors:
 
 def _binary(fit: BinaryFit) -> FitErrors:
     design, dtype = fit.data.design, fit.margins.dtype
-    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
+    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
     margin = design.operator.product_factor(dtype) * design.row_norms * norm2(fit.y) * ROUND_UP + design.shape[1] * eta
     kappa = np.where(margin < 1.0, np.expm1(np.minimum(margin, 1.0)) * ROUND_UP, math.inf)
     residual = fit.misfits.astype(np.float64)
