@@ -51,11 +51,11 @@ def _call_with_seven(typing, address, a, b, c, d, e, f, g):  # type: ignore[no-u
 
 
 @exact
-def solve_definite(ptsv, alpha, beta, first, y):
-    """T y = first·e_1 by ``dptsv``, T = tridiag(beta[:-1], alpha): LDLᵀ without pivoting.
+def solve_definite(ptsv, alpha, beta, y):
+    """T y = r by ``dptsv``, T = tridiag(beta[:-1], alpha): LDLᵀ without pivoting.
 
     ptsv : its address, or 0, which solves nothing.
-    alpha, beta : k, read; beta[k − 1] counts for nothing.   y : k, written.
+    alpha, beta : k, read; beta[k − 1] counts for nothing.   y : k, holds r;  overwritten by the solution.
     Returns whether T is positive definite and y finite; else y is of no use.
     """
     if ptsv == 0:
@@ -63,9 +63,8 @@ def solve_definite(ptsv, alpha, beta, first, y):
     k = alpha.size
     d, e, sizes = np.empty(k), np.empty(k), np.empty(4, np.int32)
     for i in range(k):
-        d[i], e[i], y[i] = alpha[i], beta[i], 0.0
+        d[i], e[i] = alpha[i], beta[i]
     sizes[0], sizes[1], sizes[2], sizes[3] = k, 1, k, 0
-    y[0] = first
     at, step = np.uintp(sizes.ctypes.data), np.uintp(sizes.itemsize)
     _call_with_seven(
         np.uintp(ptsv),

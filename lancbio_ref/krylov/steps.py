@@ -251,10 +251,18 @@ def _advance(Q, alpha, beta, x, p, c):
 
 
 @within
+def _galerkin(alpha, beta, y, c):
+    """y ← T⁻¹ρ e_1, whether ``dptsv`` solved that."""
+    y[:] = 0
+    y[0] = c.start_norm
+    return lapack.solve_definite(c.ptsv, alpha[: c.columns], beta[1 : c.columns + 1], y)
+
+
+@within
 def _form(Q, alpha, beta, start, x, c):
-    """x ← x_j, from the stored basis; whether ``dptsv`` solved T y = ρ e_1.   Writes x."""
+    """x ← x_j, from the stored basis; whether T could be solved.   Writes x."""
     y = np.empty(c.columns)
-    if not lapack.solve_definite(c.ptsv, alpha[: c.columns], beta[1 : c.columns + 1], c.start_norm, y):
+    if not _galerkin(alpha, beta, y, c):
         return False
     _combination(Q[: c.columns], y, x)
     for i in range(x.size):
@@ -271,7 +279,7 @@ def _size(Q, alpha, beta, start, x, partial, c):
         return _norm(x, partial)
     if c.from_zero:
         y = np.empty(c.columns)
-        if not lapack.solve_definite(c.ptsv, alpha[: c.columns], beta[1 : c.columns + 1], c.start_norm, y):
+        if not _galerkin(alpha, beta, y, c):
             return -1.0
         return _norm(y, np.empty(-(-y.size // BLOCK)))
     return _norm(x, partial) if _form(Q, alpha, beta, start, x, c) else -1.0
@@ -340,3 +348,31 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, cycle):
             _test(Q, alpha, beta, start, x, partial, c)
     if c.mode > LOCAL and (c.reason == DONE or c.reason == MEMORY_FULL) and c.definite and c.columns:
         c.has_x = _form(Q, alpha, beta, start, x, c)
+
+
+@stepping
+def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
+    """The rest of a step of a process without reorthogonalization, after its product, and dv = Q T⁻¹Qᵀr with the new T.
+
+    Q, alpha, beta : as in `take_steps`;  written.   Aq, r : n, read.
+    projected, y : j, Qᵀr and T⁻¹Qᵀr;  written.   dv : n, written.
+    cycle : one record of type CYCLE;  written: `reason` says whether Python has to make the step, and `has_x` whether T
+        was positive definite; else there is no dv.
+    """
+    c = cycle[0]
+    c.reason, blocks = GOES_ON, -(-r.size // BLOCK)
+    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), Aq, np.empty(blocks), c)
+    if c.reason != GOES_ON:
+        return
+    partial = np.empty((blocks, c.k))
+    kernels.coefficients(0, blocks, Q[: c.k], r, partial)
+    if blocks == 1:
+        for i in range(c.k):
+            projected[i] = partial[0, i]
+    else:
+        kernels.add_in_order(0, -(-c.k // BLOCK), partial, projected)
+    for i in range(c.k):
+        y[i] = projected[i]
+    c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)
+    if c.has_x:
+        _combination(Q[: c.k], y.copy(), dv)

@@ -41,16 +41,29 @@ def operators(dtype):
     d, ridge = rng.random(90), np.geomspace(1e-3, 1, 37)
     low = rng.standard_normal((60, 5))
     P = softmax(rng.standard_normal((50, 3)))
-    multinomial = MultinomialHessian(rng.standard_normal((50, 7)).astype(dtype), P.astype(dtype), np.full(50, 0.02, dtype), 1e-3)
+    multinomial = MultinomialHessian(
+        rng.standard_normal((50, 7)).astype(dtype), P.astype(dtype), np.full(50, 0.02, dtype), 1e-3
+    )
     yield "dense", DenseOperator(spd(40, 1e4).astype(dtype))
     yield "dense, Fortran", DenseOperator(np.asfortranarray(spd(40, 1e4).astype(dtype)))
     yield "dense, one", DenseOperator(np.array([[2.5]], dtype))
     yield "generalized linear", GeneralizedLinear(X.astype(dtype), d.astype(dtype), ridge.astype(dtype))
-    yield "generalized linear, Fortran", GeneralizedLinear(np.asfortranarray(X.astype(dtype)), d.astype(dtype), ridge.astype(dtype))
-    yield "generalized linear, CSR", GeneralizedLinear(S.astype(dtype), rng.random(300).astype(dtype), ridge.astype(dtype))
+    yield (
+        "generalized linear, Fortran",
+        GeneralizedLinear(np.asfortranarray(X.astype(dtype)), d.astype(dtype), ridge.astype(dtype)),
+    )
+    yield (
+        "generalized linear, CSR",
+        GeneralizedLinear(S.astype(dtype), rng.random(300).astype(dtype), ridge.astype(dtype)),
+    )
     yield "CSR", SparseOperator(sparse_spd(50).astype(dtype))
     yield "diagonal", DiagonalLowRank(np.geomspace(1e-4, 1, 70).astype(dtype))
-    yield "diagonal and low rank", DiagonalLowRank(np.geomspace(1e-4, 1, 60).astype(dtype), U=low.astype(dtype), s=np.arange(1.0, 6).astype(dtype))
+    yield (
+        "diagonal and low rank",
+        DiagonalLowRank(
+            np.geomspace(1e-4, 1, 60).astype(dtype), U=low.astype(dtype), s=np.arange(1.0, 6).astype(dtype)
+        ),
+    )
     yield "multinomial", multinomial
     yield "diagonal on multinomial", DiagonalLowRank(np.geomspace(1e-3, 1, 21).astype(dtype), base=multinomial)
     yield "diagonal on dense", DiagonalLowRank(np.full(40, 0.1, dtype), base=DenseOperator(spd(40, 1e4).astype(dtype)))
@@ -93,5 +106,7 @@ def test_the_same_bits_for_every_operator(monkeypatch, forced, mode, dtype):
         seen += taken is not None
         for options in (dict(rtol=1e-5), dict(rtol=0.0), dict(rtol=1e-9, restart=7), dict(rtol=1e-9, maxiter=5)):
             for x0 in (None, rng.standard_normal(b.size).astype(dtype)):
-                assert_same(both(monkeypatch, A, b, x0, reorthogonalization=mode, norm_A=A.norm_bound(), mu=1.0, **options))
+                assert_same(
+                    both(monkeypatch, A, b, x0, reorthogonalization=mode, norm_A=A.norm_bound(), mu=1.0, **options)
+                )
     assert seen
