@@ -305,8 +305,10 @@ class _Cycles:
             moderate=NO_LIMIT if self.measured else largest_exponent(process.dtype),
         )
         ended = cycle.run()
-        if not self.measured and not self._is_moderate(process):
+        if ended == steps.NOT_MODERATE:
+            self._is_moderate(process)
             return report.x, False
+        self.measured = True
         self._record(report, process, iterate)
         return cycle.solution(), ended == steps.MEMORY_FULL
 
