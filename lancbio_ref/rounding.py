@@ -69,8 +69,11 @@ def norm2(x: np.ndarray) -> float:
     Squares are summed in float64; where their sum is near an end of the range, again, of x scaled by a power of two.
     ``np.linalg.norm([1e-170])`` is 0; this is 1e-170.
     """
-    x = real_view(x)
-    square = parallel.dot(x, x)
+    if x.size <= kernels.BLOCK and x.ndim == 1 and x.dtype.char in "fd" and x.flags.c_contiguous:
+        square = kernels.short_dot(x, x)
+    else:
+        x = real_view(x)
+        square = parallel.dot(x, x)
     if SAFE_SQUARES[0] < square < SAFE_SQUARES[1]:
         return math.sqrt(square)
     largest = float(np.max(np.abs(x), initial=0.0))

@@ -161,7 +161,7 @@ def test_what_python_does_on_the_way_changes_nothing(monkeypatch):
 
 @pytest.mark.parametrize("mode", steps.MODES)
 def test_a_product_that_overflows_is_named_as_ever(monkeypatch, mode):
-    A = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.5e308], [0.0, 1.5e308, 1.5e308]])  # at the second step, or at the third
+    A = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.5e308], [0.0, 1.5e308, 1.5e308]])
     cases = (
         (A, "None"),
         (A + np.diag([0, 1.7e308, 0]), "call 5: returned -inf"),
