@@ -1,7 +1,6 @@
 """The command line: every job, its files and report, Ctrl-C, and one-line errors."""
 
 import json
-import os
 import re
 import signal
 import struct
@@ -21,7 +20,6 @@ from lancbio_ref.cli import main
 from lancbio_ref.jobs import JOBS
 from lancbio_ref.jobs.cleaning import auc
 from lancbio_ref.jobs.options import make_settings
-from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
 from tests.interrupt import interruptible
 
 ROOT = Path(__file__).parents[1]
@@ -331,47 +329,6 @@ def test_without_matplotlib_the_figure_is_named_as_skipped(capsys, tmp_path, mon
     assert code == 0
     assert f"skipped {tmp_path / 'figure.png'}: matplotlib is not installed" in text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["summary.json", "trace.npz"]
-
-
-def test_a_file_that_fails_leaves_the_old_one(tmp_path):
-    path = tmp_path / "summary.json"
-    path.write_text("old")
-
-    def fail(file):
-        file.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        files.write(path, fail)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_files_have_the_permissions_of_ordinary_files(tmp_path):
-    files.write(tmp_path / "a", lambda file: file.write(b"x"))
-    (tmp_path / "b").write_bytes(b"x")
-    assert os.stat(tmp_path / "a").st_mode == os.stat(tmp_path / "b").st_mode
-
-
-def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    bar = make_progress(10, quiet=False)
-    assert isinstance(bar, RichBar)
-    with bar:
-        for k in range(1, 11):
-            bar.update(k, loss=0.5, h_norm=1e-3, test_accuracy=0.9)
-    assert bar.bar.tasks[0].finished
-    assert "test accuracy 0.9000" in bar.bar.tasks[0].description
-    monkeypatch.setattr("lancbio_ref.jobs.progress.find_spec", lambda name: None)
-    assert isinstance(make_progress(10, quiet=False), PlainLines)
-
-
-def test_plain_progress_is_about_ten_lines(capsys):
-    lines = make_progress(1000, quiet=False)
-    with lines:
-        for k in range(1, 1001):
-            lines.update(k, loss=1.0)
-    assert 10 <= capsys.readouterr().out.count("\n") <= 11
 
 
 @given(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
@@ -87,13 +87,13 @@ class ExactInverse:
         dense = (dense / 2 + dense.T / 2).astype(b.dtype)
         values, vectors = _eigh(dense)
         if values[0] <= 0 and _is_negative(A, vectors[:, 0], linearization.smoothness, float(np.abs(values).max())):
-            return SolveReport(np.zeros_like(b), SolveStatus.INDEFINITE, b, direction=vectors[:, 0])
+            return SolveReport(np.zeros_like(b), SolveStatus.INDEFINITE, b.copy(), direction=vectors[:, 0])
         try:
             v = scipy.linalg.cho_solve(scipy.linalg.cho_factor(dense), scale(b, -powers[1]))
         except np.linalg.LinAlgError:
-            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b)
+            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b.copy())
         if not np.isfinite(v).all():  # of numbers of moderate size: A is singular to working precision
-            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b)
+            return SolveReport(np.zeros_like(b), SolveStatus.STALLED, b.copy())
         v = restore(v, powers[1] - powers[0])
         condition = float(values[-1]) / float(values[0]) if values[0] > 0 else math.inf
         found = evaluate(A, v, b)
@@ -292,15 +292,19 @@ def strategy_of(inverse: str | Strategy, reorthogonalization: Reorthogonalizatio
 def solved(
     strategy: Strategy, linearization: Linearization, v0: np.ndarray | None, rtol: float, maxiter: int
 ) -> SolveReport:
-    """Run a strategy; b = 0 has the answer 0 and needs none."""
+    """Run a strategy; b = 0 has the answer 0 and needs none.
+
+    Of a strategy that is not this package's the residual is evaluated, and a direction of negative curvature verified,
+    here, whatever its report says of them.
+    """
     A, b = linearization.A, linearization.b
     if not b.any():
-        return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
+        return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
     report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
-    if isinstance(report, SolveReport):
+    if isinstance(report, SolveReport) and getattr(strategy, "__module__", "").startswith("lancbio_ref."):
         return report
     try:
-        v, status = report
+        v, status = (report.x, report.status) if isinstance(report, SolveReport) else report
         status = SolveStatus(status)
     except (TypeError, ValueError):
         raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
@@ -309,4 +313,10 @@ def solved(
         found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
         raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
     v = v.astype(b.dtype)
-    return SolveReport(v, status, b - A.matvec(v))
+    residual = b - A.matvec(v)
+    if not isinstance(report, SolveReport):
+        return SolveReport(v, status, residual)
+    z = report.direction
+    if z is not None and not (np.shape(z) == b.shape and _is_negative(A, z, linearization.smoothness)):
+        z = None
+    return replace(report, x=v, status=status, residual=residual, direction=z)

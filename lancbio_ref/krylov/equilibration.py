@@ -61,9 +61,9 @@ def scaled_solve(A: Any, b: np.ndarray, x0: np.ndarray | None = None, *, toleran
             return A.matvec(v.ravel() / root) / root
 
     scaled = LinearOperator(A.shape, product, dtype=A.dtype)
-    report = SolveReport(np.zeros_like(b), SolveStatus.NOT_CONVERGED, b, norm_A=float(sizes.max()))
+    report = SolveReport(np.zeros_like(b), SolveStatus.NOT_CONVERGED, b.copy(), norm_A=float(sizes.max()))
     if x0 is not None and x0.any():
-        report.x, report.residual, report.n_products = x0, b - A.matvec(x0), 1
+        report.x, report.residual, report.n_products = x0.copy(), b - A.matvec(x0), 1
     norm = norm2(report.residual)
     report.residual_norms.append(norm)
     while norm > tolerance and report.iterations < maxiter:

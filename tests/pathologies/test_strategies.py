@@ -5,6 +5,7 @@ import pytest
 
 from lancbio_ref import CallableError, SolveReport, SolveStatus
 from lancbio_ref.inverse import STRATEGIES
+from lancbio_ref.inverse.strategies import scaled_inverse
 from tests.pathologies.faulty import A, B, C, J, N, point
 
 RIGHT = np.linalg.solve(A, B)
@@ -71,12 +72,28 @@ def test_its_vector_refutes_a_modulus_as_that_of_any_other_inverse():
     assert found.status == SolveStatus.MU_REFUTED and z @ A @ z < 50 and found.error_bound == np.inf
 
 
-def test_its_report_is_held_and_not_written_to():
-    report = SolveReport(RIGHT, SolveStatus.CONVERGED, B - A @ RIGHT)
-    assert point(mu=0.9).hypergradient(inverse=returns(report)).solve is report
+def test_its_report_is_taken_but_for_the_residual_and_not_written_to():
+    report = SolveReport(RIGHT + 0.1, SolveStatus.CONVERGED, np.zeros(N), condition_estimate=7.0)
+    found = point(mu=0.9).hypergradient(inverse=returns(report))
+    assert found.residual_norm == pytest.approx(np.linalg.norm(A @ np.full(N, 0.1)), rel=1e-12)
+    assert np.linalg.norm(J @ np.full(N, 0.1)) <= found.error_bound and found.condition_estimate == 7
     refuted = point(mu=50.0).hypergradient(inverse=returns(report))
-    assert refuted.status == SolveStatus.MU_REFUTED and refuted.v is RIGHT
-    assert report.status == SolveStatus.CONVERGED and report.direction is None
+    assert refuted.status == SolveStatus.MU_REFUTED and np.array_equal(refuted.v, report.v)
+    assert report.status == SolveStatus.CONVERGED and report.direction is None and not report.residual.any()
+
+
+@pytest.mark.parametrize("z, negative", [([1.0, 0.0], True), ([0.0, 1.0], False), ([1.0], False)])
+def test_its_direction_of_negative_curvature_is_verified(z, negative):
+    report = SolveReport(np.zeros(2), SolveStatus.INDEFINITE, np.ones(2), direction=np.array(z))
+    found = point(np.diag([-1.0, 1.0]), J=np.eye(2), b=np.ones(2), c=np.ones(2)).hypergradient(inverse=returns(report))
+    assert found.status == SolveStatus.INDEFINITE and found.error_bound == np.inf
+    assert (found.direction is not None) == negative
+
+
+def test_a_report_of_no_numbers_is_refused():
+    report = SolveReport(np.full(N, np.nan), SolveStatus.CONVERGED, np.zeros(N))
+    with pytest.raises(CallableError, match="finite v of shape"):
+        point().hypergradient(inverse=returns(report))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -89,7 +106,7 @@ def test_one_report_from_the_solver_to_the_hypergradient(name):
 
     found = point(mu=0.9).hypergradient(inverse=strategy)
     v, status = kept[0]
-    assert found.solve is kept[0] and found.v is v and found.status == status
+    assert found.solve.alpha is kept[0].alpha and np.array_equal(found.v, v) and found.status == status
     assert found.residual_norm == pytest.approx(np.linalg.norm(B - A @ v), abs=1e-14)
     assert (kept[0].alpha.size > 0) == (name == "lanczos")
 
@@ -101,3 +118,13 @@ def test_without_an_answer_the_residual_is_still_that_of_v(name):
     assert report.residual == pytest.approx(B - indefinite @ report.v, abs=1e-11)
     if name != "cg":  # SciPy's does not look for negative curvature
         assert report.status == SolveStatus.INDEFINITE and report.direction @ indefinite @ report.direction < 0
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, -3.0], ids=["no-right-side", "definite", "indefinite"])
+@pytest.mark.parametrize("inverse", [*STRATEGIES, scaled_inverse], ids=[*STRATEGIES, "scaled"])
+def test_a_report_holds_nothing_that_the_caller_may_write_to(inverse, size):
+    b, v0, H = size * B, RIGHT.copy(), np.diag(10.0 ** np.arange(N)) if inverse is scaled_inverse else A
+    found = point(H - 3 * np.eye(N) if size < 0 else H, b=b).hypergradient(inverse=inverse, v0=v0, maxiter=500)
+    v, norm = found.v.copy(), found.residual_norm
+    b[:] = v0[:] = np.nan
+    assert np.array_equal(found.v, v) and found.residual_norm == norm
