@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,21 +25,21 @@ SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have 
 
 def unit_roundoff(dtype: npt.DTypeLike) -> float:
     """u: half the distance from 1 to the next number of `dtype` (2⁻⁵³ in float64, 2⁻²⁴ in float32)."""
-    return _limits(dtype)[0]
+    return _limits(np.dtype(dtype))[0]
 
 
 def smallest_subnormal(dtype: npt.DTypeLike) -> float:
     """The absolute error that an underflowing product may have (2⁻¹⁰⁷⁴ in float64)."""
-    return _limits(dtype)[1]
+    return _limits(np.dtype(dtype))[1]
 
 
 def smallest_normal(dtype: npt.DTypeLike) -> float:
     """2⁻¹⁰²² in float64."""
-    return _limits(dtype)[2]
+    return _limits(np.dtype(dtype))[2]
 
 
 @cache
-def _limits(dtype: Any) -> tuple[float, float, float]:
+def _limits(dtype: np.dtype) -> tuple[float, float, float]:
     limits = np.finfo(dtype)
     return float(limits.eps) / 2, float(limits.smallest_subnormal), float(limits.smallest_normal)
 

@@ -186,4 +186,4 @@ class CompiledCycle:
         cycle["phase"] = steps.ADVANCE
 
 
-_NAMES = steps.CYCLE.names
+_NAMES = steps.CYCLE.names or ()

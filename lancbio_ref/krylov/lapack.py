@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -34,11 +35,10 @@ def address_of(name: str) -> int:
     return python.PyCapsule_GetPointer(capsule, signature) or 0
 
 
-@intrinsic
-def _call_with_seven(typing, address, a, b, c, d, e, f, g):  # type: ignore[no-untyped-def]
+def _seven(typing, address, a, b, c, d, e, f, g):
     """Call what lies at `address` with seven pointers."""
 
-    def build(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def build(context, builder, signature, arguments):
         from llvmlite import ir
 
         pointer = ir.IntType(8).as_pointer()
@@ -48,6 +48,9 @@ def _call_with_seven(typing, address, a, b, c, d, e, f, g):  # type: ignore[no-u
         return context.get_dummy_value()
 
     return types.void(types.uintp, *[types.uintp] * 7), build
+
+
+_call_with_seven: Any = intrinsic(_seven)
 
 
 @exact

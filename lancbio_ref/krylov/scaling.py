@@ -26,9 +26,13 @@ def exponent_of(size: float, dtype: npt.DTypeLike) -> int:
     return exponent if abs(exponent) > largest_exponent(dtype) else 0
 
 
-@cache
 def largest_exponent(dtype: npt.DTypeLike) -> int:
     """A fifth of the largest there is, rounded down."""
+    return _largest_exponent(np.dtype(dtype))
+
+
+@cache
+def _largest_exponent(dtype: np.dtype) -> int:
     return int(0.2 * np.finfo(dtype).maxexp)
 
 

@@ -11,6 +11,7 @@ All that a cycle keeps between calls is one record of type `CYCLE`, and the arra
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ CYCLE = np.dtype(
 )
 
 _with = (lapack, recurrences, ready, kernels.dense, kernels.sparse, kernels.vectors, kernels.compiling)
-_options = dict(nogil=True, error_model="numpy", sources=[module.__file__ for module in _with])
+_options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=[module.__file__ for module in _with])
 stepping = compiled(**_options)
 within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call them
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numba import types
 from numba.extending import overload, register_jitable
 from scipy.sparse.linalg import LinearOperator
 
@@ -195,13 +194,14 @@ def product(A: Ready, v: np.ndarray, out: np.ndarray) -> None:
     raise NotImplementedError  # compiled code alone calls it: `_product` has what it is there
 
 
-@overload(product)
+@overload(product, strict=False)  # which would compare the annotations
 def _product(A, v, out):  # type: ignore[no-untyped-def]
-    return _PRODUCTS.get(getattr(A, "instance_class", None)) if isinstance(A, types.BaseNamedTuple) else None
+    kind: Any = getattr(A, "instance_class", None)
+    return _PRODUCTS.get(kind)
 
 
 @register_jitable
-def _added(partial, out):
+def _added(partial: np.ndarray, out: np.ndarray) -> None:
     """`parallel.added`."""
     if partial.shape[0] == 1:
         for j in range(out.size):
@@ -214,53 +214,53 @@ def _added(partial, out):
 
 
 @register_jitable
-def _add_penalty(ridge, v, out):
+def _add_penalty(ridge: np.ndarray, v: np.ndarray, out: np.ndarray) -> None:
     """Xᵀ(d ∘ (X v)) + ridge ∘ v."""
     for j in range(out.size):
         out[j] += ridge[j] * v[j]
 
 
 @register_jitable
-def _widened(v, wide):
+def _widened(v: np.ndarray, wide: np.ndarray) -> np.ndarray:
     """`wide`, with the numbers of v."""
     for j in range(v.size):
         wide[j] = v[j]
     return wide
 
 
-def _dense_product(A, v, out):
+def _dense_product(A: Dense, v: np.ndarray, out: np.ndarray) -> None:
     kernels.dense_product(0, -(-A.A.shape[0] // A.rows), A.rows, A.group, A.A, v, out)
 
 
-def _transposed_product(A, v, out):
+def _transposed_product(A: Transposed, v: np.ndarray, out: np.ndarray) -> None:
     kernels.dense_transposed(0, A.partial.shape[0], A.rows, A.group, A.A, v, A.partial)
     _added(A.partial, out)
 
 
-def _gram_product(A, v, out):
+def _gram_product(A: Gram, v: np.ndarray, out: np.ndarray) -> None:
     kernels.dense_gram(0, A.partial.shape[0], A.rows, A.group, A.X, A.d, v, A.partial)
     _added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
-def _sparse_product(A, v, out):
+def _sparse_product(A: Sparse, v: np.ndarray, out: np.ndarray) -> None:
     wide = _widened(v, A.wide)
     kernels.sparse_product(0, A.starts.size - 1, A.starts, A.data, A.indices, A.indptr, wide, 0.0, out)
 
 
-def _sparse_gram_product(A, v, out):
+def _sparse_gram_product(A: SparseGram, v: np.ndarray, out: np.ndarray) -> None:
     wide = _widened(v, A.wide)
     kernels.sparse_gram(0, A.partial.shape[0], A.starts, A.data, A.indices, A.indptr, A.d, wide, A.partial)
     _added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
-def _diagonal_product(A, v, out):
+def _diagonal_product(A: Diagonal, v: np.ndarray, out: np.ndarray) -> None:
     for j in range(out.size):
         out[j] = A.d[j] * v[j]
 
 
-def _low_rank_product(A, v, out):
+def _low_rank_product(A: LowRank, v: np.ndarray, out: np.ndarray) -> None:
     for j in range(out.size):
         out[j] = A.d[j] * v[j]
     blocks, rank = -(-v.size // BLOCK), A.s.size
@@ -272,7 +272,7 @@ def _low_rank_product(A, v, out):
     kernels.subtract_rows(0, blocks, A.left, h, out)
 
 
-def _sum_product(A, v, out):
+def _sum_product(A: Sum, v: np.ndarray, out: np.ndarray) -> None:
     product(A.A, v, out)
     product(A.B, v, A.work)
     for j in range(out.size):

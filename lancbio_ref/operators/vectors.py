@@ -50,6 +50,8 @@ class VectorOperator(LinearOperator):
            [1., 2.]])
     """
 
+    dtype: Any
+
     def __init__(self, dtype: Any, shape: tuple[int, int]) -> None:
         if _SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
             self.dtype, self.shape = None if dtype is None else np.dtype(dtype), tuple(shape)
