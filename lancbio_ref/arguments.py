@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from scipy.sparse import sparray, spmatrix
 from scipy.sparse.linalg import LinearOperator
 
 from .errors import ArgumentError
+from .kernels import BLOCK, sum_entries
 
 Operator = npt.ArrayLike | sparray | spmatrix | LinearOperator  # what `as_operator` takes
 Seed = (
@@ -39,6 +41,8 @@ def as_array(name: str, value: Any, expected: str) -> np.ndarray:
         _require_exact_numbers(name, value, array)
     if array.dtype.kind in "biu":
         array = exact_floats(name, array)
+    if array.dtype.isnative:
+        return array
     return array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
 
 
@@ -98,10 +102,15 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
         raise ArgumentError(name, "an empty array", "at least one entry")
     if size is not None and array.size != size:
         raise ArgumentError(name, f"shape {array.shape}", f"shape ({size},)")
-    if not np.isfinite(array).all():
+    if not _sum_is_finite(array) and not np.isfinite(array).all():
         index = int(np.flatnonzero(~np.isfinite(array))[0])
         raise ArgumentError(name, f"{array[index]} at index {index}", "finite numbers")
     return array
+
+
+def _sum_is_finite(array: np.ndarray) -> bool:
+    """Of a vector; then all its entries are. The sum of a long one, or of large numbers, may say less than is true."""
+    return array.size <= BLOCK and array.flags.carray and array.dtype.char in REAL and math.isfinite(sum_entries(array))
 
 
 def as_point(name: str, value: Any, n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:
@@ -143,21 +152,16 @@ def as_number(
         raise
     except (TypeError, ValueError, OverflowError):
         raise ArgumentError(name, repr(value), "a real number") from None
-    wanted = "a finite number"
-    if above is not None:
-        wanted += f" > {above:g}"
-    if least is not None:
-        wanted += f" >= {least:g}"
-    if most is not None:
-        wanted += f" <= {most:g}"
     fails = (
-        not np.isfinite(number)
+        not math.isfinite(number)
         or (above is not None and number <= above)
         or (least is not None and number < least)
         or (most is not None and number > most)
     )
     if fails:
-        raise ArgumentError(name, repr(value), wanted)
+        limits = (("> ", above), (">= ", least), ("<= ", most))
+        wanted = "".join(f" {relation}{limit:g}" for relation, limit in limits if limit is not None)
+        raise ArgumentError(name, repr(value), "a finite number" + wanted)
     return number
 
 

@@ -33,7 +33,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .formation import MODEL_SAFETY, Bound
 from .operators import coarsest, structure_of
-from .rounding import gamma, norm2, scaled_quotient, smallest_subnormal, unit_roundoff, upper_product
+from .rounding import gamma, is_finite, norm2, scaled_quotient, smallest_subnormal, unit_roundoff, upper_product
 from .status import CertificateStatus
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
@@ -87,7 +87,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     if structure is not None:
         error = _product_error(structure, v)
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
-        rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64) + error) + underflow
+        rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64, copy=False) + error) + underflow
         return Bound(rho, CERTIFIED), outer * norm2(error) + u * norm2(residual) + underflow
     product = MODEL_SAFETY * (n + 10) * coarsest(A, v.dtype) * norm_A.value * norm2(v) if v.any() else 0.0
     status = ESTIMATED if math.isfinite(product) else NONE
@@ -102,7 +102,7 @@ def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound
     structure = structure_of(J)
     if structure is not None:
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(h.dtype)
-        error = u * np.abs(h).astype(np.float64) + _product_error(structure, v)
+        error = u * np.abs(h).astype(np.float64, copy=False) + _product_error(structure, v)
         return Bound(outer * norm2(error) + underflow, CERTIFIED)
     product = MODEL_SAFETY * (v.size + 10) * coarsest(J, v.dtype) * norm_J.value * norm2(v) if v.any() else 0.0
     return Bound(outer * (u * norm2(h) + product), ESTIMATED if math.isfinite(product) else NONE)
@@ -112,7 +112,9 @@ def _product_error(structure: Any, v: np.ndarray) -> np.ndarray:
     """E = g fl(|A||v|), g = γ_m/(1 − γ_m) or what the operator says of its sums, in float64."""
     factor = structure.product_factor(v.dtype)
     with np.errstate(invalid="ignore", over="ignore"):
-        error = factor * structure.abs_product(np.abs(v)).astype(np.float64)
+        error = factor * structure.abs_product(np.abs(v)).astype(np.float64, copy=False)
+    if is_finite(error):
+        return error
     return np.where(np.isnan(error), math.inf, error)  # inf · 0 while bounding: nothing is known
 
 

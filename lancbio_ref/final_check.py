@@ -20,7 +20,7 @@ import numpy as np
 
 from .hypergradient import HyperGradient, hypergradient
 from .lower_level import LowerSolution, lower_solution
-from .rounding import norm2, unit_roundoff
+from .rounding import norm2, smallest_normal, unit_roundoff
 from .status import CertificateStatus, CheckVerdict, SolveStatus
 
 AGREEMENT = 0.1  # of the larger norm: how far a method's own h may be from the gradient
@@ -174,7 +174,7 @@ def _verdict(
     distance, own, true = norm2(h - found.value), norm2(h), norm2(found.value)
     bound = (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50)
     certificate = min(found.certificate.error, found.certificate.lower_level)
-    tolerance = max(tol, AGREEMENT * max(own, true), float(np.finfo(h.dtype).smallest_normal))
+    tolerance = max(tol, AGREEMENT * max(own, true), smallest_normal(h.dtype))
     slack = bound if math.isfinite(bound) else MODEL * terms
     if distance + slack <= tolerance:
         verdict, words = CheckVerdict.AGREES, "h is the gradient of phi"

@@ -40,7 +40,7 @@ from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
-from .rounding import norm2, unit_roundoff
+from .rounding import is_finite, norm2, unit_roundoff
 from .status import SolveStatus
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def hypergradient_of(
 
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
-    if not np.isfinite(value).all():
+    if not is_finite(value):
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
     norm_J = _norm_J(linearization)
     rho, rounding = residual_bound(A, v, report.residual, norm_A)

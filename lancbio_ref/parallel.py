@@ -151,7 +151,7 @@ def total(kernel: Callable[..., None], n: int, *arguments: Any) -> float:
 
 def dot(x: np.ndarray, y: np.ndarray) -> float:
     """Σ x_i y_i for real contiguous vectors, summed in float64."""
-    return total(kernels.dot, x.size, x, y)
+    return kernels.short_dot(x, y) if x.size <= BLOCK else total(kernels.dot, x.size, x, y)
 
 
 def coefficients(Q: np.ndarray, w: np.ndarray) -> np.ndarray:

@@ -228,9 +228,12 @@ class BilevelProblem:
     def lower_bound(self, name: str, x: np.ndarray, y: np.ndarray) -> float | None:
         """`mu`, `smoothness` or `cross_norm` of the lower level at (x, y); None where not given or not known."""
         bound = getattr(self.lower, name)
-        value = bound(*self.promoted(x, y)) if callable(bound) else bound
-        if value is None or not callable(bound):
-            return value
+        return self._bound(name, bound, x, y) if callable(bound) else bound
+
+    def _bound(self, name: str, bound: Field, x: np.ndarray, y: np.ndarray) -> float | None:
+        value = bound(*self.promoted(x, y))
+        if value is None:
+            return None
         number = self._number(f"lower.{name}", lambda x, y: value, x, y)
         if number < 0 or (name == "mu" and number == 0):
             expected = "a finite number > 0" if name == "mu" else "a finite number >= 0"

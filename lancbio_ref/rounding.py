@@ -10,6 +10,7 @@ most γ_m Σ |a_i||b_i| + m·underflow.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +25,23 @@ SAFE_SQUARES = 2.0**-900, 2.0**900  # a sum of squares outside of this may have 
 
 def unit_roundoff(dtype: npt.DTypeLike) -> float:
     """u: half the distance from 1 to the next number of `dtype` (2⁻⁵³ in float64, 2⁻²⁴ in float32)."""
-    return float(np.finfo(dtype).eps) / 2
+    return _limits(np.dtype(dtype))[0]
 
 
 def smallest_subnormal(dtype: npt.DTypeLike) -> float:
     """The absolute error that an underflowing product may have (2⁻¹⁰⁷⁴ in float64)."""
-    return float(np.finfo(dtype).smallest_subnormal)
+    return _limits(np.dtype(dtype))[1]
+
+
+def smallest_normal(dtype: npt.DTypeLike) -> float:
+    """2⁻¹⁰²² in float64."""
+    return _limits(np.dtype(dtype))[2]
+
+
+@cache
+def _limits(dtype: np.dtype) -> tuple[float, float, float]:
+    limits = np.finfo(dtype)
+    return float(limits.eps) / 2, float(limits.smallest_subnormal), float(limits.smallest_normal)
 
 
 def gamma(k: int, u: float) -> float:
@@ -56,8 +68,11 @@ def norm2(x: np.ndarray) -> float:
     Squares are summed in float64; where their sum is near an end of the range, again, of x scaled by a power of two.
     ``np.linalg.norm([1e-170])`` is 0; this is 1e-170.
     """
-    x = real_view(x)
-    square = parallel.dot(x, x)
+    if x.size <= kernels.BLOCK and x.ndim == 1 and x.dtype.char in "fd" and x.flags.c_contiguous:
+        square = kernels.short_dot(x, x)
+    else:
+        x = real_view(x)
+        square = parallel.dot(x, x)
     if SAFE_SQUARES[0] < square < SAFE_SQUARES[1]:
         return math.sqrt(square)
     largest = float(np.max(np.abs(x), initial=0.0))
@@ -143,6 +158,9 @@ def nan_to_infinity(array: np.ndarray) -> np.ndarray:
 
 def scaled_quotient(a: float, b: float, c: float) -> float:
     """a · b / c, to 3u relatively wherever the result is normal: nothing in between leaves the range."""
+    product = a * b
+    if 1e-280 < product < 1e280 and 1e-280 < product / c < 1e280:  # the bits of what follows
+        return product / c
     (a, i), (b, j), (c, k) = math.frexp(a), math.frexp(b), math.frexp(c)
     return scale_number(a * b / c, i + j - k)
 

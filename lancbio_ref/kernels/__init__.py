@@ -28,7 +28,8 @@ a run repeats to the bit.
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
-from .compiling import BLOCK, PIECE, loop
+from .compiled import JIT, compiled
+from .compiling import BLOCK, PIECE, exact, loop
 from .dense import (
     dense_absolute_gram,
     dense_absolute_product,
@@ -49,6 +50,8 @@ from .vectors import (
     entries,
     next_in_place,
     next_vector,
+    scaled_to_one,
+    short_dot,
     subtract_rows,
     sum_entries,
     sum_in_order,
@@ -56,9 +59,11 @@ from .vectors import (
 
 __all__ = [
     "BLOCK",
+    "JIT",
     "PIECE",
     "add_in_order",
     "coefficients",
+    "compiled",
     "dense_absolute_gram",
     "dense_absolute_product",
     "dense_gram",
@@ -71,9 +76,12 @@ __all__ = [
     "dot",
     "dot_after",
     "entries",
+    "exact",
     "loop",
     "next_in_place",
     "next_vector",
+    "scaled_to_one",
+    "short_dot",
     "sparse_gram",
     "sparse_product",
     "sparse_transposed",

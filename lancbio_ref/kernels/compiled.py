@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import config, njit
 
+JIT = not getattr(config, "DISABLE_JIT", False)
 _said = False
 
 
-def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator: ``numba.njit`` with these options and a cache, where there is a folder that can be written."""
-    if getattr(config, "DISABLE_JIT", False):  # compiled, numbers overflow in silence, and so must they as plain Python
+def compiled(*, sources: Iterable[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: ``numba.njit`` with these options and a cache, where there is a folder that can be written.
+
+    What calls loops of other files has them compiled in, and numba looks at the function's own file alone: `sources`
+    names those files, and what was kept is compiled again where one of them has changed.
+    """
+    if not JIT:  # compiled, numbers overflow in silence, and so must they as plain Python
         return np.errstate(all="ignore")
+    stamp = tuple(_stamp(Path(source)) for source in sources)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
@@ -23,6 +30,8 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
         except (RuntimeError, OSError) as error:  # neither the package's folder nor the user's can be written
             _say_once(error)
             return njit(**options)(function)
+        if stamp:
+            _compile_again_what_is_old(dispatcher, stamp)
         _compile_again_what_is_damaged(dispatcher)
         return dispatcher
 
@@ -39,6 +48,21 @@ def _say_once(error: Exception) -> None:
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def _stamp(file: Path) -> tuple[str, float, int]:
+    try:
+        found = file.stat()
+    except OSError:  # a zipped package
+        return file.name, 0.0, 0
+    return file.name, found.st_mtime, found.st_size
+
+
+def _compile_again_what_is_old(dispatcher: Any, stamp: tuple[Any, ...]) -> None:
+    """Add `stamp` to the time and size of the function's own file, which numba compares with what it finds."""
+    file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if file is not None and hasattr(file, "_source_stamp"):
+        file._source_stamp = (file._source_stamp, stamp)
 
 
 def _compile_again_what_is_damaged(dispatcher: Any) -> None:

@@ -9,4 +9,5 @@ PIECE = 2**9  # most float32 terms of a matrix that are added in float32: 512 u 
 
 reduction = compiled(nogil=True, fastmath={"reassoc", "contract"})
 loop = compiled(nogil=True, fastmath={"contract"})
+exact = compiled(nogil=True, error_model="numpy")  # every operation rounded on its own, as Python and NumPy do
 inlined = compiled(inline="always")

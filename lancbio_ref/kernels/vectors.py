@@ -5,14 +5,16 @@ Where nothing else is said `partial` has one float64 a block. It is written, and
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .compiling import BLOCK, loop, reduction
+from .compiling import BLOCK, exact, loop, reduction
 
 
 @reduction
-def _dot(x, y):
-    """Σ x_i y_i in float64."""
+def short_dot(x, y):
+    """Σ x_i y_i of one block, in float64."""
     total = 0.0
     for i in range(x.size):
         total += np.float64(x[i]) * y[i]
@@ -46,7 +48,7 @@ def dot(first, last, x, y, partial):
     """
     for b in range(first, last):
         part = slice(b * BLOCK, (b + 1) * BLOCK)
-        partial[b] = _dot(x[part], y[part])
+        partial[b] = short_dot(x[part], y[part])
 
 
 @loop
@@ -86,7 +88,7 @@ def next_vector(first, last, Aq, beta, p_before, alpha, p, w, partial):
         Aqb, before, pb, wb = Aq[part], p_before[part], p[part], w[part]
         for i in range(wb.size):
             wb[i] = (Aqb[i] - beta * before[i]) - alpha * pb[i]
-        partial[b] = _dot(wb, wb)
+        partial[b] = short_dot(wb, wb)
 
 
 @loop
@@ -101,7 +103,7 @@ def next_in_place(first, last, Aq, beta, alpha, p, w, partial):
         Aqb, pb, wb = Aq[part], p[part], w[part]
         for i in range(wb.size):
             wb[i] = (Aqb[i] - beta * wb[i]) - alpha * pb[i]
-        partial[b] = _dot(wb, wb)
+        partial[b] = short_dot(wb, wb)
 
 
 @loop
@@ -181,6 +183,30 @@ def subtract_rows(first, last, Q, h, w):
                 wb[j] -= h0 * q0[j]
 
 
+@exact
+def scaled_to_one(x, out):
+    """out ← |x|/2^e with a largest entry in [½, 1); returns e, and whether there is one: x is finite and not 0.
+
+    x : n, read.   out : n, float64, written.
+    """
+    largest, finite = 0.0, True
+    for i in range(x.size):
+        size = abs(np.float64(x[i]))
+        finite = finite and math.isfinite(size)
+        largest = max(largest, size)
+    if not finite or largest == 0:
+        return 0, False
+    e = math.frexp(largest)[1]
+    if -1000 < e < 1000:
+        power = math.ldexp(1.0, -e)
+        for i in range(x.size):
+            out[i] = abs(np.float64(x[i])) * power
+    else:
+        for i in range(x.size):
+            out[i] = math.ldexp(abs(np.float64(x[i])), -e)
+    return e, True
+
+
 @loop
 def sum_in_order(partial):
     """Σ_b partial[b], first to last; partial : a number a block, read."""
@@ -199,8 +225,9 @@ def add_in_order(first, last, partial, out):
     """
     for b in range(first, last):
         part = slice(b * BLOCK, (b + 1) * BLOCK)
-        sums = out[part]
-        sums[:] = partial[0, part]
+        sums, start = out[part], partial[0, part]
+        for j in range(sums.size):  # `sums[:] = start` compiles ten times as long
+            sums[j] = start[j]
         for row in range(1, partial.shape[0]):
             more = partial[row, part]
             for j in range(sums.size):

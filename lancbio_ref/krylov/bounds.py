@@ -25,6 +25,7 @@ import sys
 import numpy as np
 
 from ..arguments import as_number
+from . import recurrences
 
 
 def cg_coefficients(alpha: np.ndarray, beta: np.ndarray, start_norm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -44,17 +45,9 @@ def cg_coefficients(alpha: np.ndarray, beta: np.ndarray, start_norm: float) -> t
     squares : ndarray, shape (k + 1,)
         inf likewise.
     """
-    k = alpha.size
-    gamma, squares = np.full(k, math.inf), np.full(k + 1, math.inf)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        squares[0], pivot = np.square(start_norm), math.inf
-        for j in range(k):
-            pivot = alpha[j] - (beta[j - 1] ** 2 / pivot if j else 0.0)  # d_{j+1} = α_{j+1} − β_{j+1}²/d_j
-            if pivot == 0:
-                break
-            gamma[j] = 1 / pivot
-            squares[j + 1] = squares[j] * (beta[j] * gamma[j]) ** 2  # ‖r_{j+1}‖ = ‖r_j‖ β_{j+2}/d_{j+1}
-    return np.where(np.isnan(gamma), math.inf, gamma), np.where(np.isnan(squares), math.inf, squares)
+    gamma, squares = np.empty(alpha.size), np.empty(alpha.size + 1)
+    recurrences.cg_coefficients(alpha, beta, float(start_norm), gamma, squares)
+    return gamma, squares
 
 
 def gauss_lower(alpha: np.ndarray, beta: np.ndarray, start_norm: float, delay: int = 4) -> np.ndarray:
@@ -92,22 +85,9 @@ def gauss_radau_upper(alpha: np.ndarray, beta: np.ndarray, start_norm: float, mu
     array([1.414214, 0.408248])
     """
     mu = float(as_number("mu", mu, above=0.0))
-    coefficients = cg_coefficients(alpha, beta, start_norm)
-    gamma, squares = coefficients[0].tolist(), coefficients[1].tolist()  # Python's floats overflow to inf unremarked
-    upper = np.full(len(squares), math.inf)
-    radau = 1 / mu
-    upper[0] = math.sqrt(radau * squares[0]) if squares[0] else math.inf  # ‖r_0‖² may have underflowed
-    for k in range(len(gamma)):
-        gap = radau - gamma[k]
-        if not (gap > 0 and math.isfinite(squares[k + 1])):
-            if squares[k + 1] == 0:
-                upper[k + 1] = 0.0
-            break
-        weight = mu * gap + (squares[k + 1] / squares[k] if squares[k] else 0.0)
-        if not (math.isfinite(gap) and 0 < weight < math.inf):  # mu so small, or a fall so steep, that it overflows
-            break
-        radau = gap / weight
-        upper[k + 1] = math.sqrt(radau * squares[k + 1])
+    gamma, squares = cg_coefficients(alpha, beta, start_norm)
+    upper = np.empty(squares.size)
+    recurrences.radau_bounds(gamma, squares, mu, upper)
     return upper
 
 

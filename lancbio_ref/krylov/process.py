@@ -28,14 +28,17 @@ from scipy.sparse.linalg import LinearOperator
 from .. import parallel
 from ..arguments import COMPLEX, Operator, Reorthogonalization, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
+from ..kernels import JIT
 from ..operators import CheckedOperator, as_square
 from ..rounding import SAFE_SQUARES, is_finite, norm2, scale, scale_number, unit_roundoff
-from . import fused
+from ..status import StepStatus
+from . import fused, steps
 from .basis import Basis
+from .lapack import address_of
 from .preconditioning import Preconditioner, as_preconditioner
 from .reorthogonalization import MODES
 from .scaling import exponent_of
-from .tridiagonal import eigenvectors
+from .tridiagonal import TridiagonalSolution, eigenvectors, solve_tridiagonal
 
 _NOTHING = np.zeros(0)
 
@@ -231,15 +234,62 @@ class LanczosProcess:
         LancbioError
             After a breakdown: the space is invariant, and only a new start leads out of it.
         """
-        A, j = self._checked(A), self.k + 1
+        A, vectors = self._checked(A), self._basis.step(self.k + 1)
+        self._finish(A, A.product(vectors[0], self.dtype), *vectors)
+
+    def _finish(
+        self, A: CheckedOperator, Aq: np.ndarray, q: np.ndarray, p: np.ndarray, p_before: np.ndarray, w: np.ndarray
+    ) -> None:
+        """From A q_j to q_{j+1}."""
+        j = self.k + 1
         beta = self._beta[j - 1]
-        q, p, p_before, w = self._basis.step(j)
-        Aq = A.product(q, self.dtype)
         alpha = fused.dot_after(q, Aq, beta, p_before)  # α_j = q_jᵀu_j,  u_j = A q_j − β_j p_{j−1}
         square = fused.next_vector(Aq, beta, p_before, alpha, p, w)  # w_j = u_j − α_j p_j,  and ‖w_j‖²
         self._keep_alpha(alpha, square, A, q, Aq, w)
         beta_next = self._close(w)  # β_{j+1} = ‖w_j‖ after reorthogonalization
         self._divide(j + 1, beta_next)  # q_{j+1} = w_j/β_{j+1}
+
+    def step_and_solve(self, A: Operator, r: np.ndarray) -> tuple[np.ndarray, TridiagonalSolution, np.ndarray | None]:
+        """A step with A, and with the j columns and the T_j that there are then Q_jᵀr, T_j⁻¹Q_jᵀr and Q_j T_j⁻¹Q_jᵀr.
+
+        The last is None where T_j is singular to working precision. Raises what :meth:`step` raises.
+        """
+        A, j = self._checked(A), self.k + 1
+        vectors = self._basis.step(j)
+        Aq = A.product(vectors[0], self.dtype)
+        projected, y, dv = np.empty(j), np.empty(j), np.empty(self.n, self.dtype)
+        if self._is_plain(r) and self._compiled_step(Aq, r, projected, y, dv):
+            return projected, TridiagonalSolution(y, StepStatus.REGULAR), dv
+        if self.k < j:
+            self._finish(A, Aq, *vectors)
+        projected = self.project(r)
+        solution = solve_tridiagonal(self.alpha, self.beta[:-1], projected)
+        return projected, solution, None if solution.y is None else self.combine(solution.y)
+
+    def _is_plain(self, r: np.ndarray) -> bool:
+        """Whether compiled code can make a step: real, without reorthogonalization, and too short for threads."""
+        alone = self.M is None and self.store and not self.watch and self.reorthogonalization == "none"
+        fits = self.dtype.char in "fd" and r.dtype == self.dtype and r.flags.carray
+        few = (self.k + 1) * self.n < 2 * parallel.GRAIN or parallel.threads() == 1
+        return JIT and alone and fits and few
+
+    def _compiled_step(
+        self, Aq: np.ndarray, r: np.ndarray, projected: np.ndarray, y: np.ndarray, dv: np.ndarray
+    ) -> bool:
+        """`steps.step_and_solve`, where it can, or the step alone; whether it solved T y = Qᵀr."""
+        cycle = np.zeros(1, steps.CYCLE)
+        own, one = ("k", "scale", "unit", "n_reorthogonalized"), cycle[0]
+        for name in own:
+            one[name] = getattr(self, name)
+        one["mode"], one["u"], one["ptsv"] = steps.NONE, self.unit_roundoff, address_of("dptsv")
+        steps.step_and_solve(self._basis._q, self._alpha, self._beta, Aq, r, projected, y, dv, cycle)
+        if one["reason"] != steps.GOES_ON:
+            return False
+        self.k, self.scale, self.unit, self.n_reorthogonalized = (one[name].item() for name in own)
+        self.norm_A, self.residual_norm = self.scale, one["residual_norm"].item()
+        self.breakdown = bool(one["breakdown"])
+        self.columns.append(_NOTHING)
+        return bool(one["has_x"])
 
     def _checked(self, A: Any) -> CheckedOperator:
         """A, counted and checked, for the next step. It is not kept: it may hold vectors of its own."""
@@ -296,6 +346,10 @@ class LanczosProcess:
         self.columns.append(_NOTHING)
         if self.watch:
             self._observe(w)
+        return self._reorthogonalized(w, beta)
+
+    def _reorthogonalized(self, w: np.ndarray, beta: float) -> float:
+        """β_{j+1} of the w_j that the mode leaves; is it rounding?   Writes w, and M w in the row of q_{j+1}."""
         changed = self._rule.apply(self, w, beta)
         if self._rule.one_operator and beta <= 16 * math.sqrt(self.unit_roundoff) * self.scale:
             self.orthogonalize_full(w)  # cancellation has magnified what semi-orthogonality leaves

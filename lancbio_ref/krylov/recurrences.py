@@ -5,9 +5,11 @@ As in :mod:`lancbio_ref.kernels` the caller owns all memory, and what is written
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from ..kernels import loop
+from ..kernels import exact, loop
 
 
 @loop
@@ -88,3 +90,120 @@ def omega_recurrence(alpha, beta, j, theta, before, row, after):
         after[k] = value
         largest = max(largest, abs(value))
     return largest
+
+
+@exact
+def _square(x):
+    """x² as high + low, for |x| ≤ 1 (T. J. Dekker, Numer. Math. 18, 1971)."""
+    head = 134217729.0 * x  # 2²⁷ + 1 halves the digits
+    head = head - (head - x)
+    tail, high = x - head, x * x
+    return high, ((head * head - high) + 2.0 * head * tail) + tail * tail
+
+
+@exact
+def hypot(a, b, c):
+    """√(a² + b² + c²) of finite numbers, in twice the digits and then rounded: the bits of Python's ``math.hypot``."""
+    a, b, c = abs(a), abs(b), abs(c)
+    largest = max(a, b, c)
+    if largest == 0.0:
+        return 0.0
+    exponent = math.frexp(largest)[1]
+    total = rest = 0.0
+    for x in (a, b, c):
+        high, low = _square(math.ldexp(x, -exponent))
+        added = total + high
+        part = added - total
+        rest += ((total - (added - part)) + (high - part)) + low
+        total = added
+    root = math.sqrt(total + rest)
+    high, low = _square(root)
+    root += ((total - high) + (rest - low)) / (2.0 * root)
+    return math.ldexp(root, exponent)
+
+
+@exact
+def has_fresh(theta, residual, tolerance, least, refresh, good):
+    """Whether a Ritz vector has become good, or much better than when it was formed.
+
+    theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
+    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
+        and how many vectors it has.
+    """
+    k = theta.size
+    for i in range(1, k):  # in place: the loop before left them nearly in order
+        value, size, j = theta[i], residual[i], i - 1
+        while j >= 0 and theta[j] > value:
+            theta[j + 1], residual[j + 1] = theta[j], residual[j]
+            j -= 1
+        theta[j + 1], residual[j + 1] = value, size
+    i = 0
+    while i < k:
+        if max(residual[i], least) > tolerance:
+            i += 1
+            continue
+        low = high = theta[i]  # the good values from here on that lie within `tolerance` of the one before
+        worst, members = 0.0, 0
+        while i < k:
+            size = max(residual[i], least)
+            if size <= tolerance:
+                if theta[i] - high > tolerance:
+                    break
+                high, worst, members = theta[i], max(worst, size), members + 1
+            i += 1
+        vectors, before = 0.0, 0.0
+        for known in range(good.shape[1]):
+            if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
+                vectors += good[3, known]
+                before = max(before, good[2, known])
+        if not (vectors >= members and worst > refresh * before):
+            return True
+    return False
+
+
+@exact
+def cg_coefficients(alpha, beta, start_norm, gamma, squares):
+    """γ_j and ‖r_j‖² of conjugate gradients, as :func:`lancbio_ref.krylov.bounds.cg_coefficients` explains them.
+
+    alpha, beta : k, read.   gamma : k, written.   squares : k + 1, written.
+    """
+    k = alpha.size
+    gamma[:] = math.inf
+    squares[:] = math.inf
+    squares[0], pivot = start_norm * start_norm, math.inf
+    for j in range(k):
+        pivot = alpha[j] - (beta[j - 1] * beta[j - 1] / pivot if j else 0.0)  # d_{j+1} = α_{j+1} − β_{j+1}²/d_j
+        if pivot == 0:
+            break
+        gamma[j] = 1 / pivot
+        ratio = beta[j] * gamma[j]
+        squares[j + 1] = squares[j] * (ratio * ratio)  # ‖r_{j+1}‖ = ‖r_j‖ β_{j+2}/d_{j+1}
+    for j in range(k):
+        if math.isnan(gamma[j]):
+            gamma[j] = math.inf
+    for j in range(k + 1):
+        if math.isnan(squares[j]):
+            squares[j] = math.inf
+
+
+@exact
+def radau_bounds(gamma, squares, mu, upper):
+    """The estimates of :func:`lancbio_ref.krylov.bounds.gauss_radau_upper`, inf from where the recurrence breaks.
+
+    gamma : k, read.   squares : k + 1, read.   upper : k + 1, written.
+    """
+    upper[:] = math.inf
+    radau = 1 / mu
+    if squares[0] != 0:  # ‖r_0‖² may have underflowed
+        upper[0] = math.sqrt(radau * squares[0])
+    for k in range(gamma.size):
+        gap = radau - gamma[k]
+        if not (gap > 0 and math.isfinite(squares[k + 1])):
+            if squares[k + 1] == 0:
+                upper[k + 1] = 0.0
+            break
+        weight = mu * gap + (squares[k + 1] / squares[k] if squares[k] != 0 else 0.0)
+        if not (math.isfinite(gap) and 0 < weight < math.inf):  # mu so small, or a fall so steep, that it overflows
+            break
+        radau = gap / weight
+        upper[k + 1] = math.sqrt(radau * squares[k + 1])

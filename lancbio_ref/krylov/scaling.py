@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,25 @@ from ..operators.base import StructuredOperator
 from ..parallel import dot
 from ..rounding import SAFE_SQUARES, norm2, real_view, scale, scale_number, smallest_subnormal, unit_roundoff
 
+NO_LIMIT = 2**30
+
 
 def exponent_of(size: float, dtype: npt.DTypeLike) -> int:
     """0 where numbers of this size square safely; else e with size ≈ 2^e."""
     if size == 0 or not math.isfinite(size):
         return 0
     exponent = math.frexp(size)[1]
-    return exponent if abs(exponent) > 0.2 * np.finfo(dtype).maxexp else 0
+    return exponent if abs(exponent) > largest_exponent(dtype) else 0
+
+
+def largest_exponent(dtype: npt.DTypeLike) -> int:
+    """A fifth of the largest there is, rounded down."""
+    return _largest_exponent(np.dtype(dtype))
+
+
+@cache
+def _largest_exponent(dtype: np.dtype) -> int:
+    return int(0.2 * np.finfo(dtype).maxexp)
 
 
 class ScaledOperator(StructuredOperator):

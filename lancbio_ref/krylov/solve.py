@@ -28,13 +28,16 @@ from scipy.sparse.linalg import LinearOperator
 from ..arguments import Reorthogonalization
 from ..errors import RepresentationError
 from ..operators.proofs import rayleigh_quotient
+from ..operators.ready import Ready
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
+from . import steps
+from .compiled_cycle import CompiledCycle, compiled_form
 from .iterates import ShortIterate, StoredIterate
 from .process import LanczosProcess
 from .report import SolveReport
 from .residual import asked, evaluate
-from .scaling import ScaledOperator, exponent_of, restore
+from .scaling import NO_LIMIT, ScaledOperator, exponent_of, largest_exponent, restore
 from .tridiagonal import extreme_ritz_values
 
 BASIS_BYTES = 2**30  # the default bound of a stored basis
@@ -246,6 +249,8 @@ class _Cycles:
             capacity=None if short else min(self.restart, system.A.shape[0], self.maxiter),
         )
         iterate = (ShortIterate if short else StoredIterate)(process, report.x)
+        if self.callback is None and (form := compiled_form(system, self.mode, process.dtype)) is not None:
+            return self._compiled_cycle(form, process, iterate, report, tolerance)
         memory_full, floor, floor_at, u = False, 0.0, math.inf, process.unit_roundoff
         while True:
             self._step(process, report)
@@ -278,6 +283,34 @@ class _Cycles:
                 break
         self._record(report, process, iterate)
         return iterate.x(), memory_full
+
+    def _compiled_cycle(
+        self,
+        form: tuple[Ready, int],
+        process: LanczosProcess,
+        iterate: StoredIterate,
+        report: SolveReport,
+        tolerance: float,
+    ) -> tuple[np.ndarray, bool]:
+        """`_cycle` with the loop below it compiled."""
+        cycle = CompiledCycle(
+            form,
+            self.system,
+            process,
+            iterate,
+            report,
+            tolerance,
+            maxiter=self.maxiter,
+            restart=self.restart,
+            moderate=NO_LIMIT if self.measured else largest_exponent(process.dtype),
+        )
+        ended = cycle.run()
+        if ended == steps.NOT_MODERATE:
+            self._is_moderate(process)
+            return report.x, False
+        self.measured = True
+        self._record(report, process, iterate)
+        return cycle.solution(), ended == steps.MEMORY_FULL
 
     def _step(self, process: LanczosProcess, report: SolveReport) -> None:
         process.step(self.system.A)

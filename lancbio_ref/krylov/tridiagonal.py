@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh_tridiagonal, eigvalsh_tridiagonal, lapack
+from scipy.linalg import eigh_tridiagonal, lapack
 
 from ..errors import ArgumentError
 from ..rounding import is_finite, scale_number
@@ -94,11 +94,8 @@ def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, flo
     exponent = exponent if abs(exponent) > 400 else 0  # LAPACK squares
     if exponent:
         alpha, off = np.ldexp(alpha, -exponent), np.ldexp(off, -exponent)
-    try:
-        values = eigvalsh_tridiagonal(alpha, off)
-    except np.linalg.LinAlgError:  # the fast driver gave up: the slow one does not
-        values = np.full(1, math.nan)
-    if not is_finite(values):  # nor does it always say so
+    values, _, info = lapack.dstevd(alpha, off, compute_v=0)
+    if info or not is_finite(values):  # the fast driver gave up, or does not say that it did: the slow one does neither
         values = np.linalg.eigvalsh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))
     return scale_number(float(values[0]), exponent), scale_number(float(values[-1]), exponent)
 

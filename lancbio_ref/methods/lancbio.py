@@ -29,7 +29,6 @@ import numpy as np
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
 from ..krylov import LanczosProcess
-from ..krylov.tridiagonal import solve_tridiagonal
 from ..rounding import is_finite
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
@@ -256,17 +255,14 @@ class LancBiO:
             process = new.process = LanczosProcess(r, reorthogonalization=self.reorthogonalization, capacity=most)
         elif new.restarted:
             process.restart(r)  # in the same memory: m + 1 vectors, not twice as many
-        process.step(point.A)
+        new.projected, solution, dv = process.step_and_solve(point.A, r)
         new.n_hvp += 1
-        new.projected = process.project(r)
-        solution = solve_tridiagonal(process.alpha, process.beta[:-1], new.projected)
-        if solution.y is None:  # v stays v_{k−1}
+        if dv is None:  # v stays v_{k−1}
             new.dv, new.coefficients = new.v - new.v_bar, None
             new.status, new.restart_due = StepStatus.SINGULAR, True
             return
-        new.coefficients = solution.y
-        new.dv = process.combine(solution.y)
-        new.v = new.v_bar + new.dv
+        new.coefficients, new.dv = solution.y, dv
+        new.v = new.v_bar + dv
         if solution.status == StepStatus.INDEFINITE:
             new.status = StepStatus.INDEFINITE
         if process.breakdown:

@@ -114,6 +114,13 @@ class CheckedOperator(VectorOperator):
         if inner.dtype is not None:
             self._note(np.dtype(inner.dtype))
 
+    def matvec(self, x: Any) -> np.ndarray:
+        """A x; a vector goes to the product of `inner` at once."""
+        if type(x) is np.ndarray and x.shape == (self.shape[1],):
+            self.products += 1
+            return self._checked(self.inner._matvec, x, self.name + " @ v", self.shape[0])
+        return super().matvec(x)
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
         return self._checked(self.inner._matvec, v, self.name + " @ v", self.shape[0])
@@ -147,7 +154,7 @@ class CheckedOperator(VectorOperator):
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
         kinds = "biufc" if complex_allowed else "biuf"
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # found below, and named
                 returned = check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
         except NotImplementedError:
             self.calls[what] -= 1  # there is no adjoint to call

@@ -17,6 +17,7 @@ from ..rounding import (
     nan_to_infinity,
     rounding_factor,
     scale_up,
+    smallest_normal,
     smallest_subnormal,
     unit_roundoff,
 )
@@ -141,7 +142,7 @@ class DiagonalLowRank(StructuredOperator):
         return self._absolute(u, self._right, self._left, base)
 
     def _absolute(self, v: np.ndarray, left: np.ndarray, right: np.ndarray, base: Any) -> np.ndarray:
-        v, tau = np.ascontiguousarray(v.ravel(), np.float64), 2 * float(np.finfo(self.dtype).smallest_normal)
+        v, tau = np.ascontiguousarray(v.ravel(), np.float64), 2 * smallest_normal(self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             result = np.abs(self.d) * v
             if self.s.size:
@@ -227,7 +228,7 @@ def _largest_row_sum(d: np.ndarray, left: np.ndarray, right: np.ndarray, s: np.n
     sums = np.abs(right).sum(axis=0)
     rows = np.abs(d + (weighted * right).sum(axis=1)) + (np.abs(weighted) * (sums - np.abs(right))).sum(axis=1)
     without_signs = np.abs(d) + 2 * np.abs(weighted) @ sums
-    underflow = (rank + 1) * (1 + float(sums.max())) * float(np.finfo(np.float64).smallest_normal)
+    underflow = (rank + 1) * (1 + float(sums.max())) * smallest_normal(np.float64)
     return float((rows + 2 * gamma(2 * (n + rank) + 16, 2.0**-53) * without_signs).max()) + underflow
 
 

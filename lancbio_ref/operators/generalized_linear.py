@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
-from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_subnormal, unit_roundoff
+from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .products import dense_absolute_gram, dense_gram, dense_weighted_squares, gram_counts
@@ -104,7 +104,7 @@ class GeneralizedLinear(StructuredOperator):
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         v = v.astype(np.float64, copy=False)
-        tau = 2 * float(np.finfo(self.dtype).smallest_normal)
+        tau = 2 * smallest_normal(self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             if self._sparse is None:
                 sums = dense_absolute_gram(self.X, self.d, v, tau)

@@ -22,7 +22,7 @@ import scipy.sparse as sp
 
 from ..arguments import Operator, as_array, as_number, refuse_masked
 from ..errors import ArgumentError
-from ..rounding import ROUND_UP, nan_to_infinity, rounding_factor, scale_up, unit_roundoff
+from ..rounding import ROUND_UP, nan_to_infinity, rounding_factor, scale_up, smallest_normal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .norms import largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
@@ -264,7 +264,7 @@ class MultinomialHessian(StructuredOperator):
             B = self.w * (PT + P * PT.sum(axis=1, keepdims=True))
             sums = (design.absolute_transposed(B) + self.ridge * V).ravel()
         amplification = 1 + design.largest_column_sum * (2 * float(self.w.max()) + 1)
-        return nan_to_infinity(sums + 4 * amplification * float(np.finfo(self.dtype).smallest_normal))
+        return nan_to_infinity(sums + 4 * amplification * smallest_normal(self.dtype))
 
     def product_factor(self, dtype: npt.DTypeLike) -> float:
         """float32: p + C + 4 factors up to U, as many as `DesignMatrix.counts` says in Uᵀ X, and one more for λV."""
@@ -336,12 +336,12 @@ class MultinomialCross(StructuredOperator):
         with np.errstate(over="ignore", invalid="ignore"):
             amplification = 1 + d * (1 + R.sum(axis=1))
             product = d * np.einsum("ic,ic->i", R, self.design.absolute_product(v.reshape(R.shape[1], -1)))
-            return nan_to_infinity(product + 4 * amplification * float(np.finfo(self.dtype).smallest_normal))
+            return nan_to_infinity(product + 4 * amplification * smallest_normal(self.dtype))
 
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
         """fl(|J|ᵀu), and what covers underflow: η in d u, amplified by |r_ic|, and η again, amplified by |x_ij|."""
         R, d = np.abs(self.R.astype(np.float64)), np.abs(self.d.astype(np.float64))
-        tau = 4 * float(np.finfo(self.dtype).smallest_normal)
+        tau = 4 * smallest_normal(self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             product = self.design.absolute_transposed((d * u + tau)[:, None] * R + tau)
             return nan_to_infinity(product.ravel())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .. import kernels
 from ..parallel import dot
 from ..rounding import ROUND_UP, SMALLEST_NORMAL, binary_exponent, gamma, norm2, scale_number, scale_up, unit_roundoff
 
@@ -35,6 +36,9 @@ def entrywise_norm_bound(absolute: Any) -> float:
 def row_norms(A: Any) -> np.ndarray:
     """Upper bounds of the 2-norms of the rows of a dense or sparse A, in float64; infinite where they overflow."""
     A = abs(A.astype(np.float64))
+    if A.shape[1] == 1 and not sp.issparse(A):
+        bounds = A[:, 0] * ROUND_UP
+        return np.where((bounds < SMALLEST_NORMAL) & (A[:, 0] > 0), np.nextafter(bounds, np.inf), bounds)
     largest = A.max(axis=1).toarray().ravel() if sp.issparse(A) else A.max(axis=1)
     divisors = np.where(largest > 0, largest, 1.0)
     if sp.issparse(A):
@@ -64,15 +68,15 @@ def weighted_gram_bound(rows: np.ndarray, norm: float, w: np.ndarray) -> float:
     In units of 2^(2e + f), max r_i ~ 2^e and max w_i ~ 2^f, no square overflows, and what underflows is below
     n·2⁻¹⁰⁷⁴ of a sum that is bounded by n.
     """
-    w = w.astype(np.float64)
-    if not w.any() or not rows.any():
-        return 0.0
-    if not np.isfinite(rows).all():
+    scaled_rows, scaled_w = np.empty(rows.size), np.empty(w.size)
+    (e, usable), (f, w_usable) = kernels.scaled_to_one(rows, scaled_rows), kernels.scaled_to_one(w, scaled_w)
+    if not (usable and w_usable):
+        if not w.any() or not rows.any():
+            return 0.0
         return math.inf
-    e, f = binary_exponent(rows), binary_exponent(w)
-    rows, w, norm = np.ldexp(rows, -e), np.ldexp(w, -f), scale_up(norm, -e)
-    value = min(dot(w, rows**2), float(w.max()) * norm * norm) * ROUND_UP + 2 * SMALLEST_NORMAL
-    return scale_up(value, 2 * e + f)
+    norm = scale_up(norm, -e)
+    value = min(dot(scaled_w, scaled_rows * scaled_rows), float(scaled_w.max()) * norm * norm)
+    return scale_up(value * ROUND_UP + 2 * SMALLEST_NORMAL, 2 * e + f)
 
 
 def scaled_rows_bound(factors: list[np.ndarray], norm: float) -> float:

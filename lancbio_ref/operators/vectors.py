@@ -18,6 +18,14 @@ from scipy.sparse.linalg import LinearOperator
 Product = Callable[[Any, np.ndarray], Any]
 
 
+class _Probe(LinearOperator):
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+
+_SETS_NO_MORE = vars(_Probe(float, (1, 1))).keys() == {"dtype", "shape"}  # SciPy's constructor, in this version
+
+
 class VectorOperator(LinearOperator):
     """An operator that subclasses define by ``_matvec`` and ``_rmatvec`` of one 1-D array of the right length.
 
@@ -41,6 +49,14 @@ class VectorOperator(LinearOperator):
     array([[3., 4.],
            [1., 2.]])
     """
+
+    dtype: Any
+
+    def __init__(self, dtype: Any, shape: tuple[int, int]) -> None:
+        if _SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
+            self.dtype, self.shape = None if dtype is None else np.dtype(dtype), tuple(shape)
+        else:  # SciPy looks at the shape for as long as a small product takes
+            super().__init__(dtype, shape)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

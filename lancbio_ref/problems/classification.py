@@ -17,7 +17,8 @@ import scipy.sparse as sp
 from ..arguments import Operator, as_array, refuse_masked
 from ..errors import ArgumentError
 from ..operators.csr import as_csr
-from ..operators.multinomial import DesignMatrix, softmax, transposed_product
+from ..operators.multinomial import DesignMatrix, curvature_bound, softmax, transposed_product
+from ..rounding import ROUND_UP
 from .elementary import expit
 
 MOST_CLASSES = 1000  # in float32: beyond, deflated rows of probabilities are not proven to sum to 1 at most
@@ -82,6 +83,31 @@ class LabelledSet:
     def __len__(self) -> int:
         return self.design.shape[0]
 
+    @cached_property
+    def _of_type(self) -> dict[np.dtype, tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+    def equal(self, dtype: np.dtype) -> np.ndarray:
+        """1/n for each sample, read-only."""
+        return self._constants(dtype)[0]
+
+    def signs(self, dtype: np.dtype) -> np.ndarray:
+        """t_i = 2l_i − 1 of two classes, read-only."""
+        return self._constants(dtype)[1]
+
+    def _constants(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        if (found := self._of_type.get(dtype)) is None:
+            found = np.full(len(self), 1 / len(self), dtype), np.where(self.labels == 1, 1, -1).astype(dtype)
+            for array in found:
+                array.flags.writeable = False
+            self._of_type[dtype] = found
+        return found
+
+    @cached_property
+    def mean_curvature(self) -> float:
+        """‖Σ (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ‖/n for every P, rounded up: ½ min(mean ‖x_i‖², ‖X‖²/n)."""
+        return curvature_bound(self.design, np.full(len(self), 1 / len(self))) * ROUND_UP
+
     def rows(self, indices: np.ndarray) -> LabelledSet:
         """These samples alone, copied once; the others are not touched."""
         part = object.__new__(LabelledSet)
@@ -129,19 +155,24 @@ class BinaryFit:
 
     def __init__(self, data: LabelledSet, y: np.ndarray) -> None:
         self.data, self.y = data, y
-        self.signs = np.where(data.labels == 1, 1, -1).astype(y.dtype)
+        self.signs = data.signs(y.dtype)
         self.margins = self.signs * data.design.operator.matvec(y)  # t_i s_i
 
-    @property
+    @cached_property
     def losses(self) -> np.ndarray:
         """CE_i = log(1 + exp(−t_i s_i))."""
         return np.logaddexp(self.margins.dtype.type(0), -self.margins)
 
-    @property
+    @cached_property
+    def misfits(self) -> np.ndarray:
+        """σ(−t_i s_i) = |r_i|."""
+        return expit(-self.margins)
+
+    @cached_property
     def curvatures(self) -> np.ndarray:
         """σ′(s_i) = σ(s_i)σ(−s_i)."""
-        return expit(self.margins) * expit(-self.margins)
+        return expit(self.margins) * self.misfits
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = Xᵀ(w ∘ r), r_i = −t_i σ(−t_i s_i)."""
-        return self.data.design.operator.rmatvec(w * -self.signs * expit(-self.margins))
+        return self.data.design.operator.rmatvec(w * -self.signs * self.misfits)

@@ -7,6 +7,7 @@ that is taken. σ(s) = 1/(1 + e⁻ˢ) passes the error of e⁻ˢ on, times e⁻�
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -18,15 +19,21 @@ SIGMOID_UNITS = FUNCTION_UNITS + 4
 
 def exponential(x: np.ndarray) -> np.ndarray:
     """exp(x), where it is a normal number; :class:`ArgumentError` elsewhere."""
-    limits = np.finfo(x.dtype)
-    smallest, largest = math.log(limits.smallest_normal), math.log(limits.max)
-    outside = ~((x > smallest) & (x < largest))
-    if outside.any():
+    smallest, largest = _logarithms(x.dtype)
+    if not (smallest < x.min() and x.max() < largest):  # NaN too
+        outside = ~((x > smallest) & (x < largest))
         index = int(np.flatnonzero(outside)[0])
         raise ArgumentError(
             "x", f"{x[index]} at index {index}", f"entries in ({smallest:.5g}, {largest:.5g}), for exp(x)"
         )
     return np.exp(x)
+
+
+@cache
+def _logarithms(dtype: np.dtype) -> tuple[float, float]:
+    """Of the smallest normal number and of the largest one."""
+    limits = np.finfo(dtype)
+    return math.log(limits.smallest_normal), math.log(limits.max)
 
 
 def expit(s: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ and λ_min(A) ≥ min D. How all that rounds is derived in :mod:`lancbio_ref.pro
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,9 @@ from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
-from ..operators.multinomial import curvature_bound
 from ..operators.norms import row_norms
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ..rounding import ROUND_UP, Proven, unit_roundoff
+from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
@@ -77,42 +77,46 @@ class Logistic(BilevelProblem):
         upper = UpperLevel(
             value=lambda x, y: float(np.mean(self.fit(validation, y).losses, dtype=np.float64)),
             grad_x=lambda x, y: np.zeros_like(x),
-            grad_y=lambda x, y: self.fit(validation, y).gradient(_equal(validation, y)),
+            grad_y=lambda x, y: self.fit(validation, y).gradient(validation.equal(y.dtype)),
         )
         lower = LowerLevel(
             value=self._value,
             grad_x=lambda x, y: 0.5 * self._sum(self.penalty(x) * y.reshape(self.shape) ** 2),
-            grad_y=lambda x, y: self._gradient(x, y, self.fit(train, y)),
-            hessian=lambda x, y: self._hessian(x, y, self.fit(train, y)),
-            cross=self._cross,
-            mu=self._modulus,
-            smoothness=self._smoothness,
-            cross_norm=self._cross_norm,
+            grad_y=lambda x, y: self._gradient(self.penalty(x), y, self.fit(train, y)),
+            hessian=lambda x, y: self._hessian(self.penalty(x), y, self.fit(train, y)),
+            cross=lambda x, y: self._cross(self.penalty(x), y),
+            mu=lambda x, y: self._modulus(self.penalty(x)),
+            smoothness=lambda x, y: self._smoothness(self.penalty(x)),
+            cross_norm=lambda x, y: self._cross_norm(self._cross(self.penalty(x), y)),
         )
         super().__init__(upper, lower, n_y=vectors * p)
 
     @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
-        """(A, J, b, c) from one product with the training data."""
+        """(A, J, b, c) from one product with the training data, and one with the validation data."""
         x, y = self.promoted(x, y)
-        fit = self.fit(self.train, y)
+        D, fit, validation = self.penalty(x), self.fit(self.train, y), self.fit(self.validation, y)
+        J = self._cross(D, y)
         return Linearization(
-            self._operator("lower.hessian", lambda x, y: self._hessian(x, y, fit), x, y, (y.size, y.size)),
-            self.cross(x, y),
-            self.upper_grad_y(x, y),
+            self._operator("lower.hessian", lambda x, y: self._hessian(D, y, fit), x, y, (y.size, y.size)),
+            self._operator("lower.cross", lambda x, y: J, x, y, (x.size, y.size)),
+            self._vector(
+                "upper.grad_y", lambda x, y: validation.gradient(self.validation.equal(y.dtype)), x, y, y.size
+            ),
             self.upper_grad_x(x, y),
-            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._gradient(x, y, fit), x, y, y.size),
-            mu=lambda: self.lower_bound("mu", x, y),
-            smoothness=lambda: self.lower_bound("smoothness", x, y),
-            cross_norm=lambda: self.lower_bound("cross_norm", x, y),
-            lipschitz=None if self._is_batch else self._lipschitz_constants(x),
+            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._gradient(D, y, fit), x, y, y.size),
+            mu=lambda: self._bound("mu", lambda x, y: self._modulus(D), x, y),
+            smoothness=lambda: self._bound("smoothness", lambda x, y: self._smoothness(D), x, y),
+            cross_norm=lambda: self._bound("cross_norm", lambda x, y: self._cross_norm(J), x, y),
+            lipschitz=None if self._is_batch else self._lipschitz_constants(D),
             at=(x, y),
-            formation=logistic_errors(self, x, y, fit),
+            formation=logistic_errors(self, D, y, fit, validation),
         )
 
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """See :mod:`lancbio_ref.problems.rounding.classification`."""
-        return logistic_errors(self, *self.promoted(x, y))
+        x, y = self.promoted(x, y)
+        return logistic_errors(self, self.penalty(x), y, self.fit(self.train, y), self.fit(self.validation, y))
 
     def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> Logistic:
         """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
@@ -164,51 +168,52 @@ class Logistic(BilevelProblem):
         penalty = 0.5 * float((self.penalty(x) * y.reshape(self.shape) ** 2).sum())
         return float(np.mean(self.fit(self.train, y).losses, dtype=np.float64)) + penalty
 
-    def _gradient(self, x: np.ndarray, y: np.ndarray, fit: Any) -> np.ndarray:
-        return fit.gradient(_equal(self.train, y)) + (self.penalty(x) * y.reshape(self.shape)).ravel()
+    def _gradient(self, D: np.ndarray, y: np.ndarray, fit: Any) -> np.ndarray:
+        return fit.gradient(self.train.equal(y.dtype)) + (D * y.reshape(self.shape)).ravel()
 
-    def _hessian(self, x: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
-        D, w = np.broadcast_to(self.penalty(x), self.shape).ravel(), _equal(self.train, y)
+    def _hessian(self, D: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
+        diagonal, w = np.broadcast_to(D, self.shape).ravel(), self.train.equal(y.dtype)
         if self.n_classes == 2:
-            return GeneralizedLinear(self.train.design.operator, w * fit.curvatures, D)
-        return DiagonalLowRank(D, base=MultinomialHessian(self.train.design, fit.P, w))
+            return GeneralizedLinear(self.train.design.operator, w * fit.curvatures, diagonal)
+        return DiagonalLowRank(diagonal, base=MultinomialHessian(self.train.design, fit.P, w))
 
-    def _cross(self, x: np.ndarray, y: np.ndarray) -> WeightCross:
-        return WeightCross(self.penalty(x) * y.reshape(self.shape), self._axis)
+    def _cross(self, D: np.ndarray, y: np.ndarray) -> WeightCross:
+        return WeightCross(D * y.reshape(self.shape), self._axis)
 
     # -- bounds ----------------------------------------------------------------------------
 
-    def _modulus(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+    def _modulus(self, D: np.ndarray) -> Proven | None:
         """min D, less the errors of exp and of one product; None where those are all there is."""
-        limits, smallest = np.finfo(x.dtype), float(self.penalty(x).min())
-        mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(x.dtype)) - float(limits.smallest_subnormal)
+        smallest = float(D.min())
+        mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype)) - smallest_subnormal(D.dtype)
         return Proven(mu) if mu > 0 else None
 
-    def _largest(self, x: np.ndarray) -> float:
+    def _largest(self, D: np.ndarray) -> float:
         """max D, rounded up."""
-        size = float(self.penalty(x).max()) * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(x.dtype))
-        return (size + float(np.finfo(x.dtype).smallest_subnormal)) * ROUND_UP
+        size = float(D.max()) * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
+        return (size + smallest_subnormal(D.dtype)) * ROUND_UP
 
     def _curvature(self, data: LabelledSet) -> float:
-        """‖mean's Hessian‖, rounded up: ½ min(mean ‖x_i‖², ‖X‖²/n), or ¼, for σ′ ≤ ¼."""
-        n = len(data)
-        bound = curvature_bound(data.design, np.full(n, 1 / n)) * ROUND_UP
-        return bound / 2 * ROUND_UP if self.n_classes == 2 else bound
+        """‖mean's Hessian‖, rounded up; of two classes half of that of several, for σ′ ≤ ¼."""
+        return data.mean_curvature / 2 * ROUND_UP if self.n_classes == 2 else data.mean_curvature
 
-    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
-        return finite((self._curvature(self.train) + self._largest(x)) * ROUND_UP)
+    def _smoothness(self, D: np.ndarray) -> Proven | None:
+        return finite((self._curvature(self.train) + self._largest(D)) * ROUND_UP)
 
-    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
-        u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
-        underflow = y.size * float(np.finfo(np.result_type(x, y)).smallest_normal)
-        return finite(self._cross(x, y).norm_bound() * (1 + (FUNCTION_UNITS + 4) * u) + underflow)
+    def _cross_norm(self, J: WeightCross) -> Proven | None:
+        u = unit_roundoff(J.dtype)
+        underflow = J.shape[1] * smallest_normal(J.dtype)
+        return finite(J.norm_bound() * (1 + (FUNCTION_UNITS + 4) * u) + underflow)
 
-    def _lipschitz_constants(self, x: np.ndarray) -> LipschitzConstants | None:
+    def _lipschitz_constants(self, D: np.ndarray) -> LipschitzConstants | None:
         """None where one of them is larger than any float."""
+        return proven_constants(0.0, self._curvature(self.validation), self._largest(D), self._gyy)
+
+    @cached_property
+    def _gyy(self) -> float:
         design, n = self.train.design, len(self.train)
         cumulant = 1 / (6 * math.sqrt(3)) if self.n_classes == 2 else 1 / math.sqrt(2)
-        gyy = cumulant * float(design.row_norms.max()) * design.norm * design.norm / n * ROUND_UP
-        return proven_constants(0.0, self._curvature(self.validation), self._largest(x), gyy)
+        return cumulant * float(design.row_norms.max()) * design.norm * design.norm / n * ROUND_UP
 
 
 class WeightCross(StructuredOperator):
@@ -311,7 +316,3 @@ def _count(*labels: npt.ArrayLike) -> int:
     if count > max(1000, sum(part.size for part in arrays)):  # an identifier that was taken for a class
         raise ArgumentError("labels_train, labels_val", f"a label {count - 1}", "classes 0 … C − 1, or n_classes=C")
     return count
-
-
-def _equal(data: LabelledSet, y: np.ndarray) -> np.ndarray:
-    return np.full(len(data), 1 / len(data), y.dtype)

@@ -32,7 +32,7 @@ from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_o
 from ..operators.proofs import certify_mu, rayleigh_quotient
 from ..parallel import blockwise, dot
 from ..problem import BilevelProblem, LowerLevel, UpperLevel, finite
-from ..rounding import Proven, unit_roundoff
+from ..rounding import Proven, smallest_normal, unit_roundoff
 from ..rounding import gamma as gamma_of
 from .elementary import softmax
 from .rounding import synthetic_errors
@@ -182,7 +182,7 @@ class Synthetic(BilevelProblem):
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
         # G itself is exact; its bound only takes part in float64 sums here
         size = abs(of_G) * 2.0**-53 / u + float(np.abs(self.ridge).max()) + self.gamma + _largest_square(x)
-        return gamma_of(2 * self.n_x + 64, u) * size + self.n_x * float(np.finfo(np.float64).smallest_normal)
+        return gamma_of(2 * self.n_x + 64, u) * size + self.n_x * smallest_normal(np.float64)
 
 
 def _largest_square(x: np.ndarray) -> float:
@@ -350,7 +350,7 @@ def proven_smallest(G: np.ndarray, estimate: float) -> float:
     """A proven lower bound of λ_min(G), near `estimate` if that is a good one; −inf where nothing is proven."""
     n = len(G)
     margin = 4 * gamma_of(n + 3, 2.0**-53) * (float(np.abs(np.diag(G)).sum()) + 2 * n * abs(estimate))
-    margin += float(np.finfo(np.float64).smallest_normal)
+    margin += smallest_normal(np.float64)
     for widening in range(6):
         candidate = estimate - margin * 4.0**widening
         if certify_mu(G, candidate):

@@ -23,7 +23,9 @@ and never more than 1; so ‖p̂_i − p_i‖ ≤ δ_i = min(√2, κ_i/(1 − �
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,9 +33,9 @@ import numpy as np
 from ...formation import FormationErrors
 from ...operators.multinomial import DesignMatrix, curvature_bound
 from ...operators.norms import row_norms
-from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_subnormal, unit_roundoff
+from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
-from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
+from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS
 from .model import chain, proven, sums
 
 if TYPE_CHECKING:
@@ -49,17 +51,23 @@ class FitErrors:
     ----------
     residual, residual_error : ndarray, shape (n,)
         ‖r̂_i‖ and a bound of ‖r̂_i − r_i‖.
-    curvature_error : ndarray, shape (n,)
-        A bound of ‖M(p̂_i) − M(p_i)‖, or of |ĉ_i − c_i|.
-    loss_error : ndarray, shape (n,)
-        Of CE_i.
+    loss_error, curvature_error : ndarray, shape (n,)
+        A bound of what CE_i is off by, and of ‖M(p̂_i) − M(p_i)‖, or of |ĉ_i − c_i|; formed when they are asked for.
     """
 
     fit: Any
     residual: np.ndarray
     residual_error: np.ndarray
-    curvature_error: np.ndarray
-    loss_error: np.ndarray
+    of_curvature: Callable[[], np.ndarray]
+    of_loss: Callable[[], np.ndarray]
+
+    @cached_property
+    def curvature_error(self) -> np.ndarray:
+        return self.of_curvature()
+
+    @cached_property
+    def loss_error(self) -> np.ndarray:
+        return self.of_loss()
 
     @property
     def _rows(self) -> np.ndarray:
@@ -68,7 +76,7 @@ class FitErrors:
     def gradient(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
         design, dtype = self.fit.data.design, w.dtype
-        u, tiny, (n, p) = unit_roundoff(dtype), float(np.finfo(dtype).smallest_normal), design.shape
+        u, tiny, (n, p) = unit_roundoff(dtype), smallest_normal(dtype), design.shape
         classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
         factor = chain(design.operator.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
         each = w.astype(np.float64) * ((1 + of_w) * self.residual_error + factor * self.residual)
@@ -77,12 +85,12 @@ class FitErrors:
 
     def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i M(p_i) ⊗ x_i x_iᵀ."""
-        m = w.astype(np.float64) * (self.curvature_error + of_w) + float(np.finfo(w.dtype).smallest_normal)
+        m = w.astype(np.float64) * (self.curvature_error + of_w) + smallest_normal(w.dtype)
         return proven(2 * curvature_bound(self.fit.data.design, m * ROUND_UP))
 
     def cross(self, d: np.ndarray, of_d: float) -> Proven | None:
         """The matrix whose row i is d_i r_i ⊗ x_i."""
-        design, tiny = self.fit.data.design, float(np.finfo(d.dtype).smallest_normal)
+        design, tiny = self.fit.data.design, smallest_normal(d.dtype)
         each = d.astype(np.float64) * ((1 + of_d) * self.residual_error + of_d * self.residual) + tiny * (
             self.residual + 1
         )
@@ -114,7 +122,7 @@ def fit_errors(fit: Fit | BinaryFit) -> FitErrors:
 
 def _multinomial(fit: Fit) -> FitErrors:
     dtype = fit.logits.dtype
-    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
+    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
     classes, p = fit.logits.shape[1], fit.data.design.shape[1]
     logit = sums(fit.data.design.row_terms + 2, u) * fit.data.design.row_norms * float(row_norms(fit.Y).max()) + p * eta
     width = (fit.logits.max(axis=1) - fit.logits.min(axis=1)).astype(np.float64) * (1 + 4 * u)
@@ -127,62 +135,64 @@ def _multinomial(fit: Fit) -> FitErrors:
     probability = row_norms(fit.P) + math.sqrt(classes) * tiny
     delta = np.where(some, np.minimum(np.where(some, kappa, 0.0) * probability + math.sqrt(classes) * tiny, 1.5), 1.5)
     residual = row_norms(fit.R)
-    loss = fit.losses.astype(np.float64)
     log = chain((2 * FUNCTION_UNITS + 2 * classes + 8) * u) * (1 + math.log(classes))
     return FitErrors(
-        fit, residual, (delta + u * residual) * ROUND_UP, 3 * delta, 2 * logit + 2 * u * width + log + 4 * u * loss
+        fit,
+        residual,
+        (delta + u * residual) * ROUND_UP,
+        lambda: 3 * delta,
+        lambda: 2 * logit + 2 * u * width + log + 4 * u * fit.losses.astype(np.float64),
     )
 
 
 def _binary(fit: BinaryFit) -> FitErrors:
     design, dtype = fit.data.design, fit.margins.dtype
-    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), float(np.finfo(dtype).smallest_normal)
+    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
     margin = design.operator.product_factor(dtype) * design.row_norms * norm2(fit.y) * ROUND_UP + design.shape[1] * eta
     kappa = np.where(margin < 1.0, np.expm1(np.minimum(margin, 1.0)) * ROUND_UP, math.inf)
-    residual = expit(-fit.margins).astype(np.float64)
-    curvature = fit.curvatures.astype(np.float64)
+    residual = fit.misfits.astype(np.float64)
 
     def wrong(size: np.ndarray, units: int, most: float) -> np.ndarray:
         """κ and some units relatively to what is in hand, and never more than `most`."""
         relative = kappa + (1 + kappa) * chain(units * u)
         small = relative < 0.5
+        if small.all():  # as nearly always, and the same numbers as below
+            return np.minimum(relative / (1 - relative) * size + 4 * tiny, most)
         share = np.where(small, relative / (1 - np.where(small, relative, 0.0)), 0.0)
         return np.where(small, np.minimum(share * size + 4 * tiny, most), most)
 
-    loss = fit.losses.astype(np.float64)
     return FitErrors(
         fit,
         residual,
         wrong(residual, SIGMOID_UNITS, 1.0),
-        wrong(curvature, 2 * SIGMOID_UNITS + 2, 0.25),
-        margin + chain((2 * FUNCTION_UNITS + 8) * u) * loss + 4 * tiny,
+        lambda: wrong(fit.curvatures.astype(np.float64), 2 * SIGMOID_UNITS + 2, 0.25),
+        lambda: margin + chain((2 * FUNCTION_UNITS + 8) * u) * fit.losses.astype(np.float64) + 4 * tiny,
     )
 
 
-def logistic_errors(problem: Logistic, x: np.ndarray, y: np.ndarray, fit: Any = None) -> FormationErrors:
-    """The six bounds at (x, y); `fit` of the training data, where it is at hand."""
+def logistic_errors(
+    problem: Logistic, penalty: np.ndarray, y: np.ndarray, fit: Any, validation: Any
+) -> FormationErrors:
+    """The six bounds where the penalty is D, from what y makes of the training and the validation data."""
     u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
-    penalty, of_penalty = problem.penalty(x), chain((FUNCTION_UNITS + 3) * u)
+    of_penalty = chain((FUNCTION_UNITS + 3) * u)
     terms = norm2((penalty * y.reshape(problem.shape)).ravel())  # ‖D ∘ Y‖
     train: list[FitErrors] = []
 
     def on_train() -> FitErrors:
         if not train:
-            train.append(fit_errors(problem.fit(problem.train, y) if fit is None else fit))
+            train.append(fit_errors(fit))
         return train[0]
 
     def on_validation() -> FitErrors:
-        return fit_errors(problem.fit(problem.validation, y))
-
-    def equal(data: Any) -> np.ndarray:
-        return np.full(len(data), 1 / len(data), y.dtype)
+        return fit_errors(validation)
 
     def grad_y() -> Proven | None:
-        data = on_train().gradient(equal(problem.train), 2 * u)
+        data = on_train().gradient(problem.train.equal(y.dtype), 2 * u)
         return None if data is None else proven(data, chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y)))
 
     def hessian() -> Proven | None:
-        data = on_train().hessian(equal(problem.train), 2 * u)
+        data = on_train().hessian(problem.train.equal(y.dtype), 2 * u)
         return None if data is None else proven(data, of_penalty * float(penalty.max()), eta)
 
     return FormationErrors(
@@ -190,7 +200,7 @@ def logistic_errors(problem: Logistic, x: np.ndarray, y: np.ndarray, fit: Any = 
         grad_y=grad_y,
         A=hessian,
         J=lambda: proven(chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y))),
-        b=lambda: on_validation().gradient(equal(problem.validation), 2 * u),
+        b=lambda: on_validation().gradient(problem.validation.equal(y.dtype), 2 * u),
         c=Proven(0.0),
     )
 

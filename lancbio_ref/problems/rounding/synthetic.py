@@ -21,7 +21,7 @@ import numpy as np
 
 from ...formation import FormationErrors
 from ...operators import structure_of
-from ...rounding import Proven, norm2, smallest_subnormal, unit_roundoff
+from ...rounding import Proven, norm2, smallest_normal, smallest_subnormal, unit_roundoff
 from ..elementary import FUNCTION_UNITS, softmax
 from .model import chain, proven, stretched, sums
 
@@ -34,7 +34,7 @@ def synthetic_errors(problem: Synthetic, x: np.ndarray, y: np.ndarray) -> Format
     G = structure_of(problem.G)
     if G is None:
         return FormationErrors()
-    u, eta, tiny = unit_roundoff(y.dtype), smallest_subnormal(y.dtype), float(np.finfo(y.dtype).smallest_normal)
+    u, eta, tiny = unit_roundoff(y.dtype), smallest_subnormal(y.dtype), smallest_normal(y.dtype)
     n = y.size
 
     def grad_y() -> Proven | None:

@@ -1,0 +1,379 @@
+"""The steps of one cycle in compiled code: those of `LanczosProcess.step`, of the iterates, and the tests of `solve`.
+
+`take_steps` goes on until a test ends the cycle, or something is met that is Python's: an exception that has to name
+what is not finite, a Ritz vector that has to be formed, memory that has to grow. It says which, and is called again
+afterwards. Kernels, blocks and the order of operations are those of the Python path, and so are the bits (tested for
+every operator and mode).
+
+All that a cycle keeps between calls is one record of type `CYCLE`, and the arrays that the caller owns.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..kernels import BLOCK, compiled
+from ..operators import ready
+from ..rounding import SAFE_SQUARES
+from . import lapack, recurrences
+
+# What a cycle may wait for: `phase`
+STEP, ADVANCE, TESTS, LAST_STEP = range(4)
+# Why it came back: `reason`
+GOES_ON, DONE, MEMORY_FULL, STEP_IN_PYTHON, FORM, ASK_SIZE, NOT_MODERATE, PAUSE = range(8)
+# How its basis is kept orthogonal: `mode`
+NONE, LOCAL, FULL, SELECTIVE = range(4)
+MODES = {"none": NONE, "local": LOCAL, "full": FULL, "selective": SELECTIVE}
+
+LARGEST = float(np.finfo(float).max)
+LOW, HIGH = SAFE_SQUARES
+REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has fallen by this factor
+
+CYCLE = np.dtype(
+    [
+        # what holds for the whole cycle
+        ("mode", "i8"),
+        ("u", "f8"),
+        ("tolerance", "f8"),
+        ("most", "i8"),  # steps that are left to the solve
+        ("restart", "i8"),  # vectors that may be stored
+        ("known_norm", "f8"),  # of A, or 0
+        ("floor_from", "f8"),  # √u‖r_0‖, from where on the rounding floor is asked for
+        ("moderate", "i8"),  # a binary exponent of ‖A‖ beyond which the solve begins again in other units
+        ("from_zero", "i8"),  # whether x_0 = 0
+        ("start_norm", "f8"),
+        ("ptsv", "u8"),
+        ("pause", "i8"),  # steps to make in one call, at most
+        # the process
+        ("phase", "i8"),
+        ("reason", "i8"),
+        ("k", "i8"),
+        ("steps", "i8"),  # made here, since the caller last asked
+        ("scale", "f8"),
+        ("unit", "f8"),
+        ("residual_norm", "f8"),  # ‖w_j‖
+        ("breakdown", "i8"),
+        ("n_reorthogonalized", "i8"),
+        # T = L D Lᵀ, and the iterate
+        ("taken", "i8"),
+        ("columns", "i8"),
+        ("z", "f8"),
+        ("multiplier", "f8"),
+        ("pivot", "f8"),
+        ("last", "f8"),
+        ("definite", "i8"),
+        ("p_square", "f8"),
+        ("proposed", "f8"),  # ‖w_j‖|e_jᵀ T_j⁻¹ ρ e_1|
+        ("floor", "f8"),
+        ("floor_at", "f8"),
+        ("size", "f8"),  # ‖x_j‖ where Python was asked for it, else −1
+        ("has_x", "i8"),  # whether x_j has been formed
+    ]
+)
+
+_with = (lapack, recurrences, ready, kernels.dense, kernels.sparse, kernels.vectors, kernels.compiling)
+_options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=[module.__file__ for module in _with])
+stepping = compiled(**_options)
+within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call them
+
+
+@within
+def _total(partial):
+    """What `parallel.total` returns."""
+    return partial[0] if partial.size == 1 else kernels.sum_in_order(partial)
+
+
+@within
+def _norm(x, partial):
+    """`rounding.norm2`."""
+    kernels.dot(0, partial.size, x, x, partial)
+    square = _total(partial)
+    if LOW < square < HIGH:
+        return math.sqrt(square)
+    largest = 0.0
+    for i in range(x.size):
+        size = abs(np.float64(x[i]))
+        if not size <= largest:  # NaN too
+            largest = size
+            if size != size:
+                break
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    exponent = math.frexp(largest)[1]
+    scaled = np.empty(x.size)
+    for i in range(x.size):
+        scaled[i] = math.ldexp(np.float64(x[i]), -exponent)
+    kernels.dot(0, partial.size, scaled, scaled, partial)
+    return math.ldexp(math.sqrt(_total(partial)), exponent)
+
+
+@within
+def _all_finite(x):
+    finite = True
+    for i in range(x.size):
+        finite = finite and math.isfinite(x[i])
+    return finite
+
+
+@within
+def _subtract(w, vectors):
+    """`fused.subtract`, of rows that are their own duals.   Writes w."""
+    blocks, k = -(-w.size // BLOCK), vectors.shape[0]
+    partial = np.empty((blocks, k))
+    kernels.coefficients(0, blocks, vectors, w, partial)
+    if blocks == 1:
+        h = partial[0]
+    else:
+        h = np.empty(k)
+        kernels.add_in_order(0, -(-k // BLOCK), partial, h)
+    kernels.subtract_rows(0, blocks, vectors, h, w)
+
+
+@within
+def _combination(Q, y, x):
+    """x ← Σ y_i q_i for the rows q_i of Q; y changes its sign.   Writes x and y."""
+    for i in range(y.size):
+        y[i] = -y[i]
+    x[:] = 0
+    kernels.subtract_rows(0, -(-x.size // BLOCK), Q, y, x)
+
+
+@within
+def _needs_ritz_vectors(alpha, beta, good, b, c):
+    """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the QL iteration failed, else 0."""
+    k = c.k
+    theta, off, last = np.empty(k), np.empty(k), np.empty(k)
+    for i in range(k):
+        theta[i], off[i] = alpha[i] / c.unit, beta[i + 1] / c.unit
+    if not recurrences.last_components(theta, off, last):
+        return -1
+    size, is_good = c.scale / c.unit, False
+    tolerance = math.sqrt(c.u) * size
+    for i in range(k):
+        last[i] = b / c.unit * abs(last[i])  # the residuals of the Ritz pairs
+        is_good = is_good or last[i] <= tolerance
+    return int(is_good and recurrences.has_fresh(theta, last, tolerance, c.u * size, REFRESH, good))
+
+
+@within
+def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
+    """Take out of w_j what the mode says; 0 where w_j was left as it was, −1 where Ritz vectors have to be formed."""
+    rows, against_ritz, passes = Q.shape[0], False, 0  # first against the good Ritz vectors, then against these rows
+    first, last = 0, c.k
+    if c.mode == LOCAL:
+        passes = min(c.k, 2)
+    elif c.mode == FULL:
+        passes = 2
+    elif c.mode == SELECTIVE:
+        found = _needs_ritz_vectors(alpha, beta, good, b, c)
+        if found > 0:
+            return -1
+        against_ritz = found == 0 and good.shape[1] > 0
+        passes = 2 * int(found < 0) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
+    for turn in range(0 if against_ritz else 1, passes + 1):
+        if c.mode == LOCAL:
+            first = (c.k - 1 - passes + turn) % rows
+            last = first + 1
+        _subtract(w, ritz if turn == 0 else Q[first:last])
+    return passes + int(against_ritz)
+
+
+@within
+def _close_step(Q, alpha, beta, ritz, good, Aq, partial, c):
+    """From A q_j to q_{j+1}: `LanczosProcess.step` after its product.   Writes Q, alpha, beta and c."""
+    blocks, rows, j = partial.size, Q.shape[0], c.k + 1
+    here = (j - 1) % rows
+    q, w, beta_j = Q[here], Q[j % rows], beta[j - 1]
+    p_before = q if j == 1 else Q[(here + rows - 1) % rows]
+    kernels.dot_after(0, blocks, q, Aq, beta_j, p_before, partial)  # α_j = q_jᵀu_j,  u_j = A q_j − β_j q_{j−1}
+    a = _total(partial)
+    if rows == 2 and j > 1:  # w_j = u_j − α_j q_j, where q_{j−1} was
+        kernels.next_in_place(0, blocks, Aq, beta_j, a, q, w, partial)
+    else:
+        kernels.next_vector(0, blocks, Aq, beta_j, p_before, a, q, w, partial)
+    square = _total(partial)
+    if not math.isfinite(square) and not _all_finite(Aq):
+        c.reason = STEP_IN_PYTHON
+        return
+    b = math.sqrt(square) if LOW < square < HIGH else _norm(w, partial)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        c.reason = STEP_IN_PYTHON
+        return
+    alpha[c.k] = a
+    c.k += 1
+    c.steps += 1
+    c.residual_norm = beta[c.k] = b
+    c.scale = max(c.scale, min(recurrences.hypot(beta_j, a, b), LARGEST))
+    changed = 0
+    if j == 1 or c.scale > c.unit * 2.0**400:
+        c.unit = math.ldexp(1.0, min(max(math.frexp(c.scale)[1], -1020), 1020))
+        if c.mode == SELECTIVE and j > 1:
+            changed = -1  # what was good has to show it again
+    if changed == 0:
+        changed = _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c)
+    if changed < 0:
+        c.reason = FORM
+        return
+    if changed:
+        c.n_reorthogonalized += 1
+        c.residual_norm = beta[c.k] = b = _norm(w, partial)
+    c.breakdown = b <= (w.size + 10) * c.u * c.scale
+    if c.breakdown:
+        w[:] = 0
+    else:
+        kernels.divide(0, blocks, w, b)  # q_{j+1} = w_j/β_{j+1}
+
+
+@within
+def _advance(Q, alpha, beta, x, p, c):
+    """`LDL.append`, and the iterate's own recurrence where there is one.   Writes x, p and c."""
+    c.taken = c.k
+    a, b = alpha[c.k - 1], beta[c.k - 1]
+    if c.pivot != 0:
+        c.multiplier = b / c.pivot  # l_j = β_j/d_{j−1}
+        c.pivot = a - c.multiplier * b  # d_j = α_j − l_j β_j
+        c.z *= -c.multiplier
+    else:
+        c.pivot = a
+    if not c.pivot > 0:
+        c.definite = 0
+    c.last = c.z / c.pivot if c.pivot != 0 else 0.0
+    if c.definite:
+        c.columns = c.k
+        c.proposed = abs(c.last) * c.residual_norm
+    if c.mode <= LOCAL:
+        c.p_square = 1 + c.multiplier * c.multiplier * c.p_square
+        step = c.last if c.definite else 0.0
+        kernels.descend(0, -(-x.size // BLOCK), p, c.multiplier, Q[(c.k - 1) % Q.shape[0]], x, step)
+
+
+@within
+def _galerkin(alpha, beta, y, c):
+    """y ← T⁻¹ρ e_1, whether ``dptsv`` solved that."""
+    y[:] = 0
+    y[0] = c.start_norm
+    return lapack.solve_definite(c.ptsv, alpha[: c.columns], beta[1 : c.columns + 1], y)
+
+
+@within
+def _form(Q, alpha, beta, start, x, c):
+    """x ← x_j, from the stored basis; whether T could be solved.   Writes x."""
+    y = np.empty(c.columns)
+    if not _galerkin(alpha, beta, y, c):
+        return False
+    _combination(Q[: c.columns], y, x)
+    for i in range(x.size):
+        x[i] = start[i] + x[i]
+    return True
+
+
+@within
+def _size(Q, alpha, beta, start, x, partial, c):
+    """‖x_j‖; −1 where Python has to be asked."""
+    if c.size >= 0:
+        return c.size
+    if c.mode <= LOCAL:
+        return _norm(x, partial)
+    if c.from_zero:
+        y = np.empty(c.columns)
+        if not _galerkin(alpha, beta, y, c):
+            return -1.0
+        return _norm(y, np.empty(-(-y.size // BLOCK)))
+    return _norm(x, partial) if _form(Q, alpha, beta, start, x, c) else -1.0
+
+
+@within
+def _test(Q, alpha, beta, start, x, partial, c):
+    """The tests of a cycle, in the order and with the reasons of `_Cycles._cycle`; sets `reason` or `phase`."""
+    if c.breakdown or c.steps >= c.most:
+        c.reason = DONE
+    elif not c.definite:
+        c.phase = LAST_STEP
+    elif c.proposed <= c.tolerance:
+        c.reason = DONE
+    else:
+        if c.proposed <= 0.1 * c.floor_at and c.proposed <= c.floor_from:
+            size = _size(Q, alpha, beta, start, x, partial, c)
+            if size < 0:
+                c.reason = ASK_SIZE
+                return
+            c.size = -1.0
+            c.floor, c.floor_at = c.u * max(c.known_norm, c.scale) * size, c.proposed
+        if c.proposed <= c.floor:
+            c.reason = DONE
+        elif c.mode > LOCAL and c.k >= c.restart:
+            c.reason = MEMORY_FULL
+        else:
+            c.phase = STEP
+
+
+@stepping
+def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, cycle):
+    """Steps, until `reason` says why not.
+
+    A : a tuple of :mod:`lancbio_ref.operators.ready`.
+    Q : rows × n, the basis or a ring of it;  written.
+    alpha, beta : α_j in alpha[j − 1], β_j in beta[j − 1];  written.
+    ritz : good Ritz vectors, one a row, read.   good : 4 × their clusters, as `recurrences.has_fresh` wants it.
+    start : x_0.   x, p : the iterate and its direction, of short recurrences; else x is x_j at the end;  written.
+    cycle : one record of type CYCLE;  written.
+    """
+    c = cycle[0]
+    c.reason, n = GOES_ON, x.size
+    Aq, partial, ended = np.empty(n, x.dtype), np.empty(-(-n // BLOCK)), c.steps + c.pause
+    while c.reason == GOES_ON:
+        if c.phase == STEP or c.phase == LAST_STEP:
+            if alpha.size <= c.k + 1 or (c.mode > LOCAL and c.k + 1 >= Q.shape[0]):
+                c.reason = STEP_IN_PYTHON
+            elif c.steps >= ended:
+                c.reason = PAUSE
+            else:
+                ready.product(A, Q[c.k % Q.shape[0]], Aq)
+                _close_step(Q, alpha, beta, ritz, good, Aq, partial, c)
+                if c.reason == GOES_ON:
+                    if c.phase == LAST_STEP:
+                        c.reason = DONE
+                    c.phase = ADVANCE
+        elif c.phase == ADVANCE:
+            exponent = math.frexp(c.scale)[1] if c.scale > 0 else 0
+            if c.k == 1 and abs(exponent) > c.moderate:
+                c.reason = NOT_MODERATE
+            else:
+                _advance(Q, alpha, beta, x, p, c)
+                c.phase = TESTS
+        else:
+            _test(Q, alpha, beta, start, x, partial, c)
+    if c.mode > LOCAL and (c.reason == DONE or c.reason == MEMORY_FULL) and c.definite and c.columns:
+        c.has_x = _form(Q, alpha, beta, start, x, c)
+
+
+@stepping
+def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
+    """The rest of a step of a process without reorthogonalization, after its product, and dv = Q T⁻¹Qᵀr with the new T.
+
+    Q, alpha, beta : as in `take_steps`;  written.   Aq, r : n, read.
+    projected, y : j, Qᵀr and T⁻¹Qᵀr;  written.   dv : n, written.
+    cycle : one record of type CYCLE;  written: `reason` says whether Python has to make the step, and `has_x` whether T
+        was positive definite; else there is no dv.
+    """
+    c = cycle[0]
+    c.reason, blocks = GOES_ON, -(-r.size // BLOCK)
+    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), Aq, np.empty(blocks), c)
+    if c.reason != GOES_ON:
+        return
+    partial = np.empty((blocks, c.k))
+    kernels.coefficients(0, blocks, Q[: c.k], r, partial)
+    if blocks == 1:
+        for i in range(c.k):
+            projected[i] = partial[0, i]
+    else:
+        kernels.add_in_order(0, -(-c.k // BLOCK), partial, projected)
+    for i in range(c.k):
+        y[i] = projected[i]
+    c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)
+    if c.has_x:
+        _combination(Q[: c.k], y.copy(), dv)
