@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
 from .errors import LancbioError
+from .files import reason
 from .jobs import JOBS, PROBLEMS, make_comparison, make_settings, options_table, run_comparison, run_job
 from .methods import names
 from .oracle import commands_check, commands_vectors
+from .terminal import NOBODY_READS, Outlet, one_line, outlets, printable
 
 DESCRIPTION = """\
 LancBiO and SubBiO for bilevel optimization (Yang, Gao, Yuan, ICLR 2025): hyper-gradients you can trust.
@@ -235,21 +237,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Those of the process by default.
     """
-    given = vars(make_parser().parse_args(arguments))
-    command, handler = given.pop("command"), given.pop("handler")
+    with outlets(own_process=arguments is None) as out:
+        try:
+            given = vars(make_parser().parse_args(arguments))
+        except SystemExit:  # help, the version, or an error that was said
+            if why := _lost(out):
+                _complain("lancbio-ref", f"the output could not be written ({why})")
+                return 2
+            raise
+        command, handler = given.pop("command"), given.pop("handler")
+        code, report = _handled(command, handler, given)
+        print(printable(report), end="\n" if report else "")
+        out.flush()
+        if why := _lost(out):
+            _complain(f"lancbio-ref {command}", f"the report could not be printed ({why})")
+            return 2 if command == "vectors" else code  # which makes nothing but what it prints
+        return code
+
+
+def _handled(
+    command: str, handler: Callable[[dict[str, Any]], tuple[int, str]], given: dict[str, Any]
+) -> tuple[int, str]:
+    """Exit status and report of a command; an error is said, in one line."""
+    name = f"lancbio-ref {command}"
     try:
-        code, report = handler(given)
+        return handler(given)
     except LancbioError as error:
-        print(f"lancbio-ref {command}: {error}", file=sys.stderr)
-        return 2
+        _complain(name, error)
+    except MemoryError as error:
+        _complain(name, f"not enough memory ({error or 'none left'}): choose a smaller problem")
+    except OSError as error:
+        _complain(name, error)
     except KeyboardInterrupt:
-        left = (
-            "the finished runs are kept: --resume goes on from there" if command == "compare" else "nothing was written"
-        )
-        print(f"lancbio-ref {command}: interrupted; {left}", file=sys.stderr)
-        return 130
-    try:
-        print(report, flush=True)
-    except BrokenPipeError:  # the reader, such as head, has seen enough; nothing more goes to it when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+        left = "the finished runs are kept: --resume goes on from there"
+        _complain(name, f"interrupted; {left if command == 'compare' else 'nothing was written'}")
+        return 130, ""
+    except Exception:
+        traceback.print_exc()
+        _complain(name, "a mistake of this program, which should not happen: please report the lines above")
+    return 2, ""
+
+
+def _complain(name: str, what: object) -> None:
+    print(f"{name}: {one_line(what)}", file=sys.stderr, flush=True)
+
+
+def _lost(out: Outlet) -> str:
+    """Why what somebody waits for could not be printed; nothing where it was printed, or nobody waits."""
+    return "" if out.failure is None or out.failure.errno in NOBODY_READS else reason(out.failure)

@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as hnp
 import lancbio_ref
 from lancbio_ref import files, minimize, problems
 from lancbio_ref.cli import main
+from lancbio_ref.errors import ArgumentError
 from lancbio_ref.jobs import JOBS
 from lancbio_ref.jobs.cleaning import auc
 from lancbio_ref.jobs.options import make_settings
@@ -320,8 +321,9 @@ def test_a_file_that_fails_leaves_the_old_one(tmp_path):
         file.write(b"half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ArgumentError, match="disk full") as caught:
         files.write(path, fail)
+    assert caught.value.argument == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

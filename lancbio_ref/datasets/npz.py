@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .packed import over_the_limit, unpacked, up_to
+from .packed import LIMIT, over_the_limit, unpacked, up_to
 
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes, and what unpacks in small steps
 DAMAGE = (
@@ -28,8 +28,10 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def load_arrays(path: Path, names: Iterable[str], limit: int) -> dict[str, np.ndarray]:
-    """The arrays of these names, of together at most `limit` bytes.
+def load_arrays(
+    path: Path, names: Iterable[str] = (), limit: int = LIMIT, *, others: bool = False
+) -> dict[str, np.ndarray]:
+    """The arrays of these names, and with `others` all that there are; of together at most `limit` bytes.
 
     Raises
     ------
@@ -41,8 +43,14 @@ def load_arrays(path: Path, names: Iterable[str], limit: int) -> dict[str, np.nd
         try:
             with zipfile.ZipFile(stream) as file:
                 members = {info.filename: info for info in file.infolist()}
+                if len(members) < len(file.infolist()):
+                    raise ArgumentError(str(path), "two members of one name", "an intact npz file")
                 if missing := [name for name in names if f"{name}.npy" not in members]:
                     raise ArgumentError(str(path), "no array " + ", ".join(missing), "all of " + ", ".join(names))
+                if others:
+                    if strange := [name for name in members if not name.endswith(".npy")]:
+                        raise ArgumentError(str(path), f"a member {strange[0][:80]!r}", "arrays, as numpy.savez writes")
+                    names = tuple(name.removesuffix(".npy") for name in members)
                 for name in names:
                     arrays[name] = _array(f"{path}, {name}", file, members[f"{name}.npy"], limit)
                     limit -= arrays[name].nbytes

@@ -1,8 +1,8 @@
 """A child process that answers one line to each line; whatever it does, the worst that comes of it is a `LineFailure`.
 
-It runs in a session of its own, so that it can be ended together with all that it started. Its three streams are
-served by one loop without threads: a child that does not read, writes without end, or writes to the wrong stream
-cannot block the parent. POSIX only.
+It runs in a session of its own, so that it can be ended together with all that it started; a guard does that where this
+process is killed. Its three streams are served by one loop without threads: a child that does not read, writes without
+end, or writes to the wrong stream cannot block the parent. POSIX only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import ArgumentError
+from ..terminal import printable
 
 MAX_LINE = 32 * 2**20  # bytes; the largest answer of the vectors is below one of these mebibytes
 TAIL = 2000  # bytes of the error output that are kept
 _CHUNK = 2**16
+GUARD = "read -r _; kill -KILL -- -$1"  # of a shell whose input ends with this process, and with nothing else
 _GRACE = 1.0  # seconds that a child which closed its output has to exit by itself
 
 
@@ -64,6 +66,13 @@ class LineProcess:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ArgumentError(name, f"{' '.join(command)} ({reason})", "an executable that can be started") from None
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, "guard", str(self._child.pid)],
+            stdin=pipe,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self._received, self._errors, self._closed = bytearray(), bytearray(), False
         self._done = False
         self._selector = selectors.DefaultSelector()
@@ -74,7 +83,7 @@ class LineProcess:
 
     @property
     def error_tail(self) -> str:
-        return self._errors.decode("utf-8", "replace").strip()
+        return printable(self._errors.decode("utf-8", "replace")).strip()
 
     @property
     def has_more(self) -> bool:
@@ -200,6 +209,8 @@ class LineProcess:
             if not self._serve(time.monotonic(), bytearray(), once=True):
                 time.sleep(0.005)
             del self._received[:]
+        self._guard.kill()  # before the number of the group can become another's
+        self._guard.communicate()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()

@@ -97,7 +97,7 @@ def _schema() -> dict[str, Any]:
 def _parsed(text: bytes, name: str) -> Any:
     try:
         return json.loads(
-            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            text.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
         )
     except json.JSONDecodeError as error:
         found = f"no JSON ({error.msg}) at line {error.lineno}, column {error.colno}"

@@ -252,7 +252,7 @@ def test_a_folder_of_vectors(capsys, tmp_path):
         (["--command", "no-such-program", "--level", "solve"], "--command: found no-such-program (No such file"),
         (["--command", "'unclosed", "--level", "solve"], "No closing quotation"),
         (["--command", " ", "--level", "solve"], "--command: found nothing"),
-        (["--results", "absent.json"], "--results: found absent.json (No such file"),
+        (["--results", "absent.json"], "--results: found absent.json: unreadable (no such file)"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_exit_status_2(module, capsys, arguments, words):
