@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 SPELLED = {
-    "±": "+-", "−": "-", "–": "-", "—": "-", "×": "x", "·": "*", "…": "...", "‖": "||", "∇": "grad ", "∂": "d",
-    "Σ": "sum ", "√": "sqrt ", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "→": "->", "⊥": " orthogonal to ",
-    "∈": " in ", "⟨": "<", "⟩": ">", "“": '"', "”": '"', "‘": "'", "’": "'", "•": "*", "≪": "<<", "≫": ">>", "⁄": "/",
+    "±": "+-", "−": "-", "–": "-", "—": "-", "×": "x", "⊗": "x", "·": "*", "•": "*", "∘": "*", "⁄": "/", "√": "sqrt ",
+    "‖": "||", "Σ": "sum ", "∇": "grad ", "∂": "d", "∞": "inf", "′": "'", "≤": "<=", "≥": ">=", "≪": "<<", "≫": ">>",
+    "≠": "!=", "≈": "~", "⪰": ">=", "→": "->", "←": "<-", "⟹": "=>", "⊥": " orthogonal to ", "∈": " in ", "…": "...",
+    "⟨": "<", "⟩": ">", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "“": '"', "”": '"', "‘": "'", "’": "'",
 }  # fmt: skip
 NOBODY_READS = (errno.EPIPE, errno.EBADF)  # head has seen enough; the terminal is gone
 
@@ -40,8 +41,8 @@ def spelled(character: str) -> str:
     plain = unicodedata.normalize("NFKD", character)
     if plain != character:  # ½ is 1⁄2, ₁ is 1, Ā is A and a macron
         return "".join(spelled(part) for part in plain if not unicodedata.combining(part))
-    first, *_, last = unicodedata.name(character, "?").split()  # GREEK SMALL LETTER BETA, BOX DRAWINGS HEAVY HORIZONTAL
-    return {"GREEK": last.lower(), "BOX": "-", "COMBINING": ""}.get(first, "?")
+    words = unicodedata.name(character, "?").split()  # GREEK SMALL LETTER BETA, BOX DRAWINGS HEAVY HORIZONTAL
+    return {"GREEK": words[-1].lower(), "BOX": "-", "COMBINING": ""}.get(words[0], "?")
 
 
 def _spell(error: UnicodeError) -> tuple[str, int]:
@@ -92,9 +93,9 @@ class Outlet:
             with self._giving_up():
                 try:
                     self._stream.write(text)
-                except UnicodeEncodeError as error:
-                    known = text.encode(error.encoding, "lancbio_ref.spell")
-                    self._stream.write(known.decode(error.encoding))
+                except UnicodeEncodeError:
+                    encoding = getattr(self._stream, "encoding", None) or "ascii"
+                    self._stream.write(text.encode(encoding, "lancbio_ref.spell").decode(encoding))
         return len(text)
 
     def flush(self) -> None:

@@ -254,18 +254,13 @@ def _writable(option: str, name: str) -> Path:
     """The path of a file to write, asked for before the run and not after it."""
     path, expected = Path(name), "a file in a folder that exists and can be written to"
     try:
-        if path.is_dir() or not path.parent.is_dir():
-            raise ArgumentError(f"--{option}", name, expected)
-        path.lstat()  # a name that is too long is found out here
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except FileNotFoundError:
-        pass
+        usable = path.parent.is_dir() and not path.is_dir()  # a name that is too long raises here
+        if usable:
+            with tempfile.TemporaryFile(dir=path.parent):
+                return path
     except (OSError, ValueError) as error:
-        if not isinstance(error, ArgumentError):
-            raise ArgumentError(f"--{option}", f"{name} ({reason(error)})", expected) from None
-        raise
-    return path
+        name = f"{name} ({reason(error)})"
+    raise ArgumentError(f"--{option}", name, expected)
 
 
 def _show(asked: int, of: int, verdict: Verdict) -> None:

@@ -116,8 +116,8 @@ def _integral(value: Any) -> bool:
 def call(function: Callable[..., Any], level: str, case: dict[str, Any]) -> dict[str, Any]:
     """The answer of a Python callable with the signature of its level.
 
-    Whatever it raises passes through, except that ValueError, ArithmeticError and the LinAlgError of any library (torch's
-    is a RuntimeError) are a rejection.
+    Whatever it raises passes through, except that ValueError, ArithmeticError and the LinAlgError of any library
+    (torch's is a RuntimeError) are a rejection.
     """
     try:
         if level == "solve":

@@ -21,6 +21,7 @@ from lancbio_ref import ArgumentError
 from lancbio_ref.datasets import count_posts, load_idx, load_libsvm, load_mnist_like, load_newsgroups
 from lancbio_ref.datasets.idx import PARTS
 from lancbio_ref.datasets.newsgroups import FILE
+from tests.damage import damaged
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 4)
 TEXT = b"+1 1:0.5 3:-2e1  # more\n-1\n+1\t2:3 4:1\n"
@@ -323,27 +324,6 @@ def test_an_npz_file_packed_in_other_ways_is_refused(tmp_path):
 
 
 # damage at random
-
-
-def damaged(content, rng):
-    """`content` with a few bytes flipped, cut out, doubled, set to an extreme, put in, or its end cut off."""
-    data = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        at, length = int(rng.integers(len(data) + 1)), int(rng.integers(1, 9))
-        match rng.integers(6):
-            case 0 if at < len(data):
-                data[at] ^= 1 << rng.integers(8)
-            case 1:
-                del data[at : at + length]
-            case 2:
-                data[at:at] = rng.bytes(length)
-            case 3:
-                data[at : at + length] = bytes([rng.choice([0, 255, 127, 128, 48, 45])]) * length
-            case 4:
-                data[at:at] = data[at : at + 40]
-            case 5 if rng.random() < 0.2:
-                del data[at:]
-    return bytes(data)
 
 
 def sound_files():
