@@ -51,7 +51,7 @@ defaults
   n = 10000 and condition 1e5. The subspace grows from 1 by a factor 1.3 every 50 iterations (synthetic: 1.1 every 20).
 
 data files (image jobs), in DIR or in DIR/JOB, each plain or with .gz; without --data-dir they are downloaded, which
-needs pip install 'lancbio_ref[data]'
+needs pooch (pip install pooch)
   train-images-idx3-ubyte  train-labels-idx1-ubyte  t10k-images-idx3-ubyte  t10k-labels-idx1-ubyte
 
 files written to --out, each complete or not at all

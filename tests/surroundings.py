@@ -9,8 +9,10 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from lancbio_ref import files
 from lancbio_ref.cli import main
 
 COMPARE = ["compare", "quadratic", "--n", "3", "--maxiter", "4", "--seeds", "1", "--methods", "soba"]
-LONG = ["compare", "quadratic", "--n", "8", "--maxiter", "4000", "--every", "4000", "--methods", "soba", "--no-certify"]
+LONG = ["compare", "quadratic", "--n", "8", "--maxiter", "1000", "--every", "1000", "--methods", "soba", "--no-certify"]
 ENDLESS = ["run", "synthetic", "--n", "8", "--maxiter", "10000000", "--no-certify"]
 
 
@@ -79,7 +81,7 @@ def nothing_open():
 def notebook_without_home():
     files.find_spec = importlib.util.find_spec
     os.environ.pop("HOME", None)
-    os.environ |= {"MPLBACKEND": "module://nobody_has.this_backend", "MPLCONFIGDIR": "/proc", "XDG_CACHE_HOME": "/proc"}
+    os.environ["MPLBACKEND"] = "module://nobody_has.this_backend"
 
 
 def no_room():
@@ -90,7 +92,7 @@ SITUATIONS = {
     "ascii": (COMPARE, lambda: reopened(encoding="ascii")),
     "unread": (COMPARE, unread),
     "full": (COMPARE, full),
-    "full, a list": (["vectors", "list", "--family", "quadratic"], full),
+    "full, a list": (["vectors", "show", "quadratic-001"], full),
     "full, help": (["--help"], full),
     "nothing open": (COMPARE, nothing_open),
     "no room": (COMPARE, no_room),
@@ -107,6 +109,27 @@ def killed(name, number, arguments, place, until):
             pass
         os.kill(command[0], number)
     return ended(command, name, place)
+
+
+def orphaned(place):
+    """Whether a candidate that spins outlives its check, to which nobody could say that it is killed."""
+    file = Path(place, "pid")
+    program = f"sh -c 'echo $$ > {file}; while :; do :; done'"
+    command = forked("orphaned", ["check", "--command", program, "--level", "solve"], nothing, place)
+    while not (file.exists() and file.read_text().endswith("\n")):
+        time.sleep(0.01)
+    os.kill(command[0], signal.SIGKILL)
+    ended(command, "orphaned", place)
+    deadline = time.monotonic() + 20
+    while (alive := _runs(int(file.read_text()))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return alive
+
+
+def _runs(pid):
+    """Whether there is such a process, and not only what is left of it until somebody asks how it ended."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return state not in ("", "Z", "Z+", "Zs")
 
 
 def everything(place):
@@ -126,6 +149,7 @@ def everything(place):
         (folder / "unfinished.npz".join(files.UNFINISHED)).write_bytes(b"half")
     again = [*LONG, "--seeds", "1-2", "--resume", "--out", str(out)]
     found["resumed"] = ended(forked("killed", again, nothing, place), "killed", place)
+    found["orphaned"] = orphaned(place)
     return found
 
 

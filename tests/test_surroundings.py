@@ -87,6 +87,10 @@ def test_after_a_kill_the_rest_is_made(found):
     assert {*WHOLE} <= {*end["left"]} and not [path for path in end["left"] if path.endswith(".tmp")]
 
 
+def test_a_candidate_does_not_outlive_its_check(found):
+    assert found["orphaned"] is False
+
+
 # -- within this process ------------------------------------------------------------------------
 
 

@@ -224,7 +224,8 @@ def numbers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.n
         raise BadAnswer("garbage", f"{name} is {_describe(value, array)}, expected an array of real numbers")
     if shape is not None and array.shape != shape:
         raise BadAnswer("shape", f"{name} has shape {array.shape}, expected {shape}")
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a longdouble: infinity is named below
+        array = array.astype(np.float64)
     if not np.isfinite(array).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise BadAnswer("not finite", f"{name} has {array[index]} at index {index}")

@@ -72,7 +72,8 @@ def _list(name: str, value: Any) -> Any:
         raise
     if array.dtype.kind not in "iufb":
         numbers(name, value)
-    return array.astype(np.float64).tolist() if array.dtype.itemsize > 8 else array.tolist()  # JSON has no longdouble
+    with np.errstate(over="ignore"):  # JSON has no longdouble
+        return (array.astype(np.float64) if array.dtype.itemsize > 8 else array).tolist()
 
 
 def main(*names: str) -> int:
