@@ -119,12 +119,10 @@ def test_the_name_of_a_function_that_is_no_level_is_not_taken_for_one(capsys, mo
     (tmp_path / "mine.py").write_text("def bad(A, b, v0):\n    return b\n")
     monkeypatch.chdir(tmp_path)
     code, _, errors = call_main(capsys, "--candidate", "mine:bad")
-    expected = "one or more of solve, hypergradient, lanczos, trace"
-    assert code == 2
-    assert (
-        errors
-        == f"lancbio-ref check: --level: found nothing, and bad, the function's name, is no level, expected {expected}\n"
+    assert code == 2 and errors.startswith(
+        "lancbio-ref check: --level: found nothing, and bad, the function's name, is no"
     )
+    assert errors.endswith("expected one or more of solve, hypergradient, lanczos, trace\n")
 
 
 def test_the_search_for_a_fault_tells_where_it_is():
