@@ -6,6 +6,7 @@ An npz file is a zip archive of npy files; each is a header, which states type a
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import tokenize
@@ -21,6 +22,7 @@ import numpy as np
 from ..errors import ArgumentError
 from .packed import LIMIT, over_the_limit, unpacked, up_to
 
+HEADER = 2**16  # bytes that may state type and shape
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes, and what unpacks in small steps
 DAMAGE = (
     OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ValueError, TypeError,
@@ -90,8 +92,12 @@ def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise ValueError(f"version {version} of the npy format")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        size = stream.read(2 if version == (1, 0) else 4)
+        length = int.from_bytes(size, "little")
+        if length > HEADER:
+            raise ValueError(f"a header of {length} bytes")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
+        shape, fortran, dtype = read(io.BytesIO(size + stream.read(length)))
     if any(length < 0 for length in shape):
         raise ValueError(f"the shape {shape}")
     return shape, fortran, dtype

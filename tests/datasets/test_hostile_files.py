@@ -247,6 +247,15 @@ def test_a_tar_file_that_ends_early_or_breaks_off_between_members_is_refused(tmp
         assert str(tmp_path / "posts") in refusal(count_posts, tmp_path / "posts").argument
 
 
+@pytest.mark.parametrize("name", ["20news-bydate-train/a/1", "20news-bydate-train/../1"])
+def test_a_post_that_comes_twice_or_leaves_its_folder_is_refused(tmp_path, name):
+    data = io.BytesIO(tar())
+    with tarfile.open(fileobj=data, mode="a") as file:
+        file.addfile(tarfile.TarInfo(name))
+    (tmp_path / "posts").write_bytes(data.getvalue())
+    assert refusal(count_posts, tmp_path / "posts").argument == f"{tmp_path / 'posts'}, {name}"
+
+
 # npz
 
 
@@ -321,6 +330,28 @@ def test_an_npz_file_packed_in_other_ways_is_refused(tmp_path):
         for info in old.infolist():
             new.writestr(info.filename, old.read(info))
     assert "compression" in refusal(load_newsgroups, tmp_path).found
+
+
+def test_no_more_of_an_npz_header_is_read_than_a_header_has(tmp_path):
+    out, size = io.BytesIO(), 2**25
+    with zipfile.ZipFile(io.BytesIO(npz())) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            claim = b"\x93NUMPY\2\0" + struct.pack("<I", size) + b" " * size
+            new.writestr(info.filename, claim if info.filename == "train_data.npy" else old.read(info))
+    (tmp_path / FILE).write_bytes(out.getvalue())
+    assert f"a header of {size} bytes" in refusal(load_newsgroups, tmp_path).found
+
+
+def test_numbers_that_are_not_finite_are_refused_with_their_place(tmp_path):
+    entries = np.array([1, 2, np.nan, 4], ">f4")
+    (tmp_path / "data").write_bytes(bytes([0, 0, 0x0D, 1, 0, 0, 0, 4]) + entries.tobytes())
+    assert refusal(load_idx, tmp_path / "data").argument == f"{tmp_path / 'data'}, entry 3"
+
+
+def test_a_byte_order_mark_before_the_first_label_is_read_over(tmp_path):
+    (tmp_path / "data").write_bytes(b"\xef\xbb\xbf-1 2:3\n")
+    X, labels = load_libsvm(tmp_path / "data")
+    assert X.toarray().tolist() == [[0, 3]] and labels.tolist() == [-1]
 
 
 # damage at random
