@@ -63,8 +63,8 @@ files written to --out, each complete or not at all
 exit status
   0    the run was made
   2    an argument or a file cannot be used, or the run diverges; one line on the error output says which, or which
-       step is too long
-  130  stopped by Ctrl-C; what was reached is written
+       step is too long. A file that could not be written is named in the report, which has all numbers
+  130  stopped by Ctrl-C, or told to end (SIGTERM, SIGHUP); what was reached is written
 
 examples
   lancbio-ref run
@@ -96,7 +96,8 @@ With --batch-size every gradient and every product of a method is made on a mini
 beside the run is that of all samples. --set METHOD.batch_size=B gives one method another size.
 
 A finished run is written at once, so killing the comparison loses at most the run in flight; --resume goes on from
-there. A run that fails is kept as failed, named with its message in the table's report, and left out of the means."""
+there. One command at a time writes to a folder. A run that fails is kept as failed, named with its message in the
+table's report, and left out of the means."""
 
 COMPARE_EPILOG = """\
 default options (theta is step_y, eta is step_v; N and m as in the first table)
@@ -116,8 +117,9 @@ files written to --out, each complete or not at all
 
 exit status
   0    the comparison was made, failed runs included
-  2    an argument or a file cannot be used; one line on the error output says which
-  130  stopped by Ctrl-C; the table of what exists is written
+  2    an argument or a file cannot be used; one line on the error output says which. A file that could not be written
+       is named in the report, which has all numbers
+  130  stopped by Ctrl-C, or told to end (SIGTERM, SIGHUP); the table of what exists is written
 
 examples
   lancbio-ref compare quadratic --seeds 1-5

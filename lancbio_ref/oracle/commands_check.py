@@ -48,8 +48,8 @@ Levels, and what a Python callable of each looks like
                                              k steps of the Lanczos process; beta is beta_2 .. beta_{k+1}
   trace          (case) -> rows              iterations of a bilevel method, one dict of quantities each
 
-To reject a case (A is not positive definite, say), raise ValueError or ArithmeticError, or answer
-{"reject": "reason"}. Vectors say whether a case has an answer, must be rejected, or may be."""
+To reject a case (A is not positive definite, say), raise ValueError, ArithmeticError or a library's LinAlgError, or
+answer {"reject": "reason"}. Vectors say whether a case has an answer, must be rejected, or may be."""
 
 EPILOG = """\
 what is compared
@@ -67,8 +67,9 @@ what is compared
 exit status
   0    every case that decides was passed, and there was one at every level
   1    at least one case failed
-  2    an argument or a file cannot be used; one line on the error output says which
-  130  stopped by Ctrl-C; nothing was written
+  2    an argument or a file cannot be used; one line on the error output says which. Where it is a file of the report
+       that could not be written, the report says so and is printed
+  130  stopped by Ctrl-C, or told to end (SIGTERM, SIGHUP); nothing was written
 
 exercises: the file has this function; what surrounds it is done for you, and no case is asked that has no answer
 {exercises}

@@ -263,7 +263,7 @@ def load_folder(place: Path) -> list[Vector]:
     try:
         names, sums = sorted(name for name in os.listdir(place) if name.endswith(".json")), listed(place)
     except (OSError, ValueError) as error:
-        raise ArgumentError("vectors", f"{place} ({reason(error)})", "a folder of vector files") from None
+        raise ArgumentError("--vectors", f"{place} ({reason(error)})", "a folder of vector files") from None
     if sums:
         _refuse_unlisted(names, sums)
         for name in sorted(set(sums) - set(names)):

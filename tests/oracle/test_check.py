@@ -245,7 +245,7 @@ def test_a_folder_of_vectors(capsys, tmp_path):
         (["--command", ANNOUNCED, "--level", "guess"], "--level: found guess, expected of solve, hypergradient"),
         (["--candidate", "mine:solve", "--family", "cubic"], "--family: found cubic, expected of"),
         (["--candidate", "mine:solve", "--id", "quadratic-999"], "--id: found quadratic-999"),
-        (["--candidate", "mine:solve", "--vectors", "empty"], "--vectors: found empty without .json files"),
+        (["--candidate", "mine:solve", "--vectors", "empty"], "--vectors: found empty (No such file or directory)"),
         (["--candidate", "mine:solve", "--timeout", "0"], "--timeout: found 0.0, expected a finite number > 0"),
         (["--candidate", "mine:solve", "--json", "absent/out.json"], "--json: found absent/out.json"),
         (["--candidate", "mine:solve", "--junit", "."], "--junit: found ."),
