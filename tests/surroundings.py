@@ -118,11 +118,12 @@ def orphaned(place):
     command = forked("orphaned", ["check", "--command", program, "--level", "solve"], nothing, place)
     while not (file.exists() and file.read_text().endswith("\n")):
         time.sleep(0.01)
+    time.sleep(0.2)  # so that the check knows whom it has started
     os.kill(command[0], signal.SIGKILL)
     ended(command, "orphaned", place)
     deadline = time.monotonic() + 20
     while (alive := _runs(int(file.read_text()))) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.1)
     return alive
 
 

@@ -22,7 +22,7 @@ from ..terminal import printable
 MAX_LINE = 32 * 2**20  # bytes; the largest answer of the vectors is below one of these mebibytes
 TAIL = 2000  # bytes of the error output that are kept
 _CHUNK = 2**16
-GUARD = "read -r _; kill -KILL -- -$1"  # of a shell whose input ends with this process, and with nothing else
+GUARD = "read -r group; read -r _; kill -s KILL -- -$group"  # its input ends with this process, and with nothing else
 _GRACE = 1.0  # seconds that a child which closed its output has to exit by itself
 
 
@@ -59,20 +59,20 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], name: str = "--command") -> None:
         pipe: Any = subprocess.PIPE
+        null: Any = subprocess.DEVNULL
+        self._guard = subprocess.Popen(  # is there before the child, and told at once whom to end
+            ["/bin/sh", "-c", GUARD], stdin=pipe, stdout=null, stderr=null, start_new_session=True
+        )
         try:
             self._child = subprocess.Popen(
                 list(command), stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
+            self._dismiss_guard()
             raise ArgumentError(name, f"{' '.join(command)} ({reason})", "an executable that can be started") from None
-        self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", GUARD, "guard", str(self._child.pid)],
-            stdin=pipe,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._guard.stdin.write(b"%d\n" % self._child.pid)  # type: ignore[union-attr]
+        self._guard.stdin.flush()  # type: ignore[union-attr]
         self._received, self._errors, self._closed = bytearray(), bytearray(), False
         self._done = False
         self._selector = selectors.DefaultSelector()
@@ -209,14 +209,17 @@ class LineProcess:
             if not self._serve(time.monotonic(), bytearray(), once=True):
                 time.sleep(0.005)
             del self._received[:]
-        self._guard.kill()  # before the number of the group can become another's
-        self._guard.communicate()
+        self._dismiss_guard()  # before the number of the group can become another's
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         self._selector.close()
         for stream in (self._child.stdout, self._child.stderr):
             stream.close()  # type: ignore[union-attr]
+
+    def _dismiss_guard(self) -> None:
+        self._guard.kill()
+        self._guard.communicate()
 
 
 def _signal_name(number: int) -> str:
