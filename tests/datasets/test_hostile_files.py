@@ -342,12 +342,6 @@ def test_no_more_of_an_npz_header_is_read_than_a_header_has(tmp_path):
     assert f"a header of {size} bytes" in refusal(load_newsgroups, tmp_path).found
 
 
-def test_numbers_that_are_not_finite_are_refused_with_their_place(tmp_path):
-    entries = np.array([1, 2, np.nan, 4], ">f4")
-    (tmp_path / "data").write_bytes(bytes([0, 0, 0x0D, 1, 0, 0, 0, 4]) + entries.tobytes())
-    assert refusal(load_idx, tmp_path / "data").argument == f"{tmp_path / 'data'}, entry 3"
-
-
 def test_a_byte_order_mark_before_the_first_label_is_read_over(tmp_path):
     (tmp_path / "data").write_bytes(b"\xef\xbb\xbf-1 2:3\n")
     X, labels = load_libsvm(tmp_path / "data")
