@@ -41,6 +41,7 @@ exclude_patterns = [
     "gallery",
     "examples/*.ipynb",
     "decisions/README.md",
+    "package.md",
 ]  # of the gallery, what it makes is read
 nitpicky = False
 suppress_warnings = ["config.cache"]  # the gallery's options hold a class, which the cache leaves out

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
 from .errors import LancbioError
+from .files import reason
 from .jobs import JOBS, PROBLEMS, make_comparison, make_settings, options_table, run_comparison, run_job
 from .methods import names
 from .oracle import commands_check, commands_diagnose, commands_vectors
+from .terminal import NOBODY_READS, Outlet, one_line, outlets, printable
 
 DESCRIPTION = """\
 LancBiO and SubBiO for bilevel optimization (Yang, Gao, Yuan, ICLR 2025): hyper-gradients you can trust.
@@ -49,7 +51,7 @@ defaults
   n = 10000 and condition 1e5. The subspace grows from 1 by a factor 1.3 every 50 iterations (synthetic: 1.1 every 20).
 
 data files (image jobs), in DIR or in DIR/JOB, each plain or with .gz; without --data-dir they are downloaded, which
-needs pip install 'lancbio_ref[data]'
+needs pooch (pip install pooch)
   train-images-idx3-ubyte  train-labels-idx1-ubyte  t10k-images-idx3-ubyte  t10k-labels-idx1-ubyte
 
 files written to --out, each complete or not at all
@@ -61,8 +63,8 @@ files written to --out, each complete or not at all
 exit status
   0    the run was made
   2    an argument or a file cannot be used, or the run diverges; one line on the error output says which, or which
-       step is too long
-  130  stopped by Ctrl-C; what was reached is written
+       step is too long. A file that could not be written is named in the report, which has all numbers
+  130  stopped by Ctrl-C, or told to end (SIGTERM, SIGHUP); what was reached is written
 
 examples
   lancbio-ref run
@@ -94,7 +96,8 @@ With --batch-size every gradient and every product of a method is made on a mini
 beside the run is that of all samples. --set METHOD.batch_size=B gives one method another size.
 
 A finished run is written at once, so killing the comparison loses at most the run in flight; --resume goes on from
-there. A run that fails is kept as failed, named with its message in the table's report, and left out of the means."""
+there. One command at a time writes to a folder. A run that fails is kept as failed, named with its message in the
+table's report, and left out of the means."""
 
 COMPARE_EPILOG = """\
 default options (theta is step_y, eta is step_v; N and m as in the first table)
@@ -114,8 +117,9 @@ files written to --out, each complete or not at all
 
 exit status
   0    the comparison was made, failed runs included
-  2    an argument or a file cannot be used; one line on the error output says which
-  130  stopped by Ctrl-C; the table of what exists is written
+  2    an argument or a file cannot be used; one line on the error output says which. A file that could not be written
+       is named in the report, which has all numbers
+  130  stopped by Ctrl-C, or told to end (SIGTERM, SIGHUP); the table of what exists is written
 
 examples
   lancbio-ref compare quadratic --seeds 1-5
@@ -236,21 +240,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Those of the process by default.
     """
-    given = vars(make_parser().parse_args(arguments))
-    command, handler = given.pop("command"), given.pop("handler")
+    with outlets(own_process=arguments is None) as out:
+        try:
+            given = vars(make_parser().parse_args(arguments))
+        except SystemExit:  # help, the version, or an error that was said
+            if why := _lost(out):
+                _complain("lancbio-ref", f"the output could not be written ({why})")
+                return 2
+            raise
+        command, handler = given.pop("command"), given.pop("handler")
+        code, report = _handled(command, handler, given)
+        print(printable(report), end="\n" if report else "")
+        out.flush()
+        if why := _lost(out):
+            _complain(f"lancbio-ref {command}", f"the report could not be printed ({why})")
+            return 2 if command == "vectors" else code  # which makes nothing but what it prints
+        return code
+
+
+def _handled(
+    command: str, handler: Callable[[dict[str, Any]], tuple[int, str]], given: dict[str, Any]
+) -> tuple[int, str]:
+    """Exit status and report of a command; an error is said, in one line."""
+    name = f"lancbio-ref {command}"
     try:
-        code, report = handler(given)
+        return handler(given)
     except LancbioError as error:
-        print(f"lancbio-ref {command}: {error}", file=sys.stderr)
-        return 2
+        _complain(name, error)
+    except MemoryError as error:
+        _complain(name, f"not enough memory ({error or 'none left'}): choose a smaller problem")
+    except OSError as error:
+        _complain(name, error)
     except KeyboardInterrupt:
-        left = (
-            "the finished runs are kept: --resume goes on from there" if command == "compare" else "nothing was written"
-        )
-        print(f"lancbio-ref {command}: interrupted; {left}", file=sys.stderr)
-        return 130
-    try:
-        print(report, flush=True)
-    except BrokenPipeError:  # the reader, such as head, has seen enough; nothing more goes to it when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+        left = "the finished runs are kept: --resume goes on from there"
+        _complain(name, f"interrupted; {left if command == 'compare' else 'nothing was written'}")
+        return 130, ""
+    except Exception:
+        traceback.print_exc()
+        _complain(name, "a mistake of this program, which should not happen: please report the lines above")
+    return 2, ""
+
+
+def _complain(name: str, what: object) -> None:
+    print(f"{name}: {one_line(what)}", file=sys.stderr, flush=True)
+
+
+def _lost(out: Outlet) -> str:
+    """Why what somebody waits for could not be printed; nothing where it was printed, or nobody waits."""
+    return "" if out.failure is None or out.failure.errno in NOBODY_READS else reason(out.failure)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from lancbio_ref import files
+from lancbio_ref.errors import ArgumentError
 from lancbio_ref.jobs.progress import PlainLines, RichBar, make_progress
 
 
@@ -17,8 +18,9 @@ def test_a_file_that_fails_leaves_the_old_one(tmp_path):
         file.write(b"half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ArgumentError, match="disk full") as caught:
         files.write(path, fail)
+    assert caught.value.argument == str(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -65,7 +65,7 @@ def fetch(name: str, directory: str | os.PathLike[str] | None = None) -> Path:
     try:
         import pooch
     except ImportError:
-        expected = "the extra data (pip install 'lancbio_ref[data]'), or --data-dir with the files"
+        expected = "pooch (pip install pooch), or --data-dir with the files"
         raise ArgumentError(f"download of {name}", "pooch is not installed", expected) from None
     folder = Path(pooch.os_cache("lancbio_ref") if directory is None else directory) / name
     for file, checksum in SUMS[name].items():

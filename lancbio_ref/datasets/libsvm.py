@@ -6,6 +6,7 @@ comment; blanks after a colon, which some published sets have, are skipped.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -84,6 +85,8 @@ def _blocks(path: Path, stream: Any) -> Iterator[list[tuple[int, list[bytes]]]]:
     above = 0
     while texts := stream.readlines(BLOCK):
         lines = []
+        if above == 0:
+            texts[0] = texts[0].removeprefix(codecs.BOM_UTF8)
         for number, text in enumerate(texts, above + 1):
             if len(text) > LONGEST_LINE:
                 raise ArgumentError(f"{path}, line {number}", f"{len(text)} bytes", f"lines of at most {LONGEST_LINE}")

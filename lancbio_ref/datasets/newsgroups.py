@@ -14,7 +14,7 @@ from ..arguments import as_array
 from ..errors import ArgumentError
 from ..operators.csr import as_csr
 from .npz import load_arrays
-from .packed import LIMIT, as_path, over_the_limit
+from .packed import LIMIT, as_path, is_file, over_the_limit
 from .splits import stratified_split
 
 FILE = "20newsgroups_counts.npz"
@@ -68,7 +68,7 @@ def load_newsgroups(directory: str | os.PathLike[str], rng: Any = 0, *, limit: i
         No such file, a damaged one, arrays that are missing or make no CSR matrix of counts; more bytes than `limit`.
     """
     folders = (as_path(directory), as_path(directory) / "20newsgroups")
-    path = next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    path = next((folder / FILE for folder in folders if is_file(folder / FILE)), None)
     if path is None:
         raise ArgumentError("directory", f"no {FILE} in {folders[0]} or {folders[1]}", "the folder of that file")
     arrays = load_arrays(path, (*KEYS, "target_names"), limit)

@@ -6,6 +6,7 @@ An npz file is a zip archive of npy files; each is a header, which states type a
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import tokenize
@@ -19,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .packed import over_the_limit, unpacked, up_to
+from .packed import LIMIT, over_the_limit, unpacked, up_to
 
+HEADER = 2**16  # bytes that may state type and shape
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what NumPy writes, and what unpacks in small steps
 DAMAGE = (
     OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ValueError, TypeError,
@@ -28,8 +30,10 @@ DAMAGE = (
 )  # fmt: skip
 
 
-def load_arrays(path: Path, names: Iterable[str], limit: int) -> dict[str, np.ndarray]:
-    """The arrays of these names, of together at most `limit` bytes.
+def load_arrays(
+    path: Path, names: Iterable[str] = (), limit: int = LIMIT, *, others: bool = False
+) -> dict[str, np.ndarray]:
+    """The arrays of these names, and with `others` all that there are; of together at most `limit` bytes.
 
     Raises
     ------
@@ -41,8 +45,14 @@ def load_arrays(path: Path, names: Iterable[str], limit: int) -> dict[str, np.nd
         try:
             with zipfile.ZipFile(stream) as file:
                 members = {info.filename: info for info in file.infolist()}
+                if len(members) < len(file.infolist()):
+                    raise ArgumentError(str(path), "two members of one name", "an intact npz file")
                 if missing := [name for name in names if f"{name}.npy" not in members]:
                     raise ArgumentError(str(path), "no array " + ", ".join(missing), "all of " + ", ".join(names))
+                if others:
+                    if strange := [name for name in members if not name.endswith(".npy")]:
+                        raise ArgumentError(str(path), f"a member {strange[0][:80]!r}", "arrays, as numpy.savez writes")
+                    names = tuple(name.removesuffix(".npy") for name in members)
                 for name in names:
                     arrays[name] = _array(f"{path}, {name}", file, members[f"{name}.npy"], limit)
                     limit -= arrays[name].nbytes
@@ -82,8 +92,12 @@ def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise ValueError(f"version {version} of the npy format")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        size = stream.read(2 if version == (1, 0) else 4)
+        length = int.from_bytes(size, "little")
+        if length > HEADER:
+            raise ValueError(f"a header of {length} bytes")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
+        shape, fortran, dtype = read(io.BytesIO(size + stream.read(length)))
     if any(length < 0 for length in shape):
         raise ValueError(f"the shape {shape}")
     return shape, fortran, dtype

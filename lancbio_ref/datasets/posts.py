@@ -82,7 +82,7 @@ def _contents(archive: Path, limit: int) -> Iterator[tuple[str, str, str, bytes]
     """(part, group, post, content) of every post."""
     with unpacked(archive, limit, "a tar file") as stream:
         data = io.BytesIO(stream.read())
-    size = data.seek(0, io.SEEK_END)
+    size, seen = data.seek(0, io.SEEK_END), set[PurePosixPath]()
     data.seek(0)
     try:
         with tarfile.open(fileobj=data, mode="r:") as file:
@@ -92,6 +92,12 @@ def _contents(archive: Path, limit: int) -> Iterator[tuple[str, str, str, bytes]
                 part = next((part for part, folder in FOLDERS.items() if path.parts[:1] == (folder,)), None)
                 if part is None or len(path.parts) != 3 or member.isdir() or path.name.startswith("."):
                     continue
+                if ".." in path.parts or path in seen:
+                    found = "a way out of its folder" if ".." in path.parts else "a second time"
+                    raise ArgumentError(
+                        f"{archive}, {member.name}", found, "every post once, in the folder of its group"
+                    )
+                seen.add(path)
                 # a link leads anywhere; a sparse member is as large as it likes
                 content = file.extractfile(member) if member.isreg() and not member.issparse() else None
                 if content is None:

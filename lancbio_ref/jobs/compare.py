@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from ..errors import ArgumentError, LancbioError
-from ..files import prepare_folder, write_arrays
+from ..files import claimed, write_arrays
 from ..rounding import norm2
 from ..status import SolveStatus
 from .instance import Instance, make_instance
+from .kept import finished_runs
 from .progress import make_progress
 from .record import execute, run_arrays, warm_up
 from .settings import Settings
@@ -27,59 +26,37 @@ def run_comparison(comparison: Settings) -> tuple[int, str]:
     Returns
     -------
     exit_code : int
-        0, or 130 after Ctrl-C.
+        0; 130 after Ctrl-C; 2 where a file could not be written.
     report : str
 
     Raises
     ------
     ArgumentError
-        The folder holds runs already and `resume` is false, or holds runs with other settings.
+        The folder cannot be used, another process uses it, it holds runs already and `resume` is false, or it holds
+        damaged ones or ones with other settings.
     """
-    out = prepare_folder(comparison.out)
-    (out / "runs").mkdir(exist_ok=True)
-    for unfinished in (out / "runs").glob("*.npz.*"):  # of a comparison that was killed while it wrote
-        unfinished.unlink()
-    runs = finished_runs(comparison)
-    kept = len(runs)
-    if kept and not comparison.quiet:
-        print(f"{kept} of {len(comparison.runs())} runs are there with the same settings: not made again", flush=True)
-    interrupted = False
-    try:
-        interrupted = not _make_missing(comparison, runs)
-    except KeyboardInterrupt:  # outside `minimize`: while data are loaded or a run is written
-        interrupted = True
-    ordered = {key: runs[key] for key in comparison.runs() if key in runs}
-    summary, files = write_comparison(comparison, ordered, interrupted)
-    return (130 if interrupted else 0), comparison_report(summary, files, kept)
+    with claimed(comparison.out) as out, claimed(out / "runs"):
+        runs = finished_runs(comparison)
+        kept = len(runs)
+        if kept and not comparison.quiet:
+            print(
+                f"{kept} of {len(comparison.runs())} runs are there with the same settings: not made again", flush=True
+            )
+        interrupted, unwritten = False, list[str]()
+        try:
+            interrupted = not _make_missing(comparison, runs)
+        except KeyboardInterrupt:  # outside `minimize`: while data are loaded or a run is written
+            interrupted = True
+        except UnwrittenRun as error:
+            interrupted, unwritten = True, [f"failed: {error.__cause__}"]
+        ordered = {key: runs[key] for key in comparison.runs() if key in runs}
+        summary, files, all_written = write_comparison(comparison, ordered, interrupted)
+    report = comparison_report(summary, unwritten + files, kept)
+    return (2 if unwritten or not all_written else 130 if interrupted else 0), report
 
 
-def finished_runs(comparison: Settings) -> dict[tuple[int, str], dict[str, np.ndarray]]:
-    """The runs of this comparison that are there already, checked before anything is computed."""
-    found: dict[tuple[int, str], dict[str, np.ndarray]] = {}
-    for seed, name in comparison.runs():
-        path = comparison.path(seed, name)
-        if not path.exists():
-            continue
-        if not comparison.resume:
-            raise ArgumentError("--out", f"{path}, a finished run", "an empty folder, or --resume to go on from there")
-        run = load_run(path)
-        before, now = json.loads(str(run["settings"])), plain_settings(comparison.run_settings(seed, name))
-        if before != now:
-            changed = [key for key in now if before.get(key) != now[key]]
-            was, is_ = ({key: values.get(key) for key in changed} for values in (before, now))
-            raise ArgumentError("--resume", f"{path}, made with {was}", f"runs made with {is_}, or another --out")
-        found[seed, name] = run
-    return found
-
-
-def load_run(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of one finished run."""
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            run = dict(file)
-        return {"settings": run["settings"], "outcome": run["outcome"]} | run  # KeyError: no run of this command
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ArgumentError("--resume", f"{path} ({type(error).__name__})", "a run that this command wrote") from None
+class UnwrittenRun(Exception):
+    """The file of a run could not be written, so that the next ones would be lost as well; the cause says why."""
 
 
 def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np.ndarray]]) -> bool:
@@ -102,7 +79,11 @@ def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np
             run = run_one(comparison, instance, seed, name, show)
             if run is None:
                 return False
-            write_arrays(comparison.path(seed, name), run)
+            try:
+                write_arrays(comparison.path(seed, name), run)
+            except ArgumentError as error:
+                runs[seed, name] = run
+                raise UnwrittenRun from error
             runs[seed, name] = run
             done += comparison.maxiter[name]
             if not comparison.quiet:

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Protocol
 
+from ..terminal import Outlet
+
 
 class Progress(Protocol):
     """A context manager that is told where a run stands."""
@@ -23,7 +25,7 @@ def make_progress(total: int, *, quiet: bool) -> Progress:
     """The progress display for a run of `total` iterations."""
     if quiet:
         return Silent()
-    return RichBar(total) if sys.stdout.isatty() and find_spec("rich") else PlainLines(total)
+    return RichBar(total) if Outlet(sys.stdout).isatty() and find_spec("rich") else PlainLines(total)
 
 
 class Silent:

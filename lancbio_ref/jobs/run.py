@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from ..files import prepare_folder, write_arrays, write_figure, write_json
+from ..files import claimed, write_all, write_arrays, write_figure, write_json
 from ..plotting import cleaning_figure, synthetic_figure
 from ..rounding import norm2
 from ..status import SolveStatus
@@ -22,11 +23,16 @@ def run_job(settings: Settings) -> tuple[int, str]:
     Returns
     -------
     exit_code : int
-        0, or 130 after Ctrl-C.
+        0; 130 after Ctrl-C; 2 where a file could not be written.
     report : str
     """
+    with claimed(settings.out) as out:
+        return _run_in(out, settings)
+
+
+def _run_in(out: Path, settings: Settings) -> tuple[int, str]:
     ((seed, name),) = settings.runs()
-    out, instance = prepare_folder(settings.out), make_instance(settings, seed)
+    instance = make_instance(settings, seed)
     problem, samples = instance.problem, instance.samples
     last, every, accuracies = settings.maxiter[name], settings.every[name], list[float]()
 
@@ -52,9 +58,10 @@ def run_job(settings: Settings) -> tuple[int, str]:
                 evaluation = "INTERRUPTED: the run was finished, its evaluation was not"
                 summary |= dict(status="INTERRUPTED", message=evaluation)
     draw = synthetic_figure if samples is None else cleaning_figure
-    files = [
-        write_arrays(out / "trace.npz", arrays),
-        write_json(out / "summary.json", summary),
-        write_figure(out / "figure.png", lambda: draw(arrays, summary)),
-    ]
-    return (130 if summary["status"] == "INTERRUPTED" else 0), run_report(summary, files)
+    files, all_written = write_all(
+        lambda: write_arrays(out / "trace.npz", arrays),
+        lambda: write_json(out / "summary.json", summary),
+        lambda: write_figure(out / "figure.png", lambda: draw(arrays, summary)),
+    )
+    code = 130 if summary["status"] == "INTERRUPTED" else 0
+    return (code if all_written else 2), run_report(summary, files)

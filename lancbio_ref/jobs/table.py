@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..files import plain, write_figure, write_json, write_text
+from ..files import plain, write_all, write_figure, write_json, write_text
 from ..plotting import comparison_figure
 from .settings import Settings
 
@@ -102,17 +102,30 @@ def _cell(found: Mapping[str, Any] | None, form: str) -> str:
     return mean if math.isnan(found["deviation"]) else f"{mean} ± {form.format(found['deviation'])}"
 
 
-def write_comparison(comparison: Settings, runs: Runs, interrupted: bool) -> tuple[dict[str, Any], list[str]]:
-    """Write ``comparison.json``, ``table.txt`` and ``figure.png``; the summary, and one line about each file."""
+def write_comparison(comparison: Settings, runs: Runs, interrupted: bool) -> tuple[dict[str, Any], list[str], bool]:
+    """Write ``comparison.json``, ``table.txt`` and ``figure.png``.
+
+    Returns
+    -------
+    summary : dict
+    lines : list of str
+        One about each file.
+    all_written : bool
+    """
     summary = summarize(comparison, runs, interrupted)
     out = comparison.out
-    files = [write_json(out / "comparison.json", summary)]
-    files.append(write_text(out / "table.txt", table(summary) + "\n"))
-    if not any("recorded_k" in run for run in runs.values()):
-        return summary, [*files, f"skipped {out / 'figure.png'}: no run has anything to draw"]
+    drawn = any("recorded_k" in run for run in runs.values())
     by_method = {name: [run for (_, method), run in runs.items() if method == name] for name in summary["methods"]}
-    files.append(write_figure(out / "figure.png", lambda: comparison_figure(by_method, summary)))
-    return summary, files
+    lines, all_written = write_all(
+        lambda: write_json(out / "comparison.json", summary),
+        lambda: write_text(out / "table.txt", table(summary) + "\n"),
+        lambda: (
+            write_figure(out / "figure.png", lambda: comparison_figure(by_method, summary))
+            if drawn
+            else f"skipped {out / 'figure.png'}: no run has anything to draw"
+        ),
+    )
+    return summary, lines, all_written
 
 
 def comparison_report(summary: Mapping[str, Any], files: Sequence[str], kept: int) -> str:

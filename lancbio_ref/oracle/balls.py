@@ -21,7 +21,7 @@ class PrecisionError(LancbioError, ArithmeticError):
 def require_flint() -> Any:
     """The module ``flint``; a clear error where it is not installed."""
     if flint is None:
-        raise ArgumentError("python-flint", "not installed", "the extra: pip install 'lancbio_ref[oracle]'")
+        raise ArgumentError("python-flint", "not installed", "python-flint (pip install python-flint)")
     return flint
 
 

@@ -11,18 +11,21 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from zipfile import BadZipFile
 
 import numpy as np
 
+from ..datasets.npz import load_arrays
+from ..datasets.packed import LIMIT, unpacked
 from ..errors import ArgumentError
-from .levels import LEVELS, PROTOCOL, VERSION, BadAnswer, call, printable, read_answer, to_json
+from .levels import ANSWERS, LEVELS, PROTOCOL, VERSION, BadAnswer, call, read_answer, said, to_json
 from .process import LineFailure, LineProcess
 
 TIMEOUT = 30.0
+LATE = 1.0  # seconds that an answer may take after a line that was left over
 START = 60.0  # seconds that a Python callable's module may take to import
 
 
@@ -71,13 +74,12 @@ def make_reply(case: Mapping[str, Any], answer: Any, seconds: float = 0.0, stder
     """The reply that an answer, as it came, amounts to."""
     if isinstance(answer, Mapping) and answer.get("error") is not None:
         kind = "garbage" if answer.get("kind") == "garbage" else "error"  # a Python callable returned no numbers
-        return Reply(failure=printable(str(answer["error"])), kind=kind, seconds=seconds, stderr=stderr)
+        return Reply(failure=said(str(answer["error"])), kind=kind, seconds=seconds, stderr=stderr)
     try:
         read = read_answer(case, answer)
     except BadAnswer as error:
         returned = dict(answer) if error.kind == "not finite" else None
-        said = printable(str(error))
-        return Reply(failure=said, kind=error.kind, seconds=seconds, stderr=stderr, returned=returned)
+        return Reply(failure=said(str(error)), kind=error.kind, seconds=seconds, stderr=stderr, returned=returned)
     if "reject" in read:
         return Reply(rejection=read["reject"], kind="rejection", seconds=seconds, stderr=stderr, returned=read)
     return Reply(answer=read, seconds=seconds, stderr=stderr, returned=read)
@@ -204,7 +206,11 @@ class CommandCandidate:
     def _exchange(self, process: LineProcess, case: dict[str, Any]) -> Any:
         """The answer to `case`, parsed; an announcement that was not waited for is read over."""
         deadline = time.monotonic() + self.timeout
-        answer = _parse(process.ask(to_json(case), self.timeout))
+        line = process.ask(to_json(case), self.timeout)
+        if self._asked and _is_no_answer(line, case):  # it may be left over from the case before
+            with suppress(LineFailure):
+                line = process.listen(max(min(LATE, deadline - time.monotonic()), 0.0))
+        answer = _parse(line)
         if _is_handshake(answer) and not (self._introduced or self._asked):
             _check_handshake(answer)
             self._introduced = True
@@ -220,6 +226,11 @@ class CommandCandidate:
         if process.has_more:
             raise LineFailure("garbage", "more than one line for one case")
         return answer
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its error output, while it is there."""
+        return "" if self._process is None else "".join(self._process.error_tail.splitlines()[-1:])
 
     def close(self) -> None:
         """Close its input, and end it and all that it started."""
@@ -250,13 +261,11 @@ class PythonCandidate(CommandCandidate):
         served, argument = ([name], "--candidate") if exercise is None else ([exercise, name], "--exercise")
         command = [sys.executable, "-m", "lancbio_ref.oracle.serve", *served]
         super().__init__(command, timeout=timeout, start=START, name=":".join(served), argument=argument)
-        process = self._started()
         try:
             self.announced()
         except LineFailure as error:
-            process.close()
-            lines = process.error_tail.splitlines()
-            reason = lines[-1] if lines else str(error)
+            reason = self.last_words or str(error)
+            self.close()
             expected = "a callable package.module:function" if exercise is None else "a file with the function"
             raise ArgumentError(argument, f"{name} ({reason})", expected) from None
 
@@ -283,9 +292,9 @@ class ResultsCandidate:
         self.path, self.name = path, str(path)
         try:
             self._answers = _read_npz(path) if path.suffix == ".npz" else _read_results(path)
-        except OSError as error:
-            raise ArgumentError("--results", f"{path} ({error.strerror or error})", "a file that can be read") from None
-        except (ValueError, BadZipFile, RecursionError, EOFError) as error:
+        except ArgumentError as error:  # of a reader: it says where in the file, and the remedy
+            raise ArgumentError("--results", f"{error.argument}: {error.found}", error.expected) from None
+        except (ValueError, RecursionError) as error:
             raise ArgumentError("--results", f"{path} ({error})", "results as docs/oracle.md has them") from None
         self.levels = tuple(level for level in LEVELS if any(key[1] == level for key in self._answers))
 
@@ -302,9 +311,10 @@ class ResultsCandidate:
 
 def _read_results(path: Path) -> dict[tuple[str, str], Any]:
     """{(id, level): answer} of a JSON file."""
+    with unpacked(path, LIMIT, "a file of results") as stream:
+        text = stream.read()
     try:
-        text = path.read_bytes().decode("utf-8")
-        document = json.loads(text)
+        document = json.loads(text.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error}") from None
     if not isinstance(document, dict) or document.get("format") != "lancbio-results":
@@ -327,21 +337,20 @@ def _read_results(path: Path) -> dict[tuple[str, str], Any]:
 def _read_npz(path: Path) -> dict[tuple[str, str], Any]:
     """The same of arrays named ID/LEVEL/QUANTITY, and ID/trace/rows/K/QUANTITY for row K of a trace."""
     answers: dict[tuple[str, str], Any] = {}
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        for name in arrays.files:
-            parts = name.split("/")
-            if (
-                len(parts) not in (3, 5)
-                or parts[1] not in LEVELS
-                or (len(parts) == 5) != (parts[1:3] == ["trace", "rows"])
-            ):
-                raise ValueError(f"array {name!r} is not named ID/LEVEL/QUANTITY or ID/trace/rows/K/QUANTITY")
-            answer = answers.setdefault((parts[0], parts[1]), {})
-            value = arrays[name]
-            if len(parts) == 5:
-                answer.setdefault("rows", {}).setdefault(_row_number(name, parts[3]), {})[parts[4]] = value
-            else:
-                answer[parts[2]] = value.item() if value.dtype.kind in "US" and value.ndim == 0 else value
+    for name, value in load_arrays(path, others=True).items():
+        parts = name.split("/")
+        if len(parts) not in (3, 5) or parts[1] not in LEVELS or (len(parts) == 5) != (parts[1:3] == ["trace", "rows"]):
+            raise ValueError(f"array {name!r} is not named ID/LEVEL/QUANTITY or ID/trace/rows/K/QUANTITY")
+        answer = answers.setdefault((parts[0], parts[1]), {})
+        if len(parts) == 5:
+            rows = answer.setdefault("rows", {})
+            if not isinstance(rows, dict):
+                raise ValueError(f"array {name!r} beside an array {'/'.join(parts[:3])!r}")
+            rows.setdefault(_row_number(name, parts[3]), {})[parts[4]] = value
+        else:
+            if parts[2] in answer:
+                raise ValueError(f"array {name!r} beside arrays of rows")
+            answer[parts[2]] = value.item() if value.dtype.kind in "US" and value.ndim == 0 else value
     for answer in answers.values():
         if isinstance(answer.get("rows"), dict):
             answer["rows"] = [answer["rows"].get(k, {}) for k in range(1, max(answer["rows"]) + 1)]
@@ -360,6 +369,15 @@ def _parse(line: bytes) -> Any:
     except (ValueError, RecursionError):
         shown = line[:60].decode("utf-8", "replace")
         raise LineFailure("garbage", f"no JSON: {shown!r}{'…' if len(line) > 60 else ''}") from None
+
+
+def _is_no_answer(line: bytes, case: Mapping[str, Any]) -> bool:
+    """Whether a line answers nothing, as a line of a log does."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(answer, dict) or answer.keys().isdisjoint(("reject", "error", *ANSWERS[case["level"]]))
 
 
 def _is_handshake(line: Any) -> bool:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..errors import ArgumentError
@@ -96,6 +97,7 @@ def check(
     precision: str = "float64",
     source: str = "v1",
     progress: Callable[[int, int, Verdict], Any] | None = None,
+    searching: Callable[[str, int, int], Any] | None = None,
     among: Callable[[Fault], bool] = lambda fault: True,
 ) -> CheckResult:
     """Ask a candidate every case of these levels.
@@ -111,6 +113,8 @@ def check(
         For the report.
     progress : callable (asked, of, verdict), optional
         Called after each case.
+    searching : callable (level, tried, of), optional
+        Called before each known fault that the wrong answers of a level are compared with, and at the end.
     among : callable (fault) → bool, optional
         Which known faults the candidate could have.
 
@@ -146,7 +150,10 @@ def check(
             answers[level][vector.id] = reply.returned
         if progress is not None:
             progress(number, len(asked), verdict)
-    found = {level: _suspects(level, answers[level], asked, verdicts, precision, among) for level in levels}
+    found = {}
+    for level in levels:
+        tell = None if searching is None else partial(searching, level)
+        found[level] = _suspects(level, answers[level], asked, verdicts, precision, among, tell)
     elapsed = time.perf_counter() - start
     return CheckResult(candidate.name, tuple(levels), source, precision, tuple(verdicts), found, elapsed)
 
@@ -158,6 +165,7 @@ def _suspects(
     verdicts: Sequence[Verdict],
     precision: str,
     among: Callable[[Fault], bool],
+    progress: Callable[[int, int], Any] | None,
 ) -> Sequence[Suspect]:
     """Faults whose numbers the wrong answers are; only where an answer is wrong."""
     failed = {verdict.id for verdict in verdicts if verdict.level == level and verdict.status == "failed"} & set(
@@ -166,4 +174,4 @@ def _suspects(
     if not failed:
         return []
     vectors = [vector for vector, at in asked if at == level]
-    return find_suspects(level, answers, vectors, precision=precision, failed=failed, among=among)
+    return find_suspects(level, answers, vectors, precision=precision, failed=failed, among=among, progress=progress)

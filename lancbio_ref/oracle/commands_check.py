@@ -6,6 +6,7 @@ import argparse
 import fnmatch
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 
 from ..arguments import as_number
 from ..errors import ArgumentError
-from ..files import write_json, write_text
+from ..files import reason, write_all, write_json, write_text
+from ..terminal import printable
 from .candidates import TIMEOUT, Candidate, CommandCandidate, PythonCandidate, ResultsCandidate
 from .check import check
 from .exercises import EXERCISES, Exercise
@@ -46,8 +48,8 @@ Levels, and what a Python callable of each looks like
                                              k steps of the Lanczos process; beta is beta_2 .. beta_{k+1}
   trace          (case) -> rows              iterations of a bilevel method, one dict of quantities each
 
-To reject a case (A is not positive definite, say), raise ValueError or ArithmeticError, or answer
-{"reject": "reason"}. Vectors say whether a case has an answer, must be rejected, or may be."""
+To reject a case (A is not positive definite, say), raise ValueError, ArithmeticError or a library's LinAlgError, or
+answer {"reject": "reason"}. Vectors say whether a case has an answer, must be rejected, or may be."""
 
 EPILOG = """\
 what is compared
@@ -65,8 +67,9 @@ what is compared
 exit status
   0    every case that decides was passed, and there was one at every level
   1    at least one case failed
-  2    an argument or a file cannot be used; one line on the error output says which
-  130  stopped by Ctrl-C; nothing was written
+  2    an argument or a file cannot be used; one line on the error output says which. Where it is a file of the report
+       that could not be written, the report says so and is printed
+  130  stopped by Ctrl-C, or told to end (SIGTERM, SIGHUP); nothing was written
 
 exercises: the file has this function; what surrounds it is done for you, and no case is asked that has no answer
 {exercises}
@@ -143,7 +146,7 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     candidate = _make_candidate(given)
     try:
         levels = _levels(candidate, given, exercise)
-        progress = _show if sys.stderr.isatty() else None
+        shown = sys.stderr is not None and sys.stderr.isatty()
         source = given["vectors"] or "v1"
         result = check(
             candidate,
@@ -151,18 +154,19 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
             chosen,
             precision=given["precision"],
             source=source,
-            progress=progress,
+            progress=_show if shown else None,
+            searching=_show_search if shown else None,
             among=(lambda fault: True) if exercise is None else exercise.could_have,
         )
     finally:
         candidate.close()
-    written = []
-    if "json" in files:
-        written.append(write_json(files["json"], json_report(result)))
-    if "junit" in files:
-        written.append(write_text(files["junit"], junit_report(result)))
+    written, all_written = write_all(
+        *([lambda: write_json(files["json"], json_report(result))] if "json" in files else []),
+        *([lambda: write_text(files["junit"], junit_report(result))] if "junit" in files else []),
+    )
     *lines, summary = text_report(result).splitlines()
-    return (0 if result.passed else 1), "\n".join([*lines, *written, summary])
+    code = 0 if result.passed else 1
+    return (code if all_written else 2), "\n".join([*lines, *written, summary])
 
 
 def _make_candidate(given: dict[str, Any]) -> Candidate:
@@ -192,12 +196,20 @@ def _levels(candidate: Candidate, given: dict[str, Any], exercise: Exercise | No
     elif isinstance(candidate, ResultsCandidate):
         names = candidate.levels
     elif isinstance(candidate, PythonCandidate):
-        names = [candidate.name.rpartition(":")[2].rpartition(".")[2]]
+        name = candidate.name.rpartition(":")[2].rpartition(".")[2]
+        if name not in known:
+            found = f"nothing, and {name}, the function's name, is no level"
+            raise ArgumentError("--level", found, f"one or more of {', '.join(known)}")
+        names = [name]
     else:
         assert isinstance(candidate, CommandCandidate)
         try:
             announced = candidate.announced().get("levels")
         except LineFailure as error:
+            if error.kind == "crash":
+                said = f"; its error output ends: {candidate.last_words}" if candidate.last_words else ""
+                found = f"{given['program']} ({error}{said})"
+                raise ArgumentError("--command", found, "an executable that waits for cases") from None
             raise ArgumentError("--level", f"nothing, nor announced ({error})", f"of {', '.join(LEVELS)}") from None
         names = announced if isinstance(announced, list) and announced else ["none announced"]
     unknown = [name for name in names if name not in known]
@@ -241,13 +253,26 @@ def _words(text: str) -> list[str]:
 
 def _writable(option: str, name: str) -> Path:
     """The path of a file to write, asked for before the run and not after it."""
-    path = Path(name)
-    if path.is_dir() or not path.parent.is_dir():
-        raise ArgumentError(f"--{option}", name, "a file in a folder that exists")
-    return path
+    path, expected = Path(name), "a file in a folder that exists and can be written to"
+    try:
+        usable = path.parent.is_dir() and not path.is_dir()  # a name that is too long raises here
+        if usable:
+            with tempfile.TemporaryFile(dir=path.parent):
+                return path
+    except (OSError, ValueError) as error:
+        name = f"{name} ({reason(error)})"
+    raise ArgumentError(f"--{option}", name, expected)
 
 
 def _show(asked: int, of: int, verdict: Verdict) -> None:
     """The count on one line of a terminal, erased at the end."""
-    text = "" if asked == of else f"{asked} of {of}: {verdict.id} {verdict.status}"
-    print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    _show_line("" if asked == of else f"{asked} of {of}: {verdict.id} {verdict.status}")
+
+
+def _show_search(level: str, tried: int, of: int) -> None:
+    """The same for the search that may follow: it runs the known faults on the failing cases."""
+    _show_line("" if tried == of else f"level {level}: {tried} of {of} known faults compared with the wrong answers")
+
+
+def _show_line(text: str) -> None:
+    print(f"\r\033[K{printable(text)}", end="", file=sys.stderr, flush=True)

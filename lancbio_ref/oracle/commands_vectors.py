@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from ..arguments import as_choice
 from ..errors import ArgumentError
-from ..files import prepare_folder, write_arrays, write_text
+from ..files import claimed, write_arrays, write_text
 from .layout import canonical
 from .vector import MANIFEST, Enclosure, Vector, listed, load, vectors
 
@@ -178,17 +178,17 @@ def _short(value: Any) -> str:
 def export(chosen: list[Vector], out: Path, format: str) -> str:
     """Write vectors to a folder; one line about it."""
     as_choice("--format", format, ("json", "npz"))
-    prepare_folder(out)
-    digests = listed(out)
-    for vector in chosen:
+    with claimed(out):
+        digests = listed(out)
+        for vector in chosen:
+            if format == "json":
+                text = canonical(vector.raw)
+                write_text(out / f"{vector.id}.json", text)
+                digests[f"{vector.id}.json"] = hashlib.sha256(text).hexdigest()
+            else:
+                write_arrays(out / f"{vector.id}.npz", arrays(vector))
         if format == "json":
-            text = canonical(vector.raw)
-            write_text(out / f"{vector.id}.json", text)
-            digests[f"{vector.id}.json"] = hashlib.sha256(text).hexdigest()
-        else:
-            write_arrays(out / f"{vector.id}.npz", arrays(vector))
-    if format == "json":
-        write_text(out / MANIFEST, manifest_text(digests))
+            write_text(out / MANIFEST, manifest_text(digests))
     return f"wrote {len(chosen)} vectors to {out}, as {format}"
 
 

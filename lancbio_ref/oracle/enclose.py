@@ -101,7 +101,7 @@ def enclose(problem_or_linearization: Any, x: Any = None, y: Any = None, *, bits
     Raises
     ------
     ArgumentError
-        python-flint is not installed (``pip install 'lancbio_ref[oracle]'``); x or y missing, or given where a
+        python-flint is not installed (``pip install python-flint``); x or y missing, or given where a
         linearization has its own; complex operators.
     PrecisionError
         A is singular, or so nearly so that no precision, or, for a structure, no bound of its rounding, tells.

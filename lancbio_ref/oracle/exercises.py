@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.packed import is_file
 from ..errors import ArgumentError
 from ..textbook.lanczos import lanczos
 from ..textbook.numbers import norm, roundoff
@@ -86,8 +87,8 @@ def find(name: str) -> Exercise:
 
 def load(exercise: Exercise, path: Path) -> Function:
     """The learner's function out of a file; ValueError says what is wrong with the file."""
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+    if not is_file(path):
+        raise ValueError(f"there is no such file {path}")
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from ..terminal import printable
+
 PROTOCOL, VERSION = "lancbio-oracle", "1"
 CASES: dict[str, tuple[str, ...]] = {
     "solve": ("A", "b", "v0"),
@@ -114,7 +116,8 @@ def _integral(value: Any) -> bool:
 def call(function: Callable[..., Any], level: str, case: dict[str, Any]) -> dict[str, Any]:
     """The answer of a Python callable with the signature of its level.
 
-    Whatever it raises passes through, except that ValueError, ArithmeticError and numpy's LinAlgError are a rejection.
+    Whatever it raises passes through, except that ValueError, ArithmeticError and the LinAlgError of any library
+    (torch's is a RuntimeError) are a rejection.
     """
     try:
         if level == "solve":
@@ -123,8 +126,12 @@ def call(function: Callable[..., Any], level: str, case: dict[str, Any]) -> dict
             returned = function(case["A"], case["q1"], case["k"])
         else:
             returned = function(case)
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
-        return dict(reject=f"{type(error).__name__}: {error}")
+    except Exception as error:
+        if isinstance(error, (ValueError, ArithmeticError)) or any(
+            "LinAlgError" in k.__name__ for k in type(error).__mro__
+        ):
+            return dict(reject=f"{type(error).__name__}: {error}")
+        raise
     if isinstance(returned, Mapping):
         return dict(returned)
     if level != "lanczos":
@@ -137,17 +144,9 @@ def call(function: Callable[..., Any], level: str, case: dict[str, Any]) -> dict
 # -- the answer -----------------------------------------------------------------------------
 
 
-def printable(text: str) -> str:
-    """What a candidate said, as it may go to a terminal or a file: at most 500 characters, control characters and lone
-    surrogates replaced.
-
-    Examples
-    --------
-    >>> from lancbio_ref.oracle.levels import printable
-    >>> printable("not\\x1b[31m definite")
-    'not�[31m definite'
-    """
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text[:500])
+def said(text: str) -> str:
+    """What a candidate said, as it may go to a terminal or a file: at most 500 characters, all printable."""
+    return printable(text[:500])
 
 
 def read_answer(case: Mapping[str, Any], answer: Any) -> dict[str, Any]:
@@ -167,7 +166,7 @@ def read_answer(case: Mapping[str, Any], answer: Any) -> dict[str, Any]:
     if not isinstance(answer, Mapping):
         raise BadAnswer("garbage", f"{type(answer).__name__}, expected an object with {_names(case['level'])}")
     if isinstance(answer.get("reject"), str):
-        return dict(reject=printable(answer["reject"]))
+        return dict(reject=said(answer["reject"]))
     missing = [name for name in ANSWERS[case["level"]] if name not in answer]
     if missing:
         raise BadAnswer("garbage", f"no {missing[0]!r} in the answer, expected {_names(case['level'])}")
@@ -225,7 +224,8 @@ def numbers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.n
         raise BadAnswer("garbage", f"{name} is {_describe(value, array)}, expected an array of real numbers")
     if shape is not None and array.shape != shape:
         raise BadAnswer("shape", f"{name} has shape {array.shape}, expected {shape}")
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a longdouble: infinity is named below
+        array = array.astype(np.float64)
     if not np.isfinite(array).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise BadAnswer("not finite", f"{name} has {array[index]} at index {index}")

@@ -1,8 +1,8 @@
 """A child process that answers one line to each line; whatever it does, the worst that comes of it is a `LineFailure`.
 
-It runs in a session of its own, so that it can be ended together with all that it started. Its three streams are
-served by one loop without threads: a child that does not read, writes without end, or writes to the wrong stream
-cannot block the parent. POSIX only.
+It runs in a session of its own, so that it can be ended together with all that it started; a guard does that where this
+process is killed. Its three streams are served by one loop without threads: a child that does not read, writes without
+end, or writes to the wrong stream cannot block the parent. POSIX only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import ArgumentError
+from ..terminal import printable
 
 MAX_LINE = 32 * 2**20  # bytes; the largest answer of the vectors is below one of these mebibytes
 TAIL = 2000  # bytes of the error output that are kept
 _CHUNK = 2**16
+GUARD = "read -r group; read -r _; kill -s KILL -- -$group"  # its input ends with this process, and with nothing else
 _GRACE = 1.0  # seconds that a child which closed its output has to exit by itself
 
 
@@ -57,13 +59,20 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], name: str = "--command") -> None:
         pipe: Any = subprocess.PIPE
+        null: Any = subprocess.DEVNULL
+        self._guard = subprocess.Popen(  # is there before the child, and told at once whom to end
+            ["/bin/sh", "-c", GUARD], stdin=pipe, stdout=null, stderr=null, start_new_session=True
+        )
         try:
             self._child = subprocess.Popen(
                 list(command), stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
+            self._dismiss_guard()
             raise ArgumentError(name, f"{' '.join(command)} ({reason})", "an executable that can be started") from None
+        self._guard.stdin.write(b"%d\n" % self._child.pid)  # type: ignore[union-attr]
+        self._guard.stdin.flush()  # type: ignore[union-attr]
         self._received, self._errors, self._closed = bytearray(), bytearray(), False
         self._done = False
         self._selector = selectors.DefaultSelector()
@@ -74,7 +83,7 @@ class LineProcess:
 
     @property
     def error_tail(self) -> str:
-        return self._errors.decode("utf-8", "replace").strip()
+        return printable(self._errors.decode("utf-8", "replace")).strip()
 
     @property
     def has_more(self) -> bool:
@@ -200,12 +209,17 @@ class LineProcess:
             if not self._serve(time.monotonic(), bytearray(), once=True):
                 time.sleep(0.005)
             del self._received[:]
+        self._dismiss_guard()  # before the number of the group can become another's
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         self._selector.close()
         for stream in (self._child.stdout, self._child.stderr):
             stream.close()  # type: ignore[union-attr]
+
+    def _dismiss_guard(self) -> None:
+        self._guard.kill()
+        self._guard.communicate()
 
 
 def _signal_name(number: int) -> str:

@@ -42,15 +42,15 @@ def find(name: str) -> Callable[..., Any]:
     return found
 
 
-def answer(function: Callable[..., Any], case: dict[str, Any]) -> dict[str, Any]:
+def answer(function: Callable[..., Any], case: dict[str, Any]) -> str:
     """The line that goes back: the answer, a rejection, or ``{"error": ...}`` for any other exception."""
     try:
-        return _plain(call(function, case["level"], case))
+        return json.dumps(_plain(call(function, case["level"], case)))
     except BadAnswer as error:
-        return dict(error=str(error), kind=error.kind)
+        return json.dumps(dict(error=str(error), kind=error.kind))
     except (Exception, SystemExit) as error:
         traceback.print_exc()
-        return dict(error=f"raised {type(error).__name__}: {error}")
+        return json.dumps(dict(error=f"raised {type(error).__name__}: {error}"))
 
 
 def _plain(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +72,8 @@ def _list(name: str, value: Any) -> Any:
         raise
     if array.dtype.kind not in "iufb":
         numbers(name, value)
-    return array.tolist()
+    with np.errstate(over="ignore"):  # JSON has no longdouble
+        return (array.astype(np.float64) if array.dtype.itemsize > 8 else array).tolist()
 
 
 def main(*names: str) -> int:
@@ -86,7 +87,7 @@ def main(*names: str) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return BAD_NAME
-    _send(answers, dict(protocol=PROTOCOL, version=VERSION, name=":".join(names)))
+    _send(answers, json.dumps(dict(protocol=PROTOCOL, version=VERSION, name=":".join(names))))
     for line in cases:
         case = from_json(json.loads(line))
         _send(answers, answer(functions[case["level"]], case))
@@ -101,8 +102,8 @@ def _functions(name: str, file: str | None = None) -> Mapping[str, Callable[...,
     return exercise.candidates(exercises.load(exercise, Path(file)))
 
 
-def _send(stream: IO[bytes], found: Mapping[str, Any]) -> None:
-    stream.write(json.dumps(found).encode() + b"\n")
+def _send(stream: IO[bytes], line: str) -> None:
+    stream.write(line.encode() + b"\n")
     stream.flush()
 
 

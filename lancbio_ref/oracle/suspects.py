@@ -85,6 +85,7 @@ def suspects(
     precision: str = "float64",
     failed: Collection[str] | None = None,
     among: Callable[[Fault], bool] = lambda fault: True,
+    progress: Callable[[int, int], Any] | None = None,
 ) -> list[Suspect]:
     """The known faults whose numbers a candidate's wrong answers are, best first; empty when nothing matches.
 
@@ -101,6 +102,8 @@ def suspects(
         Ids of the failing cases; judged here where not given.
     among : callable (fault) → bool, optional
         Whether the candidate could have this fault.
+    progress : callable (tried, of), optional
+        Called before each fault, and at the end.
 
     Returns
     -------
@@ -118,7 +121,12 @@ def suspects(
     faults = [fault for fault in CATALOGUE if fault.carries_to(level) and among(fault)]
     if level == "hypergradient":
         faults.append(replace(fault(ACCEPTS), level=level, base="problem", _runs={}))
-    trials = [_trial(entry, seen.within(entry)) for entry in faults]
+    tell = progress or (lambda tried, of: None)
+    trials = []
+    for tried, entry in enumerate(faults):
+        tell(tried, len(faults))
+        trials.append(_trial(entry, seen.within(entry)))
+    tell(len(faults), len(faults))
     if level in ("solve", "hypergradient") and not any(t.enough for t in trials if t.matched and t.fault.id != ACCEPTS):
         some, none = iterates(level, wrong, seen.pictures)
         trials.append(_Trial(fault(STOPS), seen, some, some | none, carried=level != "solve"))

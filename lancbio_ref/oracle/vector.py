@@ -72,6 +72,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -84,7 +85,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..datasets.packed import LIMIT, unpacked
 from ..errors import ArgumentError
+from ..files import reason
 from .hexfloat import from_decimal, from_hex
 from .vector_document import changed_fields, read_document
 
@@ -257,7 +260,10 @@ def load_folder(place: Path) -> list[Vector]:
         A file that is no vector or not what was published, one that the manifest does not list, or lists and the folder
         lacks, an id that occurs twice.
     """
-    names, sums = sorted(path.name for path in place.glob("*.json")), listed(place)
+    try:
+        names, sums = sorted(name for name in os.listdir(place) if name.endswith(".json")), listed(place)
+    except (OSError, ValueError) as error:
+        raise ArgumentError("--vectors", f"{place} ({reason(error)})", "a folder of vector files") from None
     if sums:
         _refuse_unlisted(names, sums)
         for name in sorted(set(sums) - set(names)):
@@ -376,9 +382,10 @@ def _hold(text: bytes, name: str, published: str) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArgumentError("vector", f"{path} ({error.strerror})", "a file that can be read") from None
+        with unpacked(path, LIMIT, "a vector file", packed=False) as stream:
+            return stream.read()
+    except ArgumentError as error:
+        raise ArgumentError("vector", f"{error.argument} ({error.found})", "a file that can be read") from None
 
 
 def _digest(text: bytes) -> str:

@@ -84,7 +84,7 @@ def _validator(name: str) -> Any:
         from jsonschema.validators import extend
     except ImportError:
         found = "a file that is none of the package's, and jsonschema, which checks it, is not installed"
-        raise ArgumentError(name, found, "the extra oracle (pip install 'lancbio_ref[oracle]')") from None
+        raise ArgumentError(name, found, "jsonschema (pip install jsonschema)") from None
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)  # not 2.0
     return extend(Draft202012Validator, type_checker=types)(_schema())
 
@@ -97,7 +97,7 @@ def _schema() -> dict[str, Any]:
 def _parsed(text: bytes, name: str) -> Any:
     try:
         return json.loads(
-            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+            text.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
         )
     except json.JSONDecodeError as error:
         found = f"no JSON ({error.msg}) at line {error.lineno}, column {error.colno}"

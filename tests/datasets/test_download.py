@@ -57,7 +57,7 @@ def test_a_missing_extra_is_named(monkeypatch):
     with pytest.raises(ArgumentError) as caught:
         fetch("kmnist")
     assert "kmnist" in caught.value.argument
-    assert "lancbio_ref[data]" in caught.value.expected and "--data-dir" in caught.value.expected
+    assert "pip install pooch" in caught.value.expected and "--data-dir" in caught.value.expected
 
 
 def test_unknown_sets_are_refused():

@@ -21,6 +21,7 @@ from lancbio_ref import ArgumentError
 from lancbio_ref.datasets import count_posts, load_idx, load_libsvm, load_mnist_like, load_newsgroups
 from lancbio_ref.datasets.idx import PARTS
 from lancbio_ref.datasets.newsgroups import FILE
+from tests.damage import damaged
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 4)
 TEXT = b"+1 1:0.5 3:-2e1  # more\n-1\n+1\t2:3 4:1\n"
@@ -246,6 +247,15 @@ def test_a_tar_file_that_ends_early_or_breaks_off_between_members_is_refused(tmp
         assert str(tmp_path / "posts") in refusal(count_posts, tmp_path / "posts").argument
 
 
+@pytest.mark.parametrize("name", ["20news-bydate-train/a/1", "20news-bydate-train/../1"])
+def test_a_post_that_comes_twice_or_leaves_its_folder_is_refused(tmp_path, name):
+    data = io.BytesIO(tar())
+    with tarfile.open(fileobj=data, mode="a") as file:
+        file.addfile(tarfile.TarInfo(name))
+    (tmp_path / "posts").write_bytes(data.getvalue())
+    assert refusal(count_posts, tmp_path / "posts").argument == f"{tmp_path / 'posts'}, {name}"
+
+
 # npz
 
 
@@ -322,28 +332,23 @@ def test_an_npz_file_packed_in_other_ways_is_refused(tmp_path):
     assert "compression" in refusal(load_newsgroups, tmp_path).found
 
 
+def test_no_more_of_an_npz_header_is_read_than_a_header_has(tmp_path):
+    out, size = io.BytesIO(), 2**25
+    with zipfile.ZipFile(io.BytesIO(npz())) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            claim = b"\x93NUMPY\2\0" + struct.pack("<I", size) + b" " * size
+            new.writestr(info.filename, claim if info.filename == "train_data.npy" else old.read(info))
+    (tmp_path / FILE).write_bytes(out.getvalue())
+    assert f"a header of {size} bytes" in refusal(load_newsgroups, tmp_path).found
+
+
+def test_a_byte_order_mark_before_the_first_label_is_read_over(tmp_path):
+    (tmp_path / "data").write_bytes(b"\xef\xbb\xbf-1 2:3\n")
+    X, labels = load_libsvm(tmp_path / "data")
+    assert X.toarray().tolist() == [[0, 3]] and labels.tolist() == [-1]
+
+
 # damage at random
-
-
-def damaged(content, rng):
-    """`content` with a few bytes flipped, cut out, doubled, set to an extreme, put in, or its end cut off."""
-    data = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        at, length = int(rng.integers(len(data) + 1)), int(rng.integers(1, 9))
-        match rng.integers(6):
-            case 0 if at < len(data):
-                data[at] ^= 1 << rng.integers(8)
-            case 1:
-                del data[at : at + length]
-            case 2:
-                data[at:at] = rng.bytes(length)
-            case 3:
-                data[at : at + length] = bytes([rng.choice([0, 255, 127, 128, 48, 45])]) * length
-            case 4:
-                data[at:at] = data[at : at + 40]
-            case 5 if rng.random() < 0.2:
-                del data[at:]
-    return bytes(data)
 
 
 def sound_files():

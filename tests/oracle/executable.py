@@ -60,6 +60,19 @@ def every_other(case):
     os._exit(7) if case["id"].endswith(("1", "3", "5", "7", "9")) else right(case)
 
 
+def late(case):
+    """A line of a log comes when the next case has been asked already; where none follows, nobody sees it."""
+    say(json.dumps({"id": case["id"], "v": solve(case["A"], case["b"])}))
+    if sys.stdin.buffer.peek():
+        say('{"level": "info", "message": "solved"}' if case["id"].endswith("2") else "solved")
+
+
+def marked(case):
+    """Its lines begin with a byte-order mark, as those of some shells do."""
+    sys.stdout.buffer.write(b"\xef\xbb\xbf" + json.dumps({"v": solve(case["A"], case["b"])}).encode() + b"\n")
+    sys.stdout.flush()
+
+
 def blank(case):
     say("\n\n   \n", end="")
     right(case)
@@ -68,6 +81,9 @@ def blank(case):
 ANSWERS = {
     "right": right,
     "blank": blank,
+    "late": late,
+    "marked": marked,
+    "nonsense_later": lambda case: right(case) if case["id"].endswith("1") else say("no answer"),
     "crash": crash,
     "flood": flood,
     "grandchild": grandchild,
@@ -112,7 +128,10 @@ def main(mode):
         say(json.dumps({"protocol": "lancbio-oracle", "version": "1", "levels": ["solve"]}))
     if mode == "old":
         say(json.dumps({"protocol": "lancbio-oracle", "version": "0"}))
-    for line in sys.stdin:
+    if mode == "refuses":
+        print("\x1b[31mno such option", file=sys.stderr)
+        sys.exit(2)
+    for line in iter(sys.stdin.buffer.readline, b""):
         ANSWERS[mode](json.loads(line))
 
 

@@ -245,14 +245,14 @@ def test_a_folder_of_vectors(capsys, tmp_path):
         (["--command", ANNOUNCED, "--level", "guess"], "--level: found guess, expected of solve, hypergradient"),
         (["--candidate", "mine:solve", "--family", "cubic"], "--family: found cubic, expected of"),
         (["--candidate", "mine:solve", "--id", "quadratic-999"], "--id: found quadratic-999"),
-        (["--candidate", "mine:solve", "--vectors", "empty"], "--vectors: found empty without .json files"),
+        (["--candidate", "mine:solve", "--vectors", "empty"], "--vectors: found empty (No such file or directory)"),
         (["--candidate", "mine:solve", "--timeout", "0"], "--timeout: found 0.0, expected a finite number > 0"),
         (["--candidate", "mine:solve", "--json", "absent/out.json"], "--json: found absent/out.json"),
         (["--candidate", "mine:solve", "--junit", "."], "--junit: found ."),
         (["--command", "no-such-program", "--level", "solve"], "--command: found no-such-program (No such file"),
         (["--command", "'unclosed", "--level", "solve"], "No closing quotation"),
         (["--command", " ", "--level", "solve"], "--command: found nothing"),
-        (["--results", "absent.json"], "--results: found absent.json (No such file"),
+        (["--results", "absent.json"], "--results: found absent.json: unreadable (no such file)"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_and_exit_status_2(module, capsys, arguments, words):

@@ -90,5 +90,5 @@ def test_pickles_and_broken_archives_are_refused(tmp_path):
     path.write_bytes(b"PK\x03\x04 not a zip")
     with pytest.raises(ArgumentError):
         ResultsCandidate(path)
-    with pytest.raises(ArgumentError, match="No such file"):
+    with pytest.raises(ArgumentError, match="no such file"):
         ResultsCandidate(tmp_path / "absent.json")
