@@ -4,6 +4,7 @@
 files. Every command ends as a process does: what Python says or does at its end counts, too.
 """
 
+import gc
 import importlib.util
 import json
 import os
@@ -140,6 +141,7 @@ def everything(place):
         files.find_spec = lambda name: None
         main([*COMPARE, "--out", str(Path(place, "first"))])  # all have the compiled loops then
     assert threading.active_count() == 1
+    gc.freeze()  # nothing that all share is looked at when each of them ends
     for name, (arguments, prepare) in SITUATIONS.items():
         out = ["--out", str(Path(place, name, "out"))] if arguments[0] in ("run", "compare") else []
         found[name] = ended(forked(name, arguments + out, prepare, place), name, place)
