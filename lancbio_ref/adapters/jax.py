@@ -31,7 +31,7 @@ try:
     import jax.numpy as jnp
     from jax.flatten_util import ravel_pytree
 except ImportError as error:
-    raise ImportError("lancbio_ref.adapters.jax needs JAX: pip install 'lancbio_ref[jax]'") from error
+    raise ImportError("lancbio_ref.adapters.jax needs JAX (pip install jax)") from error
 
 X64 = "jax.config.update('jax_enable_x64', True) before the first array, or np.float32 arrays"
 

@@ -24,7 +24,7 @@ from .tree import filled, leaves, mapped, paths
 try:
     import torch
 except ImportError as error:
-    raise ImportError("lancbio_ref.adapters.torch needs PyTorch: pip install 'lancbio_ref[torch]'") from error
+    raise ImportError("lancbio_ref.adapters.torch needs PyTorch (pip install torch)") from error
 
 from .torch_inspection import look_at  # needs torch
 

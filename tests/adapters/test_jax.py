@@ -9,7 +9,7 @@ from lancbio_ref import CertificateStatus, SolveStatus, hypergradient, minimize
 from lancbio_ref.errors import ArgumentError, EvaluationError
 from tests.adapters.closed_form import P, data, derivatives
 
-jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'lancbio_ref[jax]'")
+jax = pytest.importorskip("jax", reason="JAX is not installed")
 jnp = pytest.importorskip("jax.numpy")
 adapter = pytest.importorskip("lancbio_ref.adapters.jax")
 

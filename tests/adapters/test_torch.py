@@ -9,7 +9,7 @@ from lancbio_ref import SolveStatus, hypergradient, minimize
 from lancbio_ref.errors import ArgumentError, EvaluationError
 from tests.adapters.closed_form import P, data, derivatives
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'lancbio_ref[torch]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 adapter = pytest.importorskip("lancbio_ref.adapters.torch")
 softplus = torch.nn.functional.softplus
 
