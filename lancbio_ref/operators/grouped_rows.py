@@ -55,11 +55,13 @@ class GroupedRows(StructuredOperator):
         self.terms = int(np.bincount(self._place, minlength=m + 1)[:m].max(initial=0)) + 2
 
     def _sums(self, terms: np.ndarray) -> np.ndarray:
-        """Over the blocks, in float64."""
+        """Over the blocks, in float64 or complex128."""
+        if terms.dtype.kind == "c":
+            return self._sums(terms.real) + 1j * self._sums(terms.imag)
         return np.bincount(self._place, weights=terms, minlength=self.shape[0] + 1)[: self.shape[0]]
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        terms = self.E.astype(np.float64) * v.astype(np.float64)
+        terms = self.E.astype(np.float64) * v.astype(np.result_type(v, np.float64))
         with np.errstate(over="ignore"):
             return self._sums(terms).astype(self.result_type(v.dtype))
 
@@ -92,4 +94,4 @@ class GroupedRows(StructuredOperator):
         with np.errstate(over="ignore", under="ignore"):
             norms = np.sqrt(self._sums((size / largest[self._place]) ** 2)) * largest[:-1] * ROUND_UP
         bound = float(norms.max(initial=0.0))
-        return float(np.nextafter(bound, np.inf)) if bound > 0 or self._used.any() and size[self._used].any() else 0.0
+        return float(np.nextafter(bound, np.inf)) if bound > 0 or (self._used.any() and size[self._used].any()) else 0.0

@@ -170,12 +170,12 @@ class LessOuterProduct(StructuredOperator):
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         v = v.astype(self.result_type(v.dtype), copy=False)
-        along = v.dtype.type(np.dot(self.g.astype(np.float64), v.astype(np.float64)))
+        along = v.dtype.type(_wide_dot(self.g, v))
         return self.B._matvec(v) - self.w * along
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
         u = u.astype(self.result_type(u.dtype), copy=False)
-        along = u.dtype.type(np.dot(self.w.astype(np.float64), u.astype(np.float64)))
+        along = u.dtype.type(_wide_dot(self.w, u))
         return self.B._rmatvec(u) - self.g * along
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
@@ -206,6 +206,11 @@ class LessOuterProduct(StructuredOperator):
         return (self.B.norm_bound() + upper_product(norm2(self.w), norm2(self.g))) * ROUND_UP
 
 
+def _wide_dot(a: np.ndarray, v: np.ndarray) -> complex:
+    """a·v for a real a, in float64 or complex128."""
+    return np.dot(a.astype(np.float64), v.astype(np.result_type(v, np.float64)))
+
+
 def sum_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
     """Their sum in their order, in an array of its own."""
     total = arrays[0].copy()
@@ -216,7 +221,7 @@ def sum_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def then_added(factor: float, additions: int, u: float) -> float:
-    """(1 + g)(1 + γ_k) − 1, and the γ_k that the sum in the bound itself may have lost: g of a sum of k such products."""
+    """(1 + g)(1 + γ_k) − 1, and the γ_k that the sum in the bound itself may have lost: of k such products, added."""
     if factor == math.inf:
         return math.inf
     more = 2 * gamma(additions + 1, u)

@@ -71,9 +71,11 @@ class Folds(BilevelProblem):
         self.problems = tuple(problems)
         if not self.problems:
             raise ArgumentError("problems", "none", "at least one bilevel problem")
-        known = [(getattr(part, "n_x", None), part.n_y) for part in self.problems]
+        known: list[tuple[Any, Any]] = [(getattr(part, "n_x", None), part.n_y) for part in self.problems]
         if any(None in pair for pair in known) or len({n_x for n_x, _ in known}) != 1:
-            raise ArgumentError("problems", f"(n_x, n_y) of {known[:4]}", "parts of one n_x, all of which say n_x and n_y")
+            raise ArgumentError(
+                "problems", f"(n_x, n_y) of {known[:4]}", "parts of one n_x, all of which say n_x and n_y"
+            )
         K = len(self.problems)
         given = np.ones(K) if weights is None else as_vector("weights", weights, K).astype(np.float64)
         if given.min() < 0 or not given.any():
@@ -164,30 +166,29 @@ class Folds(BilevelProblem):
         def together(rule: Callable[[list[float]], float], name: str) -> float | None:
             return combined(rule, [errors[name] for errors, _, _ in parts])
 
-        def weighted(name: str, place: int, rule: Callable[[list[float]], float]) -> float | None:
-            """ω_k ε_k and 3u ω_k of the size of what is weighted: ω rounded twice, and the product."""
+        def weighted(rule: Callable[[list[float]], float], name: str, vectors: list[np.ndarray]) -> float | None:
+            """ω_k ε_k, and (K + 4)u ω_k of the size of what is weighted: ω's own roundings, the product, the sum."""
+            sizes = [norm2(v) + math.sqrt(v.size) * float(np.finfo(dtype).tiny) for v in vectors]
+            return with_sizes(rule, name, sizes, (len(parts) + 4) * u)
+
+        def with_sizes(rule: Callable[[list[float]], float], name: str, sizes: list[float], of: float) -> float | None:
             bounds: list[float | None] = []
-            for w, part in zip(self.weights.tolist(), parts, strict=True):
-                error, size = part[0][name], norm2(part[place])
-                small = math.sqrt(part[place].size) * float(np.finfo(dtype).tiny)
-                bounds.append(None if error is None else _scaled(w * ROUND_UP, error, (len(parts) + 4) * u * w * size + small))
+            for w, (errors, _, _), size in zip(self.weights.tolist(), parts, sizes, strict=True):
+                error = errors[name]
+                bounds.append(None if error is None else _scaled(w * ROUND_UP, error, of * w * size))
             return combined(rule, bounds)
 
         def value() -> float | None:
             """Σ ω_k ε_k, and (K + 6)u of ω_k|f_k| in float64: ω's own roundings, the product and the sum."""
-            bounds: list[float | None] = []
-            for w, part, f in zip(self.weights.tolist(), parts, values(), strict=True):
-                error = part[0]["value"]
-                bounds.append(None if error is None else _scaled(w * ROUND_UP, error, (len(parts) + 6) * U * w * abs(f)))
-            return combined(math.fsum, bounds)
+            return with_sizes(math.fsum, "value", [abs(f) for f in values()], (len(parts) + 6) * U)
 
         return FormationErrors(
             value=value,
             grad_y=lambda: together(_root, "grad_y"),
             A=lambda: together(max, "A"),
             J=lambda: together(_root, "J"),
-            b=lambda: weighted("b", 1, _root),
-            c=lambda: weighted("c", 2, math.fsum),
+            b=lambda: weighted(_root, "b", [b for _, b, _ in parts]),
+            c=lambda: weighted(math.fsum, "c", [c for _, _, c in parts]),
         )
 
     def _bound(self, name: str, rule: Callable[[list[float]], float], x: np.ndarray, y: np.ndarray) -> float | None:
@@ -212,7 +213,7 @@ class Folds(BilevelProblem):
         return np.concatenate([y.dtype.type(w) * b for w, b in self._weighted(gradients)])
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
-        return math.fsum(part.lower_value(x, piece) for part, piece in self._parts(y))
+        return math.fsum([part.lower_value(x, piece) for part, piece in self._parts(y)])
 
     def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return sum((part.lower_grad_x(x, piece) for part, piece in self._parts(y)), np.zeros_like(x))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from glm_truth import Model
 
 from lancbio_ref import problems
+from tests.problems.glm_truth import Model
 
 LOSSES = ["squared", "logistic", "multinomial", "poisson", "huber", "squared_hinge"]
 PENALTIES = ["all", "group", "feature", "class", "each", "none"]

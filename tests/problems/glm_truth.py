@@ -1,4 +1,4 @@
-"""Generalized linear models in Arb: the definitions written once more, loss by loss, and the minimizer by Newton's method."""
+"""Generalized linear models in Arb: the definitions once more, loss by loss, and the minimizer by Newton's method."""
 
 from __future__ import annotations
 
@@ -99,19 +99,19 @@ class Model:
         base = [number(a) for a in self.s]
         total = sum(base, arb(0))
         base = [a / total for a in base]
-        own = [number(a) for a in (x if self.rows is None else np.asarray(x)[self.rows])] if self.weights != "fixed" else []
+        own = (
+            [number(a) for a in (x if self.rows is None else np.asarray(x)[self.rows])]
+            if self.weights != "fixed"
+            else []
+        )
         if self.weights == "fixed":
             return base, []
-        if self.weights == "sigmoid":
-            return (
-                [b * sigmoid(a) for a, b in zip(own, base, strict=True)],
-                [[base[i] * sigmoid(own[i]) * sigmoid(-own[i]) if i == k else arb(0) for i in range(n)] for k in range(n)],
-            )
-        if self.weights == "softplus":
-            return (
-                [b * (1 + a.exp()).log() for a, b in zip(own, base, strict=True)],
-                [[base[i] * sigmoid(own[i]) if i == k else arb(0) for i in range(n)] for k in range(n)],
-            )
+        if self.weights in ("sigmoid", "softplus"):
+            smooth = self.weights == "sigmoid"
+            values = [sigmoid(a) if smooth else (1 + a.exp()).log() for a in own]
+            slopes = [sigmoid(a) * sigmoid(-a) if smooth else sigmoid(a) for a in own]
+            d = [[base[i] * slopes[i] if i == k else arb(0) for i in range(n)] for k in range(n)]
+            return [b * value for b, value in zip(base, values, strict=True)], d
         powers = [b * a.exp() for a, b in zip(own, base, strict=True)]
         total = sum(powers, arb(0))
         w = [a / total for a in powers]

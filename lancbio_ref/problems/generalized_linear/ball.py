@@ -38,7 +38,7 @@ from ..rounding.model import ROUND_UP
 from .losses import ScalarLoss
 
 if TYPE_CHECKING:
-    from .problem import GeneralizedLinearProblem, Point
+    from .problem import Point
 
 PIN = 1.0  # ½ PIN C ā², of several classes' mean intercept ā: it moves no probability
 DENSE = 500  # coefficients, for a proof that costs their cube
@@ -87,7 +87,7 @@ def _over(a: float, b: float) -> float:
 
 
 def global_modulus(point: Point) -> float | None:
-    """A lower bound over all y: min D, or where ℓ″ is a constant, what `modulus_within` any ball says; None for none."""
+    """A lower bound over all y: min D, or where ℓ″ is constant, what `modulus_within` says; None for none."""
     problem, D = point.problem, point.D
     smallest = problem.penalty.least(D)
     if problem.has_constant_curvature:

@@ -111,7 +111,9 @@ def generalized_linear(
     C = loss.n_classes if isinstance(loss, Multinomial) else 1
     if penalty == "class" and C == 1:
         raise ArgumentError("penalty", "'class' with one vector of coefficients", "'all' or 'feature'")
-    if intercept not in (True, False, "centre") or isinstance(intercept, (int, float)) and not isinstance(intercept, bool):
+    if intercept not in (True, False, "centre") or (
+        isinstance(intercept, (int, float)) and not isinstance(intercept, bool)
+    ):
         raise ArgumentError("intercept", repr(intercept), "True, False or 'centre'")
     X = as_csr("X", X) if sp.issparse(X) else as_array("X", X, "shape (samples, features)")
     if X.ndim != 2 or 0 in X.shape:
@@ -120,9 +122,7 @@ def generalized_linear(
     column = intercept is True
     ridge = as_number("intercept_ridge", intercept_ridge, above=0.0) if column else None
     shape = (C, p + column)
-    made = make_penalty(
-        penalty, shape, groups=groups, fixed=fixed, unpenalized=unpenalized, intercept_ridge=ridge
-    )
+    made = make_penalty(penalty, shape, groups=groups, fixed=fixed, unpenalized=unpenalized, intercept_ridge=ridge)
     if made.n == 0 and weights == "fixed":
         raise ArgumentError("penalty", "'none' with fixed weights", "something to learn: a penalty, or weights")
     s = None if sample_weight is None else as_vector("sample_weight", sample_weight, n)

@@ -1,4 +1,4 @@
-"""The penalty ½ Σ_j D_j y_j², D_j = exp(x_{k(j)}) + f_j: one parameter in all, a group, a feature, a class, or all of these.
+"""The penalty ½ Σ_j D_j y_j², D_j = exp(x_{k(j)}) + f_j: one parameter in all, a group, a feature, a class.
 
     k(c, j) = 0, group of j, j, c or (c, j);   −1 where a coefficient has no parameter: f_j ≥ 0 is then all its penalty
 
@@ -86,7 +86,7 @@ def make_penalty(
     unpenalized: npt.ArrayLike | None,
     intercept_ridge: float | None,
 ) -> Penalty:
-    """The penalty of a (C, q) matrix of coefficients; its last column holds intercepts where `intercept_ridge` is given.
+    """The penalty of (C, q) coefficients; the last column holds intercepts where `intercept_ridge` is given.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def make_penalty(
         raise ArgumentError("fixed", f"the penalty {f.min()}", "penalties >= 0")
     if unpenalized is not None:
         index = np.asarray(unpenalized)
-        if index.ndim != 1 or index.dtype.kind not in "iu" or (index.size and not (0 <= index.min() and index.max() < p)):
+        if index.ndim != 1 or index.dtype.kind not in "iu" or not np.isin(index, np.arange(p)).all():
             raise ArgumentError("unpenalized", repr(unpenalized)[:60], f"indices of features, 0..{p - 1}")
         k[:, index], f[index] = -1, 0.0
     full = np.broadcast_to(f, (C, p))

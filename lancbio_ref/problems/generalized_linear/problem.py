@@ -5,11 +5,11 @@
 
     ∇_y g = Σ w_i r_i x_iᵀ + D ∘ Y,    A = Σ w_i ℓ″_i ⊗ x_i x_iᵀ + diag D,    J = [E over blocks; d_i r_i ⊗ x_i]
 
-x = (log-penalties, parameters of the weights), y = Y flattened, shape (C, q), q = p + 1 with intercepts, which come last
-in a row. Losses, penalties and weights are those of :mod:`.losses`, :mod:`.penalty` and :mod:`.weighting`, constants
-those of :mod:`.ball`, rounding is derived in :mod:`lancbio_ref.problems.rounding.generalized_linear`. With several
-classes and intercepts b, ½ (Σ_c b_c)²/C is added to g: no probability depends on it, and without it nothing would say
-how large the mean of the intercepts is.
+x = (log-penalties, parameters of the weights), y = Y flattened, shape (C, q), q = p + 1 with intercepts, which come
+last in a row. Losses, penalties and weights are those of :mod:`.losses`, :mod:`.penalty` and :mod:`.weighting`,
+constants those of :mod:`.ball`, rounding is derived in :mod:`lancbio_ref.problems.rounding.generalized_linear`. With
+several classes and intercepts b, ½ (Σ_c b_c)²/C is added to g: no probability depends on it, and without it nothing
+would say how large the mean of the intercepts is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from functools import cached_property
 import numpy as np
 
 from ...arguments import Operator, as_vector
-from ...errors import ArgumentError
 from ...formation import FormationErrors
 from ...linearization import Linearization
 from ...operators import DiagonalLowRank, StackedRows
@@ -237,10 +236,10 @@ class GeneralizedLinearProblem(BilevelProblem):
         """A."""
         if self._intercepts is None:
             return at.fit.hessian(at.w, at.D)
-        U = np.zeros((self.n_y, 1), at.y.dtype)
+        U = np.zeros((at.y.size, 1), at.y.dtype)
         U[self._intercepts] = 1
         s = np.full(1, PIN / self.n_scores, at.y.dtype)
-        return DiagonalLowRank(np.zeros(self.n_y, at.y.dtype), U=U, s=s, base=at.fit.hessian(at.w, at.D))
+        return DiagonalLowRank(np.zeros_like(at.y), U=U, s=s, base=at.fit.hessian(at.w, at.D))
 
     def cross_at(self, at: Point) -> StructuredOperator:
         """J: the rows of the penalties above those of the weights."""
@@ -297,6 +296,7 @@ class GeneralizedLinearProblem(BilevelProblem):
             return None
         design, validation = self.train.design, self.validation.design
         rows, w = design.row_norms, at.w.astype(np.float64) * ROUND_UP
+        v = self.validation.base * ROUND_UP
         gxy = self.penalty.largest(at.D) if self.penalty.n else 0.0
         if self.weighting.n:
             d = self.weighting.slopes(at.parameters, at.y.dtype).astype(np.float64) * ROUND_UP
@@ -304,7 +304,7 @@ class GeneralizedLinearProblem(BilevelProblem):
             gxy = math.hypot(gxy, float((factors * largest * rows).max()) * design.norm) * ROUND_UP
         return proven_constants(
             fx=0.0,
-            fy=weighted_gram_bound(validation.row_norms, validation.norm, self.validation.base * largest_val * ROUND_UP),
+            fy=weighted_gram_bound(validation.row_norms, validation.norm, v * largest_val),
             gxy=gxy * ROUND_UP,
             gyy=weighted_gram_bound(rows, design.norm, w * steepness * rows) * ROUND_UP,
         )
@@ -340,4 +340,3 @@ def modulus_at(at: Point) -> Proven | None:
 def weighted_mean(w: np.ndarray, losses: np.ndarray) -> float:
     """Σ w_i ℓ_i in float64."""
     return float(np.dot(w.astype(np.float64), losses.astype(np.float64)))
-

@@ -1,4 +1,4 @@
-"""Samples with their targets and fixed weights, and what scores s_i = Y x_i make of them: losses, residuals, curvatures.
+"""Samples with targets and fixed weights, and what scores s_i = Y x_i make of them: losses, residuals, curvatures.
 
     ∇_Y Σ_i w_i ℓ(s_i, t_i) = Σ_i w_i r_i x_iᵀ,      r_i = ∇ℓ(s_i, t_i)
 

@@ -1,8 +1,8 @@
 """Rounding in the family of generalized linear models, of any loss that says how ℓ, ℓ′ and ℓ″ round.
 
-*Scores.* ŝ = fl(X y) is off by σ_i, which the operator of X bounds. Between ŝ_i and s_i, ℓ′ moves by at most σ_i sup ℓ″,
-ℓ″ by the difference of its largest and least value there, ℓ by (|ℓ′| + σ_i sup ℓ″)σ_i; to these come the loss's own
-errors. So a kink costs what it must, and only where a score is within its rounding of it:
+*Scores.* ŝ = fl(X y) is off by σ_i, which the operator of X bounds. Between ŝ_i and s_i, ℓ′ moves by at most
+σ_i sup ℓ″, ℓ″ by the difference of its largest and least value there, ℓ by (|ℓ′| + σ_i sup ℓ″)σ_i; to these come the
+loss's own errors. So a kink costs what it must, and only where a score is within its rounding of it:
 
     |r̂_i − r_i| ≤ δ_i = σ_i sup ℓ″ + ε_ℓ′,      |ĉ_i − ℓ″_i| ≤ κ_i = (sup − inf) ℓ″ + ε_ℓ″.
 

@@ -15,9 +15,7 @@ from .poisson import Poisson
 from .squared import Squared
 from .squared_hinge import SquaredHinge
 
-LOSSES: dict[str, type[ScalarLoss]] = {
-    loss.name: loss for loss in (Squared, Logistic, Poisson, Huber, SquaredHinge)
-}
+LOSSES: dict[str, type[ScalarLoss]] = {loss.name: loss for loss in (Squared, Logistic, Poisson, Huber, SquaredHinge)}
 Loss = ScalarLoss | Multinomial
 
 __all__ = [

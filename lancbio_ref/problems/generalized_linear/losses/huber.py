@@ -4,8 +4,8 @@
 jump in it: certificates are those of a ball that no sample's score leaves its piece in. δ is a float32 number, that all
 types have.
 
-fl(e) is off by u|e|, hence ℓ′ by u|e| where it is not clipped and less where it is, and ℓ by 8u min(|e|, δ)|e|. The test
-|e| ≤ δ may go wrong where |e| is within 2uδ of δ: there, and only there, ℓ″ may be off by 1.
+fl(e) is off by u|e|, hence ℓ′ by u|e| where it is not clipped and less where it is, and ℓ by 8u min(|e|, δ)|e|. The
+test |e| ≤ δ may go wrong where |e| is within 2uδ of δ: there, and only there, ℓ″ may be off by 1.
 """
 
 from __future__ import annotations

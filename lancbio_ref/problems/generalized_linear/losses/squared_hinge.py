@@ -1,7 +1,7 @@
 """The squared hinge of two classes, t = ±1: ℓ = ½z², z = max(0, 1 − t s), ℓ′ = −t z, ℓ″ = 1 where t s < 1, else 0.
 
-ℓ″ jumps at t s = 1: as with Huber's loss, constants are those of a ball. t s and the test t s < 1 are exact; z is off by
-u|z|, ℓ′ by the same, ℓ relatively by (1 + u)³ − 1.
+ℓ″ jumps at t s = 1: as with Huber's loss, constants are those of a ball. t s and the test t s < 1 are exact; z is off
+by u|z|, ℓ′ by the same, ℓ relatively by (1 + u)³ − 1.
 """
 
 from __future__ import annotations
