@@ -43,6 +43,7 @@ class BilevelEstimator(BaseEstimator):
     """Learned penalties; see :class:`BilevelRidge` for the parameters and attributes."""
 
     _learned_weights: ClassVar[str] = "fixed"
+    _below: ClassVar[float] = BELOW
     _coef: np.ndarray
     _intercept: np.ndarray
     path_: list[dict[str, Any]]
@@ -76,6 +77,10 @@ class BilevelEstimator(BaseEstimator):
     def _curvature(self, t: np.ndarray, s: np.ndarray) -> float:
         """ℓ″ about where fits begin: the unit of penalties."""
         return 1.0
+
+    def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
+        """What an intercept alone loses: the unit of `tol`."""
+        raise NotImplementedError
 
     def _n_scores(self) -> int:
         return 1
@@ -121,6 +126,7 @@ class BilevelEstimator(BaseEstimator):
             y0=np.concatenate([_first_y(part, first) for part in parts]),
             method=self.method,
             tol=self.tol,
+            scale=max(self._unit(t, s / s.sum()), 1e-8) / math.sqrt(max(parts[0].weighting.n, 1)),
             max_iter=self.max_iter,
             rng=None if self.random_state is None else check_random_state(self.random_state),
             options=dict(self.method_options or {}),
@@ -181,7 +187,7 @@ class BilevelEstimator(BaseEstimator):
         if self.bounds is None:
             squares = Z.multiply(Z).T @ (s / s.sum()) if sp.issparse(Z) else (s / s.sum()) @ (Z * Z)
             centre = math.log(max(float(np.mean(squares)) * self._curvature(t, s), 1e-100))
-            low, high = centre + BELOW, centre + ABOVE
+            low, high = centre + self._below, centre + ABOVE
         else:
             low, high = (float(end) for end in self.bounds)
             if not low < high:
@@ -203,7 +209,10 @@ class BilevelEstimator(BaseEstimator):
         self.message_ = found.message
         margin = 1e-3 * (box.upper[:n] - box.lower[:n])
         low, high = x <= box.lower[:n] + margin, x >= box.upper[:n] - margin
-        if low.any():
+        if low.any() or high.any():
+            self.message_ += f"; at the lower bound {low.sum()}, at the upper bound {high.sum()} of {n} penalties"
+        meant = self.bounds is None and self._below != BELOW  # a floor that the estimator itself set
+        if n and 2 * low.sum() >= n and not meant:
             warnings.warn(
                 f"{low.sum()} of {n} penalties ran to the lower bound: the validation loss falls as they vanish, as it"
                 " does for separable classes or validation data like the training data; bounds=(lower, upper) moves it",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import entr, expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -27,6 +27,10 @@ class BilevelClassifier(ClassifierMixin, BilevelEstimator):
     def _curvature(self, t: np.ndarray, s: np.ndarray) -> float:
         share = np.bincount(t, weights=s) / s.sum()
         return max(float(np.mean(share * (1 - share))), 1e-6)
+
+    def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
+        """The entropy of the classes."""
+        return float(entr(np.bincount(t, weights=share)).sum())
 
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         share = min(max(float(s @ (t == 1) / s.sum()), 1e-6), 1 - 1e-6)

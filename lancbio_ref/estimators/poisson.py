@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 
@@ -43,6 +44,11 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
 
     def _curvature(self, t: np.ndarray, s: np.ndarray) -> float:
         return max(float(s @ t / s.sum()), 1e-6)
+
+    def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
+        """Half the deviance of the mean."""
+        mean = float(share @ t)
+        return float(share @ (xlogy(t, t / mean) - t + mean))
 
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         return float(np.log(self._curvature(t, s)))

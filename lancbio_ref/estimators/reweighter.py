@@ -32,8 +32,9 @@ class BilevelReweighter(BilevelClassifier):
     Notes
     -----
     With trusted samples, the lower level is a fit of the others, and the upper level the log loss on the trusted; the
-    refit has all, each with its weight. Without any, folds take turns: a sample is weighed by what it does for the
-    samples of other folds, noisy as those are.
+    refit has all, each with its weight. The penalty is kept above e⁻⁵ of the curvature of the data unless `bounds` say
+    else: with as many parameters as samples, the trusted ones would be learned by heart. Without any trusted, folds
+    take turns: a sample is weighed by what it does for the samples of other folds, noisy as those are.
 
     Examples
     --------
@@ -49,6 +50,7 @@ class BilevelReweighter(BilevelClassifier):
     """
 
     _learned_weights = "sigmoid"
+    _below = -5.0  # with as many parameters as samples, a penalty that vanishes fits the trusted ones by heart
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     method_options : dict, optional
         Of the method: ``{"step_x": 0.1, "step_y": 0.5}``.
     tol : float
-        The search stops where no entry of the hyper-gradient is larger than `tol` times the loss that it started from.
+        The search stops where no entry of the hyper-gradient is larger than `tol` times the loss that it starts from.
     max_iter : int
         Iterations of the search.
     warm_start : bool
@@ -61,7 +61,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     path_ : list of dict
         Of every evaluation: ``value``, ``gradient_norm``, ``work`` (products or factorizations so far), ``x``.
     message_ : str
-        Why the search stopped.
+        Why the search stopped, and how many penalties are at a bound; where half of them are at the lower one, or all
+        at the upper one, a ``ConvergenceWarning`` says so.
     n_features_in_, feature_names_in_
 
     Examples
@@ -78,6 +79,9 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
 
     def _loss(self) -> str:
         return "squared"
+
+    def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
+        return 0.5 * float(share @ (t - share @ t) ** 2)
 
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         return float(s @ t / s.sum())

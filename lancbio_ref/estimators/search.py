@@ -1,16 +1,17 @@
 """min φ(x) over a box, from the hyper-gradient: what every estimator's ``fit`` comes down to.
 
-    x₀: the best of `SCAN` shared log-penalties, from strong to weak, each started from the fit before
+    x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
     x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
 
 Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective, which certifies the end of either.
-φ is in the units of a loss and x has none, so ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, P∇φ being 0 where x is at a bound
-that φ falls beyond. A gradient may be wrong by a tenth of that, or by `RELATIVE` of itself far from the end.
+φ is in the units of a loss and x has none: ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, over √n for the weights of n samples;
+φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
+at a bound that φ falls beyond. A gradient may be wrong by a tenth of the tolerance, or by `RELATIVE` of itself far from
+the end.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem
 from .direct import DirectObjective
 
-SCAN = 5
+SCAN, BISECTIONS = 11, 3
 FTOL = 1e-3  # of tol: a relative decrease of φ that is none
 RELATIVE = 0.02
 OPTIMIZERS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr")  # of SciPy, with bounds and a gradient
@@ -88,6 +89,7 @@ def learn(
     y0: np.ndarray | None,
     method: str,
     tol: float,
+    scale: float,
     max_iter: int,
     rng: Any,
     options: dict[str, Any],
@@ -119,7 +121,8 @@ def learn(
     if start is None:
         start = _best_shared(evaluate, box)
     start = np.clip(start, box.lower, box.upper)
-    scale = max(abs(evaluate(start)[0]), 1e-8)
+    value = abs(evaluate(start)[0])
+    scale = max(min(scale, value), 1e-3 * scale)
     F.accuracy = 0.1 * tol * scale
     products = 0
     if method in names():
@@ -148,15 +151,40 @@ def learn(
 
 
 def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
-    """The best of a few penalties that all coefficients share, strong ones first: a path of warm starts."""
-    if box.n_shared == 0:
-        return np.zeros(box.lower.size)
-    low, high = float(box.lower[: box.n_shared].min()), float(box.upper[: box.n_shared].max())
-    best, smallest = np.zeros(box.lower.size), math.inf
-    for share in np.linspace(0.75, 0.15, SCAN):
-        x = np.zeros(box.lower.size)
-        x[: box.n_shared] = low + share * (high - low)
-        value, _ = evaluate(np.clip(x, box.lower, box.upper))
-        if value < smallest:
-            best, smallest = x, value
-    return best
+    """About the best penalty that all coefficients share, strong ones first: a path of warm starts, then bisection.
+
+    φ is flat where penalties all but vanish: its slope alone would call that a minimum. So the two grid points that the
+    slope says a minimum is between are looked for, and it.
+    """
+    x = np.zeros(box.lower.size)
+    n = box.n_shared
+    if n == 0:
+        return x
+
+    def shared(c: float) -> tuple[float, float]:
+        x[:n] = c
+        value, gradient = evaluate(np.clip(x, box.lower, box.upper))
+        return value, float(gradient[:n].sum())
+
+    grid = np.linspace(float(box.upper[:n].max()), float(box.lower[:n].min()), SCAN)
+    values: list[float] = []
+    slopes: list[float] = []
+    for c in grid:
+        value, slope = shared(c)
+        values.append(value)
+        slopes.append(slope)
+        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > 1.05 * min(values) + 1e-12:
+            break  # overfitted for good
+    best = int(np.argmin(values))
+    other = best - 1 if slopes[best] < 0 else best + 1  # the grid falls
+    if not (0 <= other < len(values) and slopes[best] * slopes[other] < 0):
+        x[:n] = grid[best]
+        return x
+    (left, right), found = sorted((float(grid[best]), float(grid[other]))), (values[best], float(grid[best]))
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (left + right)
+        value, slope = shared(middle)
+        found = min(found, (value, middle))
+        left, right = (middle, right) if slope < 0 else (left, middle)
+    x[:n] = found[1]
+    return x

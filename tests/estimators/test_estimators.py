@@ -54,7 +54,7 @@ def cross_validated(make, loss, X, y, cv):
 
 X, Y = regression()
 CX, CY = classes()
-COUNTS = np.random.default_rng(1).poisson(np.exp(0.2 + 0.5 * (X[:, 0] - 2)))
+COUNTS = np.random.default_rng(1).poisson(np.exp(0.5 + 0.8 * (X[:, 0] - 2)))
 SKLEARN = {
     "ridge": (BilevelRidge, Y, KFold(5), lambda lam, n: Ridge(alpha=n * lam), squared_loss),
     "poisson": (
@@ -89,7 +89,7 @@ def test_one_penalty_beats_a_grid_and_is_scikit_learns_fit(name):
     grid = min(cross_validated(lambda n, a=a: other(a, n), loss, data, y, cv) for a in np.logspace(-5, 1, 13))
     assert model.validation_loss_ <= grid * (1 + 1e-6)
     assert str(model.certificate_.error) == str(model.certificate_.lower_level) == "certified"
-    assert model.hypergradient_norm_ <= 2e-5 * max(model.path_[0]["value"], 1) and model.hypergradient_bound_ < 1e-4
+    assert model.hypergradient_norm_ <= 2e-5 * max(model.path_[0]["value"], 1.0) and model.hypergradient_bound_ < 1e-4
     assert model.score(data, y) > 0.1 and model.n_iter_ >= 1
 
 
@@ -167,8 +167,8 @@ def test_warm_starts_and_other_methods_end_where_auto_does():
     assert len(model.path_) < first and model.penalties_[0] == pytest.approx(penalty, rel=0.1)
     for method in ("TNC", "SLSQP"):
         other = BilevelRidge(penalty="all", method=method).fit(X, Y)
-        assert other.validation_loss_ == pytest.approx(model.validation_loss_, rel=1e-3)
-    steps = dict(step_x=0.5, step_y=0.05)
+        assert other.validation_loss_ == pytest.approx(model.validation_loss_, rel=2e-3)
+    steps = dict(step_x=0.05, step_y=0.05)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         single = BilevelRidge(penalty="all", method="soba", method_options=steps, max_iter=300).fit(X, Y)
@@ -186,10 +186,10 @@ def test_separable_classes_say_that_penalties_vanish():
 
 
 def test_noise_says_that_no_feature_helps():
-    rng = np.random.default_rng(0)
-    noise, y = rng.standard_normal((40, 1)), np.resize([1.0, -1.0], 40)
+    noise = np.random.default_rng(0).standard_normal((40, 1))
+    y, halves = np.r_[noise[:20, 0], -noise[20:, 0]], (np.arange(20), np.arange(20, 40))
     with pytest.warns(ConvergenceWarning, match="upper bound"):
-        model = BilevelRidge(bounds=(-3.0, 3.0), penalty="all").fit(noise, y)
+        model = BilevelRidge(bounds=(-3.0, 3.0), penalty="all", cv=halves).fit(noise, y)
     assert model.log_penalties_[0] == 3.0
 
 

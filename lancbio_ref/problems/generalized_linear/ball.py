@@ -19,8 +19,8 @@ constant bounds, a number near e^{s_i}; of a loss with a kink, 0 where no score 
       λ ≥ 1/((1 + ν²)/d + 1/W).
 
   What pins the mean of several classes' intercepts is `PIN`, in the one direction that the data do not see: λ ≤ `PIN`;
-* where features are not penalized at all, what :func:`~lancbio_ref.operators.proofs.largest_certified_mu` proves of
-  Xᵀ diag(wc) X + D, for one score a sample and at most `DENSE` coefficients.
+* where features are not, or hardly, penalized, what :func:`~lancbio_ref.operators.proofs.largest_certified_mu` proves
+  of Xᵀ diag(wc) X + D, for one score a sample and at most `DENSE` coefficients.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from .problem import Point
 
 PIN = 1.0  # ½ PIN C ā², of several classes' mean intercept ā: it moves no probability
-DENSE = 500  # coefficients, for a proof that costs their cube
+DENSE = 300  # coefficients, for a proof that costs their cube
+WEAK = 1e-4  # a penalty next to the mean curvature of a coefficient: below, the data may say more than it does
 BELOW = 1 - 2.0**-15  # of weights and curvatures in hand: they are off by less, in float32 too
 RADII = [2.0**-k for k in (0, 2, 4, 7, 10, 14, 18, 24)]  # largest movements of a score that are tried
 
@@ -101,22 +102,32 @@ def modulus_within(point: Point, radius: float) -> float:
     least, _ = point.fit.curvature_range(design.row_norms * radius * ROUND_UP)
     weights = point.w.astype(np.float64) * least * BELOW
     features = problem.features
-    d = problem.penalty.least(D, features)
+    d, proven = problem.penalty.least(D, features), _proven_modulus(point, weights)
     if d > 0:
         if not problem.has_intercept:
-            return d
+            return max(d, proven)
         W = float(weights.sum()) * (1 - 2.0**-30)
         if not W > 0:
             return 0.0
         sums = np.asarray(design.X.astype(np.float64).T @ weights).ravel()[:-1]
         spread = float(np.asarray(abs(design.X.astype(np.float64)).T @ weights).ravel()[:-1].max(initial=0.0))
         nu = (norm2(sums) + 2.0**-30 * spread * math.sqrt(sums.size + 1)) / W * ROUND_UP
-        return min(1 / ((1 + nu * nu) / d + 1 / W) / ROUND_UP, PIN * BELOW if problem.n_scores > 1 else math.inf)
-    if isinstance(problem.loss, ScalarLoss) and D.size <= DENSE and weights.any():
-        lowest = np.maximum(D.astype(np.float64) * BELOW - float(np.finfo(D.dtype).tiny), 0.0)
-        proven = largest_certified_mu(GeneralizedLinear(design.operator, weights, lowest))
-        return 0.0 if proven is None else float(proven)
-    return 0.0
+        jensen = min(1 / ((1 + nu * nu) / d + 1 / W) / ROUND_UP, PIN * BELOW if problem.n_scores > 1 else math.inf)
+        return max(jensen, proven)
+    return proven
+
+
+def _proven_modulus(point: Point, weights: np.ndarray) -> float:
+    """Of Xᵀ diag(wc) X + D, where D says little: a feature's penalty is 0, or `WEAK` next to the curvature; else 0."""
+    problem, D, design = point.problem, point.D, point.problem.train.design
+    if not (isinstance(problem.loss, ScalarLoss) and D.size <= DENSE and weights.any()):
+        return 0.0
+    typical = float(weights @ design.row_norms**2) / D.size
+    if float(D[problem.features].min()) > WEAK * typical:
+        return 0.0
+    lowest = np.maximum(D.astype(np.float64) * BELOW - float(np.finfo(D.dtype).tiny), 0.0)
+    proven = largest_certified_mu(GeneralizedLinear(design.operator, weights, lowest))
+    return 0.0 if proven is None else float(proven)
 
 
 def finite_bound(bound: float | None) -> Proven | None:

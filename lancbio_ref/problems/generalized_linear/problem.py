@@ -30,7 +30,7 @@ from ...rounding import Proven, gamma, norm2, unit_roundoff
 from ..classification import as_samples
 from ..rounding.generalized_linear import generalized_linear_errors
 from ..rounding.model import ROUND_UP
-from .ball import PIN, Ball, ball_at, finite_bound, global_modulus
+from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus
 from .losses import Loss, Multinomial, Squared
 from .losses.multinomial import LARGEST, STEEPEST
 from .penalty import Penalty
@@ -331,7 +331,8 @@ def modulus_at(at: Point) -> Proven | None:
     """min D, and the modulus of the ball where that may be larger; None where nothing is proven."""
     problem = at.problem
     everywhere = global_modulus(at)
-    weakly = problem.has_intercept or not problem.penalty.least(at.D) > 0
+    smallest, largest = float(at.D.min()), float(at.fit.data.design.row_norms.max()) ** 2
+    weakly = problem.has_intercept or smallest <= WEAK * largest
     if weakly and not problem.has_constant_curvature and at.ball is not None:
         everywhere = max(everywhere or 0.0, at.ball.mu)
     return finite_bound(everywhere)
