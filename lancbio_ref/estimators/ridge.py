@@ -28,7 +28,7 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         (``"L-BFGS-B"``, ``"TNC"``, ``"SLSQP"``, ``"trust-constr"``), or one of :func:`lancbio_ref.methods.names`, whose
         steps are in `method_options`; those know no bounds, and what they find is put back into them.
     method_options : dict, optional
-        Of the method: ``{"step_x": 0.1, "step_y": 0.5}``.
+        Of the method: ``{"step_x": 0.1, "step_y": 0.05, "step_v": 0.05}``.
     tol : float
         The search stops where no entry of the hyper-gradient is larger than `tol` times the loss that it starts from.
     max_iter : int

@@ -168,7 +168,7 @@ def test_warm_starts_and_other_methods_end_where_auto_does():
     for method in ("TNC", "SLSQP"):
         other = BilevelRidge(penalty="all", method=method).fit(X, Y)
         assert other.validation_loss_ == pytest.approx(model.validation_loss_, rel=2e-3)
-    steps = dict(step_x=0.05, step_y=0.05)
+    steps = dict(step_x=0.05, step_y=0.05, step_v=0.05)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         single = BilevelRidge(penalty="all", method="soba", method_options=steps, max_iter=300).fit(X, Y)
