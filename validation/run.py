@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import cleaning
 import core
+import estimators
 import inverse
 import newsgroups
 import paper
@@ -31,7 +32,7 @@ import subspace
 import synthetic
 from common import forget, load, machine, save, save_figure
 
-SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups)
+SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators)
 
 
 def main() -> int:

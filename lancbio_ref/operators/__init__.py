@@ -9,26 +9,33 @@ from .base import (
     one_batch,
     structure_of,
 )
+from .block_diagonal import BlockDiagonal
 from .convert import as_operator, as_square
 from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank, jacobi
 from .generalized_linear import GeneralizedLinear
+from .grouped_rows import GroupedRows
 from .multinomial import DesignMatrix, MultinomialCross, MultinomialHessian
 from .scattered import ScatteredRows
 from .sparse import SparseOperator
 from .spectrum import PrescribedSpectrum
+from .stacked import SideBySide, StackedRows
 
 __all__ = [
+    "BlockDiagonal",
     "CheckedOperator",
     "DenseOperator",
     "DesignMatrix",
     "DiagonalLowRank",
     "GeneralizedLinear",
+    "GroupedRows",
     "MultinomialCross",
     "MultinomialHessian",
     "PrescribedSpectrum",
     "ScatteredRows",
+    "SideBySide",
     "SparseOperator",
+    "StackedRows",
     "StructuredOperator",
     "as_dense",
     "as_operator",

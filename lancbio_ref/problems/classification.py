@@ -9,6 +9,7 @@ with t_i = 2l_i − 1, and in both cases ∇_Y Σ_i w_i CE_i = Σ_i w_i r_i x_i�
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -119,10 +120,17 @@ class LabelledSet:
         return Fit(self, y.reshape(-1, self.design.shape[1]))
 
 
+class Labelled(Protocol):
+    """Samples with labels: a :class:`LabelledSet`, or those of another family of problems."""
+
+    design: DesignMatrix
+    labels: np.ndarray
+
+
 class Fit:
     """Logits, probabilities and residuals of a set at one y, computed once and shared by all derivatives."""
 
-    def __init__(self, data: LabelledSet, Y: np.ndarray) -> None:
+    def __init__(self, data: Labelled, Y: np.ndarray) -> None:
         self.data, self.Y = data, Y
         with np.errstate(under="ignore"):
             self.logits = data.design.X @ Y.T

@@ -10,14 +10,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from lancbio_ref.operators import (
+    BlockDiagonal,
     DenseOperator,
     DiagonalLowRank,
     GeneralizedLinear,
+    GroupedRows,
     MultinomialCross,
     MultinomialHessian,
     ScatteredRows,
+    SideBySide,
     SparseOperator,
+    StackedRows,
 )
+from lancbio_ref.operators.stacked import LessOuterProduct
 from lancbio_ref.problems.logistic import WeightCross
 
 DTYPES = [np.float32, np.float64]
@@ -155,6 +160,51 @@ def weight_cross(draw: Draw):
     return J, full.reshape(J.shape)
 
 
+def grouped_rows(draw: Draw):
+    n, m = draw.size(5), draw.size(3)
+    E, block = draw.array(n), draw.rng.integers(-1, m, n)
+    exact = np.zeros((m, n), object) + Fraction(0)
+    for j, (k, entry) in enumerate(zip(block, rational(E), strict=True)):
+        if k >= 0:
+            exact[k, j] = entry
+    return GroupedRows(E, block, m), exact
+
+
+def _rows_of(draw: Draw, n: int):
+    A = draw.array(draw.size(3), n)
+    return (DenseOperator(A) if draw.rng.random() < 0.5 else SparseOperator(sp.csr_array(A))), rational(A)
+
+
+def stacked_rows(draw: Draw):
+    n = draw.size(3)
+    parts = [_rows_of(draw, n) for _ in range(draw.size(3))]
+    return StackedRows([part for part, _ in parts]), np.concatenate([exact for _, exact in parts])
+
+
+def side_by_side(draw: Draw):
+    m, parts = draw.size(3), []
+    for _ in range(draw.size(3)):
+        A = draw.array(m, draw.size(3))
+        parts.append((DenseOperator(A), rational(A)))
+    return SideBySide([part for part, _ in parts]), np.concatenate([exact for _, exact in parts], axis=1)
+
+
+def less_outer_product(draw: Draw):
+    B, exact = _rows_of(draw, draw.size(3))
+    w, g = draw.array(B.shape[0]), draw.array(B.shape[1])
+    return LessOuterProduct(B, w, g), exact - np.outer(rational(w), rational(g))
+
+
+def block_diagonal(draw: Draw):
+    parts = [FAMILIES[draw.rng.integers(3, 6)](draw) for _ in range(draw.size(3))]
+    n, at = sum(A.shape[0] for A, _ in parts), 0
+    total = np.zeros((n, n), object) + Fraction(0)
+    for A, exact in parts:
+        total[at : at + A.shape[0], at : at + A.shape[0]] = exact
+        at += A.shape[0]
+    return BlockDiagonal([A for A, _ in parts]), total
+
+
 FAMILIES = [
     dense,
     sparse,
@@ -166,4 +216,9 @@ FAMILIES = [
     multinomial_cross,
     scattered_rows,
     weight_cross,
+    grouped_rows,
+    stacked_rows,
+    side_by_side,
+    less_outer_product,
+    block_diagonal,
 ]

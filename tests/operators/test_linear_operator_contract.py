@@ -17,18 +17,23 @@ from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel
 from lancbio_ref.krylov.scaling import ScaledOperator
 from lancbio_ref.minibatch import BatchedOperator
 from lancbio_ref.operators import (
+    BlockDiagonal,
     CheckedOperator,
     DenseOperator,
     DiagonalLowRank,
     GeneralizedLinear,
+    GroupedRows,
     MultinomialCross,
     MultinomialHessian,
     PrescribedSpectrum,
     ScatteredRows,
+    SideBySide,
     SparseOperator,
+    StackedRows,
     StructuredOperator,
     as_operator,
 )
+from lancbio_ref.operators.stacked import LessOuterProduct
 from lancbio_ref.operators.vectors import VectorOperator
 from lancbio_ref.problems.logistic import WeightCross
 
@@ -133,6 +138,17 @@ OPERATORS = {
     "weights of columns": lambda: weight_cross(0),
     "weights of rows": lambda: weight_cross(1),
     "one weight": lambda: weight_cross(None),
+    "groups": lambda: (
+        GroupedRows(D, [1, 0, -1, 1, 0], 3),
+        np.array([[0, 1, 0, 0, 1], [1, 0, 0, 1, 0], [0] * 5]) * D,
+    ),
+    "above each other": lambda: (
+        StackedRows([DenseOperator(TALL), DenseOperator(TALL[:2])]),
+        np.vstack([TALL, TALL[:2]]),
+    ),
+    "side by side": lambda: (SideBySide([DenseOperator(TALL), DenseOperator(TALL)]), np.hstack([TALL, TALL])),
+    "less an outer product": lambda: (LessOuterProduct(DenseOperator(TALL), D, W[:3]), TALL - np.outer(D, W[:3])),
+    "blocks": lambda: (BlockDiagonal([SQUARE, ONE]), np.block([[SQUARE, np.zeros((4, 1))], [np.zeros((1, 4)), ONE]])),
     "spectrum, cosine": lambda: prescribed("cosine"),
     "spectrum, householder": lambda: prescribed("householder"),
     "scaled": lambda: (ScaledOperator(DenseOperator(SQUARE), 3), SQUARE / 8),

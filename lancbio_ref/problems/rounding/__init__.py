@@ -8,8 +8,16 @@ error: twice what NumPy documents is taken (:mod:`lancbio_ref.problems.elementar
 """
 
 from .classification import data_cleaning_errors, logistic_errors
+from .generalized_linear import generalized_linear_errors
 from .quadratic import quadratic_errors
 from .ridge import ridge_errors
 from .synthetic import synthetic_errors
 
-__all__ = ["data_cleaning_errors", "logistic_errors", "quadratic_errors", "ridge_errors", "synthetic_errors"]
+__all__ = [
+    "data_cleaning_errors",
+    "generalized_linear_errors",
+    "logistic_errors",
+    "quadratic_errors",
+    "ridge_errors",
+    "synthetic_errors",
+]

@@ -1,0 +1,308 @@
+"""What the estimators share: checked data, folds, the search, the refit, and the way back to the user's units.
+
+*Inside*, dense features are centred, which an intercept (all but) undoes, and with penalties of their own also scaled
+to a weighted variance of one: a penalty λ on a coefficient of x/s is λs² on one of x, so that this changes what the
+search sees and not what can be found. One penalty in all, or a group, or a class, belongs to the features as they are
+given: those are centred alone. Sparse features are not centred.
+
+*Outside*, ``penalties_`` multiplies ½‖coef‖² next to the *mean* loss ½(t − ŷ)², or the mean log loss: n times it is the
+``alpha`` of scikit-learn's ``Ridge``, and 1/(n times it) the ``C`` of its ``LogisticRegression``.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..errors import ArgumentError
+from ..inverse import lower_solution
+from ..problems.folds import Folds
+from ..problems.generalized_linear import GeneralizedLinearProblem, Loss, generalized_linear
+from ..rounding import norm2
+from .search import Box, learn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BELOW, ABOVE = -18.0, 12.0  # log-penalties, from the curvature of the data: 10⁻⁸ to 10⁵ times that
+RIDGE = 1e-6  # of the intercept, next to the mean loss
+MOST_FOLDS = 5
+
+
+class BilevelEstimator(BaseEstimator):
+    """Learned penalties; see :class:`BilevelRidge` for the parameters and attributes."""
+
+    _learned_weights: ClassVar[str] = "fixed"
+    _below: ClassVar[float] = BELOW
+    _coef: np.ndarray
+    _intercept: np.ndarray
+    path_: list[dict[str, Any]]
+    penalties_: np.ndarray
+
+    def __init__(
+        self,
+        *,
+        penalty: str = "feature",
+        groups: npt.ArrayLike | None = None,
+        cv: Any = None,
+        fit_intercept: bool = True,
+        method: str = "auto",
+        method_options: dict[str, Any] | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+        bounds: tuple[float, float] | None = None,
+    ) -> None:
+        self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
+        self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
+        self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
+
+    # -- what a subclass says ----------------------------------------------------------------
+
+    def _loss(self) -> Loss | str:
+        raise NotImplementedError
+
+    def _curvature(self, t: np.ndarray, s: np.ndarray) -> float:
+        """ℓ″ about where fits begin: the unit of penalties."""
+        return 1.0
+
+    def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
+        """What an intercept alone loses: the unit of `tol`."""
+        raise NotImplementedError
+
+    def _n_scores(self) -> int:
+        return 1
+
+    def _first(self, t: np.ndarray, s: np.ndarray) -> float:
+        """The score of a model with an intercept alone."""
+        return 0.0
+
+    # -- fit -----------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, t: np.ndarray, s: np.ndarray, splits: list[Any], y: np.ndarray) -> None:
+        """Learn from targets t as the loss takes them, and refit; X, t and s have been checked."""
+        self._check_parameters()
+        Z, means, scales = self._standardized(X, s)
+        centred = self.fit_intercept and self._loss() == "squared" and not sp.issparse(Z)
+        given: dict[str, Any] = dict(
+            loss=self._loss(),
+            penalty=self.penalty,
+            groups=self._groups(X.shape[1]),
+            weights=self._learned_weights,
+            intercept="centre" if centred and self._learned_weights == "fixed" else bool(self.fit_intercept),
+            intercept_ridge=RIDGE,
+            n_classes=max(self._n_scores(), 2),
+        )
+        try:
+            problem = generalized_linear(Z, t, folds=splits, sample_weight=s, **given)
+        except ArgumentError as error:
+            raise ValueError(_in_their_words(error)) from error
+        whole = generalized_linear(Z, t, validation=(Z, t), sample_weight=s, **given)
+        assert isinstance(problem, Folds)
+        parts: Any = problem.problems
+        box = self._box(parts[0], Z, t, s)
+        start = self.log_penalties_ if self.warm_start and hasattr(self, "log_penalties_") else None
+        if start is not None and start.size == parts[0].penalty.n and self._learned_weights == "fixed":
+            start = start - self._shift(scales)
+        else:
+            start = None
+        first = self._first(t, s)
+        found = learn(
+            problem,
+            box,
+            start=start,
+            y0=np.concatenate([_first_y(part, first) for part in parts]),
+            method=self.method,
+            tol=self.tol,
+            scale=max(self._unit(t, s / s.sum()), 1e-8) / math.sqrt(max(parts[0].weighting.n, 1)),
+            max_iter=self.max_iter,
+            rng=None if self.random_state is None else check_random_state(self.random_state),
+            options=dict(self.method_options or {}),
+            verbose=self.verbose,
+        )
+        self._report(found, box, parts[0].penalty.n, scales)
+        self._refit(whole, found, first, means, scales)
+
+    def _refit(self, whole: Any, found: Any, first: float, means: np.ndarray, scales: np.ndarray) -> None:
+        start = _first_y(whole, first)
+        tol = 1e-9 * max(norm2(whole.lower_grad_y(found.x, start)), 1e-3)
+        solved = lower_solution(whole, found.x, start, tol=tol)
+        coef, intercept = whole.coefficients(solved.y)
+        self._coef = coef / scales
+        self._intercept = intercept - self._coef @ means
+
+    def _check_parameters(self) -> None:
+        if not (isinstance(self.max_iter, (int, np.integer)) and self.max_iter >= 1):
+            raise ValueError(f"max_iter must be an integer >= 1, got {self.max_iter!r}")
+        if not (isinstance(self.tol, (int, float, np.floating)) and 0 < self.tol < math.inf):
+            raise ValueError(f"tol must be a finite number > 0, got {self.tol!r}")
+        allowed = ("all", "group", "feature", "class") if self._n_scores() > 1 else ("all", "group", "feature")
+        if self.penalty not in allowed:
+            words = ", ".join(map(repr, allowed))
+            raise ValueError(f"penalty must be one of {words} here, got {self.penalty!r}")
+
+    def _groups(self, p: int) -> np.ndarray | None:
+        """Group labels of any kind as 0 … m − 1."""
+        if (self.groups is None) == (self.penalty == "group"):
+            raise ValueError(f"penalty={self.penalty!r} with groups={'None' if self.groups is None else 'labels'}")
+        if self.groups is None:
+            return None
+        labels = np.asarray(self.groups)
+        if labels.shape != (p,):
+            raise ValueError(f"groups must hold one label for each of the {p} features, got shape {labels.shape}")
+        return np.unique(labels, return_inverse=True)[1]
+
+    def _standardized(self, X: Any, s: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+        """(Z, means, scales): Z = (X − means)/scales, as far as the head of this file says."""
+        share, p = s / s.sum(), X.shape[1]
+        means, scales, sparse = np.zeros(p), np.ones(p), sp.issparse(X)
+        if self.fit_intercept and not sparse:
+            means = share @ X
+            X = X - means
+        if self.penalty == "feature":
+            squares = X.multiply(X).T @ share if sparse else share @ (X * X)
+            usable = (squares > 0) & np.isfinite(squares)
+            scales = np.where(usable, np.sqrt(np.where(usable, squares, 1.0)), 1.0)
+            X = sp.csr_array(X.multiply(1 / scales)) if sparse else X / scales
+        return X, means, scales
+
+    def _shift(self, scales: np.ndarray) -> np.ndarray | float:
+        """log s²: from log-penalties of standardized features to those of the user's."""
+        return 2 * np.log(scales) if self.penalty == "feature" else 0.0
+
+    def _box(self, part: GeneralizedLinearProblem, Z: Any, t: np.ndarray, s: np.ndarray) -> Box:
+        n, m = part.penalty.n, part.weighting.n
+        if self.bounds is None:
+            squares = Z.multiply(Z).T @ (s / s.sum()) if sp.issparse(Z) else (s / s.sum()) @ (Z * Z)
+            centre = math.log(max(float(np.mean(squares)) * self._curvature(t, s), 1e-100))
+            low, high = centre + self._below, centre + ABOVE
+        else:
+            low, high = (float(end) for end in self.bounds)
+            if not low < high:
+                raise ValueError(f"bounds must be (lower, upper) of log-penalties, got {self.bounds!r}")
+        lower, upper = np.full(n + m, -8.0), np.full(n + m, 8.0)  # of σ's argument
+        lower[:n], upper[:n] = low, high
+        return Box(lower, upper, n)
+
+    def _report(self, found: Any, box: Box, n: int, scales: np.ndarray) -> None:
+        """The attributes, and warnings in words."""
+        x = found.x[:n]
+        self.log_penalties_ = x + self._shift(scales)
+        self.penalties_ = np.exp(self.log_penalties_)
+        self.validation_loss_ = float(found.last.value)
+        self.hypergradient_norm_ = float(norm2(box.projected(found.x, found.last.gradient)))
+        self.hypergradient_bound_ = float(found.last.gradient_bound)
+        self.certificate_ = found.last.hypergradient.certificate
+        self.n_hessian_products_, self.n_iter_, self.path_ = found.n_products, found.n_iter, found.path
+        self.message_ = found.message
+        margin = 1e-3 * (box.upper[:n] - box.lower[:n])
+        low, high = x <= box.lower[:n] + margin, x >= box.upper[:n] - margin
+        if low.any() or high.any():
+            self.message_ += f"; at the lower bound {low.sum()}, at the upper bound {high.sum()} of {n} penalties"
+        meant = self.bounds is None and self._below != BELOW  # a floor that the estimator itself set
+        if n and 2 * low.sum() >= n and not meant:
+            warnings.warn(
+                f"{low.sum()} of {n} penalties ran to the lower bound: the validation loss falls as they vanish, as it"
+                " does for separable classes or validation data like the training data; bounds=(lower, upper) moves it",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if n and high.all():
+            warnings.warn(
+                "all penalties ran to the upper bound: on the validation data no feature helps, and the coefficients"
+                " are all but 0; bounds=(lower, upper) moves it",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if not found.converged:
+            warnings.warn(
+                f"the search stopped at a hyper-gradient of {self.hypergradient_norm_:.3g} ({found.message}): raise"
+                " max_iter or tol",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _checked(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+        """(X, y, sample weights) by scikit-learn's own validators, in float64."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=np.float64,
+            ensure_min_samples=2,
+            accept_large_sparse=False,
+            **options,
+        )
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("sample_weight: at least one weight must be > 0")
+        return (sp.csr_array(X) if sp.issparse(X) else X), y, weights
+
+    def _splits(self, X: Any, y: np.ndarray, *, classifier: bool) -> list[Any]:
+        """The folds of `cv`; None is 5, or as many as the data allow."""
+        cv = self.cv
+        if cv is None:
+            least = int(np.unique(y, return_counts=True)[1].min()) if classifier else len(y)
+            cv = max(2, min(MOST_FOLDS, least))
+        if isinstance(cv, tuple) and len(cv) == 2 and all(np.ndim(part) == 1 for part in cv):
+            cv = [cv]  # one split
+        return list(check_cv(cv, y, classifier=classifier).split(X, y))
+
+    def _scores(self, X: Any) -> np.ndarray:
+        """X coefᵀ + intercept, shape (n, C)."""
+        check_is_fitted(self, "penalties_")
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False, accept_large_sparse=False)
+        return np.asarray(X @ self._coef.T + self._intercept)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # -- figures -------------------------------------------------------------------------------
+
+    def plot_path(self, ax: Axes | None = None) -> Axes:
+        """The validation loss and the size of the hyper-gradient at every evaluation; needs Matplotlib."""
+        from .figures import plot_path
+
+        check_is_fitted(self, "penalties_")
+        return plot_path(self.path_, ax)
+
+    def plot_penalties(self, ax: Axes | None = None) -> Axes:
+        """The learned penalties, from weak to strong; needs Matplotlib."""
+        from .figures import plot_penalties
+
+        check_is_fitted(self, "penalties_")
+        names = getattr(self, "feature_names_in_", None) if self.penalty == "feature" else None
+        return plot_penalties(self.penalties_, names, ax)
+
+
+def _first_y(part: GeneralizedLinearProblem, score: float) -> np.ndarray:
+    """Coefficients 0, an intercept that predicts the mean."""
+    y = np.zeros(part.shape, part.dtype)
+    if part.has_intercept and part.n_scores == 1:
+        y[:, -1] = score
+    return y.ravel()
+
+
+def _in_their_words(error: ArgumentError) -> str:
+    """A fold's trouble, in the words of scikit-learn's users."""
+    return f"{error}" if not error.argument.startswith("folds") else f"cv: {error}"
+
+
+def as_floats(y: npt.ArrayLike) -> np.ndarray:
+    """Targets in float64."""
+    return np.asarray(y, np.float64)

@@ -1,0 +1,115 @@
+"""Ridge regression with learned penalties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import RegressorMixin
+
+from .base import BilevelEstimator
+
+
+class BilevelRidge(RegressorMixin, BilevelEstimator):
+    """Ridge regression whose penalties minimize the cross-validated squared error.
+
+    Parameters
+    ----------
+    penalty : {"feature", "all", "group"}
+        One penalty a feature, one in all, or one a group of features.
+    groups : array_like, shape (n_features,), optional
+        Group labels of any kind, for ``penalty="group"``.
+    cv : int, splitter, iterable of splits, or one pair (train, test) of index arrays, optional
+        As everywhere in scikit-learn. None: 5 folds, or as many as the data allow.
+    fit_intercept : bool
+    method : str
+        ``"auto"`` needs no step: L-BFGS-B on the certified hyper-gradient. Or an optimizer of SciPy with bounds
+        (``"L-BFGS-B"``, ``"TNC"``, ``"SLSQP"``, ``"trust-constr"``), or one of :func:`lancbio_ref.methods.names`, whose
+        steps are in `method_options`; those know no bounds, and what they find is put back into them.
+    method_options : dict, optional
+        Of the method: ``{"step_x": 0.1, "step_y": 0.05, "step_v": 0.05}``.
+    tol : float
+        The search stops where no entry of the hyper-gradient is larger than `tol` times the loss that it starts from.
+    max_iter : int
+        Iterations of the search.
+    warm_start : bool
+        Whether a second ``fit`` starts from the penalties of the first.
+    random_state : int, RandomState or None
+        For methods that draw.
+    verbose : int
+        1 prints a line for every evaluation.
+    bounds : (float, float), optional
+        Of the log-penalties, for features as the search has them: centred, and with ``penalty="feature"`` of variance
+        one. By default 10⁻⁸ to 10⁵ times the curvature of the data.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (n_features,)
+    intercept_ : float
+    penalties_, log_penalties_ : ndarray, shape (1,), (n_groups,) or (n_features,)
+        λ of ½ Σ λ coef² next to the mean of ½(y − ŷ)²: n λ is the ``alpha`` of scikit-learn's ``Ridge``.
+    validation_loss_ : float
+        The mean over folds of the mean of ½(y − ŷ)².
+    hypergradient_norm_ : float
+        ‖∇φ‖₂ in the log-penalties at the end, without what points out of the bounds.
+    hypergradient_bound_ : float
+        How wrong that gradient may be, proven where `certificate_` says ``certified``.
+    certificate_ : Certificate
+    n_hessian_products_, n_iter_ : int
+        Fits of up to 400 coefficients are direct: then the products are those of the certificate alone.
+    path_ : list of dict
+        Of every evaluation: ``value``, ``gradient_norm``, ``work`` (products or factorizations so far), ``x``.
+    message_ : str
+        Why the search stopped, and how many penalties are at a bound; where half of them are at the lower one, or all
+        at the upper one, a ``ConvergenceWarning`` says so.
+    n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref.estimators import BilevelRidge
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((60, 8))
+    >>> y = 3 * X[:, 0] - 2 * X[:, 1] + 0.5 * rng.standard_normal(60)
+    >>> model = BilevelRidge().fit(X, y)
+    >>> set(np.argsort(model.penalties_)[:2].tolist()) == {0, 1}  # the two that matter are penalized least
+    True
+    """
+
+    def _loss(self) -> str:
+        return "squared"
+
+    def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
+        return 0.5 * float(share @ (t - share @ t) ** 2)
+
+    def _first(self, t: np.ndarray, s: np.ndarray) -> float:
+        return float(s @ t / s.sum())
+
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> BilevelRidge:
+        """Learn the penalties, and fit all data with them.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n_samples, n_features)
+        y : array_like, shape (n_samples,)
+        sample_weight : array_like, shape (n_samples,), optional
+
+        Returns
+        -------
+        BilevelRidge
+
+        Raises
+        ------
+        ValueError
+            As scikit-learn's estimators raise it; parameters that cannot be used.
+        """
+        X, y, s = self._checked(X, y, sample_weight, y_numeric=True)
+        t = y.astype(np.float64)
+        self._fit(X, t, s, self._splits(X, t, classifier=False), t)
+        self.coef_, self.intercept_ = self._coef[0], float(self._intercept[0])
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """X coef + intercept, shape (n_samples,)."""
+        return self._scores(X)[:, 0]

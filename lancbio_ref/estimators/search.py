@@ -1,0 +1,190 @@
+"""min φ(x) over a box, from the hyper-gradient: what every estimator's ``fit`` comes down to.
+
+    x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
+    x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
+
+Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective, which certifies the end of either.
+φ is in the units of a loss and x has none: ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, over √n for the weights of n samples;
+φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
+at a bound that φ falls beyond. A gradient may be wrong by a tenth of the tolerance, or by `RELATIVE` of itself far from
+the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy import optimize
+
+from ..arguments import as_choice
+from ..hyper_objective import Evaluation, HyperObjective
+from ..methods import names
+from ..minimize import minimize
+from ..problems.folds import Folds
+from ..problems.generalized_linear import GeneralizedLinearProblem
+from .direct import DirectObjective
+
+SCAN, BISECTIONS = 11, 3
+FTOL = 1e-3  # of tol: a relative decrease of φ that is none
+RELATIVE = 0.02
+OPTIMIZERS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr")  # of SciPy, with bounds and a gradient
+METHODS = ("auto", *OPTIMIZERS, *names())
+
+
+@dataclass
+class Learned:
+    """What a search found.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n_x,)
+    last : Evaluation
+        φ and ∇φ at x, with their certificates.
+    path : list of dict
+        Of every evaluation: ``value``, ``gradient_norm`` (of P∇φ), ``work`` so far (Hessian products, or
+        factorizations), ``x``.
+    n_iter, n_products : int
+        Iterations of the optimizer; Hessian products, of the certificate at the end alone where fits are direct.
+    converged : bool
+    message : str
+    """
+
+    x: np.ndarray
+    last: Evaluation
+    path: list[dict[str, Any]] = field(repr=False)
+    n_iter: int
+    n_products: int
+    converged: bool
+    message: str
+
+
+@dataclass
+class Box:
+    """lower ≤ x ≤ upper.
+
+    Attributes
+    ----------
+    lower, upper : ndarray, shape (n_x,)
+    n_shared : int
+        The first so many entries, the log-penalties, share one number while a start is looked for.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    n_shared: int
+
+    def projected(self, x: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """∇φ, 0 where −∇φ points out of the box."""
+        outward = ((x <= self.lower) & (gradient > 0)) | ((x >= self.upper) & (gradient < 0))
+        return np.where(outward, 0.0, gradient)
+
+
+def learn(
+    problem: GeneralizedLinearProblem | Folds,
+    box: Box,
+    *,
+    start: np.ndarray | None,
+    y0: np.ndarray | None,
+    method: str,
+    tol: float,
+    scale: float,
+    max_iter: int,
+    rng: Any,
+    options: dict[str, Any],
+    verbose: int,
+) -> Learned:
+    """Search from `start`, or from the best shared penalty where that is None.
+
+    Raises
+    ------
+    ArgumentError
+        A method that does not exist, or options that it does not have.
+    """
+    as_choice("method", method, METHODS)
+    if y0 is None:
+        y0 = np.zeros(problem.n_y or 1)
+    F = HyperObjective(problem, y0, accuracy=1e-8, relative=RELATIVE, strict=False)
+    direct = DirectObjective(problem, y0) if DirectObjective.fits(problem) else None
+    path: list[dict[str, Any]] = []
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = F(x) if direct is None else direct(x)
+        size = float(np.abs(box.projected(x, gradient)).max())
+        work = F.n_hvp if direct is None else direct.n_factorizations
+        path.append({"value": value, "gradient_norm": size, "work": work, "x": np.array(x)})
+        if verbose:
+            print(f"evaluation {len(path):4d}  validation loss {value:.8g}  gradient {size:.2e}")
+        return value, gradient
+
+    if start is None:
+        start = _best_shared(evaluate, box)
+    start = np.clip(start, box.lower, box.upper)
+    value = abs(evaluate(start)[0])
+    scale = max(min(scale, value), 1e-3 * scale)
+    F.accuracy = 0.1 * tol * scale
+    products = 0
+    if method in names():
+        y = F.last.y if direct is None and F.last is not None else direct.y if direct is not None else y0
+        run = minimize(problem, start, y, method=method, maxiter=max_iter, tol=tol * scale, rng=rng, **options)  # type: ignore[arg-type]
+        x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, run.n_hvp
+        converged = run.status.success
+    else:
+        name, gtol = "L-BFGS-B" if method == "auto" else method, {"gtol": tol * scale}
+        known = {
+            "L-BFGS-B": gtol | {"maxiter": max_iter, "ftol": FTOL * tol},
+            "TNC": gtol | {"maxfun": 10 * max_iter},
+            "SLSQP": {"maxiter": max_iter, "ftol": FTOL * tol * scale},
+            "trust-constr": gtol | {"maxiter": max_iter},
+        }[name]
+        bounds = optimize.Bounds(box.lower, box.upper)
+        found = optimize.minimize(evaluate, start, jac=True, method=name, bounds=bounds, options=known | options)
+        best = min(path, key=lambda entry: entry["value"])  # a line search may end on a worse point
+        x = np.clip(best["x"] if best["value"] < found.fun else found.x, box.lower, box.upper)
+        n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)
+    if direct is not None:
+        F = HyperObjective(problem, direct.y, accuracy=F.accuracy, relative=RELATIVE, strict=False)
+    last = F.evaluate(x)
+    converged = converged or float(np.abs(box.projected(x, last.gradient)).max()) <= tol * scale
+    return Learned(x, last, path, max(n_iter, 1), F.n_hvp + products, converged, message)
+
+
+def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
+    """About the best penalty that all coefficients share, strong ones first: a path of warm starts, then bisection.
+
+    φ is flat where penalties all but vanish: its slope alone would call that a minimum. So the two grid points that the
+    slope says a minimum is between are looked for, and it.
+    """
+    x = np.zeros(box.lower.size)
+    n = box.n_shared
+    if n == 0:
+        return x
+
+    def shared(c: float) -> tuple[float, float]:
+        x[:n] = c
+        value, gradient = evaluate(np.clip(x, box.lower, box.upper))
+        return value, float(gradient[:n].sum())
+
+    grid = np.linspace(float(box.upper[:n].max()), float(box.lower[:n].min()), SCAN)
+    values: list[float] = []
+    slopes: list[float] = []
+    for c in grid:
+        value, slope = shared(c)
+        values.append(value)
+        slopes.append(slope)
+        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > 1.05 * min(values) + 1e-12:
+            break  # overfitted for good
+    best = int(np.argmin(values))
+    other = best - 1 if slopes[best] < 0 else best + 1  # the grid falls
+    if not (0 <= other < len(values) and slopes[best] * slopes[other] < 0):
+        x[:n] = grid[best]
+        return x
+    (left, right), found = sorted((float(grid[best]), float(grid[other]))), (values[best], float(grid[best]))
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (left + right)
+        value, slope = shared(middle)
+        found = min(found, (value, middle))
+        left, right = (middle, right) if slope < 0 else (left, middle)
+    x[:n] = found[1]
+    return x

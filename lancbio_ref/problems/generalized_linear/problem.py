@@ -1,0 +1,343 @@
+"""The bilevel problem of one fit of a generalized linear model, its penalties and weights learned on validation data.
+
+    f(y) = Σ_i v_i ℓ(Y x_i, t_i)                                            on validation data, Σ v_i = 1
+    g(x, y) = Σ_i w_i(x) ℓ(Y x_i, t_i) + ½ Σ_j D_j(x) y_j²                  on training data
+
+    ∇_y g = Σ w_i r_i x_iᵀ + D ∘ Y,    A = Σ w_i ℓ″_i ⊗ x_i x_iᵀ + diag D,    J = [E over blocks; d_i r_i ⊗ x_i]
+
+x = (log-penalties, parameters of the weights), y = Y flattened, shape (C, q), q = p + 1 with intercepts, which come
+last in a row. Losses, penalties and weights are those of :mod:`.losses`, :mod:`.penalty` and :mod:`.weighting`,
+constants those of :mod:`.ball`, rounding is derived in :mod:`lancbio_ref.problems.rounding.generalized_linear`. With
+several classes and intercepts b, ½ (Σ_c b_c)²/C is added to g: no probability depends on it, and without it nothing
+would say how large the mean of the intercepts is.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from ...arguments import Operator, as_vector
+from ...formation import FormationErrors
+from ...linearization import Linearization
+from ...operators import DiagonalLowRank, StackedRows
+from ...operators.base import StructuredOperator
+from ...operators.norms import weighted_gram_bound
+from ...problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
+from ...rounding import Proven, gamma, norm2, unit_roundoff
+from ..classification import as_samples
+from ..rounding.generalized_linear import generalized_linear_errors
+from ..rounding.model import ROUND_UP
+from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus
+from .losses import Loss, Multinomial, Squared
+from .losses.multinomial import LARGEST, STEEPEST
+from .penalty import Penalty
+from .samples import MultinomialFit, Samples, ScalarFit, fit_of
+from .weighting import Weighting
+
+
+class Point:
+    """All of one (x, y), each part computed once: the fit of the training data, w, D, and the ball."""
+
+    def __init__(self, problem: GeneralizedLinearProblem, x: np.ndarray, y: np.ndarray) -> None:
+        self.problem, self.x, self.y = problem, x, y
+        self.penalties, self.parameters = x[: problem.penalty.n], x[problem.penalty.n :]
+
+    @cached_property
+    def fit(self) -> ScalarFit | MultinomialFit:
+        return fit_of(self.problem.train, self.problem.loss, self.y)
+
+    @cached_property
+    def validation_fit(self) -> ScalarFit | MultinomialFit:
+        return fit_of(self.problem.validation, self.problem.loss, self.y)
+
+    @cached_property
+    def w(self) -> np.ndarray:
+        return self.problem.weighting.values(self.parameters, self.y.dtype)
+
+    @cached_property
+    def D(self) -> np.ndarray:
+        return self.problem.penalty.diagonal(self.penalties, self.y.dtype)
+
+    @cached_property
+    def v(self) -> np.ndarray:
+        """The validation weights."""
+        return self.problem.validation.base.astype(self.y.dtype)
+
+    @cached_property
+    def gradient(self) -> np.ndarray:
+        """∇_y g."""
+        return self.fit.gradient(self.w) + self.D * self.y + self.problem.pinned(self.y)
+
+    @cached_property
+    def errors(self) -> FormationErrors:
+        return generalized_linear_errors(self)
+
+    @cached_property
+    def gradient_bound(self) -> float:
+        """≥ ‖∇_y g(x, y)‖, exact."""
+        error = self.errors["grad_y"]
+        if error is None:
+            return math.inf
+        return norm2(self.gradient) * (1 + gamma(self.y.size + 6, 2.0**-53)) * ROUND_UP + error
+
+    @cached_property
+    def ball(self) -> Ball | None:
+        return ball_at(self, self.gradient_bound) if self.gradient_bound < math.inf else None
+
+
+class GeneralizedLinearProblem(BilevelProblem):
+    """What :func:`generalized_linear` returns for a validation split.
+
+    Attributes
+    ----------
+    n_x, n_y : int
+        Penalties and weights that are learned; C q coefficients.
+    loss : Loss
+    penalty : Penalty
+    weighting : Weighting
+    train, validation : Samples
+    shape : tuple of int
+        (C, q) of the coefficients Y.
+    has_intercept : bool
+        Whether the last column of Y is one of intercepts.
+    centre : (ndarray, float) or None
+        The means of the features and targets that were taken off them.
+    features : ndarray of int
+        The places in y that are no intercepts.
+
+    Notes
+    -----
+    *μ* is min D where that is all that can be said over all y; it is the modulus of a ball that holds y and y* (see
+    :mod:`.ball`) where D says little: with an intercept, and with features that are not penalized. *L* and ‖J‖ are
+    proven at the point. *Lipschitz constants* are those of all y where the loss has any, at this x: fx = 0; fy and gyy
+    from sup ℓ″ and its Lipschitz constant; gxy = max D, or max d_i ℓ″ ‖x_i‖‖X‖ for learned weights, and the root of
+    the sum of their squares for both. For the other losses they are those of the ball, and where no ball is found there
+    are none.
+    """
+
+    def __init__(
+        self,
+        train: Samples,
+        validation: Samples,
+        loss: Loss,
+        penalty: Penalty,
+        weighting: Weighting,
+        *,
+        intercept: bool,
+        centre: tuple[np.ndarray, float] | None = None,
+    ) -> None:
+        self.centre = centre
+        self.train, self.validation, self.loss = train, validation, loss
+        self.penalty, self.weighting, self.has_intercept = penalty, weighting, intercept
+        self.n_scores = loss.n_classes if isinstance(loss, Multinomial) else 1
+        q = train.design.shape[1]
+        self.shape = (self.n_scores, q)
+        self.n_x = penalty.n + weighting.n
+        targets = [] if isinstance(loss, Multinomial) else [train.t, validation.t]
+        self.dtype = np.result_type(train.design.dtype, validation.design.dtype, *targets)
+        places = np.arange(self.n_scores * q).reshape(self.shape)
+        self.features = (places[:, :-1] if intercept else places).ravel()
+        self._intercepts = places[:, -1] if intercept and self.n_scores > 1 else None
+        upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
+        lower = LowerLevel(
+            value=self._g,
+            grad_x=self._g_grad_x,
+            grad_y=self._g_grad_y,
+            hessian=self._g_hessian,
+            cross=self._g_cross,
+            mu=self._mu,
+            smoothness=self._smoothness,
+            cross_norm=self._cross_norm,
+        )
+        super().__init__(upper, lower, n_y=self.n_scores * q)
+
+    @property
+    def has_constant_curvature(self) -> bool:
+        """Whether no y moves A."""
+        return isinstance(self.loss, Squared)
+
+    @np.errstate(under="ignore")
+    def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
+        """(A, J, b, c) from one product with each of the two sets of samples."""
+        x, y = self.promoted(x, y)
+        at = Point(self, x, y)
+        return Linearization(
+            self._operator("lower.hessian", lambda x, y: self.hessian_at(at), x, y, (y.size, y.size)),
+            self._operator("lower.cross", lambda x, y: self.cross_at(at), x, y, (x.size, y.size)),
+            self._vector("upper.grad_y", lambda x, y: at.validation_fit.gradient(at.v), x, y, y.size),
+            self.upper_grad_x(x, y),
+            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: at.gradient, x, y, y.size),
+            mu=lambda: modulus_at(at),
+            smoothness=lambda: self.smoothness_at(at),
+            cross_norm=lambda: self.cross_norm_at(at),
+            lipschitz=self.constants_at(at),
+            at=(x, y),
+            formation=at.errors,
+        )
+
+    def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
+        """See :mod:`lancbio_ref.problems.rounding.generalized_linear`."""
+        return Point(self, *self.promoted(x, y)).errors
+
+    def scores(self, y: np.ndarray, X: Operator) -> np.ndarray:
+        """Y x_i + b of samples X (without a column of ones), shape (n, C)."""
+        X = as_samples(X, self.shape[1] - self.has_intercept)
+        Y, b = self.coefficients(y)
+        return X @ Y.T + b
+
+    def coefficients(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(coefficients, intercepts) for samples as they were given, shapes (C, p) and (C,); centring is undone."""
+        Y = as_vector("y", y, self.n_y).reshape(self.shape)
+        if self.has_intercept:
+            return Y[:, :-1], Y[:, -1]
+        if self.centre is None:
+            return Y, np.zeros(self.n_scores, Y.dtype)
+        means, mean = self.centre
+        return Y, mean - Y @ means
+
+    # -- the two levels --------------------------------------------------------------------
+
+    def _f(self, x: np.ndarray, y: np.ndarray) -> float:
+        return weighted_mean(self.validation.base, Point(self, x, y).validation_fit.losses)
+
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.zeros_like(x)
+
+    def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        at = Point(self, x, y)
+        return at.validation_fit.gradient(at.v)
+
+    def _g(self, x: np.ndarray, y: np.ndarray) -> float:
+        at = Point(self, x, y)
+        pinned = 0.5 * float(np.dot(self.pinned(y), y))
+        return weighted_mean(at.w, at.fit.losses) + 0.5 * weighted_mean(at.D, y.astype(np.float64) ** 2) + pinned
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        at, parts = Point(self, x, y), []
+        if self.penalty.n:
+            parts.append(self.penalty.grad_x(at.penalties, y))
+        if self.weighting.n:
+            parts.append(self.weighting.grad_x(at.parameters, at.fit.losses))
+        return np.concatenate(parts)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return Point(self, x, y).gradient
+
+    def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> StructuredOperator:
+        return self.hessian_at(Point(self, x, y))
+
+    def _g_cross(self, x: np.ndarray, y: np.ndarray) -> StructuredOperator:
+        return self.cross_at(Point(self, x, y))
+
+    def hessian_at(self, at: Point) -> StructuredOperator:
+        """A."""
+        if self._intercepts is None:
+            return at.fit.hessian(at.w, at.D)
+        U = np.zeros((at.y.size, 1), at.y.dtype)
+        U[self._intercepts] = 1
+        s = np.full(1, PIN / self.n_scores, at.y.dtype)
+        return DiagonalLowRank(np.zeros_like(at.y), U=U, s=s, base=at.fit.hessian(at.w, at.D))
+
+    def cross_at(self, at: Point) -> StructuredOperator:
+        """J: the rows of the penalties above those of the weights."""
+        parts: list[StructuredOperator] = []
+        if self.penalty.n:
+            parts.append(self.penalty.cross(at.penalties, at.y))
+        if self.weighting.n:
+            parts.append(self.weighting.cross(at.parameters, at.fit, at.w))
+        return parts[0] if len(parts) == 1 else StackedRows(parts)
+
+    def pinned(self, y: np.ndarray) -> np.ndarray:
+        """The gradient of ½ PIN (Σ_c b_c)²/C, of several classes' intercepts b."""
+        out = np.zeros_like(y)
+        if self._intercepts is not None:
+            out[self._intercepts] = y.dtype.type(PIN / self.n_scores) * y[self._intercepts].sum(dtype=y.dtype)
+        return out
+
+    # -- constants -------------------------------------------------------------------------
+
+    def _mu(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return modulus_at(Point(self, x, y))
+
+    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return self.smoothness_at(Point(self, x, y))
+
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return self.cross_norm_at(Point(self, x, y))
+
+    def smoothness_at(self, at: Point) -> Proven | None:
+        """‖A‖ ≤ ‖Σ w_i ℓ″_i x_i x_iᵀ‖ + max D + PIN, of the numbers in hand."""
+        curvatures = at.fit.curvatures if isinstance(at.fit, ScalarFit) else np.full(at.w.size, 0.5)
+        weights = at.w.astype(np.float64) * curvatures * ROUND_UP
+        data = weighted_gram_bound(self.train.design.row_norms, self.train.design.norm, weights)
+        return finite((data + self.penalty.largest(at.D) + (0.0 if self._intercepts is None else PIN)) * ROUND_UP)
+
+    def cross_norm_at(self, at: Point) -> Proven | None:
+        """‖J‖ as its structure bounds it."""
+        J = self.cross_at(at)
+        u, underflow = unit_roundoff(at.y.dtype), at.y.size * float(np.finfo(at.y.dtype).smallest_normal)
+        return finite(J.norm_bound() * (1 + 40 * u) * ROUND_UP + underflow)
+
+    def constants_at(self, at: Point) -> LipschitzConstants | None:
+        """At this x, over all y where ℓ″ is Lipschitz, else on the ball; None where that is not found either."""
+        if self.loss.is_smooth:
+            (largest, steepness), (largest_val, _) = self._everywhere
+        elif at.ball is None:
+            return None
+        else:
+            (largest, steepness), (largest_val, _) = (
+                _within(fit, fit.data.design.row_norms * at.ball.radius * ROUND_UP)
+                for fit in (at.fit, at.validation_fit)
+            )
+        if not np.isfinite(steepness).all():
+            return None
+        design, validation = self.train.design, self.validation.design
+        rows, w = design.row_norms, at.w.astype(np.float64) * ROUND_UP
+        v = self.validation.base * ROUND_UP
+        gxy = self.penalty.largest(at.D) if self.penalty.n else 0.0
+        if self.weighting.n:
+            d = self.weighting.slopes(at.parameters, at.y.dtype).astype(np.float64) * ROUND_UP
+            factors = np.full(d.size, d.max()) if self.weighting.kind == "simplex" else d
+            gxy = math.hypot(gxy, float((factors * largest * rows).max()) * design.norm) * ROUND_UP
+        return proven_constants(
+            fx=0.0,
+            fy=weighted_gram_bound(validation.row_norms, validation.norm, v * largest_val),
+            gxy=gxy * ROUND_UP,
+            gyy=weighted_gram_bound(rows, design.norm, w * steepness * rows) * ROUND_UP,
+        )
+
+    @cached_property
+    def _everywhere(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """(sup ℓ″, its Lipschitz constant) over all scores, for both sets of samples."""
+        found = []
+        for data in (self.train, self.validation):
+            if isinstance(self.loss, Multinomial):
+                found.append((np.full(len(data), LARGEST), np.full(len(data), STEEPEST)))
+            else:
+                low, high = np.full(len(data), -np.inf), np.full(len(data), np.inf)
+                found.append((self.loss.curvature_range(low, high, data.t)[1], self.loss.slope(low, high, data.t)))
+        return found
+
+
+def _within(fit: ScalarFit | MultinomialFit, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(sup ℓ″, its Lipschitz constant) for scores that move by at most `widths`."""
+    return fit.curvature_range(widths)[1], fit.slope(widths)
+
+
+def modulus_at(at: Point) -> Proven | None:
+    """min D, and the modulus of the ball where that may be larger; None where nothing is proven."""
+    problem = at.problem
+    everywhere = global_modulus(at)
+    smallest, largest = float(at.D.min()), float(at.fit.data.design.row_norms.max()) ** 2
+    weakly = problem.has_intercept or smallest <= WEAK * largest
+    if weakly and not problem.has_constant_curvature and at.ball is not None:
+        everywhere = max(everywhere or 0.0, at.ball.mu)
+    return finite_bound(everywhere)
+
+
+def weighted_mean(w: np.ndarray, losses: np.ndarray) -> float:
+    """Σ w_i ℓ_i in float64."""
+    return float(np.dot(w.astype(np.float64), losses.astype(np.float64)))

@@ -1,0 +1,290 @@
+"""What the estimators learn: against scikit-learn's own fits and grids, on easy and on hostile data."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.model_selection import KFold, PredefinedSplit, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from lancbio_ref import ArgumentError
+from lancbio_ref.estimators import (
+    BilevelLogisticRegression,
+    BilevelPoissonRegressor,
+    BilevelReweighter,
+    BilevelRidge,
+)
+
+
+def regression(seed=0, n=60, p=8, noise=0.5):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p)) + 2.0
+    return X, 3 * X[:, 0] - 2 * X[:, 1] + 5 + noise * rng.standard_normal(n)
+
+
+def classes(seed=0, n=90, p=5, C=3, noise=1.0):
+    rng = np.random.default_rng(seed)
+    centres, labels = 1.5 * rng.standard_normal((C, p)), np.arange(n) % C
+    return centres[labels] + noise * rng.standard_normal((n, p)), labels
+
+
+def squared_loss(model, X, y):
+    return 0.5 * np.mean((y - model.predict(X)) ** 2)
+
+
+def log_loss(model, X, y):
+    return -np.mean(model.predict_log_proba(X)[np.arange(len(y)), np.searchsorted(model.classes_, y)])
+
+
+def poisson_loss(model, X, y):
+    mean = model.predict(X)
+    return np.mean(mean - y * np.log(mean))
+
+
+def cross_validated(make, loss, X, y, cv):
+    return np.mean([loss(make(len(a)).fit(X[a], y[a]), X[b], y[b]) for a, b in cv.split(X, y)])
+
+
+X, Y = regression()
+CX, CY = classes()
+COUNTS = np.random.default_rng(1).poisson(np.exp(0.5 + 0.8 * (X[:, 0] - 2)))
+SKLEARN = {
+    "ridge": (BilevelRidge, Y, KFold(5), lambda lam, n: Ridge(alpha=n * lam), squared_loss),
+    "poisson": (
+        BilevelPoissonRegressor,
+        COUNTS,
+        KFold(5),
+        lambda lam, n: PoissonRegressor(alpha=lam, tol=1e-9, max_iter=1000),
+        poisson_loss,
+    ),
+    "logistic": (
+        BilevelLogisticRegression,
+        (np.median(Y) < Y).astype(int),
+        StratifiedKFold(5),
+        lambda lam, n: LogisticRegression(C=1 / (n * lam), tol=1e-9, max_iter=5000),
+        log_loss,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_one_penalty_beats_a_grid_and_is_scikit_learns_fit(name):
+    make, y, cv, other, loss = SKLEARN[name]
+    data = X + (np.random.default_rng(2).standard_normal(X.shape) if name == "logistic" else 0.0)
+    model = make(penalty="all", cv=cv, tol=1e-5).fit(data, y)
+    lam = float(model.penalties_[0])
+    theirs = other(lam, len(y)).fit(data, y)
+    np.testing.assert_allclose(model.coef_, theirs.coef_, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(model.intercept_, theirs.intercept_, rtol=1e-3, atol=1e-4)
+    assert model.validation_loss_ == pytest.approx(
+        cross_validated(lambda n: other(lam, n), loss, data, y, cv), rel=1e-5, abs=1e-6
+    )
+    grid = min(cross_validated(lambda n, a=a: other(a, n), loss, data, y, cv) for a in np.logspace(-5, 1, 13))
+    assert model.validation_loss_ <= grid * (1 + 1e-6)
+    assert str(model.certificate_.error) == str(model.certificate_.lower_level) == "certified"
+    assert model.hypergradient_norm_ <= 2e-5 * max(model.path_[0]["value"], 1.0) and model.hypergradient_bound_ < 1e-4
+    assert model.score(data, y) > 0.1 and model.n_iter_ >= 1
+
+
+def test_three_classes_are_scikit_learns_multinomial_fit():
+    model = BilevelLogisticRegression(penalty="all", cv=3, tol=1e-5).fit(CX, CY)
+    theirs = LogisticRegression(C=1 / (len(CY) * model.penalties_[0]), tol=1e-10, max_iter=5000).fit(CX, CY)
+    np.testing.assert_allclose(model.predict_proba(CX), theirs.predict_proba(CX), atol=1e-4)
+    np.testing.assert_allclose(model.predict_log_proba(CX), np.log(model.predict_proba(CX)), rtol=1e-9)
+    assert model.decision_function(CX).shape == (90, 3)
+    of_classes = BilevelLogisticRegression(penalty="class", cv=3).fit(CX, CY)
+    assert of_classes.penalties_.shape == (3,)
+    assert of_classes.validation_loss_ <= model.validation_loss_ * (1 + 1e-4)
+
+
+def test_a_penalty_a_feature_finds_the_features_that_matter():
+    model = BilevelRidge().fit(X, Y)
+    assert set(np.argsort(model.penalties_)[:2]) == {0, 1}
+    assert model.validation_loss_ < BilevelRidge(penalty="all").fit(X, Y).validation_loss_
+
+
+def test_units_change_nothing_where_each_feature_has_its_penalty():
+    units = 10.0 ** np.array([4, -4, 0, 2, -2, 6, -6, 0])
+    for make, y in ((BilevelRidge, Y), (BilevelPoissonRegressor, COUNTS)):
+        plain, scaled = make().fit(X, y), make().fit(X * units, y)
+        np.testing.assert_allclose(scaled.predict(X * units), plain.predict(X), rtol=1e-5)
+        np.testing.assert_allclose(scaled.log_penalties_ - 2 * np.log(units), plain.log_penalties_, atol=1e-3)
+
+
+def test_labels_of_any_kind():
+    words = np.array(["bird", "cat", "dog"])[CY]
+    model = BilevelLogisticRegression(penalty="all", cv=3).fit(CX, words)
+    assert set(model.predict(CX)) <= {"bird", "cat", "dog"} and model.score(CX, words) > 0.6
+    signed = BilevelLogisticRegression(penalty="all", cv=3).fit(CX, np.where(CY == 0, -1, 1))
+    assert set(signed.predict(CX)) == {-1, 1} and signed.coef_.shape == (1, 5)
+
+
+def test_groups_have_labels_of_any_kind():
+    groups = np.array(["matters", "matters"] + 6 * ["noise"])
+    model = BilevelRidge(penalty="group", groups=groups).fit(X, Y)
+    assert model.penalties_.shape == (2,) and model.penalties_[0] < model.penalties_[1]
+    for wrong in (groups[:3], None):
+        with pytest.raises(ValueError, match="groups"):
+            BilevelRidge(penalty="group", groups=wrong).fit(X, Y)
+
+
+def test_splits_of_every_kind():
+    halves = np.arange(30), np.arange(30, 60)
+    fold = np.r_[np.full(30, -1), np.zeros(30, int)]
+    models = [BilevelRidge(penalty="all", cv=cv).fit(X, Y) for cv in (halves, [halves], PredefinedSplit(fold))]
+    assert models[0].validation_loss_ == models[1].validation_loss_ == models[2].validation_loss_
+
+
+def test_sparse_data_are_taken_as_they_are():
+    S = np.where(np.abs(X - 2) > 1, X - 2, 0.0)
+    dense = BilevelRidge(fit_intercept=False).fit(S, Y)
+    sparse = BilevelRidge(fit_intercept=False).fit(sp.csc_array(S), Y)
+    np.testing.assert_allclose(sparse.predict(sp.csr_array(S)), dense.predict(S), rtol=1e-4, atol=1e-4)
+    with_intercept = BilevelRidge().fit(sp.csr_array(S), Y)
+    assert squared_loss(with_intercept, sp.csr_array(S), Y) < squared_loss(dense, S, Y)
+
+
+def test_more_coefficients_than_a_factorization_takes():
+    rng = np.random.default_rng(3)
+    wide = rng.standard_normal((40, 450))
+    y = wide[:, 0] * 3 + 0.1 * rng.standard_normal(40)
+    model = BilevelRidge(penalty="all", cv=2, max_iter=5).fit(wide, y)
+    assert model.n_hessian_products_ > 20 and model.coef_.shape == (450,)
+    assert abs(model.coef_[0]) == np.abs(model.coef_).max()
+
+
+def test_warm_starts_and_other_methods_end_where_auto_does():
+    model = BilevelRidge(penalty="all", warm_start=True).fit(X, Y)
+    first, penalty = len(model.path_), model.penalties_[0]
+    model.fit(X, Y)
+    assert len(model.path_) < first and model.penalties_[0] == pytest.approx(penalty, rel=0.1)
+    for method in ("TNC", "SLSQP"):
+        other = BilevelRidge(penalty="all", method=method).fit(X, Y)
+        assert other.validation_loss_ == pytest.approx(model.validation_loss_, rel=2e-3)
+    steps = dict(step_x=0.05, step_y=0.05, step_v=0.05)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        single = BilevelRidge(penalty="all", method="soba", method_options=steps, max_iter=300).fit(X, Y)
+    assert single.validation_loss_ <= single.path_[0]["value"]
+    with pytest.raises(ArgumentError, match="method"):
+        BilevelRidge(method="newton").fit(X, Y)
+
+
+def test_separable_classes_say_that_penalties_vanish():
+    rng = np.random.default_rng(0)
+    x = np.r_[rng.uniform(1, 2, 30), rng.uniform(-2, -1, 30)]
+    with pytest.warns(ConvergenceWarning, match="lower bound"):
+        model = BilevelLogisticRegression(penalty="all").fit(x[:, None], x > 0)
+    assert model.score(x[:, None], x > 0) == 1.0
+
+
+def test_noise_says_that_no_feature_helps():
+    noise = np.random.default_rng(0).standard_normal((40, 1))
+    y, halves = np.r_[noise[:20, 0], -noise[20:, 0]], (np.arange(20), np.arange(20, 40))
+    with pytest.warns(ConvergenceWarning, match="upper bound"):
+        model = BilevelRidge(bounds=(-3.0, 3.0), penalty="all", cv=halves).fit(noise, y)
+    assert model.log_penalties_[0] == 3.0
+
+
+def test_imbalanced_constant_and_wide_data_are_fitted_without_an_argument():
+    rng = np.random.default_rng(5)
+    rare = (rng.random(120) < 0.08).astype(int)
+    features = rng.standard_normal((120, 3)) + 2 * rare[:, None]
+    features = np.hstack([features, np.ones((120, 1)), np.zeros((120, 1)), 1e6 * features[:, :1]])
+    model = BilevelLogisticRegression().fit(features, rare)
+    assert np.isfinite(model.coef_).all() and model.coef_[0, 4] == 0 and model.score(features, rare) > 0.9
+    wide = rng.standard_normal((20, 60))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert BilevelRidge(max_iter=10).fit(wide, wide[:, 0]).score(wide, wide[:, 0]) > 0.5
+
+
+def test_learned_weights_point_at_wrong_labels_in_a_pipeline():
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((240, 3))
+    labels = np.where(features[:, 0] > 0, "yes", "no")
+    wrong, trusted = np.arange(240) < 50, np.arange(240) >= 160
+    noisy = np.where(wrong, np.where(labels == "yes", "no", "yes"), labels)
+    import sklearn
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = make_pipeline(StandardScaler(), BilevelReweighter().set_fit_request(trusted=True, sample_weight=False))
+        model.fit(features, noisy, trusted=trusted)
+    reweighter = model[-1]
+    assert reweighter.noise_auc(wrong) > 0.95 and (reweighter.sample_weight_[trusted] == 1).all()
+    assert model.score(features, labels) > 0.95
+    for bad in (np.ones(240, bool), np.zeros(240, bool), np.ones(3, bool), np.ones(240)):
+        with pytest.raises(ValueError, match="trusted"):
+            BilevelReweighter().fit(features, noisy, trusted=bad)
+
+
+def test_a_table_with_strings_and_gaps_in_a_pipeline():
+    pd = pytest.importorskip("pandas")
+    from sklearn.impute import SimpleImputer
+
+    rng = np.random.default_rng(0)
+    size = rng.standard_normal(80)
+    table = pd.DataFrame({"size": size, "colour": np.resize(["red", "blue", None], 80), "age": rng.uniform(0, 9, 80)})
+    table.loc[::7, "age"] = np.nan
+    prepare = make_column_transformer(
+        (make_pipeline(SimpleImputer(strategy="most_frequent", missing_values=None), OneHotEncoder()), ["colour"]),
+        (make_pipeline(SimpleImputer(), StandardScaler()), ["size", "age"]),
+    )
+    model = make_pipeline(prepare, BilevelLogisticRegression(penalty="all")).fit(
+        table, np.where(size > 0, "big", "small")
+    )
+    assert model.score(table, np.where(size > 0, "big", "small")) > 0.9
+    named = BilevelRidge(penalty="all").fit(table[["size"]], size)
+    assert list(named.feature_names_in_) == ["size"]
+
+
+def test_clones_pickles_pages_and_figures():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    model = BilevelRidge(cv=3, tol=1e-2).fit(X, Y)
+    again = pickle.loads(pickle.dumps(model))
+    assert (again.predict(X) == model.predict(X)).all()
+    assert not hasattr(clone(model), "coef_") and clone(model).cv == 3
+    assert "BilevelRidge" in model._repr_html_()
+    ax = model.plot_path()
+    assert len(ax.lines[0].get_xdata()) == len(model.path_)
+    assert len(model.plot_penalties().lines[0].get_xdata()) == 8
+    matplotlib.pyplot.close("all")
+
+
+HOSTILE = [
+    (BilevelRidge(), np.array([[np.nan], [1.0], [2.0]]), [1.0, 2.0, 3.0], "NaN"),
+    (BilevelRidge(), np.ones((1, 2)), [1.0], "1 sample"),
+    (BilevelRidge(), np.ones((4, 2)), [1.0, 2.0], "inconsistent"),
+    (BilevelRidge(cv=9), np.ones((4, 2)), [1.0, 2.0, 3.0, 4.0], "n_splits=9"),
+    (BilevelRidge(penalty="class"), X, Y, "penalty"),
+    (BilevelRidge(bounds=(1.0, 0.0)), X, Y, "bounds"),
+    (BilevelRidge(tol=0.0), X, Y, "tol"),
+    (BilevelRidge(max_iter=0), X, Y, "max_iter"),
+    (BilevelRidge(groups=[0] * 8), X, Y, "groups"),
+    (BilevelLogisticRegression(), CX, np.zeros(90), "1 class"),
+    (BilevelLogisticRegression(penalty="class"), CX, CY > 0, "penalty"),
+    (BilevelLogisticRegression(cv=[(np.flatnonzero(CY < 2), np.flatnonzero(CY == 2))]), CX, CY, "without class 2"),
+    (BilevelPoissonRegressor(), X, -COUNTS - 1, ">= 0"),
+    (BilevelPoissonRegressor(), X, 0 * COUNTS, "not all 0"),
+]
+
+
+@pytest.mark.parametrize(("model", "features", "y", "words"), HOSTILE)
+def test_what_cannot_be_fitted_is_refused_in_words(model, features, y, words):
+    with pytest.raises(ValueError, match=words):
+        clone(model).fit(features, y)
+
+
+def test_weights_that_are_none_are_refused():
+    for weights, words in ((np.zeros(60), "weight"), (-np.ones(60), "egative"), (np.ones(3), "sample_weight")):
+        with pytest.raises(ValueError, match=words):
+            BilevelRidge().fit(X, Y, sample_weight=weights)
