@@ -37,6 +37,8 @@ for name, given in (("clean labels", clean), ("noisy labels", noisy)):
 print(f"learned weights          test accuracy {model.score(test, y_test):.3f}")
 print(f"area under the curve of small weights against wrong labels: {model[-1].noise_auc(wrong):.3f}")
 
+sklearn.set_config(enable_metadata_routing=False)
+
 # %%
 # Weights of right and of wrong labels.
 
@@ -48,4 +50,3 @@ ax.hist(weights[wrong], bins, histtype="step", hatch="///", lw=1.5, label="wrong
 ax.set(xlabel=r"weight $\sigma(x_i)$", ylabel="training samples")
 ax.legend(loc="upper center")
 plt.show()
-sklearn.set_config(enable_metadata_routing=False)

@@ -25,7 +25,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import ArgumentError
-from ..inverse import lower_solution
+from ..lower_level import lower_solution
 from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem, Loss, generalized_linear
 from ..rounding import norm2

@@ -7,9 +7,8 @@ import numpy.typing as npt
 
 from ..arguments import as_vector
 from ..errors import ArgumentError
-from ..rounding import rounding_factor, unit_roundoff
+from ..rounding import ROUND_UP, rounding_factor, unit_roundoff
 from .base import StructuredOperator
-from .norms import ROUND_UP
 
 
 class GroupedRows(StructuredOperator):

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError
-from ..rounding import gamma, nan_to_infinity, norm2, rounding_factor, unit_roundoff, upper_product
+from ..rounding import ROUND_UP, gamma, nan_to_infinity, norm2, rounding_factor, unit_roundoff, upper_product
 from .base import StructuredOperator
-from .norms import ROUND_UP
 
 
 def _same(parts: Sequence[StructuredOperator], axis: int) -> tuple[StructuredOperator, ...]:
@@ -165,7 +164,7 @@ class LessOuterProduct(StructuredOperator):
 
     def __init__(self, B: StructuredOperator, w: np.ndarray, g: np.ndarray) -> None:
         self.B, self.w, self.g = B, w, g
-        super().__init__(np.result_type(B.dtype, w, g), B.shape)
+        super().__init__(np.result_type(B.dtype, w, g), (B.shape[0], B.shape[1]))
         self.terms = max(B.terms, g.size) + 6
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:

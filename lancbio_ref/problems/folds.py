@@ -29,8 +29,7 @@ from ..linearization import Linearization
 from ..operators import BlockDiagonal, SideBySide, structure_of
 from ..operators.base import StructuredOperator
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
-from ..rounding import Proven, norm2, unit_roundoff
-from .rounding.model import ROUND_UP
+from ..rounding import ROUND_UP, Proven, norm2, unit_roundoff
 
 U = 2.0**-53
 
@@ -92,9 +91,9 @@ class Folds(BilevelProblem):
             grad_y=self._g_grad_y,
             hessian=self._hessian,
             cross=self._cross,
-            mu=partial(self._bound, "mu", min),
-            smoothness=partial(self._bound, "smoothness", max),
-            cross_norm=partial(self._bound, "cross_norm", _root),
+            mu=partial(self._joined, "mu", min),
+            smoothness=partial(self._joined, "smoothness", max),
+            cross_norm=partial(self._joined, "cross_norm", _root),
         )
         super().__init__(upper, lower, n_y=sum(n_y for _, n_y in known))
 
@@ -191,7 +190,7 @@ class Folds(BilevelProblem):
             c=lambda: weighted(math.fsum, "c", [c for _, _, c in parts]),
         )
 
-    def _bound(self, name: str, rule: Callable[[list[float]], float], x: np.ndarray, y: np.ndarray) -> float | None:
+    def _joined(self, name: str, rule: Callable[[list[float]], float], x: np.ndarray, y: np.ndarray) -> float | None:
         return combined(rule, [part.lower_bound(name, x, piece) for part, piece in self._parts(y)])
 
     # -- the two levels --------------------------------------------------------------------

@@ -33,8 +33,7 @@ import numpy as np
 
 from ...operators import GeneralizedLinear
 from ...operators.proofs import largest_certified_mu
-from ...rounding import Proven, norm2
-from ..rounding.model import ROUND_UP
+from ...rounding import ROUND_UP, Proven, norm2
 from .losses import ScalarLoss
 
 if TYPE_CHECKING:

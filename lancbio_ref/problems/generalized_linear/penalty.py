@@ -15,9 +15,8 @@ import numpy.typing as npt
 from ...arguments import as_choice, as_vector
 from ...errors import ArgumentError
 from ...operators import GroupedRows
-from ...rounding import unit_roundoff
+from ...rounding import ROUND_UP, unit_roundoff
 from ..elementary import FUNCTION_UNITS, exponential
-from ..rounding.model import ROUND_UP
 
 PENALTIES = ("all", "group", "feature", "class", "each", "none")
 

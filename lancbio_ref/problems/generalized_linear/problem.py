@@ -26,10 +26,9 @@ from ...operators import DiagonalLowRank, StackedRows
 from ...operators.base import StructuredOperator
 from ...operators.norms import weighted_gram_bound
 from ...problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ...rounding import Proven, gamma, norm2, unit_roundoff
+from ...rounding import ROUND_UP, Proven, gamma, norm2, unit_roundoff
 from ..classification import as_samples
 from ..rounding.generalized_linear import generalized_linear_errors
-from ..rounding.model import ROUND_UP
 from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus
 from .losses import Loss, Multinomial, Squared
 from .losses.multinomial import LARGEST, STEEPEST

@@ -19,9 +19,9 @@ from ...arguments import Operator, as_array, as_vector
 from ...errors import ArgumentError
 from ...operators import DesignMatrix, DiagonalLowRank, GeneralizedLinear, MultinomialCross, MultinomialHessian
 from ...operators.base import StructuredOperator
-from ...rounding import binary_exponent, smallest_subnormal, unit_roundoff
+from ...rounding import ROUND_UP, binary_exponent, smallest_subnormal, unit_roundoff
 from ..classification import MOST_CLASSES, Fit
-from ..rounding.model import ROUND_UP, sums
+from ..rounding.model import sums
 from .losses import Loss, Multinomial, ScalarLoss
 from .losses.multinomial import LARGEST, STEEPEST
 

@@ -25,9 +25,9 @@ import numpy as np
 
 from ...formation import FormationErrors
 from ...operators.norms import weighted_gram_bound
-from ...rounding import Proven, norm2, smallest_subnormal, unit_roundoff
+from ...rounding import ROUND_UP, Proven, norm2, smallest_subnormal, unit_roundoff
 from .classification import FitErrors, fit_errors
-from .model import ROUND_UP, chain, proven, sums
+from .model import chain, proven, sums
 
 if TYPE_CHECKING:
     from ..generalized_linear.problem import Point
