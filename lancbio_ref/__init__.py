@@ -17,9 +17,10 @@ from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve
 from .linearization import Linearization
 from .methods import LancBiO, SubBiO, SubspaceSchedule
 from .minibatch import Draw, Minibatched, fixed_batch
-from .minimize import BilevelResult, minimize
+from .minimize import minimize
 from .operators.proofs import certify_mu
 from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
+from .result import BilevelResult
 from .rounding import Proven
 from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
 from .trace import Trace

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.linalg
@@ -26,6 +27,7 @@ from ..krylov.tridiagonal import extreme_ritz_values
 from ..linearization import Linearization
 from ..operators import structure_of
 from ..operators.proofs import rayleigh_quotient
+from ..operators.vectors import asked, is_ours, read_only
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from .report import InverseReport
@@ -312,7 +314,11 @@ def solved(
     b = linearization.b
     if not b.any():
         return InverseReport(np.zeros_like(b), SolveStatus.CONVERGED, b)
-    report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
+    if is_ours(type(strategy)) or strategy is scaled_inverse:
+        return strategy(linearization, v0, rtol=rtol, maxiter=maxiter)  # type: ignore[return-value]
+    shown = linearization.replaced()
+    shown.b, shown.c = read_only(shown.b), read_only(shown.c)
+    report = asked(partial(strategy, rtol=rtol, maxiter=maxiter), (shown, v0), "inverse", 1)
     if isinstance(report, InverseReport):
         return report
     try:

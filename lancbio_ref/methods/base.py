@@ -43,6 +43,8 @@ class State:
     status : StepStatus
     n_hvp, n_cross, n_grad, n_grad_upper : int
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
+    sampler : Sampler or None
+        Of the run's mini-batches, where ``minimize(..., batch_size=...)`` makes them; it moves on as they are drawn.
     """
 
     k: int
@@ -59,6 +61,7 @@ class State:
     n_cross: int = 0
     n_grad: int = 0
     n_grad_upper: int = 0
+    sampler: Any = None
 
 
 S = TypeVar("S", bound=State)

@@ -20,7 +20,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite, rounding_factor, unit_roundoff
-from .vectors import VectorOperator
+from .vectors import VectorOperator, asked, leaves_arguments_alone
 
 
 class StructuredOperator(VectorOperator):
@@ -107,7 +107,7 @@ class CheckedOperator(VectorOperator):
 
     def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
         super().__init__(inner.dtype, inner.shape)
-        self.inner, self.name = inner, name
+        self.inner, self.name, self._lends = inner, name, not leaves_arguments_alone(inner)
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
         self.roundoff = 0.0  # the coarsest of what came back, where that is coarser than float64
@@ -130,7 +130,7 @@ class CheckedOperator(VectorOperator):
         what = self.name + " @ v"
         call = self.calls[what] = self.calls.get(what, 0) + 1
         with np.errstate(over="ignore", invalid="ignore"):
-            returned = self.inner._matvec(v)
+            returned = self._asked(self.inner._matvec, v, what, call)
         if type(returned) is np.ndarray and returned.shape == v.shape and returned.dtype == dtype:
             return np.ascontiguousarray(returned)
         array = as_returned(returned, what, call, self.shape[0], kinds="biufc" if dtype.kind == "c" else "biuf")
@@ -148,12 +148,16 @@ class CheckedOperator(VectorOperator):
         kinds = "biufc" if complex_allowed else "biuf"
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is found below, and named
-                returned = check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
+                returned = check_returned(self._asked(product, v, what, call), what, call, size, at=(v,), kinds=kinds)
         except NotImplementedError:
             self.calls[what] -= 1  # there is no adjoint to call
             raise
         self._note(returned.dtype)
         return returned
+
+    def _asked(self, product: Callable[[np.ndarray], Any], v: np.ndarray, what: str, call: int) -> Any:
+        """``product(v)``; code that is not ours gets a view of v that it cannot write to."""
+        return asked(product, (v,), what, call) if self._lends else product(v)
 
     def _note(self, dtype: np.dtype) -> None:
         if dtype.char in "efF":

@@ -67,20 +67,16 @@ class DataCleaning(BilevelProblem):
             raise ArgumentError(
                 "regularization", repr(regularization), f"a number whose double is a normal {self.dtype}"
             )
-        upper = UpperLevel(
-            value=lambda x, y: float(np.mean(validation.at(y).losses, dtype=np.float64)),
-            grad_x=lambda x, y: np.zeros_like(x),
-            grad_y=lambda x, y: self._validation_gradient(y),
-        )
+        upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
-            value=lambda x, y: dot(self.weights(x), train.at(y).losses) + 0.5 * self.ridge * dot(y, y),
-            grad_x=lambda x, y: self._scatter(x, self.slopes(x) * train.at(y).losses),
-            grad_y=lambda x, y: self._train_gradient(x, train.at(y)),
-            hessian=lambda x, y: self._hessian(x, train.at(y)),
-            cross=lambda x, y: self._cross(x, train.at(y)),
+            value=self._g,
+            grad_x=self._g_grad_x,
+            grad_y=self._g_grad_y,
+            hessian=self._g_hessian,
+            cross=self._g_cross,
             mu=Proven(self.ridge),
-            smoothness=lambda x, y: finite(curvature_bound(train.design, self.weights(x)) + self.ridge * ROUND_UP),
-            cross_norm=lambda x, y: finite(self._cross(x, train.at(y)).norm_bound()),
+            smoothness=self._smoothness,
+            cross_norm=self._cross_norm,
         )
         lipschitz = self._lipschitz_constants() if batch is None else None  # of a batch they would cost more than it
         super().__init__(upper, lower, lipschitz=lipschitz, n_y=n_classes * train.design.shape[1])
@@ -162,6 +158,36 @@ class DataCleaning(BilevelProblem):
         """d = ∂w/∂x = σ′(x)/n."""
         x = self._own(x)
         return expit(x) * expit(-x) / len(self.train)  # σ′ = σ(x)σ(−x): 1 − σ(x) would cancel
+
+    def _f(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.mean(self.validation.at(y).losses, dtype=np.float64))
+
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.zeros_like(x)
+
+    def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._validation_gradient(y)
+
+    def _g(self, x: np.ndarray, y: np.ndarray) -> float:
+        return dot(self.weights(x), self.train.at(y).losses) + 0.5 * self.ridge * dot(y, y)
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._scatter(x, self.slopes(x) * self.train.at(y).losses)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._train_gradient(x, self.train.at(y))
+
+    def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> MultinomialHessian:
+        return self._hessian(x, self.train.at(y))
+
+    def _g_cross(self, x: np.ndarray, y: np.ndarray) -> MultinomialCross | ScatteredRows:
+        return self._cross(x, self.train.at(y))
+
+    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite(curvature_bound(self.train.design, self.weights(x)) + self.ridge * ROUND_UP)
+
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite(self._g_cross(x, y).norm_bound())
 
     def _validation_gradient(self, y: np.ndarray) -> np.ndarray:
         n = len(self.validation)

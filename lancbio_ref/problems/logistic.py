@@ -28,6 +28,7 @@ from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
 from ..operators.multinomial import curvature_bound
 from ..operators.norms import ROUND_UP, row_norms
+from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import Proven, unit_roundoff
 from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
@@ -75,15 +76,15 @@ class Logistic(BilevelProblem):
         self.dtype = np.result_type(train.design.dtype, validation.design.dtype)
         self.n_x = {"all": 1, "feature": p, "class": vectors}[weights]
         upper = UpperLevel(
-            value=lambda x, y: float(np.mean(self.fit(validation, y).losses, dtype=np.float64)),
-            grad_x=lambda x, y: np.zeros_like(x),
-            grad_y=lambda x, y: self.fit(validation, y).gradient(_equal(validation, y)),
+            value=self._f,
+            grad_x=self._f_grad_x,
+            grad_y=self._f_grad_y,
         )
         lower = LowerLevel(
             value=self._value,
-            grad_x=lambda x, y: 0.5 * self._sum(self.penalty(x) * y.reshape(self.shape) ** 2),
-            grad_y=lambda x, y: self._gradient(x, y, self.fit(train, y)),
-            hessian=lambda x, y: self._hessian(x, y, self.fit(train, y)),
+            grad_x=self._g_grad_x,
+            grad_y=self._gradient,
+            hessian=self._hessian,
             cross=self._cross,
             mu=self._modulus,
             smoothness=self._smoothness,
@@ -164,10 +165,24 @@ class Logistic(BilevelProblem):
         penalty = 0.5 * float((self.penalty(x) * y.reshape(self.shape) ** 2).sum())
         return float(np.mean(self.fit(self.train, y).losses, dtype=np.float64)) + penalty
 
-    def _gradient(self, x: np.ndarray, y: np.ndarray, fit: Any) -> np.ndarray:
+    def _f(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.mean(self.fit(self.validation, y).losses, dtype=np.float64))
+
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.zeros_like(x)
+
+    def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.fit(self.validation, y).gradient(_equal(self.validation, y))
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return 0.5 * self._sum(self.penalty(x) * y.reshape(self.shape) ** 2)
+
+    def _gradient(self, x: np.ndarray, y: np.ndarray, fit: Any = None) -> np.ndarray:
+        fit = self.fit(self.train, y) if fit is None else fit
         return fit.gradient(_equal(self.train, y)) + (self.penalty(x) * y.reshape(self.shape)).ravel()
 
-    def _hessian(self, x: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
+    def _hessian(self, x: np.ndarray, y: np.ndarray, fit: Any = None) -> StructuredOperator:
+        fit = self.fit(self.train, y) if fit is None else fit
         D, w = np.broadcast_to(self.penalty(x), self.shape).ravel(), _equal(self.train, y)
         if self.n_classes == 2:
             return GeneralizedLinear(self.train.design.operator, w * fit.curvatures, D)
@@ -227,8 +242,10 @@ class WeightCross(StructuredOperator):
     bound itself.
     """
 
+    _held = ("E",)
+
     def __init__(self, E: np.ndarray, axis: int | None) -> None:
-        self.E, self.axis = E, axis
+        self.E, self.axis = read_only(E), axis
         self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
         self.terms = self.blocks.shape[1] + 1
         super().__init__(E.dtype, (self.blocks.shape[0], E.size))

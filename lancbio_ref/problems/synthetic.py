@@ -80,14 +80,14 @@ class Synthetic(BilevelProblem):
         self._lowest, self._norm = lowest, norm
         upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
-            grad_y=lambda x, y: self._g_grad_y(x, y, softmax(x * y)),
-            hessian=lambda x, y: self._hessian(x, y, softmax(x * y)),
-            cross=lambda x, y: self._cross(x, y, softmax(x * y)),
+            grad_y=self._g_grad_y,
+            hessian=self._hessian,
+            cross=self._cross,
             value=self._g,
-            grad_x=lambda x, y: self.gamma * np.cos(x + y) + y * softmax(x * y),
+            grad_x=self._g_grad_x,
             mu=self._modulus if mu is None else mu,
             smoothness=self._smoothness,
-            cross_norm=lambda x, y: finite(self._cross(x, y, softmax(x * y)).norm_bound()),
+            cross_norm=self._cross_norm,
         )
         super().__init__(upper, lower, n_y=self.n_x)
 
@@ -139,7 +139,7 @@ class Synthetic(BilevelProblem):
         sine = math.sin(self._angle(x, y))
         return blockwise(lambda a, d, x, y: -0.1 * sine * a * x - (d * x - y), self.coef, self.scale_x, x, y)
 
-    # -- the lower level, with p = softmax(x ∘ y) ------------------------------------------
+    # -- the lower level, with p = softmax(x ∘ y), made here where it is not given ----------
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
         z = x * y
@@ -147,17 +147,23 @@ class Synthetic(BilevelProblem):
         quadratic = 0.5 * dot(y, self.ridge * y + self.G.matvec(y))
         return self.gamma * float(np.sin(x + y).sum()) + float(log_sum_exp) + quadratic
 
-    def _g_grad_y(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.gamma * np.cos(x + y) + y * softmax(x * y)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray, p: np.ndarray | None = None) -> np.ndarray:
+        p = softmax(x * y) if p is None else p
         Gy = self.G.matvec(y)
         return blockwise(
             lambda x, y, p, e, Gy: self.gamma * np.cos(x + y) + x * p + e * y + Gy, x, y, p, self.ridge, Gy
         )
 
-    def _hessian(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> DiagonalLowRank:
+    def _hessian(self, x: np.ndarray, y: np.ndarray, p: np.ndarray | None = None) -> DiagonalLowRank:
+        p = softmax(x * y) if p is None else p
         d = blockwise(lambda x, y, p, e: e - self.gamma * np.sin(x + y) + x * x * p, x, y, p, self.ridge)
         return DiagonalLowRank(d, U=(x * p)[:, None], s=[-1.0], base=self.G)
 
-    def _cross(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> DiagonalLowRank:
+    def _cross(self, x: np.ndarray, y: np.ndarray, p: np.ndarray | None = None) -> DiagonalLowRank:
+        p = softmax(x * y) if p is None else p
         d = blockwise(lambda x, y, p: -self.gamma * np.sin(x + y) + p + x * y * p, x, y, p)
         return DiagonalLowRank(d, U=(y * p)[:, None], s=[-1.0], V=(x * p)[:, None])
 
@@ -177,6 +183,9 @@ class Synthetic(BilevelProblem):
         largest = float(np.abs(self.ridge).max()) + self.gamma + 0.5 * _largest_square(x)
         L = self._norm + largest + self._rounding(x, y, self._norm)
         return type(self._norm)(L) if math.inf > L else None
+
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite(self._cross(x, y).norm_bound())
 
     def _rounding(self, x: np.ndarray, y: np.ndarray, of_G: float) -> float:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
