@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arguments import as_integer, as_number
 from ..errors import ArgumentError, LancbioError
+from ..minibatch import Sampler
 from ..status import StepStatus
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class State:
     n_cross: int = 0
     n_grad: int = 0
     n_grad_upper: int = 0
-    sampler: Any = None
+    sampler: Sampler | None = None
 
 
 S = TypeVar("S", bound=State)
