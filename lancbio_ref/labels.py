@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import refuse_masked
+from .arguments import plain_array
 from .errors import ArgumentError
 
 EXPECTED = "integers, booleans, whole floats or texts, 1-D"
@@ -25,8 +25,7 @@ def as_label_array(name: str, labels: Any, n: int | None = None) -> np.ndarray:
     ArgumentError
         Another shape, none at all, a masked array; fractions, NaN, integers beyond int64, a mixture.
     """
-    refuse_masked(name, labels)
-    array = np.asarray(labels)
+    array = plain_array(name, labels, EXPECTED)
     if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):  # of texts and numbers NumPy makes texts
         array = np.array(labels, dtype=object)
     if array.dtype.kind == "O" and array.ndim == 1:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import Seed, as_generator, as_integer, refuse_masked
+from .arguments import Seed, as_generator, as_integer, plain_array
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
@@ -291,8 +291,7 @@ def as_minibatched(problem: BilevelProblem, batch_size: BatchSize, rng: np.rando
 
 def as_indices(name: str, indices: npt.ArrayLike, total: int) -> np.ndarray:
     """Rows of a batch: sorted, different, in 0 … total − 1."""
-    refuse_masked(name, indices)
-    array = np.asarray(indices)
+    array = plain_array(name, indices, "a 1-D array of integers")
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ArgumentError(name, f"{array.dtype} of shape {array.shape}", "a 1-D array of integers, not empty")
     array = array.astype(np.intp)

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, cg
 
-from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
+from ..arguments import Reorthogonalization, as_choice, as_integer, as_number, plain_array
 from ..errors import ArgumentError, CallableError, RepresentationError
 from ..krylov import lanczos, solve
 from ..krylov.reorthogonalization import MODES
@@ -326,8 +326,11 @@ def solved(
         status = SolveStatus(status)
     except (TypeError, ValueError):
         raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
-    masked, v = isinstance(v, np.ma.MaskedArray), np.asarray(v)
-    if masked or v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
-        found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
-        raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
+    expected = f"finite v of shape {b.shape}"
+    try:
+        v = plain_array("v", v, expected)
+    except ArgumentError as error:
+        raise CallableError("inverse", 1, error.found, error.expected) from None
+    if v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
+        raise CallableError("inverse", 1, f"v of shape {v.shape}, dtype {v.dtype}", expected)
     return InverseReport(v.astype(b.dtype), status)

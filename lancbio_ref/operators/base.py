@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
+from ..arguments import plain_array
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite, rounding_factor, unit_roundoff
 from .vectors import VectorOperator, asked, leaves_arguments_alone
@@ -132,7 +133,7 @@ class CheckedOperator(VectorOperator):
         with np.errstate(over="ignore", invalid="ignore"):
             returned = self._asked(self.inner._matvec, v, what, call)
         if type(returned) is np.ndarray and returned.shape == v.shape and returned.dtype == dtype:
-            return np.ascontiguousarray(returned)
+            return np.ascontiguousarray(returned if returned.flags.writeable else returned.copy())
         array = as_returned(returned, what, call, self.shape[0], kinds="biufc" if dtype.kind == "c" else "biuf")
         self._note(array.dtype)
         return np.ascontiguousarray(array, dtype)
@@ -197,18 +198,17 @@ _ALONE = _references(np.empty(1))  # of an array that only `check_returned` hold
 
 def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:
     """`value` as a 1-D array of length `size`, perhaps the callable's own, or a :class:`CallableError`."""
-    if type(value) is np.ndarray and value.shape == (size,) and value.dtype.char in "fd":
+    if type(value) is np.ndarray and value.shape == (size,) and value.dtype.char in "fd" and value.dtype.isnative:
         return value
     expected = f"finite{'' if 'c' in kinds else ' real'} numbers of shape ({size},)"
-    if isinstance(value, np.ma.MaskedArray):
-        raise CallableError(what, call, "a masked array", expected)
     try:
-        array = np.asarray(value)
-    except ValueError as error:  # ragged nested lists
-        raise CallableError(what, call, f"an object that is no array ({error})", expected) from None
+        array = plain_array(what, value, expected)
+    except ArgumentError as error:
+        raise CallableError(what, call, error.found, error.expected) from None
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
     if array.dtype.kind not in kinds or array.dtype.char in "gG":
         raise CallableError(what, call, f"dtype {array.dtype}", expected)
-    if array.shape == (size, 1):
+    if array.shape == (size, 1) or (isinstance(value, np.matrix) and array.shape == (1, size)):
         array = array.ravel()
     if array.shape != (size,):
         raise CallableError(what, call, f"shape {array.shape}", expected)

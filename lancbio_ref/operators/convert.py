@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
@@ -34,7 +36,7 @@ def _wrapped(name: str, A: Operator) -> LinearOperator:
     operator: LinearOperator
     if sp.issparse(A):
         operator = SparseOperator(A, name=name)
-    elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A):
+    elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A) or is_array_like(A):
         operator = DenseOperator(A, name=name)
     else:
         try:
@@ -42,6 +44,11 @@ def _wrapped(name: str, A: Operator) -> LinearOperator:
         except TypeError:
             raise ArgumentError(name, type(A).__name__, "an array, a sparse matrix or a LinearOperator") from None
     return operator
+
+
+def is_array_like(A: Any) -> bool:
+    """Whether it is an array of some library, and no operator."""
+    return hasattr(A, "__array__") and not hasattr(A, "matvec")
 
 
 def as_square(name: str, A: Operator) -> LinearOperator:

@@ -24,11 +24,12 @@ import numpy.typing as npt
 from scipy.linalg import LinAlgError, eigh
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import Seed, as_generator, as_integer, as_number, as_vector
+from ..arguments import Seed, as_array, as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_operator, structure_of
+from ..operators.convert import is_array_like
 from ..operators.proofs import certify_mu, rayleigh_quotient
 from ..parallel import blockwise, dot
 from ..problem import BilevelProblem, LowerLevel, UpperLevel, finite
@@ -325,7 +326,8 @@ def synthetic_from_arrays(
     if mu is not None:
         mu = as_number("mu", mu, above=0.0)
     # what is proven below is proven of a copy: the caller may change theirs
-    operator = as_operator("G", G.copy() if isinstance(G, np.ndarray) else G, (n, n))
+    G = np.array(as_array("G", G, "a 2-D array")) if isinstance(G, np.ndarray) or is_array_like(G) else G
+    operator = as_operator("G", G, (n, n))
     lowest = norm = None
     if isinstance(operator, DenseOperator):
         if operator.dtype.kind == "c":
