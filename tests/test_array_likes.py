@@ -164,8 +164,8 @@ def test_taken(like, door):
 @pytest.mark.parametrize("kind", REFUSED)
 def test_refused_in_one_line(kind, door):
     like, words = REFUSED[kind]
-    if kind == "float16" and door in ("matvec", "rmatvec"):
-        return  # a product in float16 is one, and counts as no better
+    if kind == "float16" and door in ("matvec", "rmatvec", "inverse"):
+        return  # a product in float16 is one, and counts as no better; of v the residual is evaluated
     with pytest.raises(LancbioError) as caught:
         DOORS[door](like)
     assert words in str(caught.value) and "\n" not in str(caught.value)

@@ -10,20 +10,20 @@ import math
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import DomainError
 
 FUNCTION_UNITS = 16  # of u, the relative error allowed to exp and log, and the absolute one allowed to sin and cos
 SIGMOID_UNITS = FUNCTION_UNITS + 4
 
 
 def exponential(x: np.ndarray) -> np.ndarray:
-    """exp(x), where it is a normal number; :class:`ArgumentError` elsewhere."""
+    """exp(x), where it is a normal number; :class:`DomainError` elsewhere."""
     limits = np.finfo(x.dtype)
     smallest, largest = math.log(limits.smallest_normal), math.log(limits.max)
     outside = ~((x > smallest) & (x < largest))
     if outside.any():
         index = int(np.flatnonzero(outside)[0])
-        raise ArgumentError(
+        raise DomainError(
             "x", f"{x[index]} at index {index}", f"entries in ({smallest:.5g}, {largest:.5g}), for exp(x)"
         )
     return np.exp(x)
