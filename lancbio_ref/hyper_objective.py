@@ -258,7 +258,7 @@ class HyperObjective:
         for what, report in (("lower level", lower), ("linear system A v = b", found)):
             if not fits and not report.status.success:  # rounding is not to blame
                 if self.strict:
-                    raise EvaluationError(what, report, REMEDIES[report.status])
+                    raise EvaluationError(what, report, report.remedy if report.noise else REMEDIES[report.status])
                 status = report.status
         value, bound = self._value(x, lower.y, gradient, point, found)
         return Evaluation(

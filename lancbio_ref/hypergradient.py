@@ -37,6 +37,7 @@ from .krylov import lanczos
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Known, Linearization
+from .operators.noise import coarse_noise, remedy_of
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
 from .rounding import norm2, unit_roundoff
@@ -90,6 +91,9 @@ class HyperGradient:
         MU_REFUTED: one with zᵀA z < μ.
     lower : LowerSolution or None
         The lower-level solve, where y was not given.
+    noise : float
+        With NOT_CONVERGED or STALLED: the relative rounding of the Hessian products, where it is far above that of the
+        system's type and so the likely cause; else 0.
     """
 
     value: np.ndarray
@@ -104,6 +108,12 @@ class HyperGradient:
     condition_estimate: float = math.inf
     direction: np.ndarray | None = field(default=None, repr=False)
     lower: LowerSolution | None = field(default=None, repr=False)
+    noise: float = 0.0
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the status, in words; empty where nothing needs doing."""
+        return remedy_of(self.noise) if self.noise else self.status.remedy
 
     @property
     def success(self) -> bool:
@@ -113,7 +123,7 @@ class HyperGradient:
     def __str__(self) -> str:
         lines = [
             f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.10g}",
-            f"status            {self.status}" + (f": {self.status.remedy}" if self.status.remedy else ""),
+            f"status            {self.status}" + (f": {self.remedy}" if self.remedy else ""),
             *([] if self.lower is None else [f"lower level       {self.lower.message}"]),
             f"residual norm     {self.residual_norm:.3g}",
             f"error bound       {self.error_bound:.3g} ({self.certificate.error})",
@@ -281,9 +291,10 @@ def hypergradient_of(
         lower_level = lower_level_bound(
             constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
         )
+    noise = coarse_noise(A, b) if status in (SolveStatus.NOT_CONVERGED, SolveStatus.STALLED) else 0.0
     estimate = _estimate(linearization, report, residual, rounding, modulus, norm_J)
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
-        status, direction = lower.status, lower.direction
+        status, direction, noise = lower.status, lower.direction, lower.noise
         error = lower_level = Bound(math.inf, NONE)
         estimate = math.inf
     return HyperGradient(
@@ -299,6 +310,7 @@ def hypergradient_of(
         report.condition_estimate,
         direction,
         lower,
+        noise,
     )
 
 

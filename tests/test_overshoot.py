@@ -25,7 +25,8 @@ def objective(seed=0, n=3):
 @pytest.mark.parametrize(("method", "start"), [("BFGS", 3.0), ("SLSQP", 3.0), ("Newton-CG", 0.0)])
 def test_optimizers_come_back(method, start):
     F = HyperObjective(problems.random_ridge(20, 15, 6, rng=1), relative=0.0 if method == "Newton-CG" else 1e-3)
-    found = minimize(F, np.full(6, start), jac=True, method=method, options=dict(maxiter=60 if method == "BFGS" else 25))
+    maxiter = 60 if method == "BFGS" else 25
+    found = minimize(F, np.full(6, start), jac=True, method=method, options=dict(maxiter=maxiter))
     assert np.isfinite(found.fun) and np.isfinite(found.x).all() and np.linalg.norm(found.jac) < 0.05
     assert found.fun <= F.value(np.full(6, start))
     assert F.n_outside > 0 or method != "BFGS"  # its first step after a flat stretch leaves exp's range
