@@ -160,6 +160,7 @@ def hypergradient(
         y ≈ y*(x). Without it the lower level is solved first (:func:`lower_solution`).
     inverse : {"lanczos", "exact", "cg", "neumann"} or callable
         How A v = b is solved; a callable takes ``(linearization, v0, *, rtol, maxiter)`` and returns ``(v, status)``.
+        ``"exact"`` is LAPACK's, and its last digits depend on the number of BLAS threads.
     rtol : float
         Asked of ‖b − A v‖₂/‖b‖₂, evaluated. 0 goes to the attainable floor and says FLOOR, which is a success.
     maxiter : int, optional
