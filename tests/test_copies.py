@@ -17,6 +17,7 @@ import scipy.sparse as sp
 
 from lancbio_ref import (
     HyperObjective,
+    LanczosProcess,
     Linearization,
     hypergradient,
     lanczos,
@@ -234,3 +235,23 @@ def test_pool_of_spawned_processes():
     made = [PROBLEMS[name]() for name in ("quadratic", "sparse logistic", "ridge")]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert same(pool.map(_elsewhere, made), [_elsewhere(problem) for problem in made])
+
+
+def test_a_process_that_was_sent_as_a_read_only_memory_map():
+    """joblib hands arrays above a size to its workers so; here every array is read-only."""
+    A = np.diag(np.arange(1.0, 9.0))
+    for mode in ("none", "full", "selective"):
+        first, twin = (LanczosProcess(np.ones(8), reorthogonalization=mode, capacity=3) for _ in range(2))
+        for _ in range(2):
+            first.step(A)
+            twin.step(A)
+        sent = copy.deepcopy(first)
+        for array in (sent._alpha, sent._beta, sent._basis._q):
+            array.flags.writeable = False
+        before = sent._basis._q.copy()
+        frozen = sent._basis._q
+        for _ in range(3):
+            sent.step(A)
+            twin.step(A)
+        assert np.array_equal(sent.alpha, twin.alpha) and np.array_equal(sent.Q, twin.Q)
+        assert np.array_equal(frozen, before, equal_nan=True)

@@ -85,8 +85,8 @@ class LanczosInverse:
 class ExactInverse:
     """Dense Cholesky factorization; n_y products to form A where it is not stored. `v0` and `maxiter` have no say.
 
-    LAPACK sums in an order that depends on the number of BLAS threads, and the last digits of v with it, from n_y of about
-    200 on: the bits repeat for a fixed ``OPENBLAS_NUM_THREADS``.
+    LAPACK sums in an order that depends on the number of BLAS threads, and the last digits of v with it, from n_y of
+    about 200 on: the bits repeat for a fixed ``OPENBLAS_NUM_THREADS``.
     """
 
     def __call__(

@@ -23,6 +23,9 @@ def as_operator(name: str, A: Operator, shape: tuple[int | None, int | None] | N
         Not an operator, the wrong shape, or NaN or infinity among the entries of an array.
     """
     operator = A if isinstance(A, LinearOperator) else _wrapped(name, A)
+    if missing := [part for part in ("shape", "dtype") if not hasattr(operator, part)]:
+        found = f"a {type(operator).__name__} without {' and '.join(missing)}"
+        raise ArgumentError(name, found, "an operator whose __init__ calls super().__init__(dtype, shape)")
     if len(operator.shape) != 2:  # SciPy has batches of operators since 1.18
         raise ArgumentError(name, f"shape {operator.shape}", "2-D: one operator of shape (m, n)")
     if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
