@@ -134,7 +134,8 @@ def minimize(
     method, rng = build(method, options), as_generator(rng)
     require_representable(method, dtype)
     check = as_flag("check", check)
-    every_line = max(1, maxiter // 10) if verbose is True else as_integer("verbose", int(verbose))
+    every_line = (max(1, maxiter // 10) if verbose else 0) if isinstance(verbose, bool) else verbose
+    every_line = as_integer("verbose", every_line)
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
     first = method.init(problem, x0, y0, v0, rng)

@@ -234,8 +234,9 @@ def test_lines_of_a_run(caplog, capsys):
         assert len(caplog.records) == 10
         run(maxiter=20)
     assert len(caplog.records) == 10 and capsys.readouterr().err == ""
-    with pytest.raises(ArgumentError, match="verbose"):
-        run(verbose=-1)
+    for wrong in (-1, "often", 1.5, None):
+        with pytest.raises(ArgumentError, match="verbose"):
+            run(verbose=wrong)
 
 
 def test_lines_where_nobody_listens_go_to_stderr(capsys, monkeypatch):

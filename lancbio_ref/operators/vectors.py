@@ -23,7 +23,7 @@ Product = Callable[[Any, np.ndarray], Any]
 def read_only(array: np.ndarray) -> np.ndarray:
     """A view of `array` through which nobody writes."""
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
@@ -38,7 +38,7 @@ def asked(function: Callable[..., Any], arguments: tuple[Any, ...], what: str, c
         NumPy, numba or a typed buffer says that somebody wanted to write.
     """
     try:
-        return function(*(read_only(a) if isinstance(a, np.ndarray) else a for a in arguments))
+        return function(*[read_only(a) if isinstance(a, np.ndarray) else a for a in arguments])
     except Exception as error:
         if not any(words in str(error).lower() for words in ("read-only", "readonly array")):
             raise
