@@ -7,19 +7,29 @@ Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its cer
 
 from . import methods, problems
 from .certificate import Certificate
-from .errors import ArgumentError, CallableError, DivergenceError, EvaluationError, LancbioError, RepresentationError
+from .errors import (
+    ArgumentError,
+    CallableError,
+    DivergenceError,
+    DomainError,
+    EvaluationError,
+    LancbioError,
+    RepresentationError,
+)
+from .evaluation import Evaluation
 from .final_check import FinalCheck
 from .formation import Bound
-from .hyper_objective import Evaluation, HyperObjective
+from .hyper_objective import HyperObjective
 from .hypergradient import HyperGradient, hypergradient
 from .krylov import LanczosDecomposition, LanczosProcess, SolveReport, lanczos, lanczos_solve
 from .linearization import Linearization
 from .lower_level import LowerSolution, lower_solution
 from .methods import LancBiO, SubBiO, SubspaceSchedule
 from .minibatch import Draw, Minibatched, fixed_batch
-from .minimize import BilevelResult, minimize
+from .minimize import minimize
 from .operators.proofs import certify_mu
 from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
+from .result import BilevelResult
 from .rounding import Proven
 from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
 from .trace import Trace
@@ -36,6 +46,7 @@ __all__ = [
     "CertificateStatus",
     "CheckVerdict",
     "DivergenceError",
+    "DomainError",
     "Draw",
     "Evaluation",
     "EvaluationError",

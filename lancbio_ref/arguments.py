@@ -32,11 +32,7 @@ def as_array(name: str, value: Any, expected: str) -> np.ndarray:
     ArgumentError
         No array; a masked array, whose mask would be dropped; an integer that float64 does not have.
     """
-    refuse_masked(name, value)
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # ragged nested lists
-        raise ArgumentError(name, f"an object that is no array ({error})", expected) from None
+    array = plain_array(name, value, expected)
     if not isinstance(value, np.ndarray) and array.dtype.kind in "fc":
         _require_exact_numbers(name, value, array)
     if array.dtype.kind in "biu":
@@ -44,6 +40,29 @@ def as_array(name: str, value: Any, expected: str) -> np.ndarray:
     if array.dtype.isnative:
         return array
     return array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
+
+
+def plain_array(name: str, value: Any, expected: str) -> np.ndarray:
+    """What ``np.asarray`` makes of `value`, of any library whose arrays it takes; a row or column matrix is a vector.
+
+    Raises
+    ------
+    ArgumentError
+        What NumPy takes for no array, and why, with the remedy: ragged lists, tensors that require a gradient or lie on
+        a device, traced values; a masked array, whose mask would be dropped.
+    """
+    if type(value) is np.ndarray:
+        return value
+    refuse_masked(name, value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # each library has its own
+        why = str(error).strip().split("\n")[0].rstrip(".")
+        remedy = ": t.detach().cpu().numpy() is one" if hasattr(value, "detach") else ""
+        raise ArgumentError(name, f"an object that is no array ({why})", expected + remedy) from None
+    if isinstance(value, np.ndarray) or array.flags.writeable:
+        return array
+    return array.copy()  # JAX shows its own memory: what is ours may be written to, and compiled loops know one kind
 
 
 def exact_floats(name: str, integers: np.ndarray) -> np.ndarray:
@@ -96,6 +115,8 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
     array = as_array(name, value, "a 1-D array of numbers")
     if array.dtype.char not in kinds:
         raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")
+    if isinstance(value, np.matrix) and 1 in array.shape:  # which is never 1-D
+        array = array.ravel()
     if array.ndim != 1:
         raise ArgumentError(name, f"shape {array.shape}", "a 1-D array (flatten a matrix in C order)")
     if array.size == 0:
@@ -180,10 +201,12 @@ def as_tolerance(name: str, value: Any) -> float:
 
 def _as_float(name: str, value: Any) -> float:
     """`value` as a float; text and arrays, which Python's float would take, are no numbers here."""
-    refuse_masked(name, value)
-    if isinstance(value, (str, bytes)) or np.ndim(value):
+    if isinstance(value, (str, bytes)):
         raise TypeError
-    if isinstance(value, np.ndarray):
+    if not isinstance(value, (int, np.generic)) and hasattr(value, "__array__"):
+        value = plain_array(name, value, "a real number")
+        if value.ndim:
+            raise TypeError
         value = value[()]
     number = float(value)
     if isinstance(value, (int, np.integer)):

@@ -45,6 +45,13 @@ class ArgumentError(LancbioError, ValueError):
         return type(self), (self.argument, self.found, self.expected), self.__dict__
 
 
+class DomainError(ArgumentError):
+    """An x at which the problem is not defined, or not in this floating-point type; callables may raise it.
+
+    To :class:`~lancbio_ref.HyperObjective`, φ is infinite there.
+    """
+
+
 class CallableError(LancbioError, ValueError):
     """A user's callable or operator returned what cannot be used (wrong shape, NaN, infinity).
 

@@ -162,7 +162,7 @@ def _check(
     if not found.status.success:  # perhaps v was so large that nothing is left of b beside A v
         found = solve(None)
     if not found.status.success:
-        why = f"the linear system there: {found.status}; {found.status.remedy}"
+        why = f"the linear system there: {found.status}; {found.remedy}"
         return spent.without_answer(CheckVerdict.FAILED, why)
     c = problem.upper_grad_x(x, lower.y)
     return _verdict(h, found, norm2(c) + norm2(c - found.value), tol, lower, spent)

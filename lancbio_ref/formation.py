@@ -77,6 +77,10 @@ class FormationErrors:
             raise ArgumentError(f"FormationErrors.{name}", repr(found)[:80], "a number, None or a callable of ()")
         return found if found is not None and 0 <= found < math.inf else None  # nor does NaN, or less than 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a pickle, gets: all that waits here is evaluated first."""
+        return {"_lazy": {name: self[name] for name in self._lazy}}
+
     def bound(self, name: str, size: float, terms: int, u: float) -> Bound:
         """What is known of one of them; the model 4(terms + 10)u·size where nothing is.
 

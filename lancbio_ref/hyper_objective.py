@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +38,8 @@ import numpy.typing as npt
 
 from .arguments import as_integer, as_number, as_problem, as_vector, common_type
 from .certificate import value_bound
-from .errors import ArgumentError, EvaluationError, LancbioError
+from .errors import ArgumentError, DivergenceError, DomainError, EvaluationError, RepresentationError
+from .evaluation import Evaluation
 from .formation import Bound
 from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
 from .inverse.strategies import scaled_inverse
@@ -62,81 +63,6 @@ REMEDIES = {  # in the words of HyperObjective's own arguments
     SolveStatus.INDEFINITE: "keep x where the lower level is strongly convex, or add regularization to it",
     SolveStatus.MU_REFUTED: "give the problem's LowerLevel a smaller mu, or none",
 }
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """φ and ∇φ at one x, and what is known of their errors; absent numbers are inf.
-
-    Attributes
-    ----------
-    x : ndarray, shape (n_x,)
-    value : float
-        φ̂ = f(x, y) − vᵀ∇_y g(x, y).
-    value_bound : float
-        ≥ |φ̂ − φ(x)|: ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y and the rounding inside f, ∇_y g, A and b. inf without Lipschitz
-        constants or μ.
-    value_certificate : CertificateStatus
-        How far `value_bound` can be trusted: ``certified`` for problems of this package, ``estimated`` for black boxes.
-    tolerance : float
-        max(accuracy, relative · ‖h‖), what was asked of the gradient here.
-    gradient_bound : float
-        error_bound + lower_level_bound ≥ ‖h − ∇φ(x)‖₂; inf where one of them is.
-    certificate : CertificateStatus
-        How far `gradient_bound` can be trusted: the weaker of the two.
-    status : SolveStatus
-        CONVERGED; FLOOR where rounding allows no smaller bound, and what is known of it exceeds `tolerance`;
-        NOT_CONVERGED only from an objective that is not `strict`.
-    message : str
-        What is guaranteed, in words.
-    lower : LowerSolution
-        y, with ‖∇_y g‖.
-    hypergradient : HyperGradient
-        h and v, with both bounds.
-    n_hvp, n_grad : int
-        Hessian products and gradients ∇_y g spent here.
-    """
-
-    x: np.ndarray
-    value: float
-    value_bound: float
-    value_certificate: CertificateStatus
-    tolerance: float
-    gradient_bound: float
-    certificate: CertificateStatus
-    status: SolveStatus
-    message: str
-    lower: LowerSolution = field(repr=False)
-    hypergradient: HyperGradient = field(repr=False)
-    n_hvp: int
-    n_grad: int
-
-    @property
-    def gradient(self) -> np.ndarray:
-        """h, shape (n_x,)."""
-        return self.hypergradient.value
-
-    @property
-    def y(self) -> np.ndarray:
-        """y ≈ y*(x), shape (n_y,)."""
-        return self.lower.y
-
-    @property
-    def v(self) -> np.ndarray:
-        """v ≈ A⁻¹b, shape (n_y,)."""
-        return self.hypergradient.v
-
-    @property
-    def guaranteed(self) -> bool:
-        """Whether a certificate says that ‖h − ∇φ(x)‖₂ ≤ tolerance; an estimated bound is none."""
-        return self.certificate >= CertificateStatus.GIVEN and self.gradient_bound <= self.tolerance
-
-    def __str__(self) -> str:
-        return (
-            f"phi = {self.value:.15g} (error bound {self.value_bound:.3g}), ||grad phi|| = {norm2(self.gradient):.6g}\n"
-            f"{self.message}\n"
-            f"{self.n_hvp} Hessian products, {self.n_grad} lower gradients"
-        )
 
 
 class HyperObjective:
@@ -169,6 +95,10 @@ class HyperObjective:
         Evaluations that succeeded, the cached ones not counted.
     n_missed : int
         Those among them with status FLOOR or NOT_CONVERGED: short of what was asked.
+    n_outside : int
+        How often φ(x) was said to be inf.
+    last_outside : (ndarray, exception) or None
+        Where that was last, and why.
     n_hvp, n_grad : int
         Hessian products and gradients ∇_y g spent. Those of a solve that ends in a CallableError are not in it.
 
@@ -189,6 +119,13 @@ class HyperObjective:
     *Optimizers.* Stop them at a gradient norm of at least `accuracy`. φ is known to ``last.value_bound`` and never
     better than to u|φ|, so whatever compares values of φ sees nothing below ‖∇φ‖ ≈ √(u|φ|): give L-BFGS-B ``ftol=0``,
     and polish, if more is wanted, with ``scipy.optimize.root(F.gradient, x)``, which goes by the gradient alone.
+
+    *Outside.* Line searches overshoot. At an x at which φ is no number of its type, an infinite one or one that the
+    problem refuses with a :class:`~lancbio_ref.DomainError` (such as exp(x) beyond the range; callables may raise it
+    too), or where something overflows, the value is inf, so that a line search steps back, and the gradient is the
+    direction from the last x that was evaluated to this one, as long as ∇φ was there: downhill is back. It is no
+    gradient of φ, and no optimizer may stop there, for inf is no minimum. :meth:`evaluate` raises, and so does
+    everything at the first x of all, which nobody overshot to, and :meth:`gradient` alone, which has no inf to show.
 
     *Exceptions* carry ``.result``, the last evaluation that succeeded, so that a run can be continued from there.
 
@@ -225,20 +162,30 @@ class HyperObjective:
             raise ArgumentError("strict", repr(strict), "True or False")
         self.strict = strict
         self.last: Evaluation | None = None
-        self.n_eval = self.n_missed = self.n_hvp = self.n_grad = 0
+        self.last_outside: tuple[np.ndarray, Exception] | None = None
+        self.n_eval = self.n_missed = self.n_outside = self.n_hvp = self.n_grad = 0
         self._gain_y = self._gain_v = 1.0  # of the first evaluation, which then learns better
 
     def __call__(self, x: npt.ArrayLike) -> tuple[float, np.ndarray]:
-        """(φ(x), ∇φ(x)), as ``scipy.optimize.minimize(F, x0, jac=True)`` takes them."""
-        found = self.evaluate(x)
-        return found.value, found.gradient.copy()
+        """(φ(x), ∇φ(x)), as ``scipy.optimize.minimize(F, x0, jac=True)`` takes them; outside, inf and the way back."""
+        value = self.value(x)
+        return value, self.gradient(x)
 
     def value(self, x: npt.ArrayLike) -> float:
-        """φ(x). It needs v too, and so costs what the gradient costs; both at one x cost once."""
-        return self.evaluate(x).value
+        """φ(x), inf outside. It needs v too, and so costs what the gradient costs; both at one x cost once."""
+        try:
+            return self.evaluate(x).value
+        except (ArgumentError, DivergenceError, RepresentationError) as error:
+            if self.last is None or not _is_outside(x, error):  # a start is the caller's own choice
+                raise
+            self.last_outside = np.array(x, np.float64), error
+            self.n_outside += 1
+            return math.inf
 
     def gradient(self, x: npt.ArrayLike) -> np.ndarray:
-        """∇φ(x), shape (n_x,)."""
+        """∇φ(x), shape (n_x,); where :meth:`value` has just said inf of this x, what its notes say."""
+        if self.last is not None and self.last_outside is not None and np.array_equal(self.last_outside[0], x):
+            return _outward(self.last, self.last_outside[0])
         return self.evaluate(x).gradient.copy()
 
     @np.errstate(under="ignore")
@@ -249,6 +196,8 @@ class HyperObjective:
         ------
         ArgumentError
             An x of the wrong shape or not finite.
+        DomainError, RepresentationError
+            An x at which the problem, or φ, is no number.
         EvaluationError
             The lower level or the linear system could not be solved: INDEFINITE, MU_REFUTED or NOT_CONVERGED.
         CallableError
@@ -260,8 +209,9 @@ class HyperObjective:
             return self.last
         try:
             self.last = self._evaluate(x.copy())  # the optimizer may go on to overwrite its x
-        except LancbioError as error:
-            error.result = self.last
+        except Exception as error:
+            with suppress(AttributeError, TypeError):  # an exception that takes no attributes goes without
+                error.result = self.last  # type: ignore[attr-defined]
             raise
         self.n_eval += 1
         self.n_missed += self.last.status != SolveStatus.CONVERGED
@@ -307,7 +257,7 @@ class HyperObjective:
         for what, report in (("lower level", lower), ("linear system A v = b", found)):
             if not fits and not report.status.success:  # rounding is not to blame
                 if self.strict:
-                    raise EvaluationError(what, report, REMEDIES[report.status])
+                    raise EvaluationError(what, report, report.remedy if report.noise else REMEDIES[report.status])
                 status = report.status
         value, bound = self._value(x, lower.y, gradient, point, found)
         return Evaluation(
@@ -358,6 +308,20 @@ class HyperObjective:
         errors = point.formation_bounds(gradient, norm_A_of(point), found.certificate.cross_norm)
         errors["value"] = point.formation.bound("value", abs(f), x.size + y.size, point.coarsest)
         return value, value_bound(f, correction, v, gradient, constants, mu, found.certificate.residual, errors)
+
+
+def _is_outside(x: npt.ArrayLike, error: Exception) -> bool:
+    """Whether it is x that left what φ is defined on; a wrong argument is none."""
+    if isinstance(error, DomainError) or not isinstance(error, ArgumentError):
+        return True
+    infinite = error.argument == "x" and error.found.startswith(("inf", "-inf"))
+    return infinite and not np.isnan(np.asarray(x)).any()
+
+
+def _outward(last: Evaluation, x: np.ndarray) -> np.ndarray:
+    """(x − x_last)/‖x − x_last‖ · ‖∇φ(x_last)‖; of infinite entries the signs."""
+    away = np.where(np.isinf(x), np.sign(x), 0.0) if np.isinf(x).any() else x - last.x
+    return (away / norm2(away) * (norm2(last.gradient) or 1.0)).astype(last.x.dtype)
 
 
 def _share(tolerance: float, gain: float) -> float:

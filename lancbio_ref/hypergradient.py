@@ -38,6 +38,7 @@ from .krylov.bounds import cg_coefficients, gauss_radau_upper
 from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
+from .operators.noise import coarse_noise, remedy_of
 from .operators.proofs import largest_certified_mu, rayleigh_quotient
 from .parallel import dot
 from .rounding import is_finite, norm2, unit_roundoff
@@ -84,6 +85,9 @@ class HyperGradient:
         Hessian products, those of the lower level and of the certificate included.
     lower : LowerSolution or None
         The lower-level solve, where y was not given.
+    noise : float
+        With NOT_CONVERGED or STALLED: the relative rounding of the Hessian products, where it is far above that of the
+        system's type and so the likely cause; else 0.
     """
 
     value: np.ndarray
@@ -94,6 +98,12 @@ class HyperGradient:
     certificate: Certificate
     n_hvp: int
     lower: LowerSolution | None = field(default=None, repr=False)
+    noise: float = 0.0
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the status, in words; empty where nothing needs doing."""
+        return remedy_of(self.noise) if self.noise else self.status.remedy
 
     @property
     def v(self) -> np.ndarray:
@@ -135,7 +145,7 @@ class HyperGradient:
     def __str__(self) -> str:
         lines = [
             f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.10g}",
-            f"status            {self.status}" + (f": {self.status.remedy}" if self.status.remedy else ""),
+            f"status            {self.status}" + (f": {self.remedy}" if self.remedy else ""),
             *([] if self.lower is None else [f"lower level       {self.lower.message}"]),
             f"residual norm     {self.residual_norm:.3g}",
             f"error bound       {self.error_bound:.3g} ({self.certificate.error})",
@@ -181,6 +191,7 @@ def hypergradient(
         y ≈ y*(x). Without it the lower level is solved first (:func:`lower_solution`).
     inverse : {"lanczos", "exact", "cg", "neumann"} or callable
         How A v = b is solved; a callable takes ``(linearization, v0, *, rtol, maxiter)`` and returns ``(v, status)``.
+        ``"exact"`` is LAPACK's, and its last digits depend on the number of BLAS threads.
     rtol : float
         Asked of ‖b − A v‖₂/‖b‖₂, evaluated. 0 goes to the attainable floor and says FLOOR, which is a success.
     maxiter : int, optional
@@ -311,8 +322,10 @@ def hypergradient_of(
         lower_level = lower_level_bound(
             constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
         )
+    noise = coarse_noise(A, b) if report.status in (SolveStatus.NOT_CONVERGED, SolveStatus.STALLED) else 0.0
     estimate = _estimate(linearization, report, rounding, modulus, norm_J)
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
+        noise = lower.noise
         error = lower_level = Bound(math.inf, NONE)
         estimate = math.inf
     return HyperGradient(
@@ -324,6 +337,7 @@ def hypergradient_of(
         Certificate(error.status, lower_level.status, modulus, norm_J, rho, rounding),
         A.products - before + (lower.n_hvp if lower else 0),
         lower,
+        noise,
     )
 
 

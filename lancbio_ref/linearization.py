@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -176,9 +175,16 @@ class Linearization:
         """An upper bound of ‖J‖₂; proven from the entries where J is structured and none was given."""
         return self._norm("cross_norm", self.J)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a pickle, gets: all that waits here is evaluated first, so that it asks nobody."""
+        for name in self._lazy:
+            self._get(name)
+        return self.__dict__.copy()
+
     def replaced(self, **changes: Unpack[Known]) -> Linearization:
         """A copy that knows `changes` instead; the rest it asks of this one, where it is evaluated once for both."""
-        new = copy.copy(self)
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
         new._lazy = {name: partial(getattr, self, name) for name in self._lazy}
         new._learn(**changes)
         return new

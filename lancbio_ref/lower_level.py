@@ -26,6 +26,7 @@ from .errors import ArgumentError, RepresentationError
 from .formation import Bound, formation_errors
 from .krylov import SolveReport
 from .krylov.equilibration import rounding_of, scaled_solve
+from .operators.noise import coarse_noise, remedy_of
 from .rounding import gamma, norm2, scaled_quotient, unit_roundoff
 from .status import CertificateStatus, SolveStatus
 
@@ -62,6 +63,9 @@ class LowerSolution:
         Newton steps, Hessian products, gradients ∇_y g.
     direction : ndarray or None
         With INDEFINITE: a verified direction of negative curvature.
+    noise : float
+        With NOT_CONVERGED: the relative rounding of the Hessian products, where it is far above that of the system's
+        type and so the likely cause; else 0.
     """
 
     y: np.ndarray = field(repr=False)
@@ -74,6 +78,12 @@ class LowerSolution:
     n_hvp: int
     n_grad: int
     direction: np.ndarray | None = field(default=None, repr=False)
+    noise: float = 0.0
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the status, in words; empty where nothing needs doing."""
+        return remedy_of(self.noise) if self.noise else REMEDIES.get(self.status, self.status.remedy)
 
 
 @np.errstate(under="ignore")
@@ -166,7 +176,12 @@ def lower_solution(
     if status not in REFUTED:
         error, products = _error_bound(problem, x, y, gradient, start, norm_A)
         n_hvp += products
-    remedy = REMEDIES.get(status, status.remedy)
+    noise = 0.0
+    if status == SolveStatus.NOT_CONVERGED and n_iter:
+        before = A.products
+        noise = coarse_noise(A, gradient.astype(y.dtype, copy=False))
+        n_hvp += A.products - before
+    remedy = remedy_of(noise) if noise else REMEDIES.get(status, status.remedy)
     reached = f"||grad_y g|| = {norm:.3g} after {n_iter} Newton steps, {n_hvp} Hessian products (tol = {tol:.3g})"
     return LowerSolution(
         y,
@@ -179,6 +194,7 @@ def lower_solution(
         n_hvp,
         n_grad,
         direction,
+        noise,
     )
 
 

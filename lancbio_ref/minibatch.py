@@ -11,14 +11,17 @@ so gradients and products of a batch have those of the whole problem as their me
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import Seed, as_generator, as_integer, refuse_masked
+from .arguments import Seed, as_generator, as_integer, plain_array
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
@@ -36,6 +39,14 @@ class Draw(NamedTuple):
     quantity: str
     call: int
     indices: np.ndarray
+
+
+@dataclass
+class Sampler:
+    """Where batches come from: a generator, and how often each quantity has had one."""
+
+    rng: np.random.Generator
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Minibatched(BilevelProblem):
@@ -60,6 +71,8 @@ class Minibatched(BilevelProblem):
         All batches so far.
     k : int
         What the log calls the outer iteration; drivers set it.
+    sampler : Sampler
+        The generator, and how often it was asked for what.
 
     Raises
     ------
@@ -112,28 +125,49 @@ class Minibatched(BilevelProblem):
         self.dtype = problem.dtype
         self.k = 0
         self.log: list[Draw] = []
-        self._rng = as_generator(rng)
-        self._draws: dict[str, int] = {}
-        self._replay = None if replay is None else iter(replay)
+        self.sampler = Sampler(as_generator(rng))
+        self._replay = None if replay is None else iter(list(replay))
         whole = self.full.lower
+        self._lends = getattr(self.full, "_lends", True)
         super().__init__(
             UpperLevel(
                 value=problem.value,
-                grad_x=lambda x, y: self.batch("upper.grad_x").upper.grad_x(x, y),
-                grad_y=lambda x, y: self.batch("upper.grad_y").upper.grad_y(x, y),
+                grad_x=self._batch_upper_grad_x,
+                grad_y=self._batch_upper_grad_y,
             ),
             LowerLevel(
                 value=whole.value,
-                grad_y=lambda x, y: self.batch("lower.grad_y").lower.grad_y(x, y),
+                grad_y=self._batch_grad_y,
                 grad_x=None if whole.grad_x is None else self._batch_grad_x,
-                hessian=lambda x, y: self._drawing("lower.hessian", x, y, (y.size, y.size)),
-                cross=lambda x, y: self._drawing("lower.cross", x, y, (x.size, y.size)),
+                hessian=self._batch_hessian,
+                cross=self._batch_cross,
                 mu=whole.mu,
                 smoothness=whole.smoothness,
                 cross_norm=whole.cross_norm,
             ),
             n_y=problem.n_y,
         )
+
+    def __copy__(self) -> Minibatched:
+        """Draws the same batches from now on, from a generator and into a log of its own."""
+        new = super().__copy__()
+        new.log, new.sampler, new._replay = list(self.log), copy.deepcopy(self.sampler), copy.copy(self._replay)
+        return new
+
+    def _batch_upper_grad_x(self, x: np.ndarray, y: np.ndarray) -> Any:
+        return self.batch("upper.grad_x").upper.grad_x(x, y)
+
+    def _batch_upper_grad_y(self, x: np.ndarray, y: np.ndarray) -> Any:
+        return self.batch("upper.grad_y").upper.grad_y(x, y)
+
+    def _batch_grad_y(self, x: np.ndarray, y: np.ndarray) -> Any:
+        return self.batch("lower.grad_y").lower.grad_y(x, y)
+
+    def _batch_hessian(self, x: np.ndarray, y: np.ndarray) -> LinearOperator:
+        return self._drawing("lower.hessian", x, y, (y.size, y.size))
+
+    def _batch_cross(self, x: np.ndarray, y: np.ndarray) -> LinearOperator:
+        return self._drawing("lower.cross", x, y, (x.size, y.size))
 
     def _batch_grad_x(self, x: np.ndarray, y: np.ndarray) -> Any:
         grad_x = self.batch("lower.grad_x").lower.grad_x
@@ -173,18 +207,18 @@ class Minibatched(BilevelProblem):
         )
 
     def _drawing(self, quantity: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> LinearOperator:
-        name = quantity.partition(".")[2]
-
-        def draw() -> LinearOperator:
-            return as_operator(quantity, getattr(self.batch(quantity).lower, name)(x, y), shape)
-
+        draw = partial(self._one_batch, quantity, x, y, shape)
         return BatchedOperator(draw, np.result_type(x, y), shape) if self.draws("lower") else draw()
 
+    def _one_batch(self, quantity: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]) -> LinearOperator:
+        derivative = getattr(self.batch(quantity).lower, quantity.partition(".")[2])
+        return as_operator(quantity, derivative(x, y), shape)
+
     def _indices(self, level: str, quantity: str) -> np.ndarray:
-        call = self._draws[quantity] = self._draws.get(quantity, 0) + 1
+        call = self.sampler.counts[quantity] = self.sampler.counts.get(quantity, 0) + 1
         size, total = self.sizes[level], self.totals[level]
         if self._replay is None:
-            indices = np.sort(self._rng.choice(total, size, replace=False, shuffle=False))
+            indices = np.sort(self.sampler.rng.choice(total, size, replace=False, shuffle=False))
         else:
             indices = self._next_of_replay(quantity, call, size, total)
         self.log.append(Draw(self.k, quantity, call, indices.astype(np.min_scalar_type(total - 1))))
@@ -257,8 +291,7 @@ def as_minibatched(problem: BilevelProblem, batch_size: BatchSize, rng: np.rando
 
 def as_indices(name: str, indices: npt.ArrayLike, total: int) -> np.ndarray:
     """Rows of a batch: sorted, different, in 0 … total − 1."""
-    refuse_masked(name, indices)
-    array = np.asarray(indices)
+    array = plain_array(name, indices, "a 1-D array of integers")
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ArgumentError(name, f"{array.dtype} of shape {array.shape}", "a 1-D array of integers, not empty")
     array = array.astype(np.intp)

@@ -3,99 +3,39 @@
 from __future__ import annotations
 
 import copy
-import math
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector
-from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
-from .errors import ArgumentError, LancbioError, RepresentationError
-from .final_check import FinalCheck, checked, final_check
+from .errors import ArgumentError
+from .final_check import checked, final_check
 from .methods import Method, MethodName, MethodOptions, State, build
 from .methods.base import require_representable
-from .minibatch import BatchSize, Draw, Minibatched, as_minibatched, run_type
-from .rounding import norm2
+from .minibatch import BatchSize, Minibatched, as_minibatched, run_type
+from .operators.vectors import asked
+from .result import BilevelResult
+from .run import Run, columns_of
 from .status import SolveStatus
-from .trace import COLUMNS, Trace
+from .watching import Watch
 
 if TYPE_CHECKING:
     from .problem import BilevelProblem
 
-DIAGNOSTICS = ("k", "fun", "residual", "lower_grad_norm", "n_hvp", "n_grad")
 ENDED = (SolveStatus.COMPLETED, SolveStatus.CONVERGED, SolveStatus.NOT_CONVERGED, SolveStatus.STOPPED)
-
-
-@dataclass
-class BilevelResult:
-    """The outcome of :func:`minimize`.
-
-    Attributes
-    ----------
-    x, y, v : ndarray
-        x_{K+1}, y_K and v_K; the start where no iteration was finished.
-    fun : float
-        f(x, y) at these; NaN only where evaluating it failed, which `message` or the exception says.
-    hypergradient : ndarray, shape (n_x,), or None
-        h_K at (x_K, y_K); None where no iteration was finished.
-    nit : int
-        K, the iterations finished.
-    n_hvp, n_cross, n_grad, n_grad_upper : int
-        Hessian products, cross products, gradients ∇_y g and gradients of f; diagnostics not counted.
-    status : SolveStatus
-        CONVERGED and COMPLETED go by the method's own h; DIVERGING is a run whose iterates grew without bound, though
-        every number stayed finite.
-    message : str
-    success : bool
-    trace : Trace
-    batches : list of Draw
-        The mini-batches of the finished iterations, in their order; ``Minibatched(..., replay=result.batches)`` repeats
-        the run bit for bit. Empty where nothing was drawn.
-    check : FinalCheck or None
-        What a certified hyper-gradient at x_K says of h_K; None where it was not asked for, or nothing was finished.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    v: np.ndarray
-    fun: float
-    hypergradient: np.ndarray | None
-    nit: int
-    n_hvp: int
-    n_cross: int
-    n_grad: int
-    n_grad_upper: int
-    status: SolveStatus
-    message: str
-    trace: Trace = field(repr=False)
-    batches: list[Draw] = field(default_factory=list, repr=False)
-    check: FinalCheck | None = None
-
-    @property
-    def success(self) -> bool:
-        return self.status.success
-
-    def __str__(self) -> str:
-        h = "none" if self.hypergradient is None else f"{norm2(self.hypergradient):.6g}"
-        return (
-            f"{self.message}\n"
-            f"f(x, y) = {self.fun:.10g}, hyper-gradient norm {h}\n"
-            f"{self.nit} iterations: {self.n_hvp} Hessian and {self.n_cross} cross products, "
-            f"{self.n_grad} lower and {self.n_grad_upper} upper gradients"
-        )
 
 
 @np.errstate(under="ignore")  # what underflows is in every bound; and after Ctrl-C the caller has its settings back
 def minimize(
     problem: BilevelProblem,
-    x0: npt.ArrayLike,
-    y0: npt.ArrayLike,
+    x0: npt.ArrayLike | None = None,
+    y0: npt.ArrayLike | None = None,
     *,
     v0: npt.ArrayLike | None = None,
+    state: State | None = None,
     method: MethodName | Method[Any] = "lancbio",
     maxiter: int = 1000,
     tol: float = 0.0,
@@ -105,16 +45,23 @@ def minimize(
     diagnostics_every: int = 0,
     batch_size: BatchSize | None = None,
     check: bool = False,
+    verbose: bool | int = False,
     **options: Unpack[MethodOptions],
 ) -> BilevelResult:
-    """Run a method of bilevel optimization from (x0, y0).
+    """Run a method of bilevel optimization from (x0, y0), or from where another run stands.
 
     Parameters
     ----------
     problem : BilevelProblem
-    x0, y0 : array_like, shape (n_x,), (n_y,)
+    x0 : array_like, shape (n_x,)
+    y0 : array_like, shape (n_y,), optional
+        Zeros by default where the problem says its `n_y`, as the lower level of a hyper-gradient starts.
     v0 : array_like, shape (n_y,), optional
         Zeros by default. The run is made in the widest type among the three and the problem's own data.
+    state : State, optional
+        ``result.state`` of an earlier run, as it is, or pickled, or saved and loaded, in place of a start. With the
+        same problem, method, options and batch size the two runs are one, to the bit. It is not changed; `rng` has
+        no say, for the state holds the generators. `maxiter` counts the iterations that are added.
     method : str or method object
         A name (:func:`lancbio_ref.methods.names`), with `options` building it, or for example
         ``LancBiO(step_x=1.0, step_y=0.1)``.
@@ -126,7 +73,8 @@ def minimize(
     rng : None, int or numpy.random.Generator
         For methods that draw, and for batches.
     callback : callable (state) → anything, optional
-        After each iteration; may raise StopIteration. What it keeps of the state it must copy.
+        After each iteration; may raise StopIteration. What it keeps of the state it must copy; the arrays of the state
+        are read-only while it looks at them.
     trace : sequence of str
         Quantities of the state to copy into the trace besides the standard ones, for example ``("x", "v")``.
     diagnostics_every : int
@@ -139,6 +87,9 @@ def minimize(
     check : bool
         Whether the last h_K is compared with a certified hyper-gradient at x_K, of the whole problem: ``result.check``,
         and in words in ``result.message``. Its products count apart. Where it refutes h_K, the run is not CONVERGED.
+    verbose : bool or int
+        A line every so many iterations, to the logger ``"lancbio_ref"`` at level INFO (to stderr where no handler is
+        set); on a terminal with rich installed a bar. True is ten lines a run.
     **options
         Of the method, where `method` is a name.
 
@@ -162,7 +113,8 @@ def minimize(
     RepresentationError
         Numbers that leave the floating-point range at the start already.
 
-    All of these carry ``.result``, the last finite one.
+    All of these carry ``.result``, the last finite one, and so does any exception of the problem's or the callback's
+    own that leaves here as it was raised.
 
     Examples
     --------
@@ -174,11 +126,7 @@ def minimize(
     (True, True)
     """
     as_problem(problem)
-    x0 = as_vector("x0", x0, getattr(problem, "n_x", None))
-    y0 = as_vector("y0", y0, getattr(problem, "n_y", None))
-    v0 = np.zeros_like(y0) if v0 is None else as_vector("v0", v0, y0.size)
-    dtype = run_type(problem, x0, y0, v0)
-    x0, y0, v0 = (a.astype(dtype) for a in (x0, y0, v0))
+    x0, y0, v0, dtype = _start(problem, x0, y0, v0, state)
     maxiter = as_integer("maxiter", maxiter, least=1)
     tol = as_number("tol", tol, least=0.0)
     as_callable("callback", callback, optional=True, of="state")
@@ -186,214 +134,100 @@ def minimize(
     method, rng = build(method, options), as_generator(rng)
     require_representable(method, dtype)
     check = as_flag("check", check)
+    every_line = (max(1, maxiter // 10) if verbose else 0) if isinstance(verbose, bool) else verbose
+    every_line = as_integer("verbose", every_line)
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
-    state = method.init(problem, x0, y0, v0, rng)
-    run = _Run(problem, method, state, _columns(trace, state), every)
+    first = method.init(problem, x0, y0, v0, rng)
+    if state is not None:
+        first = _gone_on(state, first)
+        y0, v0 = first.y, first.v
+    if batch_size is not None:
+        assert isinstance(problem, Minibatched)
+        problem.sampler = first.sampler = first.sampler or problem.sampler
+    run = Run(problem, method, first, columns_of(trace, first), every)
 
     status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
     if tol > 0:
         status = SolveStatus.NOT_CONVERGED
         message = f"the hyper-gradient norm is still above tol = {tol:.3g} after {maxiter} iterations; raise maxiter"
     try:
-        for _ in range(maxiter):
-            run.take()
-            if callback is not None and _asks_to_stop(callback, run.state):
-                status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
-                break
-            # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
-            untouched = run.state.k == 1 and (run.state.v is v0 or run.state.y is y0)
-            if tol > 0 and run.h_norm <= tol and not untouched:
-                status = SolveStatus.CONVERGED
-                message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
-                break
+        with Watch(every_line, maxiter) as watch:
+            for _ in range(maxiter):
+                run.take()
+                watch.update(len(run.trace), run.state.k, run.h_norm, run.state.n_hvp, run.seconds)
+                if callback is not None and _asks_to_stop(callback, run.state):
+                    status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
+                    break
+                # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
+                untouched = run.state.k == 1 and (run.state.v is v0 or run.state.y is y0)
+                if tol > 0 and run.h_norm <= tol and not untouched:
+                    status = SolveStatus.CONVERGED
+                    message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
+                    break
         fun = run.value()
         status, message = run.growing(status, message)
         found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
         return run.result(*checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
         return run.interrupted()
-    except LancbioError as error:
+    except Exception as error:
         failed = f"failed after {run.finished.k} finished iterations: {error}"
-        error.result = run.result(SolveStatus.NOT_CONVERGED, failed, run.value_if_possible())
+        with suppress(AttributeError, TypeError):  # an exception that takes no attributes goes without
+            error.result = run.result(  # type: ignore[attr-defined]
+                SolveStatus.NOT_CONVERGED, failed, run.value_if_possible()
+            )
         raise
 
 
 def _asks_to_stop(callback: Callable[[State], object], state: State) -> bool:
     """Call it; whether it raised StopIteration (which out of a callable of the problem is an error like any other)."""
+    arrays = [a for a in vars(state).values() if isinstance(a, np.ndarray) and a.flags.writeable]
+    for array in arrays:
+        array.flags.writeable = False
     try:
-        callback(state)
+        asked(callback, (state,), "callback", state.k)
     except StopIteration:
         return True
+    finally:
+        for array in reversed(arrays):
+            array.flags.writeable = True
     return False
 
 
-@dataclass
-class _Finished:
-    """References to what the last finished iteration made; methods make these anew, so they stay."""
-
-    k: int
-    x: np.ndarray
-    y: np.ndarray
-    v: np.ndarray
-    h: np.ndarray | None
-    formed_at: np.ndarray
-    counts: tuple[int, int, int, int]
-
-    @classmethod
-    def of(cls, s: State) -> _Finished:
-        return cls(s.k, s.x_next, s.y, s.v, s.h, s.x, (s.n_hvp, s.n_cross, s.n_grad, s.n_grad_upper))
-
-
-class _Run:
-    """One run: the state, the trace, and what is safe to return."""
-
-    def __init__(
-        self, problem: BilevelProblem, method: Method[Any], state: State, columns: tuple[str, ...], every: int
-    ) -> None:
-        self.problem, self.method, self.state, self.columns, self.every = problem, method, state, columns, every
-        self.minibatched = problem if isinstance(problem, Minibatched) else None
-        self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
-        self.diagnostics = Trace(DIAGNOSTICS)
-        self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
-        self.finished, self.seconds, self.h_norm = _Finished.of(state), 0.0, np.inf
-        self.growth = Growth.of(state)
-        self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
-
-    def take(self) -> None:
-        """One iteration, and its row."""
-        k = self.state.k + 1
-        if self.minibatched is not None:
-            self.minibatched.k = k  # for its log
-        start = time.perf_counter()
-        try:
-            with np.errstate(all="ignore"):  # all that comes out is checked, and named in an exception
-                state = self.method.step(self.problem, self.state)
-        except SHOWING as error:
-            self.fail(error, k, self.problem, self.calls[0])
-        self.seconds += time.perf_counter() - start
-        self._require_finite(state)
-        assert state.h is not None  # each iteration forms it
-        self.h_norm = norm2(state.h)
-        extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
-        self.trace.append(
-            k=state.k,
-            h_norm=self.h_norm,
-            n_hvp=state.n_hvp,
-            n_cross=state.n_cross,
-            n_grad=state.n_grad,
-            n_grad_upper=state.n_grad_upper,
-            seconds=self.seconds,
-            status=int(state.status),
-            **extra,
-        )
-        self.state, self.finished = state, _Finished.of(state)
-        self.growth.add(state, self.h_norm)
-        if self.every and state.k % self.every == 0:
-            try:
-                with np.errstate(all="ignore"):
-                    self._diagnose(state)
-            except SHOWING as error:
-                self.fail(error, k, self.full, self.calls[1])
-
-    def fail(self, error: Exception, k: int, problem: BilevelProblem, calls: dict[str, int]) -> NoReturn:
-        """Raise `error`, which iteration `k` met, or the divergence that it shows."""
-        found = judged(problem, self.method, self.growth, k, error, calls)
-        if found is error:
-            raise error
-        raise found from error
-
-    def _require_finite(self, state: State) -> None:
-        """:class:`DivergenceError` where an iterate is infinite, :class:`RepresentationError` where no step is why."""
-        h_is_finite = largest(state.h) < math.inf  # type: ignore[arg-type]
-        for name in ("x_next", "y", "v", "h"):
-            value = getattr(state, name)
-            if largest(value) < math.inf:
-                continue
-            shown, last = f"{name} is not finite", {} if name == "h" else {name[0]: value}
-            # at the first iteration x has left the start only where λh is too long, h being finite
-            x_moved = self.growth.x_moved or (name == "x_next" and h_is_finite)
-            if found := diverged(self.problem, self.method, self.growth, state.k, shown, last, x_moved=x_moved):
-                raise found
-            sizes = describe_sizes(self.growth.sizes(last))
-            raise RepresentationError(
-                f"{shown} at iteration {state.k}, with {sizes}, and no step is to blame: rescale the problem"
-            )
-
-    def _diagnose(self, state: State) -> None:
-        point = self.full.linearize(state.x, state.y)
-        count = len(self.diagnostics["k"]) + 1
-        self.diagnostics.append(
-            k=state.k,
-            fun=self.full.value(state.x, state.y),
-            residual=norm2(point.A.matvec(state.v) - point.b),
-            lower_grad_norm=norm2(self.full.lower_grad_y(state.x, state.y)),
-            n_hvp=count,
-            n_grad=count,
-        )
-
-    def value(self) -> float:
-        """f at what is finished."""
-        try:
-            with np.errstate(all="ignore"):
-                return self.full.value(self.finished.x, self.finished.y)
-        except SHOWING as error:
-            self.fail(error, self.finished.k, self.full, self.calls[1])
-
-    def growing(self, status: SolveStatus, message: str) -> tuple[SolveStatus, str]:
-        """Status and message, if the iterates grew beyond all bounds and yet are finite: that, and by which step."""
-        words = self.growth.lasting()
-        if words and (blame := too_long(self.problem, self.method, self.growth, self.growth.is_swollen)[2]):
-            return SolveStatus.DIVERGING, f"{message}, but {words}: {blame}"
-        if words := self.growth.far():
-            message += f"; {words}"
-        return status, message
-
-    def last(self) -> tuple[Any, ...]:
-        """x_K, y_K, v_K and h_K, which belong together."""
-        return self.finished.formed_at, self.finished.y, self.finished.v, self.finished.h
-
-    def value_if_possible(self) -> float:
-        """The same, NaN where it fails: beside an exception, which matters more."""
-        try:
-            return self.value()
-        except SHOWING:
-            return math.nan
-
-    def interrupted(self) -> BilevelResult:
-        """What is finished, after Ctrl-C; a second one while f is evaluated leaves that out."""
-        message = f"interrupted after {self.finished.k} finished iterations"
-        try:
-            return self.result(SolveStatus.INTERRUPTED, message, self.value())
-        except (KeyboardInterrupt, *SHOWING) as error:
-            without = f"{message}; f(x, y) was not evaluated ({type(error).__name__})"
-            return self.result(SolveStatus.INTERRUPTED, without, math.nan)
-
-    def result(self, status: SolveStatus, message: str, fun: float, check: FinalCheck | None = None) -> BilevelResult:
-        done = self.finished
-        self.trace.truncate(done.k)  # an interrupt may fall between a row and its iteration's end
-        return BilevelResult(
-            done.x,
-            done.y,
-            done.v,
-            fun,
-            done.h,
-            done.k,
-            *done.counts,
-            status,
-            f"{status.name}: {message}",
-            self.trace,
-            [] if self.minibatched is None else [draw for draw in self.minibatched.log if draw.k <= done.k],
-            check,
-        )
+def _start(
+    problem: BilevelProblem,
+    x0: npt.ArrayLike | None,
+    y0: npt.ArrayLike | None,
+    v0: npt.ArrayLike | None,
+    state: State | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.dtype]:
+    """x_0, y_0 and v_0, our own, in the type of the run, which they are followed by."""
+    n_y = getattr(problem, "n_y", None)
+    if state is not None:
+        if not isinstance(state, State):
+            raise ArgumentError("state", type(state).__name__, "result.state of an earlier run")
+        for name, given in (("x0", x0), ("y0", y0), ("v0", v0)):
+            if given is not None:
+                raise ArgumentError(name, "a start beside state=", "None: the state says where the run goes on")
+        x0, y0, v0 = state.x_next, state.y, state.v
+    if x0 is None:
+        raise ArgumentError("x0", None, "a start, or state=result.state of an earlier run")
+    x = as_vector("x0", x0, getattr(problem, "n_x", None))
+    if y0 is None:
+        if n_y is None:
+            raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
+        y0 = np.zeros(n_y, x.dtype)
+    y = as_vector("y0", y0, n_y)
+    v = np.zeros_like(y) if v0 is None else as_vector("v0", v0, y.size)
+    dtype = run_type(problem, x, y, v)
+    return x.astype(dtype), y.astype(dtype), v.astype(dtype), dtype
 
 
-def _columns(trace: Sequence[str], state: State) -> tuple[str, ...]:
-    """The extra columns of the trace; each must be a quantity of the state."""
-    if isinstance(trace, str) or not isinstance(trace, Iterable):
-        raise ArgumentError("trace", repr(trace), "a sequence of names, such as ('x', 'v')")
-    names = [name for name in dir(state) if not name.startswith("_")]
-    for name in trace:
-        if name not in names:
-            raise ArgumentError("trace", repr(name), "quantities of the state: " + ", ".join(names))
-    return tuple(name for name in dict.fromkeys(trace) if name not in COLUMNS)
+def _gone_on(state: State, fresh: State) -> State:
+    """A copy of `state` to go on from, if it is of the kind that the method makes."""
+    if type(state) is not type(fresh):
+        raise ArgumentError("state", type(state).__name__, f"a {type(fresh).__name__}, which this method makes")
+    if state.x_next.dtype != fresh.x_next.dtype:
+        raise ArgumentError("state", f"dtype {state.x_next.dtype}", f"{fresh.x_next.dtype}, that of the problem")
+    return copy.deepcopy(state)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial, wraps
+from types import MethodType
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +18,18 @@ from .formation import FormationErrors
 from .linearization import Linearization
 from .operators import CheckedOperator, as_operator
 from .operators.base import check_returned
+from .operators.vectors import asked, is_ours
 from .problem_check import CheckReport, check_problem
 from .rounding import Proven
 
 Field = Callable[[np.ndarray, np.ndarray], Any]
+L = TypeVar("L", "UpperLevel", "LowerLevel")
+OF_A_POINT = {"value", "upper_grad_x", "upper_grad_y", "lower_value", "lower_grad_x", "lower_grad_y"} | {
+    "hessian",
+    "cross",
+    "linearize",
+    "formation_errors",
+}  # methods of (x, y) that subclasses override
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,9 @@ class BilevelProblem:
 
     Notes
     -----
+    Callables get read-only views of x and y, and so do methods that a subclass overrides, and operators of the vectors
+    in their products: one that writes there is a :class:`CallableError` with its name.
+
     Subclasses may override :meth:`linearize` to share work between derivatives; drivers call it once an iteration. They
     may override :meth:`formation_errors` to say how their derivatives round.
 
@@ -168,6 +181,21 @@ class BilevelProblem:
     """
 
     dtype: np.dtype | None = None
+    _lends: bool = True  # whether its callables are somebody else's, and get views to read
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._lends = not is_ours(cls)
+        if cls._lends:
+            for name in OF_A_POINT & vars(cls).keys():
+                setattr(cls, name, _reading(vars(cls)[name]))
+
+    def __copy__(self) -> Self:
+        """A problem of its own with the same data: methods among its callables are the copy's, as in a deep copy."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, calls=dict(self.calls))
+        new.upper, new.lower = _rebound(self.upper, self, new), _rebound(self.lower, self, new)
+        return new
 
     def __init__(
         self,
@@ -231,7 +259,7 @@ class BilevelProblem:
         return self._bound(name, bound, x, y) if callable(bound) else bound
 
     def _bound(self, name: str, bound: Field, x: np.ndarray, y: np.ndarray) -> float | None:
-        value = bound(*self.promoted(x, y))
+        value = self._asked(f"lower.{name}", bound, *self.promoted(x, y), self.calls.get(f"lower.{name}", 0) + 1)
         if value is None:
             return None
         number = self._number(f"lower.{name}", lambda x, y: value, x, y)
@@ -293,6 +321,10 @@ class BilevelProblem:
 
     # -- plumbing --------------------------------------------------------------------------
 
+    def _asked(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, call: int) -> Any:
+        """``function(x, y)``; code that is not ours gets views that it cannot write to."""
+        return asked(function, (x, y), name, call) if self._lends else function(x, y)
+
     def _count(self, name: str) -> int:
         self.calls[name] = self.calls.get(name, 0) + 1
         return self.calls[name]
@@ -300,7 +332,7 @@ class BilevelProblem:
     @np.errstate(under="ignore")
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
         call, (x, y) = self._count(name), self.promoted(x, y)
-        array = check_returned(function(x, y), name, call, size, at=(x, y))
+        array = check_returned(self._asked(name, function, x, y, call), name, call, size, at=(x, y))
         if array.dtype.char in "fd":
             return array
         if array.dtype.kind == "f":
@@ -313,7 +345,7 @@ class BilevelProblem:
     @np.errstate(under="ignore")
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
         call, (x, y) = self._count(name), self.promoted(x, y)
-        value = function(x, y)
+        value = self._asked(name, function, x, y, call)
         try:
             return as_number(name, value)  # a Proven number stays one
         except ArgumentError as error:
@@ -325,7 +357,7 @@ class BilevelProblem:
         self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
     ) -> CheckedOperator:
         call, (x, y) = self._count(name), self.promoted(x, y)
-        value = function(x, y)
+        value = self._asked(name, function, x, y, call)
         try:
             operator = as_operator(name, value, shape)
         except ArgumentError as error:
@@ -333,3 +365,20 @@ class BilevelProblem:
         if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
             raise CallableError(name, call, f"dtype {operator.dtype}", "a real operator")
         return CheckedOperator(operator, f"{name}(x, y)", self.calls)
+
+
+def _reading(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method (problem, x, y) of somebody else's subclass, which may read x and y."""
+
+    @wraps(method)
+    def reading(self: Any, *arguments: Any, **named: Any) -> Any:
+        name = f"{type(self).__name__}.{method.__name__}"
+        return asked(partial(method, self, **named), arguments, name, self._count(name))
+
+    return reading
+
+
+def _rebound(level: L, old: BilevelProblem, new: BilevelProblem) -> L:
+    """`level`, with methods of `old` among its callables as those of `new`."""
+    methods = {name: value for name, value in vars(level).items() if getattr(value, "__self__", None) is old}
+    return replace(level, **{name: MethodType(method.__func__, new) for name, method in methods.items()})

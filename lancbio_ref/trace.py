@@ -1,22 +1,25 @@
-"""The record of a run: one row an outer iteration, columns as arrays."""
+"""The record of a run: a table with one row an outer iteration, and its columns as arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
 
 import numpy as np
 
 COLUMNS = ("k", "h_norm", "n_hvp", "n_cross", "n_grad", "n_grad_upper", "seconds", "status")
 
 
-class Trace(Mapping[str, np.ndarray]):
-    """Columns by name; ``trace["h_norm"][i]`` belongs to iteration i + 1.
+class Trace(Sequence[dict[str, Any]]):
+    """A row an outer iteration: ``len(trace)`` rows, ``trace[-1]`` the last one, as a dict by column.
 
-    A column whose entries differ in shape, as those of T_k do, is an array of objects.
+    ``trace["h_norm"]`` is a column, as an array whose entry i belongs to row i; ``pandas.DataFrame(trace)`` is the same
+    table. A column whose entries differ in shape, as those of T_k do, is an array of objects.
 
     Attributes
     ----------
+    columns : tuple of str
+        Their names.
     diagnostics : Trace or None
         Rows of `k`, `fun` = f(x_k, y_k), `residual` = ‖A_kv_k − b_k‖₂ and `lower_grad_norm` = ‖∇_y g(x_k, y_k)‖₂, and
         the products (`n_hvp`) and gradients (`n_grad`) spent on them, which the run's own counts leave out.
@@ -25,8 +28,8 @@ class Trace(Mapping[str, np.ndarray]):
     --------
     >>> trace = Trace(("k", "h_norm"))
     >>> trace.append(k=1, h_norm=0.5)
-    >>> trace["h_norm"]
-    array([0.5])
+    >>> trace["h_norm"], trace[0], len(trace)
+    (array([0.5]), {'k': 1, 'h_norm': 0.5}, 1)
     """
 
     def __init__(self, columns: tuple[str, ...], diagnostics: Trace | None = None) -> None:
@@ -41,7 +44,22 @@ class Trace(Mapping[str, np.ndarray]):
         """Keep the first `rows` rows."""
         del self._rows[rows:]
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    @overload
+    def __getitem__(self, name: str) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, name: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, name: slice) -> Trace: ...
+
+    def __getitem__(self, name: Any) -> Any:
+        if isinstance(name, slice):
+            part = Trace(self.columns, self.diagnostics)
+            part._rows = self._rows[name]
+            return part
+        if not isinstance(name, str):
+            return dict(zip(self.columns, self._rows[name], strict=True))
         if name not in self.columns:
             raise KeyError(name)
         place = self.columns.index(name)
@@ -53,11 +71,19 @@ class Trace(Mapping[str, np.ndarray]):
             ragged[i] = value
         return ragged
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
+    def __contains__(self, name: object) -> bool:
+        """Whether it is the name of a column."""
+        return name in self.columns
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[i] for i in range(len(self._rows)))
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self._rows)
+
+    def __bool__(self) -> bool:
+        """A trace is one, however few rows it has."""
+        return True
 
     def __repr__(self) -> str:
         return f"Trace of {len(self._rows)} rows: " + ", ".join(self.columns)

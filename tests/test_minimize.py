@@ -28,7 +28,7 @@ def test_trace_row_i_is_iteration_i_plus_1(problem):
     np.testing.assert_array_equal(result.v, trace["v"][-1])
     np.testing.assert_array_equal(result.hypergradient, trace["h"][-1])
     np.testing.assert_allclose(np.linalg.norm(trace["h"], axis=1), trace["h_norm"], rtol=1e-14)
-    assert set(trace) == {
+    assert set(trace.columns) == {
         "k",
         "h_norm",
         "n_hvp",

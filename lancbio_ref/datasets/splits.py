@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_generator, as_integer, as_number, refuse_masked
+from ..arguments import as_generator, as_integer, as_number
 from ..errors import ArgumentError
+from ..labels import as_label_array
 
 
 def stratified_split(labels: Any, sizes: Sequence[int], rng: Any = 0) -> tuple[np.ndarray, ...]:
@@ -19,7 +20,8 @@ def stratified_split(labels: Any, sizes: Sequence[int], rng: Any = 0) -> tuple[n
 
     Parameters
     ----------
-    labels : array_like, shape (n,), integers
+    labels : array_like, shape (n,)
+        Integers, booleans, whole floats or texts.
     sizes : sequence of int
         Sum at most n; what is left over is in no block.
     rng : None, int or numpy.random.Generator, default 0
@@ -33,7 +35,7 @@ def stratified_split(labels: Any, sizes: Sequence[int], rng: Any = 0) -> tuple[n
     Raises
     ------
     ArgumentError
-        Labels that are not integers, sizes below 1 or more than there are labels.
+        Labels that are none of these, sizes below 1 or more than there are labels.
 
     Examples
     --------
@@ -44,7 +46,7 @@ def stratified_split(labels: Any, sizes: Sequence[int], rng: Any = 0) -> tuple[n
     >>> labels[first], labels[second]
     (array([0, 0, 1, 1]), array([0, 0, 1, 1]))
     """
-    labels, rng = _as_labels(labels), as_generator(rng)
+    labels, rng = as_label_array("labels", labels), as_generator(rng)
     sizes = [as_integer("sizes", size, least=1) for size in sizes]
     if sum(sizes) > labels.size:
         raise ArgumentError("sizes", f"{sizes}, in all {sum(sizes)}", f"at most {labels.size} in all")
@@ -90,7 +92,9 @@ def corrupt_labels(
     >>> corrupted.sum(), (noisy != np.arange(10)).sum()
     (np.int64(3), np.int64(3))
     """
-    labels, rng = _as_labels(labels), as_generator(rng)
+    labels, rng = as_label_array("labels", labels), as_generator(rng)
+    if labels.dtype.kind != "i":
+        raise ArgumentError("labels", "texts", "classes 0 … C − 1: np.unique(labels, return_inverse=True)[1]")
     n_classes = as_integer("n_classes", n_classes, least=2)
     fraction = as_number("fraction", fraction, least=0.0, most=1.0)
     if labels.min() < 0 or labels.max() >= n_classes:
@@ -101,13 +105,3 @@ def corrupt_labels(
     noisy = labels.copy()
     noisy[chosen] = (noisy[chosen] + rng.integers(1, n_classes, size=chosen.size)) % n_classes
     return noisy, corrupted
-
-
-def _as_labels(labels: Any) -> np.ndarray:
-    refuse_masked("labels", labels)
-    array = np.asarray(labels)
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
-        raise ArgumentError("labels", f"{array.dtype} of shape {array.shape}", "a 1-D array of integers, not empty")
-    if array.max() > np.iinfo(np.int64).max:
-        raise ArgumentError("labels", f"the label {array.max()}", "labels that int64 has")
-    return array.astype(np.int64)

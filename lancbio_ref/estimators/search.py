@@ -19,7 +19,8 @@ import numpy as np
 from scipy import optimize
 
 from ..arguments import as_choice
-from ..hyper_objective import Evaluation, HyperObjective
+from ..evaluation import Evaluation
+from ..hyper_objective import HyperObjective
 from ..methods import names
 from ..minimize import minimize
 from ..problems.folds import Folds

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import LinearOperator, cg
 
-from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
+from ..arguments import Reorthogonalization, as_choice, as_integer, as_number, plain_array
 from ..errors import ArgumentError, CallableError, RepresentationError
 from ..krylov import SolveReport, lanczos, solve
 from ..krylov.equilibration import row_sizes, scaled_solve
@@ -27,6 +28,7 @@ from ..krylov.tridiagonal import extreme_ritz_values
 from ..linearization import Linearization
 from ..operators import as_dense, structure_of
 from ..operators.proofs import rayleigh_quotient
+from ..operators.vectors import asked, is_ours, read_only
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 
@@ -69,7 +71,11 @@ class LanczosInverse:
 
 @dataclass(frozen=True)
 class ExactInverse:
-    """Dense Cholesky factorization; n_y products to form A where it is not stored. `v0` and `maxiter` have no say."""
+    """Dense Cholesky factorization; n_y products to form A where it is not stored. `v0` and `maxiter` have no say.
+
+    LAPACK sums in an order that depends on the number of BLAS threads, and the last digits of v with it, from n_y of
+    about 200 on: the bits repeat for a fixed ``OPENBLAS_NUM_THREADS``.
+    """
 
     def __call__(
         self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
@@ -300,18 +306,23 @@ def solved(
     A, b = linearization.A, linearization.b
     if not b.any():
         return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
-    report = strategy(linearization, v0, rtol=rtol, maxiter=maxiter)
-    if isinstance(report, SolveReport) and getattr(strategy, "__module__", "").startswith("lancbio_ref."):
-        return report
+    if is_ours(type(strategy)) or strategy is scaled_inverse:
+        return strategy(linearization, v0, rtol=rtol, maxiter=maxiter)  # type: ignore[return-value]
+    shown = linearization.replaced()
+    shown.b, shown.c = read_only(shown.b), read_only(shown.c)
+    report = asked(partial(strategy, rtol=rtol, maxiter=maxiter), (shown, v0), "inverse", 1)
     try:
         v, status = (report.x, report.status) if isinstance(report, SolveReport) else report
         status = SolveStatus(status)
     except (TypeError, ValueError):
         raise CallableError("inverse", 1, repr(report)[:80], "(v, SolveStatus)") from None
-    masked, v = isinstance(v, np.ma.MaskedArray), np.asarray(v)
-    if masked or v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
-        found = f"{'a masked ' if masked else ''}v of shape {v.shape}, dtype {v.dtype}"
-        raise CallableError("inverse", 1, found, f"finite v of shape {b.shape}")
+    expected = f"finite v of shape {b.shape}"
+    try:
+        v = plain_array("v", v, expected)
+    except ArgumentError as error:
+        raise CallableError("inverse", 1, error.found, error.expected) from None
+    if v.shape != b.shape or v.dtype.kind not in "fiu" or not np.isfinite(v).all():
+        raise CallableError("inverse", 1, f"v of shape {v.shape}, dtype {v.dtype}", expected)
     v = v.astype(b.dtype)
     residual = b - A.matvec(v)
     if not isinstance(report, SolveReport):

@@ -26,8 +26,9 @@ def fit_all(instance: Instance, samples: Samples, regularization: float, x: np.n
     Equal weights are x = 0, hence σ = ½ on every sample: where the run starts.
     """
     s, c, problem = samples, regularization, instance.problem
-    on_validation = data_cleaning(s.X_val, s.labels_val, s.X_val, s.labels_val, regularization=c)
-    on_truth = data_cleaning(s.X_train, s.true, s.X_val, s.labels_val, regularization=c)
+    constants: dict[str, Any] = dict(regularization=c, n_classes=problem.n_classes)
+    on_validation = data_cleaning(s.X_val, s.labels_val, s.X_val, s.labels_val, **constants)
+    on_truth = data_cleaning(s.X_train, s.true, s.X_val, s.labels_val, **constants)
     fits = {}
     for name, level, weights in (
         ("before", problem, np.zeros(problem.n_x)),

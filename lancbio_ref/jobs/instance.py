@@ -14,6 +14,7 @@ from ..problems import data_cleaning, logistic, quadratic, random_ridge, synthet
 from .settings import CLEANING, Settings
 
 VALIDATION = 5000  # images, as published
+CLASSES = 10  # of images: digits, and pieces of clothing
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def make_instance(settings: Settings, seed: int) -> Instance:
     name, given, rng = settings.problem, settings.given, np.random.default_rng(seed)
     if name in CLEANING:
         s = load_samples(name, given, seed)
-        cleaning = data_cleaning(s.X_train, s.noisy, s.X_val, s.labels_val, regularization=given["regularization"])
+        constants: dict[str, Any] = dict(regularization=given["regularization"], n_classes=CLASSES)
+        cleaning = data_cleaning(s.X_train, s.noisy, s.X_val, s.labels_val, **constants)
         return Instance(cleaning, *cleaning.initial_point(seed), (s.X_test, s.labels_test), s)
     if name == "20newsgroups":
         posts = load_newsgroups(given["data_dir"] or fetch(name), rng)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import LancbioError
-from ..minimize import BilevelResult, minimize
+from ..minimize import minimize
+from ..result import BilevelResult
 from ..status import SolveStatus
 from .instance import Instance
 from .settings import Settings
@@ -64,7 +65,7 @@ def warm_up(settings: Settings, instance: Instance, name: str) -> None:
 
 def run_arrays(result: BilevelResult, instance: Instance, accuracies: list[float], name: str) -> dict[str, np.ndarray]:
     """The trace, what was recorded every few iterations, and where the run ended."""
-    arrays = {column: result.trace[column] for column in result.trace}
+    arrays = {column: result.trace[column] for column in result.trace.columns}
     diagnostics = result.trace.diagnostics
     assert diagnostics is not None  # `every` is at least 1
     kept = [key for key in RECORDED if not (key == "residual" and name in NO_V)]

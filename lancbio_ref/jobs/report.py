@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import __version__
 from ..final_check import FinalCheck
-from ..minimize import BilevelResult
+from ..result import BilevelResult
 from ..rounding import norm2
 from ..status import SolveStatus
 from .settings import CLEANING, Settings

@@ -101,6 +101,12 @@ class Basis:
             if grown is not None and rows is not None:
                 grown[: len(rows)] = rows
 
+    def own(self) -> None:
+        """Copy vectors that cannot be written to, such as those of a basis that was loaded as a memory map."""
+        for name in ("_q", "_p"):
+            if (rows := getattr(self, name)) is not None and not rows.flags.writeable:
+                setattr(self, name, np.array(rows))
+
     def divide(self, j: int, beta: float) -> None:
         """q_j ← q_j/β, and p_j likewise."""
         for vector in self._both(j):

@@ -19,6 +19,7 @@ from ..arguments import (
     as_integer,
     as_tolerance,
     as_vector,
+    plain_array,
 )
 from ..errors import ArgumentError
 from ..operators import CheckedOperator, as_operator, as_square
@@ -149,4 +150,4 @@ def lanczos_solve(
 
 def _column(v: Any, n: int) -> Any:
     """An (n, 1) column as a vector; anything else as it is."""
-    return v.reshape(-1) if isinstance(v, np.ndarray) and v.shape == (n, 1) else v
+    return plain_array("b", v, "numbers").reshape(-1) if getattr(v, "shape", None) == (n, 1) else v

@@ -306,6 +306,9 @@ class LanczosProcess:
                 expected = f"a type no wider than {self.dtype}, that of the first step"
                 raise ArgumentError("A", f"dtype {A.dtype}", expected)
             self._widen(wider)
+        if not self._alpha.flags.writeable:  # sent to another process as a memory map: all that is written is copied
+            self._alpha, self._beta = np.array(self._alpha), np.array(self._beta)
+        self._basis.own()
         if self._alpha.size <= self.k + 1:
             self._alpha, self._beta = (np.concatenate([a, np.zeros(a.size)]) for a in (self._alpha, self._beta))
         return A

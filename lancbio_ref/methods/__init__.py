@@ -39,6 +39,9 @@ METHODS: dict[str, type] = {
 }
 
 
+STATES = tuple(kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, State))
+
+
 class MethodOptions(TypedDict, total=False):
     """The options of all methods; which a method takes is in its own docstring."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arguments import as_integer, as_number
 from ..errors import ArgumentError, LancbioError
+from ..minibatch import Sampler
 from ..status import StepStatus
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class State:
     status : StepStatus
     n_hvp, n_cross, n_grad, n_grad_upper : int
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
+    sampler : Sampler or None
+        Of the run's mini-batches, where ``minimize(..., batch_size=...)`` makes them; it moves on as they are drawn.
     """
 
     k: int
@@ -60,6 +63,7 @@ class State:
     n_cross: int = 0
     n_grad: int = 0
     n_grad_upper: int = 0
+    sampler: Sampler | None = None
 
 
 S = TypeVar("S", bound=State)

@@ -29,6 +29,7 @@ import numpy as np
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
 from ..krylov import LanczosProcess
+from ..operators.vectors import read_only
 from ..rounding import is_finite
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
@@ -84,7 +85,7 @@ def _empty() -> np.ndarray:
 
 @dataclass
 class LancBiOState(State):
-    """The state of LancBiO; T, Q, alpha, beta, q, q_next, omega and u are properties, views of `process`.
+    """The state of LancBiO; T, Q, alpha, beta, q, q_next, omega and u are properties, read-only views of `process`.
 
     Attributes
     ----------
@@ -127,27 +128,27 @@ class LancBiOState(State):
     @property
     def Q(self) -> np.ndarray:
         """Q_j, shape (n_y, j)."""
-        return np.zeros((self.y.size, 0)) if self.process is None else self.process.Q
+        return np.zeros((self.y.size, 0)) if self.process is None else read_only(self.process.Q)
 
     @property
     def alpha(self) -> np.ndarray:
         """α_1 … α_j."""
-        return _empty() if self.process is None else self.process.alpha
+        return _empty() if self.process is None else read_only(self.process.alpha)
 
     @property
     def beta(self) -> np.ndarray:
         """β_2 … β_{j+1}."""
-        return _empty() if self.process is None else self.process.beta
+        return _empty() if self.process is None else read_only(self.process.beta)
 
     @property
     def q(self) -> np.ndarray:
         """q_j."""
-        return np.zeros_like(self.y) if self.process is None else self.process.q
+        return np.zeros_like(self.y) if self.process is None else read_only(self.process.q)
 
     @property
     def q_next(self) -> np.ndarray:
         """q_{j+1}; zeros at breakdown."""
-        return np.zeros_like(self.y) if self.process is None else self.process.q_next
+        return np.zeros_like(self.y) if self.process is None else read_only(self.process.q_next)
 
     @property
     def omega(self) -> np.ndarray:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
+from ..arguments import plain_array
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite, rounding_factor, unit_roundoff
-from .vectors import VectorOperator
+from .vectors import VectorOperator, asked, leaves_arguments_alone
 
 
 class StructuredOperator(VectorOperator):
@@ -107,7 +108,7 @@ class CheckedOperator(VectorOperator):
 
     def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
         super().__init__(inner.dtype, inner.shape)
-        self.inner, self.name = inner, name
+        self.inner, self.name, self._lends = inner, name, not leaves_arguments_alone(inner)
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
         self.roundoff = 0.0  # the coarsest of what came back, where that is coarser than float64
@@ -137,9 +138,9 @@ class CheckedOperator(VectorOperator):
         what = self.name + " @ v"
         call = self.calls[what] = self.calls.get(what, 0) + 1
         with np.errstate(over="ignore", invalid="ignore"):
-            returned = self.inner._matvec(v)
+            returned = self._asked(self.inner._matvec, v, what, call)
         if type(returned) is np.ndarray and returned.shape == v.shape and returned.dtype == dtype:
-            return np.ascontiguousarray(returned)
+            return np.ascontiguousarray(returned if returned.flags.writeable else returned.copy())
         array = as_returned(returned, what, call, self.shape[0], kinds="biufc" if dtype.kind == "c" else "biuf")
         self._note(array.dtype)
         return np.ascontiguousarray(array, dtype)
@@ -155,12 +156,16 @@ class CheckedOperator(VectorOperator):
         kinds = "biufc" if complex_allowed else "biuf"
         try:
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # found below, and named
-                returned = check_returned(product(v), what, call, size, at=(v,), kinds=kinds)
+                returned = check_returned(self._asked(product, v, what, call), what, call, size, at=(v,), kinds=kinds)
         except NotImplementedError:
             self.calls[what] -= 1  # there is no adjoint to call
             raise
         self._note(returned.dtype)
         return returned
+
+    def _asked(self, product: Callable[[np.ndarray], Any], v: np.ndarray, what: str, call: int) -> Any:
+        """``product(v)``; code that is not ours gets a view of v that it cannot write to."""
+        return asked(product, (v,), what, call) if self._lends else product(v)
 
     def _note(self, dtype: np.dtype) -> None:
         if dtype.char in "efF":
@@ -202,18 +207,17 @@ _ALONE = _references(np.empty(1))  # of an array that only `check_returned` hold
 
 def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:
     """`value` as a 1-D array of length `size`, perhaps the callable's own, or a :class:`CallableError`."""
-    if type(value) is np.ndarray and value.shape == (size,) and value.dtype.char in "fd":
+    if type(value) is np.ndarray and value.shape == (size,) and value.dtype.char in "fd" and value.dtype.isnative:
         return value
     expected = f"finite{'' if 'c' in kinds else ' real'} numbers of shape ({size},)"
-    if isinstance(value, np.ma.MaskedArray):
-        raise CallableError(what, call, "a masked array", expected)
     try:
-        array = np.asarray(value)
-    except ValueError as error:  # ragged nested lists
-        raise CallableError(what, call, f"an object that is no array ({error})", expected) from None
+        array = plain_array(what, value, expected)
+    except ArgumentError as error:
+        raise CallableError(what, call, error.found, error.expected) from None
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # compiled loops know the machine's byte order only
     if array.dtype.kind not in kinds or array.dtype.char in "gG":
         raise CallableError(what, call, f"dtype {array.dtype}", expected)
-    if array.shape == (size, 1):
+    if array.shape == (size, 1) or (isinstance(value, np.matrix) and array.shape == (1, size)):
         array = array.ravel()
     if array.shape != (size,):
         raise CallableError(what, call, f"shape {array.shape}", expected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
@@ -21,6 +23,9 @@ def as_operator(name: str, A: Operator, shape: tuple[int | None, int | None] | N
         Not an operator, the wrong shape, or NaN or infinity among the entries of an array.
     """
     operator = A if isinstance(A, LinearOperator) else _wrapped(name, A)
+    if missing := [part for part in ("shape", "dtype") if not hasattr(operator, part)]:
+        found = f"a {type(operator).__name__} without {' and '.join(missing)}"
+        raise ArgumentError(name, found, "an operator whose __init__ calls super().__init__(dtype, shape)")
     if len(operator.shape) != 2:  # SciPy has batches of operators since 1.18
         raise ArgumentError(name, f"shape {operator.shape}", "2-D: one operator of shape (m, n)")
     if shape is not None and any(s is not None and s != t for s, t in zip(shape, operator.shape, strict=True)):
@@ -34,7 +39,7 @@ def _wrapped(name: str, A: Operator) -> LinearOperator:
     operator: LinearOperator
     if sp.issparse(A):
         operator = SparseOperator(A, name=name)
-    elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A):
+    elif isinstance(A, (np.ndarray, list, tuple)) or np.isscalar(A) or is_array_like(A):
         operator = DenseOperator(A, name=name)
     else:
         try:
@@ -42,6 +47,11 @@ def _wrapped(name: str, A: Operator) -> LinearOperator:
         except TypeError:
             raise ArgumentError(name, type(A).__name__, "an array, a sparse matrix or a LinearOperator") from None
     return operator
+
+
+def is_array_like(A: Any) -> bool:
+    """Whether it is an array of some library, and no operator."""
+    return hasattr(A, "__array__") and not hasattr(A, "matvec")
 
 
 def as_square(name: str, A: Operator) -> LinearOperator:

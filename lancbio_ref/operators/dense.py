@@ -12,6 +12,7 @@ from .base import StructuredOperator
 from .cholesky import spectral_norm_bound
 from .norms import entrywise_norm_bound
 from .products import dense_absolute_product, dense_product, dense_transposed, product_counts, transposed_counts
+from .vectors import read_only
 
 
 class DenseOperator(StructuredOperator):
@@ -20,7 +21,7 @@ class DenseOperator(StructuredOperator):
     Parameters
     ----------
     A : array_like, shape (m, n), float32, float64, complex64 or complex128
-        Not changed, and copied only where it is neither in C nor in Fortran order.
+        Not changed, and copied only where it is neither in C nor in Fortran order; what is held is a read-only view.
     name : str
         What error messages call it.
 
@@ -29,6 +30,8 @@ class DenseOperator(StructuredOperator):
     ArgumentError
         Not two-dimensional, not numbers, not finite; integers that float64 does not have; a masked array.
     """
+
+    _held = ("A",)
 
     def __init__(self, A: npt.ArrayLike, *, name: str = "A") -> None:
         A = as_array(name, A, "a 2-D array")
@@ -43,7 +46,7 @@ class DenseOperator(StructuredOperator):
 
     def _hold(self, A: np.ndarray) -> None:
         super().__init__(A.dtype, A.shape)
-        self.A = A if A.flags.forc else np.ascontiguousarray(A)
+        self.A = read_only(A if A.flags.forc else np.ascontiguousarray(A))
         self.terms = A.shape[1]
 
     def rows(self, indices: np.ndarray | slice) -> DenseOperator:

@@ -24,6 +24,7 @@ from ..rounding import (
 from .base import StructuredOperator, diagonal_of, structure_of
 from .convert import as_operator, as_square
 from .norms import entrywise_norm_bound
+from .vectors import read_only
 
 
 class DiagonalLowRank(StructuredOperator):
@@ -85,6 +86,8 @@ class DiagonalLowRank(StructuredOperator):
     True
     """
 
+    _held = ("U", "V")
+
     def __init__(
         self,
         d: npt.ArrayLike,
@@ -97,8 +100,8 @@ class DiagonalLowRank(StructuredOperator):
         n = self.d.size
         if U is None and not (s is None and V is None):
             raise ArgumentError("U", None, "an array of shape (n, r) where s or V is given")
-        self.U = np.zeros((n, 0), self.d.dtype) if U is None else _as_matrix("U", U, (n, None))
-        self.V = self.U if V is None else _as_matrix("V", V, self.U.shape)
+        self.U = read_only(np.zeros((n, 0), self.d.dtype) if U is None else _as_matrix("U", U, (n, None)))
+        self.V = self.U if V is None else read_only(_as_matrix("V", V, self.U.shape))
         self._left, self._right = np.ascontiguousarray(self.U.T), np.ascontiguousarray(self.V.T)
         rank = self.U.shape[1]
         self.s = np.ones(rank, self.U.dtype) if s is None else as_vector("s", s, rank)

@@ -34,6 +34,8 @@ ROWS = 2**11  # whose sums the BLAS forms in float32, before they are added in f
 def transposed_product(U: np.ndarray, X: Any) -> np.ndarray:
     """Uᵀ X in the type of both, shape (C, p), for a dense or sparse X of n rows, whatever n.
 
+    The last digits depend on the number of BLAS threads where n is some thousand.
+
     float32: of a dense X, the sums over `ROWS` rows in float32, these in float64; of a sparse one, all in float64.
     """
     if np.result_type(U, X.dtype) != np.float32:

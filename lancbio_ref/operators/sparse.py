@@ -13,6 +13,7 @@ from .base import StructuredOperator
 from .csr import as_csr
 from .norms import entrywise_norm_bound
 from .products import SparseProducts
+from .vectors import read_only
 
 
 class SparseOperator(StructuredOperator):
@@ -21,7 +22,7 @@ class SparseOperator(StructuredOperator):
     Parameters
     ----------
     A : sparse array or matrix, shape (m, n)
-        Held as CSR; not changed.
+        Held as CSR, read-only; not changed.
     name : str
         What error messages call it.
 
@@ -31,11 +32,14 @@ class SparseOperator(StructuredOperator):
         Indices outside of the matrix; not numbers, or not finite.
     """
 
+    _held = ("A",)
+
     def __init__(self, A: sp.sparray | sp.spmatrix, *, name: str = "A") -> None:
         self._hold(as_csr(name, A))
 
     def _hold(self, A: sp.csr_array) -> None:
         super().__init__(A.dtype, A.shape)
+        A.data, A.indices, A.indptr = read_only(A.data), read_only(A.indices), read_only(A.indptr)
         self.A, self.products = A, SparseProducts(A)
         self.terms = int(np.max(np.diff(A.indptr), initial=1))
 

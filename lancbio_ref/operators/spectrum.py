@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .. import parallel
 from ..arguments import Seed, as_choice, as_generator, as_vector
 from ..rounding import norm2
-from .vectors import VectorOperator
+from .vectors import VectorOperator, read_only
 
 
 class PrescribedSpectrum(VectorOperator):
@@ -52,8 +52,10 @@ class PrescribedSpectrum(VectorOperator):
     array([  1.,  10., 100.])
     """
 
+    _held = ("eigenvalues",)
+
     def __init__(self, eigenvalues: npt.ArrayLike, rng: Seed = None, *, rotation: str = "cosine") -> None:
-        self.eigenvalues = as_vector("eigenvalues", eigenvalues)
+        self.eigenvalues = read_only(as_vector("eigenvalues", eigenvalues))
         n, rng = self.eigenvalues.size, as_generator(rng)
         self._stage: Any
         self._stage_back: Any

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from ..errors import CallableError
+
 Product = Callable[[Any, np.ndarray], Any]
 
 
@@ -24,6 +26,46 @@ class _Probe(LinearOperator):
 
 
 _SETS_NO_MORE = vars(_Probe(float, (1, 1))).keys() == {"dtype", "shape"}  # SciPy's constructor, in this version
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A view of `array` through which nobody writes."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def asked(function: Callable[..., Any], arguments: tuple[Any, ...], what: str, call: int) -> Any:
+    """``function(*arguments)`` for code that is not ours: it gets read-only views, and is named where it writes there.
+
+    Copies would hide that the callable works on with what it has overwritten, and cost as much as views do.
+
+    Raises
+    ------
+    CallableError
+        NumPy, numba or a typed buffer says that somebody wanted to write.
+    """
+    try:
+        return function(*[read_only(a) if isinstance(a, np.ndarray) else a for a in arguments])
+    except Exception as error:
+        if not any(words in str(error).lower() for words in ("read-only", "readonly array")):
+            raise
+        found = f"nothing, for it wants to write into its argument ({error})"
+        raise CallableError(what, call, found, "the argument left as it is: work on a copy, x.copy()") from error
+
+
+def is_ours(kind: type) -> bool:
+    """Whether a class is this package's, whose code leaves its arguments alone."""
+    return kind.__module__.startswith("lancbio_ref.")
+
+
+def leaves_arguments_alone(A: LinearOperator) -> bool:
+    """Whether the products of A, and of all operators in it, are this package's."""
+    if not is_ours(type(A)):
+        return False
+    if getattr(A, "has_bounds", False):  # no part of it is a black box
+        return True
+    return all(leaves_arguments_alone(part) for part in vars(A).values() if isinstance(part, LinearOperator))
 
 
 class VectorOperator(LinearOperator):
@@ -51,12 +93,21 @@ class VectorOperator(LinearOperator):
     """
 
     dtype: Any
+    _held: tuple[str, ...] = ()  # arrays that others were derived from: read-only, in a copy too
 
     def __init__(self, dtype: Any, shape: tuple[int, int]) -> None:
         if _SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
             self.dtype, self.shape = None if dtype is None else np.dtype(dtype), tuple(shape)
         else:  # SciPy looks at the shape for as long as a small product takes
             super().__init__(dtype, shape)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, deep or through pickle, whose arrays would be writable again."""
+        self.__dict__.update(state)
+        for name in self._held:
+            held = self.__dict__[name]
+            for array in (held,) if isinstance(held, np.ndarray) else (held.data, held.indices, held.indptr):
+                array.flags.writeable = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

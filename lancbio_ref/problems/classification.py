@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ..arguments import Operator, as_array, refuse_masked
+from ..arguments import Operator, as_array, as_integer
 from ..errors import ArgumentError
+from ..labels import Classes, as_label_array
 from ..operators.csr import as_csr
 from ..operators.multinomial import DesignMatrix, curvature_bound, softmax, transposed_product
 from ..rounding import ROUND_UP
@@ -25,13 +26,18 @@ from .elementary import expit
 MOST_CLASSES = 1000  # in float32: beyond, deflated rows of probabilities are not proven to sum to 1 at most
 
 
-def as_labels(name: str, labels: npt.ArrayLike, n: int) -> np.ndarray:
-    """n integers."""
-    refuse_masked(name, labels)
-    labels = np.asarray(labels)
-    if labels.shape != (n,) or labels.dtype.kind not in "iu":
-        raise ArgumentError(name, f"{labels.dtype} of shape {labels.shape}", f"integers of shape ({n},)")
-    return labels
+def as_classes(
+    n_classes: int | None, labels_train: npt.ArrayLike, labels_val: npt.ArrayLike
+) -> tuple[Classes, tuple[np.ndarray, np.ndarray]]:
+    """The classes of both sets, C where `n_classes` says so, and their labels as integers; outside of 0 … C − 1 as
+    they are, for the set to refuse."""
+    n_classes = None if n_classes is None else as_integer("n_classes", n_classes, least=2)
+    given = dict(labels_train=labels_train, labels_val=labels_val)
+    classes = Classes.of(n_classes, **given)
+    arrays = [as_label_array(name, labels) for name, labels in given.items()]
+    if classes.values.tolist() != list(range(len(classes))):
+        arrays = [classes.codes(name, array, array.size) for name, array in zip(given, arrays, strict=True)]
+    return classes, (arrays[0], arrays[1])
 
 
 def as_samples(X: Operator, p: int) -> np.ndarray | sp.csr_array:
@@ -53,11 +59,11 @@ class LabelledSet:
         ``"train"`` or ``"val"``, for messages.
     X : array_like or sparse matrix, shape (n, p)
     labels : array_like of integers, shape (n,)
-        In 0 … C − 1.
+        Classes 0 … C − 1, see :class:`~lancbio_ref.labels.Classes`.
     n_classes : int
         C.
     bias : bool
-        Whether a column of ones is appended; for dense samples only.
+        Whether a column of ones is appended.
 
     Attributes
     ----------
@@ -66,17 +72,18 @@ class LabelledSet:
     """
 
     def __init__(self, name: str, X: Operator, labels: npt.ArrayLike, n_classes: int, *, bias: bool = True) -> None:
-        if bias or not sp.issparse(X):
+        if not sp.issparse(X):
             X = as_array(f"X_{name}", X, "shape (samples, features)")
         if X.ndim != 2:
             raise ArgumentError(f"X_{name}", f"shape {X.shape}", "shape (samples, features)")
         self.design = DesignMatrix(X, name=f"X_{name}")
         n = self.design.shape[0]
         if bias:
-            self.design = DesignMatrix(np.hstack([self.design.X, np.ones((n, 1), self.design.dtype)]))
+            columns = [self.design.X, np.ones((n, 1), self.design.dtype)]
+            self.design = DesignMatrix(sp.hstack(columns, format="csr") if sp.issparse(X) else np.hstack(columns))
         if n_classes > MOST_CLASSES and self.design.dtype == np.float32:
             raise ArgumentError("n_classes", n_classes, f"at most {MOST_CLASSES} in float32, for the proof of softmax")
-        self.labels = as_labels(f"labels_{name}", labels, n)
+        self.labels = as_label_array(f"labels_{name}", labels, n)
         if self.labels.min() < 0 or self.labels.max() >= n_classes:
             found = f"values {self.labels.min()}..{self.labels.max()}"
             raise ArgumentError(f"labels_{name}", found, f"0..{n_classes - 1}")

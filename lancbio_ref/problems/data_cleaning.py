@@ -11,13 +11,15 @@ P = softmax(X yᵀ), R = P − onehot(labels), w = σ(x)/n and d = σ′(x)/n; s
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, Seed, as_generator, as_integer, as_number, as_vector
+from ..arguments import Operator, Seed, as_generator, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
+from ..labels import Classes
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import MultinomialCross, MultinomialHessian, ScatteredRows
@@ -25,7 +27,7 @@ from ..operators.multinomial import curvature_bound
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import ROUND_UP, Proven
-from .classification import Fit, LabelledSet, as_labels, as_samples
+from .classification import Fit, LabelledSet, as_classes, as_samples
 from .elementary import expit
 from .rounding import data_cleaning_errors
 
@@ -39,6 +41,8 @@ class DataCleaning(BilevelProblem):
         Training samples; C (p + 1) parameters.
     n_classes : int
         C.
+    classes : Classes
+        ``classes.values`` are the labels of the classes 0 … C − 1.
     n_samples : tuple of int
         Validation and training samples, as `minibatch` counts them.
     dtype : numpy.dtype
@@ -52,11 +56,12 @@ class DataCleaning(BilevelProblem):
         train: LabelledSet,
         validation: LabelledSet,
         regularization: float,
-        n_classes: int,
+        classes: Classes,
         *,
         batch: tuple[int, np.ndarray | None] | None = None,
     ) -> None:
-        self.train, self.validation, self.n_classes = train, validation, n_classes
+        self.train, self.validation, self.classes = train, validation, classes
+        self.n_classes = n_classes = len(classes)
         self.n_samples = len(validation), len(train)
         self.dtype = np.result_type(train.design.dtype, validation.design.dtype)
         # of a batch: how long x is in all, and which of its entries weigh the samples in `train`
@@ -66,20 +71,16 @@ class DataCleaning(BilevelProblem):
             raise ArgumentError(
                 "regularization", repr(regularization), f"a number whose double is a normal {self.dtype}"
             )
-        upper = UpperLevel(
-            value=lambda x, y: float(np.mean(validation.at(y).losses, dtype=np.float64)),
-            grad_x=lambda x, y: np.zeros_like(x),
-            grad_y=lambda x, y: self._validation_gradient(y),
-        )
+        upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
-            value=lambda x, y: dot(self.weights(x), train.at(y).losses) + 0.5 * self.ridge * dot(y, y),
-            grad_x=lambda x, y: self._scatter(x, self.slopes(x) * train.at(y).losses),
-            grad_y=lambda x, y: self._train_gradient(x, train.at(y)),
-            hessian=lambda x, y: self._hessian(x, train.at(y)),
-            cross=lambda x, y: self._cross(x, train.at(y)),
+            value=self._g,
+            grad_x=self._g_grad_x,
+            grad_y=self._g_grad_y,
+            hessian=self._g_hessian,
+            cross=self._g_cross,
             mu=Proven(self.ridge),
-            smoothness=lambda x, y: finite(curvature_bound(train.design, self.weights(x)) + self.ridge * ROUND_UP),
-            cross_norm=lambda x, y: finite(self._cross(x, train.at(y)).norm_bound()),
+            smoothness=self._smoothness,
+            cross_norm=self._cross_norm,
         )
         lipschitz = self._lipschitz_constants() if batch is None else None  # of a batch they would cost more than it
         super().__init__(upper, lower, lipschitz=lipschitz, n_y=n_classes * train.design.shape[1])
@@ -127,14 +128,22 @@ class DataCleaning(BilevelProblem):
         if lower is not None:
             chosen = as_indices("lower", lower, len(train))
             train, rows = train.rows(chosen), chosen if rows is None else rows[chosen]
-        return DataCleaning(train, validation, self.ridge / 2, self.n_classes, batch=(self.n_x, rows))
+        return DataCleaning(train, validation, self.ridge / 2, self.classes, batch=(self.n_x, rows))
 
-    def accuracy(self, y: np.ndarray, X: np.ndarray, labels: np.ndarray) -> float:
+    def predict(self, y: npt.ArrayLike, X: Operator) -> np.ndarray:
+        """The labels, of the kind that the problem was made with, of the classes that parameters y put the samples X
+        (without bias column) into, shape (samples,)."""
+        return self.classes.values[self._scored(y, as_samples(X, self.train.design.shape[1] - 1))]
+
+    def accuracy(self, y: npt.ArrayLike, X: Operator, labels: npt.ArrayLike) -> float:
         """The fraction of the samples X (without bias column) that parameters y put into their class."""
         X = as_samples(X, self.train.design.shape[1] - 1)
-        labels = as_labels("labels", labels, X.shape[0])
+        codes = self.classes.codes("labels", labels, X.shape[0])
+        return float(np.mean(self._scored(y, X) == codes))
+
+    def _scored(self, y: npt.ArrayLike, X: Any) -> np.ndarray:
         Y = as_vector("y", y, self.n_y).reshape(self.n_classes, -1)
-        return float(np.mean(np.argmax(X @ Y[:, :-1].T + Y[:, -1], axis=1) == labels))
+        return np.argmax(X @ Y[:, :-1].T + Y[:, -1], axis=1)
 
     def initial_point(self, rng: Seed = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """x_0 = 0 (equal weights ½), y_0 ~ N(0, 2/C) (the variance) and v_0 ~ U(0, 1), as the paper starts."""
@@ -161,6 +170,36 @@ class DataCleaning(BilevelProblem):
         """d = ∂w/∂x = σ′(x)/n."""
         x = self._own(x)
         return expit(x) * expit(-x) / len(self.train)  # σ′ = σ(x)σ(−x): 1 − σ(x) would cancel
+
+    def _f(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.mean(self.validation.at(y).losses, dtype=np.float64))
+
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.zeros_like(x)
+
+    def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._validation_gradient(y)
+
+    def _g(self, x: np.ndarray, y: np.ndarray) -> float:
+        return dot(self.weights(x), self.train.at(y).losses) + 0.5 * self.ridge * dot(y, y)
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._scatter(x, self.slopes(x) * self.train.at(y).losses)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._train_gradient(x, self.train.at(y))
+
+    def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> MultinomialHessian:
+        return self._hessian(x, self.train.at(y))
+
+    def _g_cross(self, x: np.ndarray, y: np.ndarray) -> MultinomialCross | ScatteredRows:
+        return self._cross(x, self.train.at(y))
+
+    def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite(curvature_bound(self.train.design, self.weights(x)) + self.ridge * ROUND_UP)
+
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite(self._g_cross(x, y).norm_bound())
 
     def _validation_gradient(self, y: np.ndarray) -> np.ndarray:
         n = len(self.validation)
@@ -195,26 +234,27 @@ def data_cleaning(
     labels_val: npt.ArrayLike,
     *,
     regularization: float = 0.01,
-    n_classes: int = 10,
+    n_classes: int | None = None,
 ) -> DataCleaning:
     """Hyper-data cleaning with multinomial logistic regression.
 
     Parameters
     ----------
-    X_train, X_val : array_like, shape (n_train, p), (n_val, p), float32 or float64
-        Features; a column of ones is appended. Their type is the arithmetic's.
-    labels_train, labels_val : array_like of integers, shape (n_train,), (n_val,)
-        Classes 0 … C − 1; those of the training set may be wrong.
+    X_train, X_val : array_like or sparse matrix, shape (n_train, p), (n_val, p), float32 or float64
+        Features; a column of ones is appended. Their type is the arithmetic's. Sparse ones stay sparse.
+    labels_train, labels_val : array_like, shape (n_train,), (n_val,)
+        Classes 0 … C − 1, or labels of any kind that :class:`~lancbio_ref.labels.Classes` maps to them; those of the
+        training set may be wrong.
     regularization : float
         c > 0 in c‖y‖². All parameters are penalized, the bias too, so that g(x, ·) is 2c-strongly convex.
-    n_classes : int
-        C.
+    n_classes : int, optional
+        C; by default as many as the labels say.
 
     Returns
     -------
     DataCleaning
-        A :class:`~lancbio_ref.BilevelProblem` with ``accuracy(y, X, labels)`` and ``initial_point(rng)``; x has length
-        n_train, y has C(p + 1).
+        A :class:`~lancbio_ref.BilevelProblem` with ``accuracy(y, X, labels)``, ``predict(y, X)`` and
+        ``initial_point(rng)``; x has length n_train, y has C(p + 1).
 
     Raises
     ------
@@ -245,11 +285,11 @@ def data_cleaning(
     >>> int(np.argmax(h))  # f falls fastest with less weight on sample 1, the wrong one
     1
     """
-    n_classes = as_integer("n_classes", n_classes, least=2)
     regularization = as_number("regularization", regularization, above=0.0)
-    train = LabelledSet("train", X_train, labels_train, n_classes)
-    validation = LabelledSet("val", X_val, labels_val, n_classes)
+    classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
+    train = LabelledSet("train", X_train, labels_train, len(classes))
+    validation = LabelledSet("val", X_val, labels_val, len(classes))
     if validation.design.shape[1] != train.design.shape[1]:
         found = f"{validation.design.shape[1] - 1} features"
         raise ArgumentError("X_val", found, f"{train.design.shape[1] - 1}, as many as X_train has")
-    return DataCleaning(train, validation, regularization, n_classes)
+    return DataCleaning(train, validation, regularization, classes)

@@ -11,19 +11,19 @@ from functools import cache
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import DomainError
 
 FUNCTION_UNITS = 16  # of u, the relative error allowed to exp and log, and the absolute one allowed to sin and cos
 SIGMOID_UNITS = FUNCTION_UNITS + 4
 
 
 def exponential(x: np.ndarray) -> np.ndarray:
-    """exp(x), where it is a normal number; :class:`ArgumentError` elsewhere."""
+    """exp(x), where it is a normal number; :class:`DomainError` elsewhere."""
     smallest, largest = _logarithms(x.dtype)
     if not (smallest < x.min() and x.max() < largest):  # NaN too
         outside = ~((x > smallest) & (x < largest))
         index = int(np.flatnonzero(outside)[0])
-        raise ArgumentError(
+        raise DomainError(
             "x", f"{x[index]} at index {index}", f"entries in ({smallest:.5g}, {largest:.5g}), for exp(x)"
         )
     return np.exp(x)

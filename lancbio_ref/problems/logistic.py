@@ -21,16 +21,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, as_choice, as_integer, as_vector
+from ..arguments import Operator, as_choice, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
+from ..labels import Classes
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
 from ..operators.norms import row_norms
+from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
-from .classification import BinaryFit, Fit, LabelledSet, as_labels, as_samples
+from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
 
@@ -46,6 +48,8 @@ class Logistic(BilevelProblem):
         1, p or C; C p, and p for two classes.
     n_classes : int
         C, 2 included.
+    classes : Classes
+        ``classes.values`` are the labels of the classes 0 … C − 1.
     weights : str
     n_samples : tuple of int
         Validation and training samples, as `minibatch` counts them.
@@ -66,28 +70,29 @@ class Logistic(BilevelProblem):
     """
 
     def __init__(
-        self, train: LabelledSet, validation: LabelledSet, n_classes: int, weights: str, *, is_batch: bool = False
+        self, train: LabelledSet, validation: LabelledSet, classes: Classes, weights: str, *, is_batch: bool = False
     ) -> None:
-        self.train, self.validation, self.n_classes, self.weights = train, validation, n_classes, weights
+        self.train, self.validation, self.classes, self.weights = train, validation, classes, weights
+        self.n_classes = n_classes = len(classes)
         self.n_samples, self._is_batch = (len(validation), len(train)), is_batch
         p, vectors = train.design.shape[1], 1 if n_classes == 2 else n_classes
         self.shape, self._axis = (vectors, p), AXES[weights]
         self.dtype = np.result_type(train.design.dtype, validation.design.dtype)
         self.n_x = {"all": 1, "feature": p, "class": vectors}[weights]
         upper = UpperLevel(
-            value=lambda x, y: float(np.mean(self.fit(validation, y).losses, dtype=np.float64)),
-            grad_x=lambda x, y: np.zeros_like(x),
-            grad_y=lambda x, y: self.fit(validation, y).gradient(validation.equal(y.dtype)),
+            value=self._f,
+            grad_x=self._f_grad_x,
+            grad_y=self._f_grad_y,
         )
         lower = LowerLevel(
             value=self._value,
-            grad_x=lambda x, y: 0.5 * self._sum(self.penalty(x) * y.reshape(self.shape) ** 2),
-            grad_y=lambda x, y: self._gradient(self.penalty(x), y, self.fit(train, y)),
-            hessian=lambda x, y: self._hessian(self.penalty(x), y, self.fit(train, y)),
-            cross=lambda x, y: self._cross(self.penalty(x), y),
-            mu=lambda x, y: self._modulus(self.penalty(x)),
-            smoothness=lambda x, y: self._smoothness(self.penalty(x)),
-            cross_norm=lambda x, y: self._cross_norm(self._cross(self.penalty(x), y)),
+            grad_x=self._g_grad_x,
+            grad_y=self._g_grad_y,
+            hessian=self._g_hessian,
+            cross=self._g_cross,
+            mu=self._mu,
+            smoothness=self._g_smoothness,
+            cross_norm=self._g_cross_norm,
         )
         super().__init__(upper, lower, n_y=vectors * p)
 
@@ -139,15 +144,22 @@ class Logistic(BilevelProblem):
             train = train.rows(as_indices("lower", lower, len(train)))
         if upper is not None:
             validation = validation.rows(as_indices("upper", upper, len(validation)))
-        return Logistic(train, validation, self.n_classes, self.weights, is_batch=True)
+        return Logistic(train, validation, self.classes, self.weights, is_batch=True)
 
-    def accuracy(self, y: np.ndarray, X: Operator, labels: np.ndarray) -> float:
+    def predict(self, y: npt.ArrayLike, X: Operator) -> np.ndarray:
+        """The labels, of the kind that the problem was made with, of the classes that parameters y put the samples X
+        into, shape (samples,)."""
+        return self.classes.values[self._scored(y, as_samples(X, self.shape[1]))]
+
+    def accuracy(self, y: npt.ArrayLike, X: Operator, labels: npt.ArrayLike) -> float:
         """The fraction of the samples X that parameters y put into their class."""
         X = as_samples(X, self.shape[1])
-        labels = as_labels("labels", labels, X.shape[0])
+        codes = self.classes.codes("labels", labels, X.shape[0])
+        return float(np.mean(self._scored(y, X) == codes))
+
+    def _scored(self, y: npt.ArrayLike, X: Any) -> np.ndarray:
         scores = X @ as_vector("y", y, self.n_y).reshape(self.shape).T
-        found = (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
-        return float(np.mean(found == labels))
+        return (scores[:, 0] > 0).astype(np.int64) if self.n_classes == 2 else np.argmax(scores, axis=1)
 
     # -- the two levels --------------------------------------------------------------------
 
@@ -167,6 +179,38 @@ class Logistic(BilevelProblem):
     def _value(self, x: np.ndarray, y: np.ndarray) -> float:
         penalty = 0.5 * float((self.penalty(x) * y.reshape(self.shape) ** 2).sum())
         return float(np.mean(self.fit(self.train, y).losses, dtype=np.float64)) + penalty
+
+    def _f(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.mean(self.fit(self.validation, y).losses, dtype=np.float64))
+
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.zeros_like(x)
+
+    def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.fit(self.validation, y).gradient(self.validation.equal(y.dtype))
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return 0.5 * self._sum(self.penalty(x) * y.reshape(self.shape) ** 2)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._gradient(self.penalty(x), y, self.fit(self.train, y))
+
+    def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> StructuredOperator:
+        return self._hessian(self.penalty(x), y, self.fit(self.train, y))
+
+    def _g_cross(self, x: np.ndarray, y: np.ndarray) -> WeightCross:
+        return self._cross(self.penalty(x), y)
+
+    def _mu(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return self._modulus(self.penalty(x))
+
+    def _g_smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return self._smoothness(self.penalty(x))
+
+    def _g_cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return self._cross_norm(self._g_cross(x, y))
+
+    # -- at a penalty D and a fit that are at hand ------------------------------------------
 
     def _gradient(self, D: np.ndarray, y: np.ndarray, fit: Any) -> np.ndarray:
         return fit.gradient(self.train.equal(y.dtype)) + (D * y.reshape(self.shape)).ravel()
@@ -232,8 +276,10 @@ class WeightCross(StructuredOperator):
     bound itself.
     """
 
+    _held = ("E",)
+
     def __init__(self, E: np.ndarray, axis: int | None) -> None:
-        self.E, self.axis = E, axis
+        self.E, self.axis = read_only(E), axis
         self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
         self.terms = self.blocks.shape[1] + 1
         super().__init__(E.dtype, (self.blocks.shape[0], E.size))
@@ -268,18 +314,20 @@ def logistic(
     ----------
     X_train, X_val : array_like or sparse matrix, shape (n, p), (m, p), float32 or float64
         Sparse ones are held as CSR and never made dense. No bias is added: append a column of ones for one.
-    labels_train, labels_val : array_like of integers, shape (n,), (m,)
-        Classes 0 … C − 1.
+    labels_train, labels_val : array_like, shape (n,), (m,)
+        Classes 0 … C − 1, or labels of any kind that :class:`~lancbio_ref.labels.Classes` maps to them: ±1, texts.
     weights : {"feature", "all", "class"}
         One weight a feature, one in all, or one a class (three classes or more); n_x = p, 1 or C.
     n_classes : int, optional
-        C; one more than the largest label by default. With 2, y is one vector of length p, and the penalty is
-        1/(2p) Σ exp(x_j) y_j²; with more, y is a C × p matrix, flattened, and it is 1/(2Cp) Σ exp(x_j) y_cj².
+        C; by default as many as the labels say: one more than the largest, where they count from 0. With 2, y is one
+        vector of length p, and the penalty is 1/(2p) Σ exp(x_j) y_j²; with more, y is a C × p matrix, flattened, and
+        it is 1/(2Cp) Σ exp(x_j) y_cj².
 
     Returns
     -------
     Logistic
-        A :class:`~lancbio_ref.BilevelProblem` with proven μ, L and ‖J‖, ``minibatch`` and ``accuracy(y, X, labels)``.
+        A :class:`~lancbio_ref.BilevelProblem` with proven μ, L and ‖J‖, ``minibatch``, ``accuracy(y, X, labels)``
+        and ``predict(y, X)``.
 
     Raises
     ------
@@ -297,22 +345,13 @@ def logistic(
     >>> h.value.shape, str(h.certificate.error)
     ((2,), 'certified')
     """
-    n_classes = _count(labels_train, labels_val) if n_classes is None else as_integer("n_classes", n_classes, least=2)
+    classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
     as_choice("weights", weights, AXES)
-    if weights == "class" and n_classes == 2:
+    if weights == "class" and len(classes) == 2:
         raise ArgumentError("weights", "'class' with two classes", "'all' or 'feature': two classes share one vector y")
-    train = LabelledSet("train", X_train, labels_train, n_classes, bias=False)
-    validation = LabelledSet("val", X_val, labels_val, n_classes, bias=False)
+    train = LabelledSet("train", X_train, labels_train, len(classes), bias=False)
+    validation = LabelledSet("val", X_val, labels_val, len(classes), bias=False)
     if validation.design.shape[1] != train.design.shape[1]:
         found = f"{validation.design.shape[1]} features"
         raise ArgumentError("X_val", found, f"{train.design.shape[1]}, as many as X_train has")
-    return Logistic(train, validation, n_classes, weights)
-
-
-def _count(*labels: npt.ArrayLike) -> int:
-    """One more than the largest label, at least 2; what are no labels is left to be refused as such."""
-    arrays = [np.asarray(part) for part in labels]
-    count = max([2] + [int(part.max()) + 1 for part in arrays if part.dtype.kind in "iu" and part.size])
-    if count > max(1000, sum(part.size for part in arrays)):  # an identifier that was taken for a class
-        raise ArgumentError("labels_train, labels_val", f"a label {count - 1}", "classes 0 … C − 1, or n_classes=C")
-    return count
+    return Logistic(train, validation, classes, weights)

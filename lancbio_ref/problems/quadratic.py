@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg import LinAlgError, cho_solve, solve
 
-from ..arguments import Seed, as_generator, as_integer, as_number, as_vector
+from ..arguments import Seed, as_array, as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..operators import DenseOperator
@@ -36,13 +36,15 @@ class Quadratic(BilevelProblem):
     n_x, n_y : int
     A : ndarray, shape (n_y, n_y)
     B : ndarray, shape (n_y, n_x)
+        Both read-only: the bounds and the factorization rest on them.
     d, t : ndarray, shape (n_y,)
     rho : float
     """
 
     def __init__(self, A: npt.ArrayLike, B: npt.ArrayLike, d: npt.ArrayLike, t: npt.ArrayLike, rho: float) -> None:
         A, _ = exact_matrix(DenseOperator(A, name="A"))
-        self.A, self.B = A, DenseOperator(B, name="B").A
+        self._A, self._B = DenseOperator(A), DenseOperator(np.array(as_array("B", B, "a 2-D array")), name="B")
+        self.A, self.B = self._A.A, self._B.A
         if self.B.dtype.kind == "c":
             raise ArgumentError("B", f"dtype {self.B.dtype}", "a real matrix")
         n_y, self.n_x = self.B.shape
@@ -51,26 +53,46 @@ class Quadratic(BilevelProblem):
         self.dtype = np.dtype(np.float64)  # of A, as it is held
         self.d, self.t, self.rho = as_vector("d", d, n_y), as_vector("t", t, n_y), as_number("rho", rho, least=0.0)
         self._factor = cholesky("A", A)
-        hessian, cross, B = DenseOperator(A), DenseOperator(-self.B.T), DenseOperator(self.B)
-        upper = UpperLevel(
-            value=lambda x, y: 0.5 * (dot(y - self.t, y - self.t) + self.rho * dot(x, x)),
-            grad_x=lambda x, y: self.rho * x,
-            grad_y=lambda x, y: y - self.t,
-        )
+        self._J = DenseOperator(-self.B.T)
+        upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
-            grad_y=lambda x, y: hessian.matvec(y) - B.matvec(x) - self.d,
-            hessian=lambda x, y: hessian,
-            cross=lambda x, y: cross,
-            value=lambda x, y: dot(y, 0.5 * hessian.matvec(y) - B.matvec(x) - self.d),
-            grad_x=lambda x, y: -B.rmatvec(y),
+            grad_y=self._g_grad_y,
+            hessian=self._g_hessian,
+            cross=self._g_cross,
+            value=self._g,
+            grad_x=self._g_grad_x,
             mu=largest_certified_mu(A),
-            smoothness=Proven(hessian.norm_bound()),
-            cross_norm=Proven(cross.norm_bound()),
+            smoothness=Proven(self._A.norm_bound()),
+            cross_norm=Proven(self._J.norm_bound()),
         )
         zero = Proven(0.0)
         super().__init__(
             upper, lower, lipschitz=LipschitzConstants(fx=zero, fy=Proven(1.0), gxy=zero, gyy=zero), n_y=n_y
         )
+
+    def _f(self, x: np.ndarray, y: np.ndarray) -> float:
+        return 0.5 * (dot(y - self.t, y - self.t) + self.rho * dot(x, x))
+
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.rho * x
+
+    def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return y - self.t
+
+    def _g(self, x: np.ndarray, y: np.ndarray) -> float:
+        return dot(y, 0.5 * self._A.matvec(y) - self._B.matvec(x) - self.d)
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return -self._B.rmatvec(y)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._A.matvec(y) - self._B.matvec(x) - self.d
+
+    def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> DenseOperator:
+        return self._A
+
+    def _g_cross(self, x: np.ndarray, y: np.ndarray) -> DenseOperator:
+        return self._J
 
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """See :mod:`lancbio_ref.problems.rounding.quadratic`."""

@@ -63,14 +63,14 @@ class Ridge(BilevelProblem):
         self.dtype = np.result_type(self.X_train, t_train, self.X_val, t_val)
         self._weight, self._weight_val = 1 / n, 1 / X_val.shape[0]
         self._whole = True  # of a batch, the norm of the validation data would cost more than the batch
-        upper = UpperLevel(value=self._f, grad_x=lambda x, y: np.zeros_like(x), grad_y=self._f_grad_y)
+        upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
             grad_y=self._g_grad_y,
-            hessian=lambda x, y: self.hessian_at(x),
-            cross=lambda x, y: DiagonalLowRank(exponential(x) * y),
+            hessian=self._g_hessian,
+            cross=self._g_cross,
             value=self._g,
-            grad_x=lambda x, y: 0.5 * exponential(x) * y**2,
-            mu=lambda x, y: Proven(exponential(x).min() * (1 - FUNCTION_UNITS * unit_roundoff(x.dtype))),
+            grad_x=self._g_grad_x,
+            mu=self._modulus,
             smoothness=self._smoothness,
             cross_norm=self._cross_norm,
         )
@@ -167,6 +167,9 @@ class Ridge(BilevelProblem):
         r = self.validation.matvec(y) - self.t_val
         return 0.5 * self._weight_val * dot(r, r)
 
+    def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.zeros_like(x)
+
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return self.validation.rmatvec(self._weight_val * (self.validation.matvec(y) - self.t_val))
 
@@ -177,6 +180,18 @@ class Ridge(BilevelProblem):
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         r = self.training.matvec(y) - self.t_train
         return self.training.rmatvec(self._weight * r) + exponential(x) * y
+
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return 0.5 * exponential(x) * y**2
+
+    def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> GeneralizedLinear:
+        return self.hessian_at(x)
+
+    def _g_cross(self, x: np.ndarray, y: np.ndarray) -> DiagonalLowRank:
+        return DiagonalLowRank(exponential(x) * y)
+
+    def _modulus(self, x: np.ndarray, y: np.ndarray) -> Proven:
+        return Proven(exponential(x).min() * (1 - FUNCTION_UNITS * unit_roundoff(x.dtype)))
 
     def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven:
         largest = float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype))

@@ -24,11 +24,12 @@ import numpy.typing as npt
 from scipy.linalg import LinAlgError, eigh
 from scipy.sparse.linalg import LinearOperator
 
-from ..arguments import Seed, as_generator, as_integer, as_number, as_vector
+from ..arguments import Seed, as_array, as_generator, as_integer, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..operators import DenseOperator, DiagonalLowRank, PrescribedSpectrum, as_operator, structure_of
+from ..operators.convert import is_array_like
 from ..operators.proofs import certify_mu, rayleigh_quotient
 from ..parallel import blockwise, dot
 from ..problem import BilevelProblem, LowerLevel, UpperLevel, finite
@@ -80,14 +81,14 @@ class Synthetic(BilevelProblem):
         self._lowest, self._norm = lowest, norm
         upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=self._f_grad_y)
         lower = LowerLevel(
-            grad_y=lambda x, y: self._g_grad_y(x, y, softmax(x * y)),
-            hessian=lambda x, y: self._hessian(x, y, softmax(x * y)),
-            cross=lambda x, y: self._cross(x, y, softmax(x * y)),
+            grad_y=self._g_grad_y,
+            hessian=self._hessian,
+            cross=self._cross,
             value=self._g,
-            grad_x=lambda x, y: self.gamma * np.cos(x + y) + y * softmax(x * y),
+            grad_x=self._g_grad_x,
             mu=self._modulus if mu is None else mu,
             smoothness=self._smoothness,
-            cross_norm=lambda x, y: finite(self._cross(x, y, softmax(x * y)).norm_bound()),
+            cross_norm=self._cross_norm,
         )
         super().__init__(upper, lower, n_y=self.n_x)
 
@@ -139,7 +140,7 @@ class Synthetic(BilevelProblem):
         sine = math.sin(self._angle(x, y))
         return blockwise(lambda a, d, x, y: -0.1 * sine * a * x - (d * x - y), self.coef, self.scale_x, x, y)
 
-    # -- the lower level, with p = softmax(x ∘ y) ------------------------------------------
+    # -- the lower level, with p = softmax(x ∘ y), made here where it is not given ----------
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
         z = x * y
@@ -147,17 +148,23 @@ class Synthetic(BilevelProblem):
         quadratic = 0.5 * dot(y, self.ridge * y + self.G.matvec(y))
         return self.gamma * float(np.sin(x + y).sum()) + float(log_sum_exp) + quadratic
 
-    def _g_grad_y(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.gamma * np.cos(x + y) + y * softmax(x * y)
+
+    def _g_grad_y(self, x: np.ndarray, y: np.ndarray, p: np.ndarray | None = None) -> np.ndarray:
+        p = softmax(x * y) if p is None else p
         Gy = self.G.matvec(y)
         return blockwise(
             lambda x, y, p, e, Gy: self.gamma * np.cos(x + y) + x * p + e * y + Gy, x, y, p, self.ridge, Gy
         )
 
-    def _hessian(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> DiagonalLowRank:
+    def _hessian(self, x: np.ndarray, y: np.ndarray, p: np.ndarray | None = None) -> DiagonalLowRank:
+        p = softmax(x * y) if p is None else p
         d = blockwise(lambda x, y, p, e: e - self.gamma * np.sin(x + y) + x * x * p, x, y, p, self.ridge)
         return DiagonalLowRank(d, U=(x * p)[:, None], s=[-1.0], base=self.G)
 
-    def _cross(self, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> DiagonalLowRank:
+    def _cross(self, x: np.ndarray, y: np.ndarray, p: np.ndarray | None = None) -> DiagonalLowRank:
+        p = softmax(x * y) if p is None else p
         d = blockwise(lambda x, y, p: -self.gamma * np.sin(x + y) + p + x * y * p, x, y, p)
         return DiagonalLowRank(d, U=(y * p)[:, None], s=[-1.0], V=(x * p)[:, None])
 
@@ -177,6 +184,9 @@ class Synthetic(BilevelProblem):
         largest = float(np.abs(self.ridge).max()) + self.gamma + 0.5 * _largest_square(x)
         L = self._norm + largest + self._rounding(x, y, self._norm)
         return type(self._norm)(L) if math.inf > L else None
+
+    def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
+        return finite(self._cross(x, y).norm_bound())
 
     def _rounding(self, x: np.ndarray, y: np.ndarray, of_G: float) -> float:
         u = max(unit_roundoff(x.dtype), unit_roundoff(y.dtype))
@@ -316,7 +326,8 @@ def synthetic_from_arrays(
     if mu is not None:
         mu = as_number("mu", mu, above=0.0)
     # what is proven below is proven of a copy: the caller may change theirs
-    operator = as_operator("G", G.copy() if isinstance(G, np.ndarray) else G, (n, n))
+    G = np.array(as_array("G", G, "a 2-D array")) if isinstance(G, np.ndarray) or is_array_like(G) else G
+    operator = as_operator("G", G, (n, n))
     lowest = norm = None
     if isinstance(operator, DenseOperator):
         if operator.dtype.kind == "c":

@@ -138,7 +138,12 @@ def interrupt_at_line(number: int, files: tuple[str, ...]):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_between_any_two_lines(method):
-    files = ("lancbio_ref/minimize.py", "lancbio_ref/trace.py", f"lancbio_ref/methods/{method}.py")
+    files = (
+        "lancbio_ref/minimize.py",
+        "lancbio_ref/run.py",
+        "lancbio_ref/trace.py",
+        f"lancbio_ref/methods/{method}.py",
+    )
     finished = set()
     for number in range(1, 2000):
         with interrupt_at_line(number, files):

@@ -45,7 +45,7 @@ def test_what_is_traced_is_copied():
 
 def test_names_twice_and_standard_names():
     result = run(trace=("x", "x", "k"))
-    assert list(result.trace).count("x") == list(result.trace).count("k") == 1
+    assert result.trace.columns.count("x") == result.trace.columns.count("k") == 1
     assert result.trace["k"].tolist() == [1, 2, 3, 4, 5]
 
 

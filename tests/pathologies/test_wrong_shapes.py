@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.sparse.linalg import LinearOperator
 
-from lancbio_ref import ArgumentError, CallableError, hypergradient, lanczos_solve, lower_solution
+from lancbio_ref import ArgumentError, CallableError, hypergradient, lanczos, lanczos_solve, lower_solution
 from tests.pathologies.faulty import (
     CALLABLES,
     HESSIAN_USERS,
@@ -131,3 +132,18 @@ def test_column_vectors_of_lanczos_solve_are_scipys():
     x, info = lanczos_solve(A, B.reshape(-1, 1), B.reshape(-1, 1), rtol=1e-12)
     assert x.shape == (N,)
     assert info == 0
+
+
+def test_an_operator_that_forgot_its_super_init():
+    class Forgot(LinearOperator):
+        def __init__(self):
+            self.dtype = np.dtype(float)
+
+        def _matvec(self, v):
+            return v
+
+    for call in (lambda: lanczos_solve(Forgot(), B), lambda: point(Forgot()), lambda: lanczos(Forgot(), B, 2)):
+        with pytest.raises(
+            ArgumentError, match=r"a Forgot without shape, expected .*super\(\).__init__\(dtype, shape\)"
+        ):
+            call()

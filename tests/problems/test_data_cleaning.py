@@ -168,7 +168,7 @@ def test_initial_point_is_the_papers():
         (dict(X_train=np.full((3, 2), "a")), "X_train"),
         (dict(X_val=np.ones((3, 1))), "X_val"),
         (dict(labels_train=[0, 1]), "labels_train"),
-        (dict(labels_train=[0.0, 1.0, 2.0]), "labels_train"),
+        (dict(labels_train=[0.0, 1.5, 2.0]), "labels_train"),
         (dict(labels_train=[0, 1, 3]), "labels_train"),
         (dict(labels_val=[0, -1, 2]), "labels_val"),
         (dict(regularization=0.0), "regularization"),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ....arguments import as_integer
 from ....errors import ArgumentError
-from ...classification import as_labels
+from ....labels import as_label_array
 from .base import SLACK
 
 LARGEST, STEEPEST = 0.5, 1 / math.sqrt(2) * (1 + SLACK)  # of ‖M‖, and of its Lipschitz constant in s
@@ -49,7 +49,9 @@ class Multinomial:
 
     def targets(self, name: str, t: npt.ArrayLike, n: int) -> np.ndarray:
         """n classes."""
-        labels = as_labels(name, t, n)
+        labels = as_label_array(name, t, n)
+        if labels.dtype.kind == "U":
+            raise ArgumentError(name, f"the text {labels[0]}", f"classes 0..{self.n_classes - 1}")
         if labels.min() < 0 or labels.max() >= self.n_classes:
             raise ArgumentError(name, f"values {labels.min()}..{labels.max()}", f"0..{self.n_classes - 1}")
         return labels
