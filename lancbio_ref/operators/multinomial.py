@@ -277,6 +277,10 @@ class MultinomialHessian(StructuredOperator):
     def is_symmetric(self) -> bool:
         return True
 
+    def diagonal_part(self) -> np.ndarray:
+        """λ in every entry, shape (Cp,)."""
+        return np.full(self.shape[0], self.ridge)
+
     def norm_bound(self) -> float:
         return curvature_bound(self.design, self.w.ravel()) + float(self.ridge) * ROUND_UP
 

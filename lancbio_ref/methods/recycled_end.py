@@ -1,0 +1,186 @@
+"""How a run of recycled Krylov–Newton ends: with a proof, or with the reason why there is none; and its bounds on x.
+
+CONVERGED   ‖h‖ + B ≤ tol, B ≥ ‖h − ∇φ(x)‖ the package's certificate at this (x, y, v); where no constants are known
+            for one, B is the estimate G_y E_y + G_v E_v, and the message says so
+FLOOR       rounding hides h, or whether φ falls
+UNBOUNDED   x runs away along a direction in which φ falls, to where it can not be evaluated, or beyond `ENORMOUS`
+RADIUS      the trust region has shrunk to rounding, and no step was good
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arguments import as_array
+from ..errors import ArgumentError
+from ..hypergradient import HyperGradient, hypergradient_of
+from ..inverse.report import InverseReport
+from ..rounding import norm2, unit_roundoff
+from ..status import SolveStatus
+from .recycled_levels import Adjoint, Levels, Lower
+
+if TYPE_CHECKING:
+    from ..linearization import Known, Linearization
+    from .recycled_newton import RecycledNewtonState
+
+ENORMOUS = 1e8  # times the start
+IDLE = 25  # iterations without a new low of φ̂ or ‖h‖
+ROUNDS = 5  # of tightening for a proof
+MARGIN = 0.9  # of tol: what is left for B
+
+
+@dataclass(frozen=True)
+class Box:
+    """l ≤ x ≤ u; ±inf where there is no bound."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def require(self, x: np.ndarray) -> None:
+        """:class:`ArgumentError` where x lies outside."""
+        if not ((self.low <= x) & (x <= self.high)).all():
+            i = int(np.flatnonzero(~((self.low <= x) & (x <= self.high)))[0])
+            raise ArgumentError("x0", f"{x[i]} at index {i}", f"within its bounds, {self.low[i]} and {self.high[i]}")
+
+    def inside(self, x: np.ndarray) -> np.ndarray:
+        """P(x)."""
+        return np.clip(x, self.low, self.high)
+
+    def steps(self, x: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of the steps from x, |s_i| ≤ radius."""
+        return np.maximum(self.low - x, -radius), np.minimum(self.high - x, radius)
+
+    def reduced_norm(self, x: np.ndarray, h: np.ndarray) -> float:
+        """‖x − P(x − h)‖₂, ‖h‖₂ where no bound acts; 0 exactly at a stationary point."""
+        return norm2(np.clip(h, x - self.high, x - self.low))
+
+
+def as_box(bounds: Any, x: np.ndarray) -> Box:
+    """The box behind `bounds`, two numbers or arrays of the shape of x; None is no bounds."""
+    if bounds is None:
+        return Box(np.full(x.size, -np.inf, x.dtype), np.full(x.size, np.inf, x.dtype))
+    expected = f"a pair of lower and upper bounds, numbers or of shape ({x.size},), ±inf where there is none"
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise ArgumentError("bounds", repr(bounds)[:80], expected)
+    low, high = (as_array("bounds", part, expected) for part in bounds)
+    for part in (low, high):
+        if part.dtype.char not in "fd" or part.shape not in ((), x.shape) or np.isnan(part).any():
+            raise ArgumentError("bounds", f"shape {part.shape}, dtype {part.dtype}", expected)
+    low, high = (np.broadcast_to(part, x.shape).astype(x.dtype) for part in (low, high))
+    if not (low <= high).all() or (low == np.inf).any() or (high == -np.inf).any():
+        raise ArgumentError("bounds", "a lower bound above its upper bound", expected)
+    return Box(low, high)
+
+
+Ended = tuple[SolveStatus, str]
+
+
+def ending(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> Ended | None:
+    """Status and message where the run is over after this iteration; y, v and h may be refined for the proof."""
+    norm = _reduced(state, box)
+    if norm == 0 or (tol > 0 and norm + state.error <= MARGIN * tol):
+        if proven := _prove(levels, state, box, tol):
+            return proven
+        norm = _reduced(state, box)
+    u, phi, known = unit_roundoff(state.x.dtype), state.phi, f"||h|| = {norm:.3g} is known to about {state.error:.2g}"
+    falls = phi < state.lowest[0] - 10 * u * abs(phi) or norm < 0.99 * state.lowest[1]
+    state.lowest, state.idle = (min(phi, state.lowest[0]), min(norm, state.lowest[1])), 0 if falls else state.idle + 1
+    largest, start = (float(np.abs(x).max()) for x in (state.x, state.start))
+    if largest >= ENORMOUS * max(1.0, start):
+        return _unbounded(state, f"has grown beyond {ENORMOUS:g} times its start")
+    if not state.accepted and state.radius <= 10 * u * max(1.0, largest):
+        if state.ratio == -math.inf and largest > max(1.0, start):
+            return _unbounded(state, "comes to where the problem cannot be evaluated")
+        if state.error >= norm / 2:
+            return SolveStatus.FLOOR, f"{known}, and no step is good"
+        return SolveStatus.RADIUS, f"the trust region has shrunk to {state.radius:.2g}, and no step is good; {known}"
+    if state.idle >= IDLE:
+        return SolveStatus.FLOOR, f"neither phi nor ||h|| has fallen in {IDLE} iterations; {known}"
+    return None
+
+
+def _reduced(state: RecycledNewtonState, box: Box) -> float:
+    assert state.h is not None
+    return box.reduced_norm(state.x, state.h)
+
+
+def _unbounded(state: RecycledNewtonState, what: str) -> Ended:
+    way = state.x - state.start
+    state.direction = way / norm2(way)
+    return SolveStatus.UNBOUNDED, (
+        f"phi falls to {state.phi:.6g} while x {what}: ||x|| = {norm2(state.x):.3g}, along the state's `direction`"
+    )
+
+
+def _prove(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> Ended | None:
+    """CONVERGED where ‖h‖ + B ≤ tol, with y and v made as accurate as that needs; None where ‖h‖ turns out too large."""
+    for _ in range(ROUNDS):
+        state.proof = found = _certified(levels, state)
+        norm, target = _reduced(state, box), max(tol, tiny(state))
+        if not norm <= MARGIN * target:
+            return None
+        known = f"after {state.k} iterations"
+        if found is None:
+            why = "no bound is known without mu and Lipschitz constants"
+            break
+        parts = found.lower_level_bound, found.error_bound
+        if norm + sum(parts) <= target:
+            weakest = min(found.certificate.error, found.certificate.lower_level)
+            return SolveStatus.CONVERGED, f"||grad phi|| <= {norm + sum(parts):.3g} ({weakest}), tol = {tol:.3g}, {known}"
+        why = f"the certificate says {norm + sum(parts):.3g} ({found.certificate.error})"
+        if not _refine(levels, state, parts, 0.4 * (target - norm)):
+            why += " and rounding allows no more"
+            break
+    return SolveStatus.CONVERGED, (
+        f"||grad phi|| = {norm:.3g} to about {state.error:.2g}, tol = {tol:.3g}, {known}; estimated, not proven: {why}"
+    )
+
+
+def tiny(state: RecycledNewtonState) -> float:
+    """What stands for tol where it is 0 and h vanishes."""
+    return float(np.finfo(state.x.dtype).tiny)
+
+
+def _refine(levels: Levels, state: RecycledNewtonState, parts: tuple[float, float], goal: float) -> bool:
+    """Shrink E_y and E_v by what their parts of the bound exceed `goal`; False where neither shrinks."""
+    x, before = state.x, (state.energy_y, state.energy_v)
+    assert state.point is not None and state.direction_y is not None
+    lower = Lower(state.y, state.direction_y, state.energy_y, 0.0)
+    point, r = state.point, state.r
+    if parts[0] > goal:
+        lower = levels.lower(x, state.y, state.energy_y * 0.5 * goal / parts[0])
+        point, r = levels.linearize(x, lower.y), None
+        levels.at(point.A)
+    share = 0.5 * goal / parts[1] if parts[1] > goal else 1.0
+    adjoint = levels.adjoint(point, state.v, state.energy_v * share, r)
+    hold(levels, state, x, lower, adjoint, point)
+    return state.energy_y < 0.5 * before[0] or state.energy_v < 0.5 * before[1]
+
+
+def hold(levels: Levels, state: Any, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:
+    """(x, y, v) and h = c − J v there into the state."""
+    state.x, state.y, state.v, state.direction_y, state.r = x, lower.y, adjoint.v, lower.gradient, adjoint.residual
+    state.energy_y, state.energy_v, state.point, state.b, state.c = lower.energy, adjoint.energy, point, point.b, point.c
+    state.h = point.c - levels.cross(point.J, adjoint.v)
+    state.error = state.gains.error(lower.energy, adjoint.energy)
+
+
+def _certified(levels: Levels, state: RecycledNewtonState) -> HyperGradient | None:
+    """h with the package's certificate at (x, y, v) as they are, its residual evaluated; None where no bound exists."""
+    point, v = state.point, state.v
+    assert point is not None
+    known: Known = dict(grad_y=state.direction_y, at=point.at or (state.x, state.y))
+    known["lipschitz"] = point.lipschitz or getattr(levels.problem, "lipschitz", None)
+    point = point.replaced(**known)
+    if point.lipschitz is None or point.mu is None:
+        return None
+    state.r = point.b - levels.product(point.A, v)
+    state.energy_v = levels.H.energy(state.r)
+    found = hypergradient_of(point, inverse=lambda *_, **__: InverseReport(v, SolveStatus.CONVERGED, state.r))
+    levels.counts.n_hvp += found.n_hvp
+    levels.counts.n_cross += 1
+    return found
