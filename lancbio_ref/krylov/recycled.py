@@ -112,7 +112,9 @@ class RecycledInverse:
 
     def extend(self, pairs: Sequence[Pair]) -> None:
         """Keep pairs (s, A s) of the A in force, the last the newest."""
-        if pairs and self.memory:
+        finite = [pair for pair in pairs if np.isfinite(pair).all()]
+        self.flat += len(pairs) - len(finite)
+        if (pairs := finite) and self.memory:
             new = [np.array([pair[i] for pair in reversed(pairs)], self.d.dtype) for i in (0, 1)]
             self._keep(np.concatenate([new[0], self.S]), np.concatenate([new[1], self.Y]), fresh=len(pairs))
 

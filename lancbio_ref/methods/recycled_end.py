@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ENORMOUS = 1e8  # times the start
 IDLE = 25  # iterations without a new low of φ̂ or ‖h‖
 ROUNDS = 5  # of tightening for a proof
+LEAST = 1e-6  # of a part of B: a bound so far above tol is not one of the errors but of the constants
 MARGIN = 0.9  # of tol: what is left for B
 
 
@@ -118,6 +119,7 @@ def _unbounded(state: RecycledNewtonState, what: str) -> Ended:
 
 def _prove(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> Ended | None:
     """CONVERGED where ‖h‖ + B ≤ tol, with y and v made as accurate as that needs; None where ‖h‖ turns out too large."""
+    last = math.inf
     for _ in range(ROUNDS):
         state.proof = found = _certified(levels, state)
         norm, target = _reduced(state, box), max(tol, tiny(state))
@@ -132,9 +134,12 @@ def _prove(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> 
             weakest = min(found.certificate.error, found.certificate.lower_level)
             return SolveStatus.CONVERGED, f"||grad phi|| <= {norm + sum(parts):.3g} ({weakest}), tol = {tol:.3g}, {known}"
         why = f"the certificate says {norm + sum(parts):.3g} ({found.certificate.error})"
-        if not _refine(levels, state, parts, 0.4 * (target - norm)):
-            why += " and rounding allows no more"
+        goal = 0.4 * (target - norm)
+        if sum(parts) > 0.5 * last or goal < LEAST * max(parts):
+            why += ", which more solving does not bring down to tol"
             break
+        last = sum(parts)
+        _refine(levels, state, parts, goal)
     return SolveStatus.CONVERGED, (
         f"||grad phi|| = {norm:.3g} to about {state.error:.2g}, tol = {tol:.3g}, {known}; estimated, not proven: {why}"
     )
@@ -145,20 +150,18 @@ def tiny(state: RecycledNewtonState) -> float:
     return float(np.finfo(state.x.dtype).tiny)
 
 
-def _refine(levels: Levels, state: RecycledNewtonState, parts: tuple[float, float], goal: float) -> bool:
-    """Shrink E_y and E_v by what their parts of the bound exceed `goal`; False where neither shrinks."""
-    x, before = state.x, (state.energy_y, state.energy_v)
+def _refine(levels: Levels, state: RecycledNewtonState, parts: tuple[float, float], goal: float) -> None:
+    """Shrink E_y and E_v by what their parts of the bound exceed `goal`."""
+    x = state.x
     assert state.point is not None and state.direction_y is not None
     lower = Lower(state.y, state.direction_y, state.energy_y, 0.0)
     point, r = state.point, state.r
-    if parts[0] > goal:
-        lower = levels.lower(x, state.y, state.energy_y * 0.5 * goal / parts[0])
+    share_y, share_v = (min(1.0, 0.5 * goal / part) if part > 0 else 1.0 for part in parts)
+    if share_y < 1:
+        lower = levels.lower(x, state.y, state.energy_y * share_y)
         point, r = levels.linearize(x, lower.y), None
         levels.at(point.A)
-    share = 0.5 * goal / parts[1] if parts[1] > goal else 1.0
-    adjoint = levels.adjoint(point, state.v, state.energy_v * share, r)
-    hold(levels, state, x, lower, adjoint, point)
-    return state.energy_y < 0.5 * before[0] or state.energy_v < 0.5 * before[1]
+    hold(levels, state, x, lower, levels.adjoint(point, state.v, state.energy_v * share_v, r), point)
 
 
 def hold(levels: Levels, state: Any, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:

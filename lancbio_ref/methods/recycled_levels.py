@@ -119,7 +119,7 @@ class Levels:
             pairs.append((p, Ap))
             z, next_square = H.apply(r)
             if len(pairs) == 1:  # ‖r − A H r‖ ≤ |1 − 1/α|‖r‖ + ‖r′‖/α, all in the norm of H
-                self.contraction = abs(1 - 1 / alpha) + math.sqrt(next_square / square) / alpha
+                self.contraction = abs(1 - 1 / alpha) + math.sqrt(next_square / square)
             p = z + r.dtype.type(next_square / square) * p
             square = next_square
         H.extend(pairs)

@@ -160,11 +160,14 @@ class Model:
             recent,
         )
 
-    def minimize(self, low: np.ndarray, high: np.ndarray, M: RecycledInverse, forcing: float) -> ModelStep:
+    def minimize(
+        self, low: np.ndarray, high: np.ndarray, radius: float, M: RecycledInverse, forcing: float
+    ) -> ModelStep:
         """min hᵀs + ½ sᵀB s in low ≤ s ≤ high, by conjugate gradients preconditioned by M; M learns from them.
 
-        Where a direction leaves the box, s stops at the edge. Its entries there are held, and the iteration goes on with
-        the others, as in J. J. Moré and G. Toraldo, SIAM J. Optim. 1, 1991.
+        The iteration ends at an edge of the trust region, |s_i| = `radius`, as Steihaug's does (SIAM J. Numer. Anal. 20,
+        1983). Where it meets a bound of x, that entry is held and the iteration goes on with the others (J. J. Moré and
+        G. Toraldo, SIAM J. Optim. 1, 1991).
         """
         s, Bs = np.zeros_like(self.x), np.zeros_like(self.x)
         y, v, Jts = np.zeros_like(self.y), np.zeros_like(self.y), np.zeros_like(self.y)
@@ -200,7 +203,8 @@ class Model:
                 ended = "edge" if curvature > 0 else "curvature"
                 held = ((s <= low) & (d < 0)) | ((s >= high) & (d > 0))
                 free, fresh = free & ~held, True
-                break
+                if curvature <= 0 or float(np.abs(s[held]).max(initial=0.0)) >= radius:
+                    break
         M.extend(pairs)
         predicted = float(self.h @ s) + 0.5 * float(s @ Bs)
         left = norm2(np.where(free, r, 0))

@@ -233,7 +233,7 @@ class _Iteration:
         forcing = min(0.5, math.sqrt(norm / new.first_norm)) if norm < new.first_norm else 0.5
         low, high = self.box.steps(new.x, new.radius)
         model = self.model()
-        step = model.minimize(low, high, self.M, forcing)
+        step = model.minimize(low, high, new.radius, self.M, forcing)
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
         size = float(np.abs(step.s).max())
