@@ -183,11 +183,12 @@ def minimize(
     tol = as_number("tol", tol, least=0.0)
     as_callable("callback", callback, optional=True, of="state")
     every = as_integer("diagnostics_every", diagnostics_every)
-    method, rng = with_tolerance(build(method, options), tol), as_generator(rng)
+    method, rng = build(method, options), as_generator(rng)
     require_representable(method, dtype)
     check = as_flag("check", check)
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
+    method = with_tolerance(method, tol)
     state = method.init(problem, x0, y0, v0, rng)
     run = _Run(problem, method, state, _columns(trace, state), every)
 

@@ -1,25 +1,29 @@
 """A recycled inverse: H ≈ A⁻¹ from every product A s ever made, kept alive while A moves.
 
-With S and Y = A S in rows, newest first, and SᵀY = I (each row of S is A-orthogonal to the others, of A-norm 1),
+With S and Y = A S in rows, newest first, and S Yᵀ = I (each row of S is A-orthogonal to the others, of A-norm 1),
 
-    H = SᵀS + (I − SᵀY) H_0 (I − YᵀS),     H_0 = diag(1/(d + β))
+    H = SᵀS + (I − SᵀY) H_0 (I − YᵀS),     H_0 = diag(1/(d + βe)),   A = B + diag(d),   e = diag(B)
     H r = Sᵀa + (I − SᵀY) H_0 w,   a = S r,  w = r − Yᵀa;      rᵀH r = |a|² + wᵀH_0 w
 
 which is block BFGS: R. B. Schnabel, *Quasi-Newton methods using multiple secant equations* (1983); J. L. Morales and
-J. Nocedal, SIAM J. Optim. 10, 2000, for its use as a preconditioner of the next system. H y = s for every kept pair, so
-H is A⁻¹ on span(Y); rᵀH r is a sum of squares that vanishes for r = 0 alone, so H is positive definite whatever is kept.
+J. Nocedal, SIAM J. Optim. 10, 2000, for its use as a preconditioner of the next system. H y = s for every kept pair,
+so H is A⁻¹ on span(Y); rᵀH r is a sum of squares that vanishes for r = 0 alone, so H is positive definite whatever is
+kept.
 
-*A moves.* Where A = B + diag(d) shows its diagonal part d, a new d costs no product: A s = B s + d ∘ s. Where B moves,
+H_0 speaks for what no pair speaks of: β = sᵀB s/sᵀ(e ∘ s), the median over recent directions; d = 0 and e = 1 where A
+does not show them.
+
+*A moves.* A new diagonal part d costs no product: A s = B s + d ∘ s. Where B moves,
 pairs of different age contradict each other: sᵢᵀyⱼ = sⱼᵀyᵢ holds for pairs of one symmetric A. They are read newest
 first, and one of which more than half contradicts the newer ones is dropped,
 
     |a − b|² > ¼(|a|² + |b|² + 2 sᵀy),   a = Y s,  b = S y.
 
-It is Lanczos's space without its recurrence: what the dynamic process of LancBiO keeps for one A, kept over all of them.
+It is Lanczos's space without its recurrence: what LancBiO's dynamic process keeps of one A, kept over all of them.
 
-*Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of scalar
-products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A. *Memory*: 2k
-vectors, and as many again while they are rebuilt.
+*Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of
+scalar products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A.
+*Memory*: 2k vectors, and as many again while they are rebuilt.
 """
 
 from __future__ import annotations
@@ -56,10 +60,12 @@ class RecycledInverse:
     ----------
     S, Y : ndarray, shape (k, n)
         S Yᵀ = I; k ≤ `memory`. Never changed in place: a copy.copy of this object is a snapshot.
-    d : ndarray, shape (n,)
-        The diagonal part of A, 0 where it shows none.
+    d, e : ndarray, shape (n,)
+        The diagonal part of A and the diagonal of B.
+    H0 : ndarray, shape (n,)
+        The diagonal of H_0.
     beta : float
-        The typical curvature of B along new directions, for what the pairs say nothing of.
+        β.
     contradicting, dependent, flat, condensed : int
         Pairs dropped for each of the three reasons, and how often the block was condensed.
 
@@ -79,7 +85,7 @@ class RecycledInverse:
     def __init__(self, n: int, memory: int, dtype: npt.DTypeLike = np.float64) -> None:
         self.n, self.memory = as_integer("n", n, least=1), min(as_integer("memory", memory), n)
         self.S = self.Y = np.zeros((0, n), dtype)
-        self.d = np.zeros(n, dtype)
+        self.d, self.e = np.zeros(n, dtype), np.ones(n, dtype)
         self.beta, self._curvatures = 1.0, ()  # type: float, tuple[float, ...]
         self.contradicting = self.dependent = self.flat = self.condensed = 0
         self._scale()
@@ -118,12 +124,15 @@ class RecycledInverse:
             new = [np.array([pair[i] for pair in reversed(pairs)], self.d.dtype) for i in (0, 1)]
             self._keep(np.concatenate([new[0], self.S]), np.concatenate([new[1], self.Y]), fresh=len(pairs))
 
-    def change_diagonal(self, d: np.ndarray | None) -> None:
-        """A has another diagonal part now; None is 0."""
+    def change_diagonal(self, d: np.ndarray | None, e: np.ndarray | None = None) -> None:
+        """A has another diagonal part now, None being 0, and B another diagonal, None being unknown: 1."""
         d = np.zeros_like(self.d) if d is None else np.asarray(d, self.d.dtype)
-        if not np.array_equal(d, self.d):
-            Y, self.d = self.Y + (d - self.d) * self.S, d  #           A s = B s + d ∘ s
+        e = np.ones_like(self.d) if e is None else np.asarray(e, self.d.dtype)
+        same_d, same_e = np.array_equal(d, self.d), np.array_equal(e, self.e)
+        Y, self.d, self.e = self.Y if same_d else self.Y + (d - self.d) * self.S, d, e  # A s = B s + d ∘ s
+        if not (same_d and same_e):
             self._scale()
+        if not same_d:
             self._keep(self.S, Y)
 
     def absorb(self, other: RecycledInverse) -> None:
@@ -136,8 +145,8 @@ class RecycledInverse:
         self.S = self.Y = self.S[:0]
 
     def _scale(self) -> None:
-        """H_0 = diag(1/(d + β)), positive where d + β is not."""
-        sizes = self.d + self.beta
+        """H_0 = diag(1/(d + βe)), positive where d + βe is not."""
+        sizes = self.d + self.beta * self.e
         if not sizes.min() > 0:
             sizes = np.maximum(sizes, 1e-3 * float(np.abs(sizes).max()))
         self.H0 = (1 / sizes).astype(self.d.dtype, copy=False)
@@ -152,7 +161,7 @@ class RecycledInverse:
             L, R = _straight(S @ Y.T)  # the second round leaves rounding only
             S, Y = L @ S, R @ Y
         learned = S[: sum(i < fresh for i in used)]
-        squares = np.einsum("ij,ij->i", learned, learned)
+        squares = np.einsum("ij,ij->i", learned, self.e * learned)
         of_d = np.einsum("ij,ij->i", learned, self.d * learned)
         of_B = np.maximum(1 - of_d, 0) / np.maximum(squares, np.finfo(squares.dtype).smallest_normal)
         self._curvatures = (*self._curvatures, *of_B[::-1].tolist())[-RECENT:]
@@ -202,8 +211,8 @@ class RecycledInverse:
     def _condense(self, S: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ritz vectors of A beside H_0⁻¹ in span(S), those in the middle of the spectrum left out.
 
-        VᵀV = I leaves SᵀY = I. What is left out are the neighbours θ_i … θ_j whose ratio is smallest: there one multiple
-        of H_0 stands for all of them.
+        VᵀV = I leaves S Yᵀ = I. What is left out are the neighbours θ_i … θ_j whose ratio is smallest: there one
+        multiple of H_0 stands for all of them.
         """
         self.condensed += 1
         kappa, V = np.linalg.eigh((S / self.H0) @ S.T)  #              sᵀA s = 1 and θ = 1/κ, descending

@@ -25,7 +25,17 @@ from .subbio import SubBiO, SubBiOState
 from .ttsa import TTSA, TTSAState
 
 MethodName = Literal[
-    "lancbio", "subbio", "amigo-cg", "amigo-gd", "soba", "stocbio", "bsa", "ttsa", "stable", "f2sa", "hjfbio",
+    "lancbio",
+    "subbio",
+    "amigo-cg",
+    "amigo-gd",
+    "soba",
+    "stocbio",
+    "bsa",
+    "ttsa",
+    "stable",
+    "f2sa",
+    "hjfbio",
     "recycled-newton",
 ]
 METHODS: dict[str, type] = {

@@ -79,16 +79,16 @@ class Method(Protocol[S]):
         """One outer iteration; may reuse the arrays of `state`."""
 
 
-def with_tolerance(method: Any, tol: float) -> Any:
+def with_tolerance(method: Method[Any], tol: float) -> Method[Any]:
     """`method`, which knows the run's `tol` where it has one of its own: such a method ends by itself."""
-    return replace(method, tol=tol) if hasattr(method, "tol") else method
+    return replace(method, tol=tol) if hasattr(method, "tol") else method  # type: ignore[type-var]
 
 
 def ended(method: Any, state: Any, h_norm: float, tol: float, start: tuple[Any, Any]) -> tuple[SolveStatus, str] | None:
     """How the run is over after this iteration; `start` are y_0 and v_0."""
     # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
     untouched = state.k == 1 and (state.y is start[0] or state.v is start[1])
-    if state.ended or hasattr(method, "tol") or not 0 < tol or not h_norm <= tol or untouched:
+    if state.ended or hasattr(method, "tol") or not tol > 0 or not h_norm <= tol or untouched:
         return state.ended
     words = f"hyper-gradient norm {h_norm:.3g} <= tol = {tol:.3g} after {state.k} iterations"
     return SolveStatus.CONVERGED, words

@@ -80,11 +80,11 @@ def as_box(bounds: Any, x: np.ndarray) -> Box:
 Ended = tuple[SolveStatus, str]
 
 
-def ending(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> Ended | None:
+def ending(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box, tol: float) -> Ended | None:
     """Status and message where the run is over after this iteration; y, v and h may be refined for the proof."""
     norm = _reduced(state, box)
     if norm == 0 or (tol > 0 and norm + state.error <= MARGIN * tol):
-        if proven := _prove(levels, state, box, tol):
+        if proven := _prove(levels, state, point, box, tol):
             return proven
         norm = _reduced(state, box)
     u, phi, known = unit_roundoff(state.x.dtype), state.phi, f"||h|| = {norm:.3g} is known to about {state.error:.2g}"
@@ -94,11 +94,12 @@ def ending(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> 
     if largest >= ENORMOUS * max(1.0, start):
         return _unbounded(state, f"has grown beyond {ENORMOUS:g} times its start")
     if not state.accepted and state.radius <= 10 * u * max(1.0, largest):
-        if state.ratio == -math.inf and largest > max(1.0, start):
+        if state.failed == "evaluation" and largest > max(1.0, start):
             return _unbounded(state, "comes to where the problem cannot be evaluated")
         if state.error >= norm / 2:
             return SolveStatus.FLOOR, f"{known}, and no step is good"
-        return SolveStatus.RADIUS, f"the trust region has shrunk to {state.radius:.2g}, and no step is good; {known}"
+        why = f", for the {state.failed} fails a step further" if state.failed else ", and no step is good"
+        return SolveStatus.RADIUS, f"the trust region has shrunk to {state.radius:.2g}{why}; {known}"
     if state.idle >= IDLE:
         return SolveStatus.FLOOR, f"neither phi nor ||h|| has fallen in {IDLE} iterations; {known}"
     return None
@@ -117,11 +118,11 @@ def _unbounded(state: RecycledNewtonState, what: str) -> Ended:
     )
 
 
-def _prove(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> Ended | None:
-    """CONVERGED where ‖h‖ + B ≤ tol, with y and v made as accurate as that needs; None where ‖h‖ turns out too large."""
+def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box, tol: float) -> Ended | None:
+    """CONVERGED where ‖h‖ + B ≤ tol, with y and v made as accurate as that needs; None where ‖h‖ is too large then."""
     last = math.inf
     for _ in range(ROUNDS):
-        state.proof = found = _certified(levels, state)
+        state.proof = found = _certified(levels, state, point)
         norm, target = _reduced(state, box), max(tol, tiny(state))
         if not norm <= MARGIN * target:
             return None
@@ -132,14 +133,17 @@ def _prove(levels: Levels, state: RecycledNewtonState, box: Box, tol: float) -> 
         parts = found.lower_level_bound, found.error_bound
         if norm + sum(parts) <= target:
             weakest = min(found.certificate.error, found.certificate.lower_level)
-            return SolveStatus.CONVERGED, f"||grad phi|| <= {norm + sum(parts):.3g} ({weakest}), tol = {tol:.3g}, {known}"
+            return (
+                SolveStatus.CONVERGED,
+                f"||grad phi|| <= {norm + sum(parts):.3g} ({weakest}), tol = {tol:.3g}, {known}",
+            )
         why = f"the certificate says {norm + sum(parts):.3g} ({found.certificate.error})"
         goal = 0.4 * (target - norm)
         if sum(parts) > 0.5 * last or goal < LEAST * max(parts):
             why += ", which more solving does not bring down to tol"
             break
         last = sum(parts)
-        _refine(levels, state, parts, goal)
+        point = _refine(levels, state, point, parts, goal)
     return SolveStatus.CONVERGED, (
         f"||grad phi|| = {norm:.3g} to about {state.error:.2g}, tol = {tol:.3g}, {known}; estimated, not proven: {why}"
     )
@@ -150,32 +154,39 @@ def tiny(state: RecycledNewtonState) -> float:
     return float(np.finfo(state.x.dtype).tiny)
 
 
-def _refine(levels: Levels, state: RecycledNewtonState, parts: tuple[float, float], goal: float) -> None:
-    """Shrink E_y and E_v by what their parts of the bound exceed `goal`."""
-    x = state.x
-    assert state.point is not None and state.direction_y is not None
-    lower = Lower(state.y, state.direction_y, state.energy_y, 0.0)
-    point, r = state.point, state.r
+def _refine(
+    levels: Levels, state: RecycledNewtonState, point: Linearization, parts: tuple[float, float], goal: float
+) -> Linearization:
+    """Shrink E_y and E_v by what their parts of the bound exceed `goal`; the linearization that belongs to them."""
+    assert state.direction_y is not None
+    lower, r = Lower(state.y, state.direction_y, state.energy_y, 0.0), None
     share_y, share_v = (min(1.0, 0.5 * goal / part) if part > 0 else 1.0 for part in parts)
     if share_y < 1:
-        lower = levels.lower(x, state.y, state.energy_y * share_y)
-        point, r = levels.linearize(x, lower.y), None
+        lower = levels.lower(state.x, state.y, state.energy_y * share_y)
+        point = levels.linearize(state.x, lower.y)
         levels.at(point.A)
-    hold(levels, state, x, lower, levels.adjoint(point, state.v, state.energy_v * share_v, r), point)
+    else:
+        r = state.r
+    hold(levels, state, state.x, lower, levels.adjoint(point, state.v, state.energy_v * share_v, r), point)
+    return point
 
 
 def hold(levels: Levels, state: Any, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:
     """(x, y, v) and h = c − J v there into the state."""
-    state.x, state.y, state.v, state.direction_y, state.r = x, lower.y, adjoint.v, lower.gradient, adjoint.residual
-    state.energy_y, state.energy_v, state.point, state.b, state.c = lower.energy, adjoint.energy, point, point.b, point.c
+    state.x, state.y, state.v, state.b, state.c = x, lower.y, adjoint.v, point.b, point.c
+    state.direction_y, state.energy_y, state.r, state.energy_v = (
+        lower.gradient,
+        lower.energy,
+        adjoint.residual,
+        adjoint.energy,
+    )
     state.h = point.c - levels.cross(point.J, adjoint.v)
     state.error = state.gains.error(lower.energy, adjoint.energy)
 
 
-def _certified(levels: Levels, state: RecycledNewtonState) -> HyperGradient | None:
+def _certified(levels: Levels, state: RecycledNewtonState, point: Linearization) -> HyperGradient | None:
     """h with the package's certificate at (x, y, v) as they are, its residual evaluated; None where no bound exists."""
-    point, v = state.point, state.v
-    assert point is not None
+    v = state.v
     known: Known = dict(grad_y=state.direction_y, at=point.at or (state.x, state.y))
     known["lipschitz"] = point.lipschitz or getattr(levels.problem, "lipschitz", None)
     point = point.replaced(**known)

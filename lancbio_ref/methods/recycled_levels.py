@@ -11,14 +11,15 @@ E_y enough, which a measured contraction says, that is the step: it costs one gr
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import LancbioError
-from ..krylov.recycled import RecycledInverse
-from ..operators import diagonal_part
+from ..errors import ArgumentError, LancbioError
+from ..krylov.recycled import Pair, RecycledInverse
+from ..operators import diagonal_of, diagonal_part
 from ..rounding import unit_roundoff
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ INNER_Y, INNER_V = 0.3, 0.5  # of what is asked of E_y and E_v: what the solve i
 PLAIN = 0.7  # of what is asked: what y − H∇_y g is expected to reach where it is tried
 SHORTEST = 1e-4  # t of a Newton step
 NEWTON_STEPS = 40
+LEAST_DIAGONAL = 1e-8  # of the largest entry: what stands for a diagonal entry of B that is not positive
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,17 @@ class Levels:
     # -- the two systems ---------------------------------------------------------------------
 
     def at(self, A: Any) -> Any:
-        """A, with its diagonal part in H."""
-        self.H.change_diagonal(diagonal_part(A))
+        """A, with its diagonal and its diagonal part in H, as far as it shows them."""
+        d, e = diagonal_part(A), None
+        with suppress(ArgumentError):  # a black box shows none
+            diagonal = diagonal_of(A) if d is None else diagonal_of(A) - d
+            e = np.maximum(diagonal, LEAST_DIAGONAL * float(np.abs(diagonal).max()))
+        self.H.change_diagonal(d, e if e is not None and e.min() > 0 else None)
         return A
 
     def solve(self, A: Any, r: np.ndarray, target: float) -> tuple[np.ndarray, np.ndarray, float]:
         """d ≈ A⁻¹r with √(r′ᵀHr′) ≤ target, r′ = r − A d; d, r′ and that root in the H that has learned from it."""
-        H, d, pairs = self.H, np.zeros_like(r), []
+        H, d, pairs = self.H, np.zeros_like(r), list[Pair]()
         z, square = H.apply(r)
         p, floor = z, (10 * unit_roundoff(r.dtype)) ** 2 * square
         while square > max(target * target, floor) and len(pairs) < 2 * r.size + 50:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LancbioError
-from ..krylov.recycled import RecycledInverse
+from ..krylov.recycled import Pair, RecycledInverse
 from ..rounding import norm2, unit_roundoff
 from .recycled_levels import Levels
 
@@ -165,13 +165,13 @@ class Model:
     ) -> ModelStep:
         """min hᵀs + ½ sᵀB s in low ≤ s ≤ high, by conjugate gradients preconditioned by M; M learns from them.
 
-        The iteration ends at an edge of the trust region, |s_i| = `radius`, as Steihaug's does (SIAM J. Numer. Anal. 20,
-        1983). Where it meets a bound of x, that entry is held and the iteration goes on with the others (J. J. Moré and
-        G. Toraldo, SIAM J. Optim. 1, 1991).
+        The iteration ends at an edge of the trust region, |s_i| = `radius`, as Steihaug's does (SIAM J. Numer. Anal.
+        20, 1983). Where it meets a bound of x, that entry is held and the iteration goes on with the others (J. J. Moré
+        and G. Toraldo, SIAM J. Optim. 1, 1991).
         """
         s, Bs = np.zeros_like(self.x), np.zeros_like(self.x)
         y, v, Jts = np.zeros_like(self.y), np.zeros_like(self.y), np.zeros_like(self.y)
-        r, pairs, ended, wanted = self.h, [], "", math.inf
+        r, pairs, ended, wanted = self.h, list[Pair](), "", math.inf
         free = ~(((low >= 0) & (r > 0)) | ((high <= 0) & (r < 0)))
         d, square, fresh = s, 0.0, True
         while True:

@@ -67,8 +67,6 @@ class RecycledNewtonState(State):
 
     Attributes
     ----------
-    point : Linearization or None
-        A, J, b, c at (x, y).
     r : ndarray, shape (n_y,)
         b − A v.
     energy_y, energy_v : float
@@ -91,6 +89,8 @@ class RecycledNewtonState(State):
         hᵀs + ½ sᵀB s and ρ of it; ρ is −inf where nothing could be evaluated at x + s.
     accepted : bool
         Whether x moved.
+    failed : str
+        Why nothing is known at x + s: "evaluation" or "lower level"; empty where something is.
     n_inner : int
         Products B u of the last subproblem.
     edge : str
@@ -115,7 +115,6 @@ class RecycledNewtonState(State):
         h with its certificate at the last x, where an end was tried to be proven.
     """
 
-    point: Linearization | None = None
     r: np.ndarray = field(default_factory=_nothing)
     energy_y: float = math.inf
     energy_v: float = math.inf
@@ -129,6 +128,7 @@ class RecycledNewtonState(State):
     predicted: float = 0.0
     ratio: float = 1.0
     accepted: bool = True
+    failed: str = ""
     n_inner: int = 0
     edge: str = ""
     H: RecycledInverse | None = None
@@ -191,13 +191,10 @@ class RecycledNewton:
         new = copy.copy(state)
         new.k, new.H, new.M, new.status = state.k + 1, copy.copy(state.H), copy.copy(state.M), StepStatus.REGULAR
         iteration = _Iteration(problem, new, as_box(self.bounds, state.x))
-        if state.k == 0:
-            iteration.start()
-        else:
-            iteration.advance()
+        iteration.start() if state.k == 0 else iteration.advance()
         new.contraction = iteration.levels.contraction
         new.x_next = new.x
-        new.ended = ending(iteration.levels, new, iteration.box, self.tol)
+        new.ended = ending(iteration.levels, new, iteration.point, iteration.box, self.tol)
         return new
 
 
@@ -208,16 +205,17 @@ class _Iteration:
         assert new.H is not None and new.M is not None
         self.problem, self.new, self.box, self.H, self.M = problem, new, box, new.H, new.M
         self.levels = Levels(problem, new.H, new, new.contraction)
+        self.point = self.levels.linearize(new.x, new.y)
+        self.levels.at(self.point.A)
 
     # -- the first point -------------------------------------------------------------------
 
     def start(self) -> None:
         """y, v and h at x_0, and the gains."""
         new, levels = self.new, self.levels
-        A = levels.at(self.problem.hessian(new.x, new.y))
         g = levels.gradient(new.x, new.y)
         if g.any():
-            self.H.extend([(g, levels.product(A, g))])  # the unit of H
+            self.H.extend([(g, levels.product(self.point.A, g))])  # the unit of H
         lower = levels.lower(new.x, new.y, 0.03 * self.H.energy(g))
         point = levels.linearize(new.x, lower.y)
         levels.at(point.A)
@@ -237,7 +235,7 @@ class _Iteration:
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
         size = float(np.abs(step.s).max())
-        new.accepted, new.ratio, linear = False, -math.inf, math.inf
+        new.accepted, new.ratio, new.failed, linear = False, -math.inf, "", math.inf
         if not (step.predicted < 0 and math.isfinite(step.predicted)):
             self.M.forget()  # the model is no model
             new.radius *= 0.25
@@ -246,7 +244,7 @@ class _Iteration:
         try:
             linear = self.attempt(step, norm)
         except LancbioError:  # x + s, or what lies between, can not be evaluated
-            new.ratio = -math.inf
+            new.ratio, new.failed = -math.inf, "evaluation"
         if not new.accepted:
             self.back(before, contraction, linear)
         else:
@@ -270,11 +268,10 @@ class _Iteration:
             min(_quotient(0.5 * goal, new.gains.y), wrong / math.sqrt(max(new.gains.yy, 1.0))), LEAST_ENERGY * moved
         )
         known = levels.contraction < 0.5
-        lower = levels.lower(
-            x, y + step.y - (H(g) if known else 0), target, most=FAR * moved, other=y
-        )
+        lower = levels.lower(x, y + step.y - (H(g) if known else 0), target, most=FAR * moved, other=y)
         linear = lower.first / moved
         if lower.first > FAR * moved or (lower.energy > 10 * target and lower.energy > 0.1 * moved):
+            new.failed = "lower level"
             return linear
         v = v + step.v + (H(r) if known else 0)
         phi = self.phi_at(x, lower, v)
@@ -309,12 +306,12 @@ class _Iteration:
         if new.ratio == -math.inf:
             return
         if new.tightness < 1:
-            assert new.direction_y is not None and new.point is not None
+            assert new.direction_y is not None
             wrong = math.sqrt(SHARE * new.tightness * -new.predicted)
             lower = Lower(new.y, new.direction_y, self.H.energy(new.direction_y), 0.0)
             adjoint = Adjoint(new.v, new.r, self.H.energy(new.r))
             wanted = wrong / math.sqrt(max(new.gains.yy, 1.0)), 2 * wrong
-            self.settle(new.x, lower, adjoint, new.point, wanted=wanted)
+            self.settle(new.x, lower, adjoint, self.point, wanted=wanted)
         new.tightness *= TIGHTER
 
     # -- accuracy at one point ---------------------------------------------------------------
@@ -359,6 +356,7 @@ class _Iteration:
         new.phi = self.phi_at(x, lower, adjoint.v)
 
     def take(self, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:
+        self.point = point
         hold(self.levels, self.new, x, lower, adjoint, point)
 
     @property
@@ -377,9 +375,9 @@ class _Iteration:
 
     def model(self) -> Model:
         new = self.new
-        assert new.point is not None and new.direction_y is not None
+        assert new.direction_y is not None
         at, known = (new.x, new.y, new.v), (self.h, new.r, new.direction_y)
-        return Model(self.levels, new.point, at, known, new.gains, new.differences)
+        return Model(self.levels, self.point, at, known, new.gains, new.differences)
 
 
 def _quotient(a: float, b: float) -> float:

@@ -1,4 +1,4 @@
-"""The recycled inverse: biorthogonal to rounding, exact on what it has seen, positive definite, and at the price it says."""
+"""The recycled inverse: biorthogonal, exact on what it has seen, positive definite, and at the price it says."""
 
 from __future__ import annotations
 
