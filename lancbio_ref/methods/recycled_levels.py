@@ -30,7 +30,8 @@ NEWTON = 0.1  # what one Newton step is asked to make of E_y at least
 INNER_Y, INNER_V = 0.3, 0.5  # of what is asked of E_y and E_v: what the solve is asked to reach
 PLAIN = 0.7  # of what is asked: what y − H∇_y g is expected to reach where it is tried
 SHORTEST = 1e-4  # t of a Newton step
-NEWTON_STEPS = 40
+NEWTON_STEPS, ROUNDS = 40, 5
+HALF = 0.5  # of E_y in the newest H: what a Newton direction leaves at most, so that it leads down
 LEAST_DIAGONAL = 1e-8  # of the largest entry: what stands for a diagonal entry of B that is not positive
 
 
@@ -163,8 +164,7 @@ class Levels:
                 d = -self.H(gradient)
             else:
                 A = self.at(self.problem.hessian(x, y))
-                d, _, _ = self.solve(A, -gradient, max(INNER_Y * target, NEWTON * energy))
-                energy = self.H.energy(gradient)
+                d, energy = self._newton(A, gradient, target)
                 contraction, self.contraction = min(1.0, self.contraction), 1.0
             found = self._shorter(x, y, d, energy, SHORTEST if not plain else 1.0)
             if found is None:
@@ -181,6 +181,16 @@ class Levels:
                 self.contraction = contraction
             y, gradient, energy = y_next, gradient_next, energy_next
         return Lower(y, gradient, energy, first)
+
+    def _newton(self, A: Any, gradient: np.ndarray, target: float) -> tuple[np.ndarray, float]:
+        """d with A d ≈ −∇_y g, and E_y in the H that has learned from it: what looked solved before may not be now."""
+        d, r, energy = np.zeros_like(gradient), -gradient, self.H.energy(gradient)
+        for _ in range(ROUNDS):
+            more, r, left = self.solve(A, r, max(INNER_Y * target, NEWTON * energy))
+            d, energy = d + more, self.H.energy(gradient)
+            if left <= max(INNER_Y * target, HALF * energy) or not more.any():
+                break
+        return d, energy
 
     def _shorter(
         self, x: np.ndarray, y: np.ndarray, d: np.ndarray, energy: float, shortest: float
@@ -204,7 +214,7 @@ class Levels:
         if r is None:
             r = point.b - self.product(point.A, v) if v.any() else point.b.copy()
         energy = self.H.energy(r)
-        for _ in range(5):
+        for _ in range(ROUNDS):
             if energy <= target:
                 break
             before = energy

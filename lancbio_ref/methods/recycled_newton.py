@@ -33,10 +33,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arguments import as_integer, as_number
-from ..errors import LancbioError
+from ..errors import ArgumentError, LancbioError
 from ..krylov.recycled import RecycledInverse, pairs_within
+from ..minibatch import Minibatched
 from ..rounding import norm2, unit_roundoff
-from ..status import StepStatus
+from ..status import SolveStatus, StepStatus
 from .base import State
 from .recycled_end import Box, as_box, ending, hold
 from .recycled_levels import Adjoint, Levels, Lower
@@ -90,7 +91,7 @@ class RecycledNewtonState(State):
     accepted : bool
         Whether x moved.
     failed : str
-        Why nothing is known at x + s: "evaluation" or "lower level"; empty where something is.
+        Why nothing is known at x + s, or was known at another step since x moved: "evaluation" or "lower level".
     n_inner : int
         Products B u of the last subproblem.
     edge : str
@@ -104,13 +105,13 @@ class RecycledNewtonState(State):
     n_value : int
         Values of f.
     idle : int
-        Iterations since φ̂ or ‖h‖ last reached a new low.
+        Accepted steps since φ̂ or ‖h‖ last reached a new low.
     lowest : (float, float)
         These lows.
     start : ndarray, shape (n_x,)
         x_0.
     direction : ndarray or None
-        With UNBOUNDED: where x runs, (x − x_0)/‖x − x_0‖.
+        With UNBOUNDED: where x runs, (x − x_0)/‖x − x_0‖. With INDEFINITE: p with pᵀA p ≤ 0.
     proof : HyperGradient or None
         h with its certificate at the last x, where an end was tried to be proven.
     """
@@ -180,6 +181,8 @@ class RecycledNewton:
         self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> RecycledNewtonState:
         """The state before the first iteration."""
+        if isinstance(problem, Minibatched):
+            raise ArgumentError("batch_size", repr(problem.sizes), "None: differences and products need one problem")
         as_box(self.bounds, x0).require(x0)
         memory = pairs_within(y0.size, y0.dtype) if self.memory is None else self.memory
         H, M = RecycledInverse(y0.size, memory, y0.dtype), RecycledInverse(x0.size, PAIRS_OF_X, x0.dtype)
@@ -194,7 +197,7 @@ class RecycledNewton:
         iteration.start() if state.k == 0 else iteration.advance()
         new.contraction = iteration.levels.contraction
         new.x_next = new.x
-        new.ended = ending(iteration.levels, new, iteration.point, iteration.box, self.tol)
+        new.ended = new.ended or ending(iteration.levels, new, iteration.point, iteration.box, self.tol)
         return new
 
 
@@ -222,6 +225,9 @@ class _Iteration:
         adjoint = levels.adjoint(point, new.v, 0.2 * self.H.energy(point.b))
         self.settle(new.x, lower, adjoint, point, measure=True)
         new.first_norm = self.norm()
+        if levels.negative is not None and not new.error <= ZETA * new.first_norm:
+            new.status, new.direction = StepStatus.NEGATIVE_CURVATURE, levels.negative
+            new.ended = SolveStatus.INDEFINITE, "at x_0 the lower level has a direction p with pᵀA p <= 0"
 
     # -- the others ------------------------------------------------------------------------
 
@@ -235,9 +241,10 @@ class _Iteration:
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
         size = float(np.abs(step.s).max())
-        new.accepted, new.ratio, new.failed, linear = False, -math.inf, "", math.inf
+        new.accepted, new.ratio, linear = False, -math.inf, math.inf
         if not (step.predicted < 0 and math.isfinite(step.predicted)):
             self.M.forget()  # the model is no model
+            new.failed = "evaluation" if step.ended == "outside" else new.failed
             new.radius *= 0.25
             return
         before, contraction = copy.copy(self.H), self.levels.contraction
@@ -248,10 +255,10 @@ class _Iteration:
         if not new.accepted:
             self.back(before, contraction, linear)
         else:
-            new.tightness = min(1.0, new.tightness / TIGHTER)
-        if new.ratio < POOR:
+            new.tightness, new.failed = min(1.0, new.tightness / TIGHTER), ""
+        if not new.accepted or new.ratio < POOR:
             new.radius = 0.25 * min(size, new.radius)
-        elif new.ratio > GOOD and step.ended and linear < NEAR:
+        elif new.accepted and new.ratio > GOOD and step.ended and linear < NEAR:
             new.radius *= 3.0 if new.ratio > VERY_GOOD else 2.0
 
     def attempt(self, step: ModelStep, norm: float) -> float:
@@ -283,6 +290,9 @@ class _Iteration:
         point = levels.linearize(x, lower.y)
         target = max(min(_quotient(0.5 * goal, new.gains.v), 2 * wrong), LEAST_ENERGY * H.energy(point.b))
         adjoint = levels.adjoint(point, v, target)
+        if not math.isfinite(adjoint.energy + phi):  # beyond what squares can hold
+            new.failed = "evaluation"
+            return linear
         if noisy:
             h = point.c - levels.cross(point.J, adjoint.v)
             new.ratio = 0.5 * float(step.s @ (self.h + h)) / step.predicted
@@ -331,9 +341,9 @@ class _Iteration:
         for attempt in range(REFINEMENTS):
             self.take(x, lower, adjoint, point)
             norm = self.norm()
-            if measure and norm > 0:
-                model = self.model()
-                model.product(-self.h / self.h.dtype.type(norm2(self.h)), split=True)
+            if measure:
+                model, size = self.model(), norm2(self.h)
+                model.product(self.h / self.h.dtype.type(size) if size > 0 else np.ones_like(self.h), split=True)
                 new.gains, new.differences = model.gains, model.differences
             new.error = new.gains.error(lower.energy, adjoint.energy)
             goal = ZETA * new.tightness * norm
