@@ -81,11 +81,11 @@ def as_box(bounds: Any, x: np.ndarray) -> Box:
 Ended = tuple[SolveStatus, str]
 
 
-def ending(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box, tol: float) -> Ended | None:
+def ending(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box) -> Ended | None:
     """Status and message where the run is over after this iteration; y, v and h may be refined for the proof."""
-    norm = _reduced(state, box)
+    norm, tol = _reduced(state, box), state.tol
     if tol > 0 and norm + state.error <= MARGIN * tol:
-        if proven := _prove(levels, state, point, box, tol):
+        if proven := _prove(levels, state, point, box):
             return proven
         norm = _reduced(state, box)
     u, phi, known = unit_roundoff(state.x.dtype), state.phi, f"||h|| = {norm:.3g} is known to about {state.error:.2g}"
@@ -129,9 +129,9 @@ def _unbounded(state: RecycledNewtonState, what: str) -> Ended:
     )
 
 
-def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box, tol: float) -> Ended | None:
+def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box) -> Ended | None:
     """CONVERGED where ‖h‖ + B ≤ tol, with y and v made as accurate as that needs; None where ‖h‖ is too large then."""
-    last = math.inf
+    last, tol = math.inf, state.tol
     for _ in range(ROUNDS):
         state.proof = found = _certified(levels, state, point)
         norm = _reduced(state, box)

@@ -27,12 +27,12 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import as_integer, as_number
+from ..arguments import as_integer
 from ..errors import ArgumentError, LancbioError
 from ..krylov.recycled import RecycledInverse, pairs_within
 from ..minibatch import Minibatched
@@ -155,8 +155,11 @@ class RecycledNewton:
     bounds : (array_like, array_like), optional
         l and u, numbers or shape (n_x,), with l ≤ x ≤ u; ±inf where there is none. h is then tested as x − P(x − h), P
         the projection.
-    tol : float
-        What ‖∇φ(x)‖ is to be proven to be below; :func:`lancbio_ref.minimize` gives its own.
+
+    Notes
+    -----
+    With tol > 0, :func:`lancbio_ref.minimize` ends where ‖∇φ(x)‖ ≤ tol is proven, or as near to it as the constants of
+    the problem allow; with 0 it goes to the floor of rounding.
 
     Examples
     --------
@@ -170,12 +173,12 @@ class RecycledNewton:
 
     memory: int | None = None
     bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None
-    tol: float = 0.0
+
+    ends_itself: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.memory is not None:
             as_integer("memory", self.memory)
-        as_number("tol", self.tol, least=0.0)
 
     def init(
         self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
@@ -197,7 +200,7 @@ class RecycledNewton:
         iteration.start() if state.k == 0 else iteration.advance()
         new.contraction = iteration.levels.contraction
         new.x_next = new.x
-        new.ended = new.ended or ending(iteration.levels, new, iteration.point, iteration.box, self.tol)
+        new.ended = new.ended or ending(iteration.levels, new, iteration.point, iteration.box)
         return new
 
 
