@@ -19,7 +19,7 @@ refused, what is known here is made more accurate before x moves. Where the pred
 It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
 package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
 
-In plain dense lines: `recycled_newton` in `textbook/trace.py`.
+In plain dense lines: `recycled_newton` in `textbook/recycled.py`.
 """
 
 from __future__ import annotations
