@@ -18,10 +18,10 @@ import numpy as np
 from ..arguments import as_array
 from ..errors import ArgumentError
 from ..hypergradient import HyperGradient, hypergradient_of
+from ..inverse.recycled import Adjoint, Levels, Lower
 from ..inverse.report import InverseReport
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus
-from .recycled_levels import Adjoint, Levels, Lower
 
 if TYPE_CHECKING:
     from ..linearization import Known, Linearization

@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LancbioError
+from ..inverse.recycled import Levels
 from ..krylov.recycled import Pair, RecycledInverse
 from ..rounding import norm2, unit_roundoff
-from .recycled_levels import Levels
 
 if TYPE_CHECKING:
     from ..linearization import Linearization

@@ -9,12 +9,12 @@ from all products with ∇²φ:
     4  v⁺ from v + v′s + H r,      E_v ≤ …,   h⁺ = c − J v⁺,   x ← x + s
     5  G_y E_y + G_v E_v ≤ ζ‖h⁺‖, else more of 2 and 4 where it costs least
 
-No step is chosen by anyone. Systems are solved with H (:mod:`.recycled_levels`), products B u with ∇²φ are differences
-(:mod:`.recycled_model`), and both levels are as accurate as descent needs and no more: h may be wrong by ζ‖h‖, ζ = 0.2,
-φ̂ by a small part of the predicted decrease (inexact gradients in a trust region: R. G. Carter, SIAM J. Numer. Anal. 28,
-1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4 and 10.6). Where two steps in a row are
-refused, what is known here is made more accurate before x moves. Where the predicted decrease drowns in the rounding of
-φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺).
+No step is chosen by anyone. Systems are solved with H (:mod:`lancbio_ref.inverse.recycled`), products B u with ∇²φ are
+differences (:mod:`lancbio_ref.methods.recycled_model`), and both levels are as accurate as descent needs and no more:
+h may be wrong by ζ‖h‖, ζ = 0.2, and φ̂ by a small part of the predicted decrease (inexact gradients in a trust region:
+R. G. Carter, SIAM J. Numer. Anal. 28, 1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4
+and 10.6). Where two steps in a row are refused, what is known here is made more accurate before x moves. Where the
+predicted decrease drowns in the rounding of φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺).
 
 It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
 package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
@@ -34,13 +34,13 @@ import numpy.typing as npt
 
 from ..arguments import as_integer
 from ..errors import ArgumentError, LancbioError
+from ..inverse.recycled import Adjoint, Levels, Lower
 from ..krylov.recycled import RecycledInverse, pairs_within
 from ..minibatch import Minibatched
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus, StepStatus
 from .base import State
 from .recycled_end import Box, as_box, ending, hold
-from .recycled_levels import Adjoint, Levels, Lower
 from .recycled_model import Gains, Model, ModelStep
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ LEAST_RATIO, POOR, GOOD, VERY_GOOD = 0.1, 0.25, 0.75, 0.9  # of ρ: what accepts
 TIGHTER = 0.3  # factor on ζ and on SHARE after a refused step
 FAR, NEAR = 30.0, 3.0  # E_y where y + y′s starts, over E_y of the move: y′ said nothing; Δ may grow
 LEAST_ENERGY = 1e-6  # of the move: no solve is asked for more between two steps
+LAST = 0.3  # of tol: no step is asked for a smaller ‖h⁺‖, and no h for one that would show it
 REFINEMENTS = 12  # rounds of step 5
 PAIRS_OF_X = 20  # that M keeps
 
@@ -238,6 +239,7 @@ class _Iteration:
         """Try a step; accept it, or go back and know better."""
         new, norm = self.new, self.norm()
         forcing = min(0.5, math.sqrt(norm / new.first_norm)) if norm < new.first_norm else 0.5
+        forcing = max(forcing, LAST * new.tol / norm) if norm > 0 else forcing
         low, high = self.box.steps(new.x, new.radius)
         model = self.model()
         step = model.minimize(low, high, new.radius, self.M, forcing)
@@ -270,7 +272,7 @@ class _Iteration:
         x, zeta = self.box.inside(new.x + step.s), ZETA * new.tightness
         r, g, y, v = new.r, new.direction_y, new.y, new.v
         assert g is not None
-        goal = zeta * min(max(step.left, 0.1 * norm), norm)
+        goal = max(zeta * min(max(step.left, 0.1 * norm), norm), LAST * zeta * new.tol)
         levels.at(self.problem.hessian(x, y + step.y))
         moved = max(H.energy(step.Jts), H.energy(g), float(np.finfo(x.dtype).smallest_normal))
         wrong = math.sqrt(SHARE * new.tightness * -step.predicted)  #  ½G_yy E_y² is to be a part of the decrease
@@ -349,7 +351,7 @@ class _Iteration:
                 model.product(self.h / self.h.dtype.type(size) if size > 0 else np.ones_like(self.h), split=True)
                 new.gains, new.differences = model.gains, model.differences
             new.error = new.gains.error(lower.energy, adjoint.energy)
-            goal = ZETA * new.tightness * norm
+            goal = ZETA * new.tightness * max(norm, LAST * new.tol)
             most_y, most_v = _quotient(0.5 * goal, new.gains.y), _quotient(0.5 * goal, new.gains.v)
             enough = new.error <= goal or attempt == REFINEMENTS - 1
             if enough and lower.energy <= wanted[0] and adjoint.energy <= wanted[1]:
