@@ -21,10 +21,10 @@ from lancbio_ref import (
     problems,
 )
 from lancbio_ref.datasets import corrupt_labels, load_digits, stratified_split
+from lancbio_ref.inverse.recycled import Levels
 from lancbio_ref.krylov.recycled import RecycledInverse
 from lancbio_ref.methods import RecycledNewton
 from lancbio_ref.methods.recycled_end import as_box
-from lancbio_ref.inverse.recycled import Levels
 from lancbio_ref.methods.recycled_model import Gains, Model
 from lancbio_ref.methods.recycled_newton import RecycledNewtonState
 
