@@ -43,6 +43,7 @@ DEPENDENT = 1e-6  # what the newer pairs leave of sᵀy: beneath it, rounding ha
 FLAT = 1e-9  # sᵀA s over sᵀH_0⁻¹s: a curvature that rounding may have made
 KEPT = 0.7  # of the memory, when it is full: the rest is room for the next solve
 RECENT = 20  # curvatures whose median is β
+SMALL = 1e-3  # of the largest of them, beneath which β does not fall
 BYTES = 2**30  # of S and Y together, unless the caller asks for more
 
 
@@ -165,7 +166,7 @@ class RecycledInverse:
         of_d = np.einsum("ij,ij->i", learned, self.d * learned)
         of_B = np.maximum(1 - of_d, 0) / np.maximum(squares, np.finfo(squares.dtype).smallest_normal)
         self._curvatures = (*self._curvatures, *of_B[::-1].tolist())[-RECENT:]
-        if fresh and self._curvatures and (beta := float(np.median(self._curvatures))) > 0:
+        if fresh and self._curvatures and (beta := _typical(self._curvatures)) > 0:
             self.beta = beta  #                                        sᵀB s/sᵀs, its median
             self._scale()
         if len(S) > self.memory:
@@ -221,6 +222,11 @@ class RecycledInverse:
         first = int(np.argmin(kappa[out - 1 :] / kappa[: len(S) - out + 1]))
         V = np.delete(V, np.s_[first : first + out], axis=1)
         return V.T @ S, V.T @ Y
+
+
+def _typical(curvatures: tuple[float, ...]) -> float:
+    """Their median, and at least `SMALL` of the largest: what newer pairs leave of a direction may be noise."""
+    return max(float(np.median(curvatures)), SMALL * max(curvatures))
 
 
 def _straight(N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
