@@ -65,8 +65,8 @@ class SolveStatus(Outcome):
     )
     RADIUS = (
         11,
-        "no step is good, however short: phi is not smooth here, or its derivatives are not what they say "
-        "(problem.check tries them)",
+        "no step is good, however short: phi is not smooth here, its derivatives are not what they say (problem.check "
+        "tries them), or the lower level is too ill-conditioned for this floating-point type",
     )
 
     @property

@@ -1,7 +1,8 @@
 """How a run of recycled Krylov–Newton ends: with a proof, or with the reason why there is none; and its bounds on x.
 
 CONVERGED   ‖h‖ + B ≤ tol, B ≥ ‖h − ∇φ(x)‖ the package's certificate at this (x, y, v); where no constants are known
-            for one, B is the estimate G_y E_y + G_v E_v, and the message says so
+            for one, B is the estimate G_y E_y + G_v E_v, or what h moves by when E_y and E_v shrink to a tenth, if that
+            is more; the message says so
 FLOOR       rounding hides h, or whether φ falls
 UNBOUNDED   x runs away along a direction in which φ falls, to where it can not be evaluated, or beyond `ENORMOUS`
 RADIUS      the trust region has shrunk to rounding, and no step was good
@@ -32,6 +33,7 @@ IDLE = 25  # accepted steps without a new low of φ̂ or ‖h‖
 ROUNDS = 5  # of tightening for a proof
 LEAST = 1e-6  # of a part of B: a bound so far above tol is not one of the errors but of the constants
 ROUNDING = 1e3  # units of c and J v, which h is the difference of
+CLOSER = 0.1  # of E_y and E_v: where there is no bound, h is looked at once more so much nearer
 MARGIN = 0.9  # of tol: what is left for B
 
 
@@ -88,7 +90,11 @@ def ending(levels: Levels, state: RecycledNewtonState, point: Linearization, box
         if proven := _prove(levels, state, point, box):
             return proven
         norm = _reduced(state, box)
-    u, phi, known = unit_roundoff(state.x.dtype), state.phi, f"||h|| = {norm:.3g} is known to about {state.error:.2g}"
+    u, phi, known = (
+        unit_roundoff(state.x.dtype),
+        state.phi,
+        f"||h|| = {norm:.3g}, its error estimated as {state.error:.2g}",
+    )
     falls = phi < state.lowest[0] - 10 * u * abs(phi) or norm < 0.99 * state.lowest[1]
     state.lowest, state.idle = (
         (min(phi, state.lowest[0]), min(norm, state.lowest[1])),
@@ -139,7 +145,13 @@ def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box
             return None
         known = f"after {state.k} iterations"
         if found is None:
-            why = "no bound is known without mu and Lipschitz constants"
+            why, before = "no bound is known without mu and Lipschitz constants", state.h
+            _refine(levels, state, point, (1.0, 1.0), 2 * CLOSER)
+            assert state.h is not None and before is not None
+            state.error = max(state.error, norm2(state.h - before))
+            if not _reduced(state, box) + state.error <= tol:
+                return None
+            norm = _reduced(state, box)
             break
         parts = found.lower_level_bound, found.error_bound
         if norm + sum(parts) <= tol:
