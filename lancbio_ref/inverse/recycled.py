@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import parallel
 from ..errors import ArgumentError, LancbioError
 from ..krylov.recycled import Pair, RecycledInverse, pairs_within
 from ..operators import diagonal_of, diagonal_part
@@ -119,7 +120,7 @@ class Levels:
         p, floor = z, (10 * unit_roundoff(r.dtype)) ** 2 * square
         while square > max(target * target, floor) and len(pairs) < 2 * r.size + 50:
             Ap = self.product(A, p)
-            curvature = float(p @ Ap)
+            curvature = parallel.dot(p, Ap)
             if not 0 < curvature < math.inf:
                 self.negative = p
                 break

@@ -23,7 +23,8 @@ It is Lanczos's space without its recurrence: what LancBiO's dynamic process kee
 
 *Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of
 scalar products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A.
-*Memory*: 2k vectors, and as many again while they are rebuilt.
+*Memory*: 2k vectors, and as many again while they are rebuilt. *Bits*: the block goes through the BLAS and LAPACK, whose
+last digits depend on how many threads they have; with as many as before, a run repeats to the bit.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from .. import parallel
 from ..arguments import as_integer
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -105,11 +107,12 @@ class RecycledInverse:
         if not self.k:
             z = self.H0 * r
             return z, float(r @ z)
-        a = self.S @ r
-        w = r - a @ self.Y  #                                          w = r − Yᵀa
+        a, w = parallel.coefficients(self.S, r), r.copy()
+        parallel.subtract_rows(self.Y, a, w)  #                        w = r − Yᵀa
         z = self.H0 * w
-        square = float(a @ a) + float(w @ z)  #                        rᵀH r = |a|² + wᵀH_0 w
-        return z + (a - self.Y @ z) @ self.S, square  #                Sᵀa + (I − SᵀY) H_0 w
+        square = float(a @ a) + parallel.dot(w, z)  #                  rᵀH r = |a|² + wᵀH_0 w
+        parallel.subtract_rows(self.S, parallel.coefficients(self.Y, z) - a, z)
+        return z, square  #                                            H r = Sᵀa + (I − SᵀY) H_0 w
 
     def energy(self, r: np.ndarray) -> float:
         """√(rᵀH r) ≈ ‖A⁻¹r‖_A: how far from a solution a residual r is, in the norm of A."""
