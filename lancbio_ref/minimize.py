@@ -209,7 +209,9 @@ def minimize(
         if run.state.ended is None:
             status, message = run.growing(status, message)
         found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status not in UNFINISHED else None
-        return run.result(*checked(status, message, found, tol), fun, found)
+        if found is not None or run.state.ended is None:  # who ends by itself has said what its end is worth
+            status, message = checked(status, message, found, tol)
+        return run.result(status, message, fun, found)
     except KeyboardInterrupt:
         return run.interrupted()
     except LancbioError as error:

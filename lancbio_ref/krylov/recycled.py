@@ -23,8 +23,8 @@ It is Lanczos's space without its recurrence: what LancBiO's dynamic process kee
 
 *Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of
 scalar products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A.
-*Memory*: 2k vectors, and as many again while they are rebuilt. *Bits*: the block goes through the BLAS and LAPACK, whose
-last digits depend on how many threads they have; with as many as before, a run repeats to the bit.
+*Memory*: 2k vectors, and as many again while they are rebuilt. *Bits*: the block goes through the BLAS and LAPACK,
+whose last digits depend on how many threads they have; with as many as before, a run repeats to the bit.
 """
 
 from __future__ import annotations
