@@ -36,12 +36,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import as_integer, as_number, as_problem, as_vector, common_type
+from .arguments import as_flag, as_integer, as_number, as_problem, as_vector, common_type
 from .certificate import value_bound
 from .errors import ArgumentError, DivergenceError, DomainError, EvaluationError, RepresentationError
 from .evaluation import Evaluation
 from .formation import Bound
 from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
+from .inverse.recycled import RecycledSolves
 from .inverse.strategies import scaled_inverse
 from .linearization import Linearization
 from .lower_level import REFUTED, LowerSolution, lower_solution
@@ -86,6 +87,10 @@ class HyperObjective:
     strict : bool
         Whether a solve that ends NOT_CONVERGED raises. With False, the value and gradient that it reached are returned,
         with that status in `last`, and counted in `n_missed`; an optimizer sees no difference.
+    recycle : bool
+        Whether every product A s of every evaluation is kept (:mod:`lancbio_ref.krylov.recycled`) and both systems are
+        solved by conjugate gradients that all of them precondition, before the solves above look at the result and
+        certify it. It pays where x moves little between evaluations, as an optimizer's does at its end.
 
     Attributes
     ----------
@@ -151,6 +156,7 @@ class HyperObjective:
         maxiter: int | None = None,
         newton_maxiter: int = 100,
         strict: bool = True,
+        recycle: bool = False,
     ) -> None:
         self.problem = as_problem(problem)
         self._y = None if y0 is None else as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
@@ -158,9 +164,8 @@ class HyperObjective:
         self.relative = as_number("relative", relative, least=0.0, most=1.0)
         self.maxiter = None if maxiter is None else as_integer("maxiter", maxiter, least=1)
         self.newton_maxiter = as_integer("newton_maxiter", newton_maxiter, least=1)
-        if not isinstance(strict, bool):
-            raise ArgumentError("strict", repr(strict), "True or False")
-        self.strict = strict
+        self.strict, self.recycle = as_flag("strict", strict), as_flag("recycle", recycle)
+        self._recycled: RecycledSolves | None = None
         self.last: Evaluation | None = None
         self.last_outside: tuple[np.ndarray, Exception] | None = None
         self.n_eval = self.n_missed = self.n_outside = self.n_hvp = self.n_grad = 0
@@ -277,6 +282,11 @@ class HyperObjective:
         )
 
     def _solve_lower(self, x: np.ndarray, y: np.ndarray | None, tol: float) -> LowerSolution:
+        if self.recycle and y is not None:
+            if self._recycled is None:
+                self._recycled = RecycledSolves(self.problem, y.size, common_type(x.dtype, y))
+            y, spent = self._recycled.lower(x, y, tol)
+            self.n_hvp, self.n_grad = self.n_hvp + spent.n_hvp, self.n_grad + spent.n_grad
         lower = lower_solution(self.problem, x, y, tol=tol, maxiter=self.newton_maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + lower.n_hvp, self.n_grad + lower.n_grad
         if lower.status in REFUTED:
@@ -289,6 +299,9 @@ class HyperObjective:
         """The linearization at (x, y), ∇_y g there, and the hyper-gradient with ‖b − A v‖ ≤ tol."""
         point = linearization_at(self.problem, x, y)
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
+        if self._recycled is not None:
+            v, spent = self._recycled.adjoint(point, np.zeros_like(point.b) if v is None else v, tol)
+            self.n_hvp += spent.n_hvp
         rtol = tol / max(norm2(point.b), tol) if tol else 0.0
         found = hypergradient_of(point, inverse=scaled_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1

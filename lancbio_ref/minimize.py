@@ -14,7 +14,7 @@ from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_
 from .errors import ArgumentError
 from .final_check import checked, final_check
 from .methods import Method, MethodName, MethodOptions, State, build
-from .methods.base import require_representable
+from .methods.base import ended, require_representable
 from .minibatch import BatchSize, Minibatched, as_minibatched, run_type
 from .operators.vectors import asked
 from .result import BilevelResult
@@ -25,7 +25,7 @@ from .watching import Watch
 if TYPE_CHECKING:
     from .problem import BilevelProblem
 
-ENDED = (SolveStatus.COMPLETED, SolveStatus.CONVERGED, SolveStatus.NOT_CONVERGED, SolveStatus.STOPPED)
+UNFINISHED = (SolveStatus.INTERRUPTED, SolveStatus.DIVERGING)
 
 
 @np.errstate(under="ignore")  # what underflows is in every bound; and after Ctrl-C the caller has its settings back
@@ -142,6 +142,7 @@ def minimize(
     if state is not None:
         first = _gone_on(state, first)
         y0, v0 = first.y, first.v
+    first.tol = tol
     if batch_size is not None:
         assert isinstance(problem, Minibatched)
         problem.sampler = first.sampler = first.sampler or problem.sampler
@@ -159,16 +160,16 @@ def minimize(
                 if callback is not None and _asks_to_stop(callback, run.state):
                     status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
                     break
-                # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
-                untouched = run.state.k == 1 and (run.state.v is v0 or run.state.y is y0)
-                if tol > 0 and run.h_norm <= tol and not untouched:
-                    status = SolveStatus.CONVERGED
-                    message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
+                if over := ended(method, run.state, run.h_norm, (y0, v0)):
+                    status, message = over
                     break
         fun = run.value()
-        status, message = run.growing(status, message)
-        found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
-        return run.result(*checked(status, message, found, tol), fun, found)
+        if run.state.ended is None:
+            status, message = run.growing(status, message)
+        found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status not in UNFINISHED else None
+        if found is not None or run.state.ended is None:  # who ends by itself has said what its end is worth
+            status, message = checked(status, message, found, tol)
+        return run.result(status, message, fun, found)
     except KeyboardInterrupt:
         return run.interrupted()
     except Exception as error:

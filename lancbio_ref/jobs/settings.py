@@ -34,7 +34,8 @@ OTHERS: dict[str, dict[str, Any]] = {
 PROBLEMS = JOBS | OTHERS
 KEPT = ("n", "condition", "matrix_free", "train", "corruption", "regularization", "data_dir")  # what makes a problem
 FINITE_SUMS = (*CLEANING, "20newsgroups", "ridge")  # the problems that have mini-batches
-DEFAULT_METHODS = tuple(name for name in names() if name != "stable")  # it forms and factors dense matrices
+NAMED_ONLY = ("stable", "recycled-newton")  # the one factors dense matrices, the other has no batches
+DEFAULT_METHODS = tuple(name for name in names() if name not in NAMED_ONLY)
 OPTIONS = {name: {field.name for field in fields(kind)} for name, kind in METHODS.items()}
 INVERSE_STEPS = {"amigo-gd": 5, "amigo-cg": 5, "stocbio": 10, "bsa": 10, "ttsa": 10}
 ALWAYS_TEN = ("stocbio", "bsa")  # N = 10 in all of the paper's experiments
@@ -132,7 +133,7 @@ def default_options(
     step_x = OWN_STEP_X.get(problem, {}).get(method, own["step_x"])
     if stochastic and problem in CLEANING[1:]:
         step_x = STOCHASTIC_STEP_X
-    options: dict[str, Any] = dict(step_x=step_x)
+    options: dict[str, Any] = dict(step_x=step_x) if "step_x" in known else {}
     for step in ("step_y", "step_v"):
         if step in known:
             given = own[step]
@@ -176,7 +177,9 @@ def options_table() -> str:
             "stable": "momentum 0.5",
             "f2sa": "decay_x 1/7, penalty 1 + sum of 0.1/(k+1)",
             "hjfbio": "radius 1000, difference 1e-5",
+            "recycled-newton": "no step to choose",
         }.get(method, "")
         inner = inner if "inner_steps" in OPTIONS[method] else "- (one step in y)"
+        inner = inner if "step_y" in OPTIONS[method] else "- (as many as the accuracy asks)"
         lines.append(f"  {method:<10} {inner:<34} {INVERSE_STEPS.get(method, '-'):<14} {other}".rstrip())
     return "\n".join(lines)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal, TypedDict
 
+import numpy.typing as npt
+
 from ..arguments import Reorthogonalization, as_choice, as_options
 from ..errors import ArgumentError
 from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
@@ -15,6 +17,7 @@ from .f2sa import F2SA, F2SAState
 from .halved import HalvedSteps
 from .hjfbio import HJFBiO, HJFBiOState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
+from .recycled_newton import RecycledNewton, RecycledNewtonState
 from .soba import SOBA, SOBAState
 from .stable import STABLE, STABLEState
 from .stocbio import StocBiO, StocBiOState
@@ -22,7 +25,18 @@ from .subbio import SubBiO, SubBiOState
 from .ttsa import TTSA, TTSAState
 
 MethodName = Literal[
-    "lancbio", "subbio", "amigo-cg", "amigo-gd", "soba", "stocbio", "bsa", "ttsa", "stable", "f2sa", "hjfbio"
+    "lancbio",
+    "subbio",
+    "amigo-cg",
+    "amigo-gd",
+    "soba",
+    "stocbio",
+    "bsa",
+    "ttsa",
+    "stable",
+    "f2sa",
+    "hjfbio",
+    "recycled-newton",
 ]
 METHODS: dict[str, type] = {
     "lancbio": LancBiO,
@@ -36,6 +50,7 @@ METHODS: dict[str, type] = {
     "stable": STABLE,
     "f2sa": F2SA,
     "hjfbio": HJFBiO,
+    "recycled-newton": RecycledNewton,
 }
 
 
@@ -63,6 +78,8 @@ class MethodOptions(TypedDict, total=False):
     penalty_growth: float
     radius: float
     difference: float
+    memory: int | None
+    bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
 __all__ = [
@@ -85,6 +102,8 @@ __all__ = [
     "Method",
     "MethodName",
     "MethodOptions",
+    "RecycledNewton",
+    "RecycledNewtonState",
     "SOBAState",
     "STABLEState",
     "State",
@@ -105,8 +124,8 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> from lancbio_ref import methods
-    >>> methods.names()
-    ('lancbio', 'subbio', 'amigo-cg', 'amigo-gd', 'soba', 'stocbio', 'bsa', 'ttsa', 'stable', 'f2sa', 'hjfbio')
+    >>> methods.names()[:2], methods.names()[-1]
+    (('lancbio', 'subbio'), 'recycled-newton')
     """
     return tuple(METHODS)
 

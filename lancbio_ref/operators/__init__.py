@@ -6,6 +6,7 @@ from .base import (
     as_dense,
     coarsest,
     diagonal_of,
+    diagonal_part,
     one_batch,
     structure_of,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "as_square",
     "coarsest",
     "diagonal_of",
+    "diagonal_part",
     "jacobi",
     "one_batch",
     "structure_of",

@@ -37,6 +37,10 @@ A = ∇²_yy g, J = ∇²_xy g (n_x × n_y), b = ∇_y f and c = ∇_x f. In the
     F2SA:     h = ∇_x f(y) + σ(∇_x g(y) − ∇_x g(z))             baselines.py      f2sa
     HJFBiO:   Âv = (∇_y g(y + δv) − ∇_y g(y − δv))/2δ           baselines.py      hjfbio
 
+    H = SSᵀ + (I − SYᵀ)H_0(I − YSᵀ),  Y = A S,  SᵀY = I         recycled.py       recycled_inverse
+    ∇²φ u ≈ w_x − J q,  q = H w_y                               recycled.py       hyper_product
+    s ≈ argmin hᵀs + ½sᵀB s  in  |s_i| ≤ Δ                      recycled.py       recycled_newton
+
     u, ‖a‖ that does not underflow, refusals in words           numbers.py        roundoff, norm, refuse_unless_spd
 
 Every function here is held to proven vectors (:mod:`lancbio_ref.oracle`), and the catalogue of known faults is made by
