@@ -17,7 +17,7 @@ from lancbio_ref import (
     problems,
 )
 from lancbio_ref.final_check import final_check
-from lancbio_ref.methods import names
+from lancbio_ref.methods import DETERMINISTIC, names
 from lancbio_ref.status import CheckVerdict
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, problem, run
 
@@ -32,6 +32,8 @@ def quadratic():
 
 
 def options(method):
+    if method in DETERMINISTIC:
+        return dict(step_x=0.05)
     steps = dict(step_x=0.05, step_y=0.1) | ({} if method in NO_STEP_V else dict(step_v=0.1))
     return steps | (dict(mu=0.1) if method == "stable" else {})
 

@@ -162,6 +162,7 @@ RUNS = {
     "f2sa": dict(STEPS, step_z=0.1, penalty_growth=0.5),
     "hjfbio": dict(STEPS, step_v=0.1, radius=100.0, difference=1e-4),
 }
+assert set(RUNS) | set(methods.DETERMINISTIC) == set(methods.names())
 
 
 def run(problem, method, **options):
@@ -176,7 +177,7 @@ def assert_same_bits(first, second):
     assert first.fun == second.fun
 
 
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", RUNS)
 def test_all_samples_are_the_deterministic_run(method):
     for name in ("ridge", "cleaning"):
         problem = make(name, n=8, m=6)
@@ -186,7 +187,7 @@ def test_all_samples_are_the_deterministic_run(method):
         assert whole.batches == []
 
 
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", RUNS)
 def test_a_replay_is_the_run(method):
     problem = make("cleaning", n=30, m=20)
     first = run(problem, method, batch_size=(5, 6))

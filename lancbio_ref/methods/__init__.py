@@ -14,7 +14,9 @@ from .bsa import BSA, BSAState
 from .f2sa import F2SA, F2SAState
 from .halved import HalvedSteps
 from .hjfbio import HJFBiO, HJFBiOState
+from .hoag import HOAG, HOAGState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
+from .maid import MAID, MAIDState
 from .soba import SOBA, SOBAState
 from .stable import STABLE, STABLEState
 from .stocbio import StocBiO, StocBiOState
@@ -22,7 +24,19 @@ from .subbio import SubBiO, SubBiOState
 from .ttsa import TTSA, TTSAState
 
 MethodName = Literal[
-    "lancbio", "subbio", "amigo-cg", "amigo-gd", "soba", "stocbio", "bsa", "ttsa", "stable", "f2sa", "hjfbio"
+    "lancbio",
+    "subbio",
+    "amigo-cg",
+    "amigo-gd",
+    "soba",
+    "stocbio",
+    "bsa",
+    "ttsa",
+    "stable",
+    "f2sa",
+    "hjfbio",
+    "hoag",
+    "maid",
 ]
 METHODS: dict[str, type] = {
     "lancbio": LancBiO,
@@ -36,7 +50,10 @@ METHODS: dict[str, type] = {
     "stable": STABLE,
     "f2sa": F2SA,
     "hjfbio": HJFBiO,
+    "hoag": HOAG,
+    "maid": MAID,
 }
+DETERMINISTIC = ("hoag", "maid")  # they solve to an accuracy and find their own steps: no mini-batches
 
 
 class MethodOptions(TypedDict, total=False):
@@ -60,11 +77,16 @@ class MethodOptions(TypedDict, total=False):
     penalty_growth: float
     radius: float
     difference: float
+    tolerance: float
+    decrease: Literal["exponential", "quadratic", "cubic"]
+    backtracks: int
 
 
 __all__ = [
     "BSA",
     "F2SA",
+    "HOAG",
+    "MAID",
     "SOBA",
     "STABLE",
     "TTSA",
@@ -76,9 +98,11 @@ __all__ = [
     "F2SAState",
     "HJFBiO",
     "HJFBiOState",
+    "HOAGState",
     "HalvedSteps",
     "LancBiO",
     "LancBiOState",
+    "MAIDState",
     "Method",
     "MethodName",
     "MethodOptions",
@@ -102,8 +126,10 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> from lancbio_ref import methods
-    >>> methods.names()
-    ('lancbio', 'subbio', 'amigo-cg', 'amigo-gd', 'soba', 'stocbio', 'bsa', 'ttsa', 'stable', 'f2sa', 'hjfbio')
+    >>> methods.names()[:7]
+    ('lancbio', 'subbio', 'amigo-cg', 'amigo-gd', 'soba', 'stocbio', 'bsa')
+    >>> methods.names()[7:]
+    ('ttsa', 'stable', 'f2sa', 'hjfbio', 'hoag', 'maid')
     """
     return tuple(METHODS)
 

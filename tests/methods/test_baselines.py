@@ -440,7 +440,10 @@ def test_momentum_is_at_most_one():
 
 
 def test_names():
-    assert methods.names()[:2] == ("lancbio", "subbio") and set(methods.names()[2:]) == set(BY_NAME)
+    assert methods.names()[:2] == ("lancbio", "subbio") and set(methods.names()[2:]) == {
+        *BY_NAME,
+        *methods.DETERMINISTIC,
+    }
 
 
 def test_states_expose_what_the_steps_were_made_from():

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lancbio_ref import LancbioError, SolveStatus, minimize, problems
-from lancbio_ref.methods import names
+from lancbio_ref.methods import DETERMINISTIC, names
 from tests.thorough import few
 
-NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa")
+NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa", "hoag", "maid")
 SIZES = (1e-300, 1e-150, 1e-20, 1.0, 1e20, 1e150, 1e300)
 ENDS = {
     "lancbio": [dict(subspace=1), dict(subspace=50), dict(reorthogonalization="full", inner_steps=3)],
@@ -27,6 +27,8 @@ ENDS = {
         dict(decay_x=1e308, decay_y=1e308, decay_penalty=1e308, penalty_growth=1.0),
         dict(step_z=1e300),
     ],
+    "hoag": [dict(decrease="cubic"), dict(tolerance=1e-300), dict(tolerance=1e300)],
+    "maid": [dict(backtracks=1), dict(tolerance=1e-300), dict(tolerance=1e300)],
     "hjfbio": [dict(radius=1e-300), dict(difference=1e-300), dict(difference=1e300), dict(radius=1e300)],
 }
 
@@ -40,6 +42,8 @@ def test_one_variable(method, data):
     steps = dict(step_x=data.draw(size), step_y=data.draw(size))
     if method not in NO_STEP_V:
         steps["step_v"] = data.draw(size)
+    if method in DETERMINISTIC:
+        del steps["step_y"]
     options = steps | data.draw(st.sampled_from(ENDS.get(method, [{}])))
     single = data.draw(st.booleans())
     with np.errstate(all="ignore"):
