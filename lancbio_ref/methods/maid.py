@@ -160,7 +160,9 @@ class MAID:
         )
 
     def step(self, problem: BilevelProblem, state: MAIDState) -> MAIDState:
-        """One outer iteration."""
+        """One outer iteration; after one with NO_DECREASE there is nothing new to try, and nothing is done."""
+        if state.status == StepStatus.NO_DECREASE:
+            return replace(state, k=state.k + 1, n_trials=0)
         new = replace(state, k=state.k + 1, x=state.x_next, y=state.y_next, status=StepStatus.REGULAR, n_trials=0)
         new.epsilon, new.delta = new.epsilon_next, new.delta_next
         trials = self.backtracks

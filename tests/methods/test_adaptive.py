@@ -191,6 +191,7 @@ def test_where_f_falls_nowhere_x_stays_and_the_status_says_so(name):
     result = minimize(problem, np.ones(2), np.zeros(3), method=METHODS[name](tolerance=1e-13), maxiter=2)
     assert (result.x == 1).all() and set(result.trace["status"]) == {StepStatus.NO_DECREASE}
     assert result.trace["h_norm"].min() > 0.1 and StepStatus.NO_DECREASE.remedy
+    assert name == "hoag" or result.trace["n_grad"][0] == result.trace["n_grad"][1]  # nothing new to try: nothing done
 
 
 @BOTH

@@ -337,7 +337,7 @@ def test_no_unit_of_measurement_makes_a_run_diverge(method, far):
         size = {name: scale if name == far else 1.0 for name in ("d", "t")}
         made = problems.quadratic_from_arrays(q.A, q.B, q.d * size["d"], q.t * size["t"], q.rho)
         x0 = np.full(3, scale if far == "x0" else 0.0)
-        for maxiter in (2, 3, 4, 20, 200):
+        for maxiter in (2, 20) if method in DETERMINISTIC else (2, 3, 4, 20, 200):
             result = minimize(made, x0, np.zeros(4), method=method, maxiter=maxiter, rng=0, **steps)
             assert result.status == SolveStatus.COMPLETED, (scale, maxiter, result.message)
 
