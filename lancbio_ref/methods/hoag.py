@@ -10,7 +10,7 @@ At iteration k, with a summable sequence ε_k:
     ε_k = τ/k²  (quadratic),    τ/k³  (cubic),    τ 0.9^{k−1}  (exponential)
 
 Σ ε_k < ∞ makes the errors of h summable, and h → ∇φ; with 1/L_k short enough x_k converges to a stationary point of φ
-(the paper's Theorem 2, for x in a bounded set).
+(the paper's theorem, for x in a bounded set).
 
 *The adaptive step.* Where ∇φ has the Lipschitz constant L and s = −h/L,
 

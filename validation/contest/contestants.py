@@ -119,7 +119,10 @@ class Ring:
                     self.start.problem, self.rough, self.start_norm, work=work, seconds=budget.seconds / 4, exact=True
                 )
                 found = self.run_method(name, options, referee)
-                tried.append((found["norm"] if math.isfinite(found["norm"]) else math.inf, i, options))
+                failed = found["end"] == "own" or not math.isfinite(
+                    found["norm"]
+                )  # an exception, which is a step too long
+                tried.append((math.inf if failed else found["norm"], i, options))
             ranked = sorted(tried, key=lambda entry: entry[:2])[:kept]
         score, i, options = ranked[0]
         return options, dict(row=i // 7, column=i % 7, norm=score)
