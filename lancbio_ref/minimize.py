@@ -17,7 +17,7 @@ from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, large
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .final_check import FinalCheck, checked, final_check
 from .methods import Method, MethodName, MethodOptions, State, build
-from .methods.base import require_representable
+from .methods.base import ended, require_representable, with_tolerance
 from .minibatch import BatchSize, Draw, Minibatched, as_minibatched, run_type
 from .rounding import norm2
 from .status import SolveStatus
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .problem import BilevelProblem
 
 DIAGNOSTICS = ("k", "fun", "residual", "lower_grad_norm", "n_hvp", "n_grad")
-ENDED = (SolveStatus.COMPLETED, SolveStatus.CONVERGED, SolveStatus.NOT_CONVERGED, SolveStatus.STOPPED)
+UNFINISHED = (SolveStatus.INTERRUPTED, SolveStatus.DIVERGING)
 
 
 @dataclass
@@ -188,6 +188,7 @@ def minimize(
     check = as_flag("check", check)
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
+    method = with_tolerance(method, tol)
     state = method.init(problem, x0, y0, v0, rng)
     run = _Run(problem, method, state, _columns(trace, state), every)
 
@@ -201,15 +202,13 @@ def minimize(
             if callback is not None and _asks_to_stop(callback, run.state):
                 status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
                 break
-            # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
-            untouched = run.state.k == 1 and (run.state.v is v0 or run.state.y is y0)
-            if tol > 0 and run.h_norm <= tol and not untouched:
-                status = SolveStatus.CONVERGED
-                message = f"hyper-gradient norm {run.h_norm:.3g} <= tol = {tol:.3g} after {run.state.k} iterations"
+            if over := ended(method, run.state, run.h_norm, tol, (y0, v0)):
+                status, message = over
                 break
         fun = run.value()
-        status, message = run.growing(status, message)
-        found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status in ENDED else None
+        if run.state.ended is None:
+            status, message = run.growing(status, message)
+        found = final_check(run.full, *run.last(), y0=y0, tol=tol) if check and status not in UNFINISHED else None
         return run.result(*checked(status, message, found, tol), fun, found)
     except KeyboardInterrupt:
         return run.interrupted()

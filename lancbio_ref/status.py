@@ -59,6 +59,15 @@ class SolveStatus(Outcome):
         "regularization, or check it with problem.check",
     )
     DIVERGING = 9, "the iterates grow without bound: choose a smaller step, which the message names"
+    UNBOUNDED = (
+        10,
+        "phi has no minimizer along the way that x took: add regularization in x, or keep it within bounds=(low, high)",
+    )
+    RADIUS = (
+        11,
+        "no step is good, however short: phi is not smooth here, or its derivatives are not what they say "
+        "(problem.check tries them)",
+    )
 
     @property
     def success(self) -> bool:

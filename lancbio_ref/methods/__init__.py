@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal, TypedDict
 
+import numpy.typing as npt
+
 from ..arguments import Reorthogonalization, as_choice, as_options
 from ..errors import ArgumentError
 from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
@@ -17,6 +19,7 @@ from .hjfbio import HJFBiO, HJFBiOState
 from .hoag import HOAG, HOAGState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
 from .maid import MAID, MAIDState
+from .recycled_newton import RecycledNewton, RecycledNewtonState
 from .soba import SOBA, SOBAState
 from .stable import STABLE, STABLEState
 from .stocbio import StocBiO, StocBiOState
@@ -37,6 +40,7 @@ MethodName = Literal[
     "hjfbio",
     "hoag",
     "maid",
+    "recycled-newton",
 ]
 METHODS: dict[str, type] = {
     "lancbio": LancBiO,
@@ -52,6 +56,7 @@ METHODS: dict[str, type] = {
     "hjfbio": HJFBiO,
     "hoag": HOAG,
     "maid": MAID,
+    "recycled-newton": RecycledNewton,
 }
 DETERMINISTIC = ("hoag", "maid")  # they solve to an accuracy and find their own steps: no mini-batches
 
@@ -80,6 +85,8 @@ class MethodOptions(TypedDict, total=False):
     tolerance: float
     decrease: Literal["exponential", "quadratic", "cubic"]
     backtracks: int
+    memory: int | None
+    bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
 __all__ = [
@@ -106,6 +113,8 @@ __all__ = [
     "Method",
     "MethodName",
     "MethodOptions",
+    "RecycledNewton",
+    "RecycledNewtonState",
     "SOBAState",
     "STABLEState",
     "State",

@@ -5,6 +5,7 @@ from .base import (
     StructuredOperator,
     coarsest,
     diagonal_of,
+    diagonal_part,
     one_batch,
     structure_of,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "as_square",
     "coarsest",
     "diagonal_of",
+    "diagonal_part",
     "jacobi",
     "one_batch",
     "structure_of",

@@ -249,6 +249,20 @@ def diagonal_of(A: LinearOperator) -> np.ndarray:
     return np.asarray(A.diagonal())
 
 
+def diagonal_part(A: LinearOperator) -> np.ndarray | None:
+    """d where A = B + diag(d) as an operator of this package shows it, through checks; None for another.
+
+    Examples
+    --------
+    >>> from lancbio_ref.operators import GeneralizedLinear, diagonal_part
+    >>> diagonal_part(GeneralizedLinear([[1.0, 2.0]], d=[0.5], ridge=0.25))  # Xᵀdiag(d)X is B
+    array([0.25, 0.25])
+    """
+    while isinstance(A, CheckedOperator):
+        A = A.inner
+    return A.diagonal_part() if hasattr(A, "diagonal_part") else None
+
+
 def one_batch(A: LinearOperator) -> LinearOperator:
     """`A` with one mini-batch for all its products; `A` itself where nothing is drawn.
 

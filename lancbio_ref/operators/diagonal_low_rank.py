@@ -20,7 +20,7 @@ from ..rounding import (
     smallest_subnormal,
     unit_roundoff,
 )
-from .base import StructuredOperator, diagonal_of, structure_of
+from .base import StructuredOperator, diagonal_of, diagonal_part, structure_of
 from .convert import as_operator, as_square
 from .norms import entrywise_norm_bound
 
@@ -131,6 +131,11 @@ class DiagonalLowRank(StructuredOperator):
         low_rank = (self._left.astype(np.float64) * self._right * self.s[:, None]).sum(axis=0)
         alone = (self.d + low_rank).astype(self.dtype, copy=False)
         return alone if self.base is None else alone + diagonal_of(self.base)
+
+    def diagonal_part(self) -> np.ndarray:
+        """d, shape (n,), and the diagonal part of a base that shows one."""
+        inner = None if self.base is None else diagonal_part(self.base)
+        return self.d if inner is None else self.d + inner
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         base = None if self._base_structure is None else self._base_structure.abs_product

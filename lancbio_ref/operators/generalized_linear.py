@@ -102,6 +102,10 @@ class GeneralizedLinear(StructuredOperator):
             squares = self.X.astype(np.float64).power(2).T @ self.d
         return (squares + self.ridge).astype(self.dtype, copy=False)
 
+    def diagonal_part(self) -> np.ndarray:
+        """The penalty, shape (p,)."""
+        return self.ridge
+
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         v = v.astype(np.float64, copy=False)
         tau = 2 * float(np.finfo(self.dtype).smallest_normal)

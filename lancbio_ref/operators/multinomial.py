@@ -277,6 +277,16 @@ class MultinomialHessian(StructuredOperator):
     def is_symmetric(self) -> bool:
         return True
 
+    def diagonal(self) -> np.ndarray:
+        """Σ_i w_i (p_ic − p_ic²) x_ij² + λ, shape (Cp,): one pass over X."""
+        X: Any = self.design.X
+        squares = X.power(2) if sp.issparse(X) else X * X
+        return (transposed_product(self.w * (self.P - self.P * self.P), squares) + self.ridge).ravel()
+
+    def diagonal_part(self) -> np.ndarray:
+        """λ in every entry, shape (Cp,)."""
+        return np.full(self.shape[0], self.ridge)
+
     def norm_bound(self) -> float:
         return curvature_bound(self.design, self.w.ravel()) + float(self.ridge) * ROUND_UP
 

@@ -1,0 +1,234 @@
+"""A recycled inverse: H ≈ A⁻¹ from every product A s ever made, kept alive while A moves.
+
+With S and Y = A S in rows, newest first, and S Yᵀ = I (each row of S is A-orthogonal to the others, of A-norm 1),
+
+    H = SᵀS + (I − SᵀY) H_0 (I − YᵀS),     H_0 = diag(1/(d + βe)),   A = B + diag(d),   e = diag(B)
+    H r = Sᵀa + (I − SᵀY) H_0 w,   a = S r,  w = r − Yᵀa;      rᵀH r = |a|² + wᵀH_0 w
+
+which is block BFGS: R. B. Schnabel, *Quasi-Newton methods using multiple secant equations* (1983); J. L. Morales and
+J. Nocedal, SIAM J. Optim. 10, 2000, for its use as a preconditioner of the next system. H y = s for every kept pair,
+so H is A⁻¹ on span(Y); rᵀH r is a sum of squares that vanishes for r = 0 alone, so H is positive definite whatever is
+kept.
+
+H_0 speaks for what no pair speaks of: β = sᵀB s/sᵀ(e ∘ s), the median over recent directions; d = 0 and e = 1 where A
+does not show them.
+
+*A moves.* A new diagonal part d costs no product: A s = B s + d ∘ s. Where B moves,
+pairs of different age contradict each other: sᵢᵀyⱼ = sⱼᵀyᵢ holds for pairs of one symmetric A. They are read newest
+first, and one of which more than half contradicts the newer ones is dropped,
+
+    |a − b|² > ¼(|a|² + |b|² + 2 sᵀy),   a = Y s,  b = S y.
+
+It is Lanczos's space without its recurrence: what LancBiO's dynamic process keeps of one A, kept over all of them.
+
+*Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of
+scalar products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A.
+*Memory*: 2k vectors, and as many again while they are rebuilt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arguments import as_integer
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+CONTRADICTION = 0.5  # |a − b| of a pair, as a part of √(|a|² + |b|² + 2sᵀy): beyond it, it belongs to another A
+DEPENDENT = 1e-6  # what the newer pairs leave of sᵀy: beneath it, rounding has a say
+FLAT = 1e-9  # sᵀA s over sᵀH_0⁻¹s: a curvature that rounding may have made
+KEPT = 0.7  # of the memory, when it is full: the rest is room for the next solve
+RECENT = 20  # curvatures whose median is β
+BYTES = 2**30  # of S and Y together, unless the caller asks for more
+
+
+class RecycledInverse:
+    """H ≈ A⁻¹ of a symmetric positive definite A that moves.
+
+    Parameters
+    ----------
+    n : int
+    memory : int
+        Pairs (s, A s) kept at most; 0 keeps none, and H stays H_0.
+    dtype : float64 or float32
+
+    Attributes
+    ----------
+    S, Y : ndarray, shape (k, n)
+        S Yᵀ = I; k ≤ `memory`. Never changed in place: a copy.copy of this object is a snapshot.
+    d, e : ndarray, shape (n,)
+        The diagonal part of A and the diagonal of B.
+    H0 : ndarray, shape (n,)
+        The diagonal of H_0.
+    beta : float
+        β.
+    contradicting, dependent, flat, condensed : int
+        Pairs dropped for each of the three reasons, and how often the block was condensed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref.krylov.recycled import RecycledInverse
+    >>> A, H = np.diag([1.0, 4.0, 100.0]), RecycledInverse(3, memory=2)
+    >>> H.extend([(s, A @ s) for s in np.eye(3)[:2]])
+    >>> H(np.array([1.0, 4.0, 0.0]))  # exact on what it has seen
+    array([1., 1., 0.])
+    >>> H.change_diagonal(np.array([0.0, 4.0, 0.0]))  # A + diag(0, 4, 0), for no product
+    >>> H(np.array([1.0, 8.0, 0.0]))
+    array([1., 1., 0.])
+    """
+
+    def __init__(self, n: int, memory: int, dtype: npt.DTypeLike = np.float64) -> None:
+        self.n, self.memory = as_integer("n", n, least=1), min(as_integer("memory", memory), n)
+        self.S = self.Y = np.zeros((0, n), dtype)
+        self.d, self.e = np.zeros(n, dtype), np.ones(n, dtype)
+        self.beta, self._curvatures = 1.0, ()  # type: float, tuple[float, ...]
+        self.contradicting = self.dependent = self.flat = self.condensed = 0
+        self._scale()
+
+    @property
+    def k(self) -> int:
+        """How many pairs are kept."""
+        return len(self.S)
+
+    def __call__(self, r: np.ndarray) -> np.ndarray:
+        """H r, shape (n,)."""
+        return self.apply(r)[0]
+
+    def apply(self, r: np.ndarray) -> tuple[np.ndarray, float]:
+        """(H r, rᵀH r); the second as a sum of squares, never negative."""
+        if not self.k:
+            z = self.H0 * r
+            return z, float(r @ z)
+        a = self.S @ r
+        w = r - a @ self.Y  #                                          w = r − Yᵀa
+        z = self.H0 * w
+        square = float(a @ a) + float(w @ z)  #                        rᵀH r = |a|² + wᵀH_0 w
+        return z + (a - self.Y @ z) @ self.S, square  #                Sᵀa + (I − SᵀY) H_0 w
+
+    def energy(self, r: np.ndarray) -> float:
+        """√(rᵀH r) ≈ ‖A⁻¹r‖_A: how far from a solution a residual r is, in the norm of A."""
+        return math.sqrt(self.apply(r)[1])
+
+    # -- learning ------------------------------------------------------------------------------
+
+    def extend(self, pairs: Sequence[Pair]) -> None:
+        """Keep pairs (s, A s) of the A in force, the last the newest."""
+        finite = [pair for pair in pairs if np.isfinite(pair).all()]
+        self.flat += len(pairs) - len(finite)
+        if (pairs := finite) and self.memory:
+            new = [np.array([pair[i] for pair in reversed(pairs)], self.d.dtype) for i in (0, 1)]
+            self._keep(np.concatenate([new[0], self.S]), np.concatenate([new[1], self.Y]), fresh=len(pairs))
+
+    def change_diagonal(self, d: np.ndarray | None, e: np.ndarray | None = None) -> None:
+        """A has another diagonal part now, None being 0, and B another diagonal, None being unknown: 1."""
+        d = np.zeros_like(self.d) if d is None else np.asarray(d, self.d.dtype)
+        e = np.ones_like(self.d) if e is None else np.asarray(e, self.d.dtype)
+        same_d, same_e = np.array_equal(d, self.d), np.array_equal(e, self.e)
+        Y, self.d, self.e = self.Y if same_d else self.Y + (d - self.d) * self.S, d, e  # A s = B s + d ∘ s
+        if not (same_d and same_e):
+            self._scale()
+        if not same_d:
+            self._keep(self.S, Y)
+
+    def absorb(self, other: RecycledInverse) -> None:
+        """Keep what `other` knows of a neighbouring A beside what is kept here, as if it were older."""
+        Y = other.Y + (self.d - other.d) * other.S
+        self._keep(np.concatenate([self.S, other.S]), np.concatenate([self.Y, Y]))
+
+    def forget(self) -> None:
+        """Keep nothing; β stays."""
+        self.S = self.Y = self.S[:0]
+
+    def _scale(self) -> None:
+        """H_0 = diag(1/(d + βe)), positive where d + βe is not."""
+        sizes = self.d + self.beta * self.e
+        if not sizes.min() > 0:
+            sizes = np.maximum(sizes, 1e-3 * float(np.abs(sizes).max()))
+        self.H0 = (1 / sizes).astype(self.d.dtype, copy=False)
+
+    def _keep(self, S: np.ndarray, Y: np.ndarray, fresh: int = 0) -> None:
+        """The block of these rows, of which the first `fresh` are new."""
+        if not len(S):
+            return
+        L, R, used = self._biorthogonal(S @ Y.T, np.einsum("ij,ij->i", S / self.H0, S))
+        S, Y = L @ S, R @ Y
+        if used:
+            L, R = _straight(S @ Y.T)  # the second round leaves rounding only
+            S, Y = L @ S, R @ Y
+        learned = S[: sum(i < fresh for i in used)]
+        squares = np.einsum("ij,ij->i", learned, self.e * learned)
+        of_d = np.einsum("ij,ij->i", learned, self.d * learned)
+        of_B = np.maximum(1 - of_d, 0) / np.maximum(squares, np.finfo(squares.dtype).smallest_normal)
+        self._curvatures = (*self._curvatures, *of_B[::-1].tolist())[-RECENT:]
+        if fresh and self._curvatures and (beta := float(np.median(self._curvatures))) > 0:
+            self.beta = beta  #                                        sᵀB s/sᵀs, its median
+            self._scale()
+        if len(S) > self.memory:
+            S, Y = self._condense(S, Y)
+        self.S, self.Y = S, Y
+
+    def _biorthogonal(self, N: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """L, R with L N Rᵀ = I, and the rows they use: N = S Yᵀ read newest first, unfit rows left out.
+
+        Parameters
+        ----------
+        N : ndarray, shape (k, k)
+        sizes : ndarray, shape (k,)
+            sᵀH_0⁻¹s.
+        """
+        k, used = len(N), []  # type: int, list[int]
+        L, R = np.zeros((k, k)), np.zeros((k, k))
+        N = N.astype(np.float64, copy=False)
+        for i in range(k):
+            m, size = len(used), float(N[i, i])
+            if not 0 < size < math.inf:
+                self.flat += 1
+                continue
+            a, b = R[:m] @ N[i], L[:m] @ N[:, i]  #                    a = Y s,  b = S y
+            gap, total = a - b, float(a @ a) + float(b @ b) + 2 * size
+            if not float(gap @ gap) <= CONTRADICTION**2 * total:
+                self.contradicting += 1
+                continue
+            left = size - float(a @ b)  #                              (s − Sᵀa)ᵀ(y − Yᵀb)
+            if not left > DEPENDENT * size:
+                self.dependent += 1
+                continue
+            if not left > FLAT * sizes[i]:
+                self.flat += 1
+                continue
+            root = math.sqrt(left)
+            L[m], R[m] = -a @ L[:m] / root, -b @ R[:m] / root
+            L[m, i] += 1 / root
+            R[m, i] += 1 / root
+            used.append(i)
+        return L[: len(used)].astype(self.d.dtype), R[: len(used)].astype(self.d.dtype), used
+
+    def _condense(self, S: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ritz vectors of A beside H_0⁻¹ in span(S), those in the middle of the spectrum left out.
+
+        VᵀV = I leaves S Yᵀ = I. What is left out are the neighbours θ_i … θ_j whose ratio is smallest: there one
+        multiple of H_0 stands for all of them.
+        """
+        self.condensed += 1
+        kappa, V = np.linalg.eigh((S / self.H0) @ S.T)  #              sᵀA s = 1 and θ = 1/κ, descending
+        out = len(S) - max(1, int(KEPT * self.memory))
+        kappa = np.maximum(kappa, np.finfo(kappa.dtype).smallest_normal)
+        first = int(np.argmin(kappa[out - 1 :] / kappa[: len(S) - out + 1]))
+        V = np.delete(V, np.s_[first : first + out], axis=1)
+        return V.T @ S, V.T @ Y
+
+
+def _straight(N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """L, R with L N Rᵀ = I to first order, for N = I + E with a small E: I − E/2 and I − Eᵀ/2."""
+    half = (N - np.eye(len(N), dtype=N.dtype)) / 2
+    return np.eye(len(N), dtype=N.dtype) - half, np.eye(len(N), dtype=N.dtype) - half.T
+
+
+def pairs_within(n: int, dtype: npt.DTypeLike = np.float64, most: int = 100) -> int:
+    """How many pairs of vectors of this length fit into `BYTES`; between 2 and `most`."""
+    return max(2, min(most, BYTES // (2 * n * np.dtype(dtype).itemsize)))

@@ -1,0 +1,385 @@
+"""Recycled Krylov–Newton: a trust-region Newton method on φ that keeps every product it ever paid for.
+
+At x with y ≈ y*(x), v ≈ A⁻¹b, h = c − J v and φ̂ = f − vᵀ∇_y g, with H ≈ A⁻¹ from all products so far and M ≈ (∇²φ)⁻¹
+from all products with ∇²φ:
+
+    1  s  ≈ argmin hᵀs + ½ sᵀB s,  |s_i| ≤ Δ, l ≤ x + s ≤ u          to ‖h + B s‖_M ≤ min(½, √(‖h‖/‖h_0‖))‖h‖_M
+    2  y⁺ from y + y′s − H∇_y g,   E_y ≤ …                           what φ̂ and h may be wrong by, below
+    3  ρ  = (φ̂⁺ − φ̂)/(hᵀs + ½ sᵀB s);   ρ ≤ 0.1: x stays, Δ ← ¼|s|
+    4  v⁺ from v + v′s + H r,      E_v ≤ …,   h⁺ = c − J v⁺,   x ← x + s
+    5  G_y E_y + G_v E_v ≤ ζ‖h⁺‖, else more of 2 and 4 where it costs least
+
+No step is chosen by anyone. Systems are solved with H (:mod:`.recycled_levels`), products B u with ∇²φ are differences
+(:mod:`.recycled_model`), and both levels are as accurate as descent needs and no more: h may be wrong by ζ‖h‖, ζ = 0.2,
+φ̂ by a small part of the predicted decrease (inexact gradients in a trust region: R. G. Carter, SIAM J. Numer. Anal. 28,
+1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4 and 10.6). Where two steps in a row are
+refused, what is known here is made more accurate before x moves. Where the predicted decrease drowns in the rounding of
+φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺).
+
+It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
+package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
+
+In plain dense lines: `recycled_newton` in `textbook/trace.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arguments import as_integer, as_number
+from ..errors import LancbioError
+from ..krylov.recycled import RecycledInverse, pairs_within
+from ..rounding import norm2, unit_roundoff
+from ..status import StepStatus
+from .base import State
+from .recycled_end import Box, as_box, ending, hold
+from .recycled_levels import Adjoint, Levels, Lower
+from .recycled_model import Gains, Model, ModelStep
+
+if TYPE_CHECKING:
+    from ..hypergradient import HyperGradient
+    from ..linearization import Linearization
+    from ..problem import BilevelProblem
+
+ZETA = 0.2  # ‖h − ∇φ‖ ≤ ζ‖h‖, as far as the gains know
+SHARE = 0.05  # of the predicted decrease: how wrong φ̂ may be
+LEAST_RATIO, POOR, GOOD, VERY_GOOD = 0.1, 0.25, 0.75, 0.9  # of ρ: what accepts s, shrinks Δ, doubles it, triples it
+TIGHTER = 0.3  # factor on ζ and on SHARE after a refused step
+FAR, NEAR = 30.0, 3.0  # E_y where y + y′s starts, over E_y of the move: y′ said nothing; Δ may grow
+LEAST_ENERGY = 1e-6  # of the move: no solve is asked for more between two steps
+REFINEMENTS = 12  # rounds of step 5
+PAIRS_OF_X = 20  # that M keeps
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros(0)
+
+
+@dataclass
+class RecycledNewtonState(State):
+    """The state of the method; x_next is x, at which y, v, h, b, c and all below belong.
+
+    Attributes
+    ----------
+    r : ndarray, shape (n_y,)
+        b − A v.
+    energy_y, energy_v : float
+        E_y and E_v.
+    gains : Gains
+        G_y, G_v and G_yy.
+    error : float
+        G_y E_y + G_v E_v, an estimate of ‖h − ∇φ(x)‖.
+    phi : float
+        φ̂.
+    first_norm : float
+        ‖h_0‖.
+    radius : float
+        Δ.
+    tightness : float
+        What ζ and the share of φ̂ are multiplied with: 1, and less after refused steps.
+    s : ndarray, shape (n_x,)
+        The last step that was tried.
+    predicted, ratio : float
+        hᵀs + ½ sᵀB s and ρ of it; ρ is −inf where nothing could be evaluated at x + s.
+    accepted : bool
+        Whether x moved.
+    failed : str
+        Why nothing is known at x + s: "evaluation" or "lower level"; empty where something is.
+    n_inner : int
+        Products B u of the last subproblem.
+    edge : str
+        How its iteration ended, see :class:`~lancbio_ref.methods.recycled_model.ModelStep`.
+    H, M : RecycledInverse or None
+        What is kept of A and of ∇²φ.
+    contraction : float
+        What y ← y − H∇_y g last made of E_y.
+    differences : bool
+        Whether J has no adjoint, so that Jᵀu comes from differences of ∇_y g.
+    n_value : int
+        Values of f.
+    idle : int
+        Iterations since φ̂ or ‖h‖ last reached a new low.
+    lowest : (float, float)
+        These lows.
+    start : ndarray, shape (n_x,)
+        x_0.
+    direction : ndarray or None
+        With UNBOUNDED: where x runs, (x − x_0)/‖x − x_0‖.
+    proof : HyperGradient or None
+        h with its certificate at the last x, where an end was tried to be proven.
+    """
+
+    r: np.ndarray = field(default_factory=_nothing)
+    energy_y: float = math.inf
+    energy_v: float = math.inf
+    gains: Gains = field(default_factory=Gains)
+    error: float = math.inf
+    phi: float = math.inf
+    first_norm: float = 0.0
+    radius: float = 0.0
+    tightness: float = 1.0
+    s: np.ndarray = field(default_factory=_nothing)
+    predicted: float = 0.0
+    ratio: float = 1.0
+    accepted: bool = True
+    failed: str = ""
+    n_inner: int = 0
+    edge: str = ""
+    H: RecycledInverse | None = None
+    M: RecycledInverse | None = None
+    contraction: float = 1.0
+    differences: bool = False
+    n_value: int = 0
+    idle: int = 0
+    lowest: tuple[float, float] = (math.inf, math.inf)
+    start: np.ndarray = field(default_factory=_nothing)
+    direction: np.ndarray | None = None
+    proof: HyperGradient | None = None
+
+
+@dataclass(frozen=True)
+class RecycledNewton:
+    """Recycled Krylov–Newton.
+
+    Parameters
+    ----------
+    memory : int, optional
+        Pairs (s, A s) that H keeps; by default 100, and at most what fits into 1 GiB.
+    bounds : (array_like, array_like), optional
+        l and u, numbers or shape (n_x,), with l ≤ x ≤ u; ±inf where there is none. h is then tested as x − P(x − h), P
+        the projection.
+    tol : float
+        What ‖∇φ(x)‖ is to be proven to be below; :func:`lancbio_ref.minimize` gives its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref import minimize, problems
+    >>> problem = problems.quadratic(3, 5, rng=0)
+    >>> result = minimize(problem, np.zeros(3), np.zeros(5), method="recycled-newton", tol=1e-8)
+    >>> result.status.name, bool(np.allclose(result.x, problem.stationary_point(), atol=1e-7))
+    ('CONVERGED', True)
+    """
+
+    memory: int | None = None
+    bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None
+    tol: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.memory is not None:
+            as_integer("memory", self.memory)
+        as_number("tol", self.tol, least=0.0)
+
+    def init(
+        self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
+    ) -> RecycledNewtonState:
+        """The state before the first iteration."""
+        as_box(self.bounds, x0).require(x0)
+        memory = pairs_within(y0.size, y0.dtype) if self.memory is None else self.memory
+        H, M = RecycledInverse(y0.size, memory, y0.dtype), RecycledInverse(x0.size, PAIRS_OF_X, x0.dtype)
+        radius = max(1.0, float(np.abs(x0).max()))
+        return RecycledNewtonState(k=0, x=x0, x_next=x0, y=y0, v=v0, radius=radius, H=H, M=M, start=x0)
+
+    def step(self, problem: BilevelProblem, state: RecycledNewtonState) -> RecycledNewtonState:
+        """One outer iteration: a step of x tried. The first one makes y, v and h at x_0."""
+        new = copy.copy(state)
+        new.k, new.H, new.M, new.status = state.k + 1, copy.copy(state.H), copy.copy(state.M), StepStatus.REGULAR
+        iteration = _Iteration(problem, new, as_box(self.bounds, state.x))
+        iteration.start() if state.k == 0 else iteration.advance()
+        new.contraction = iteration.levels.contraction
+        new.x_next = new.x
+        new.ended = ending(iteration.levels, new, iteration.point, iteration.box, self.tol)
+        return new
+
+
+class _Iteration:
+    """One iteration, which writes into `new`."""
+
+    def __init__(self, problem: BilevelProblem, new: RecycledNewtonState, box: Box) -> None:
+        assert new.H is not None and new.M is not None
+        self.problem, self.new, self.box, self.H, self.M = problem, new, box, new.H, new.M
+        self.levels = Levels(problem, new.H, new, new.contraction)
+        self.point = self.levels.linearize(new.x, new.y)
+        self.levels.at(self.point.A)
+
+    # -- the first point -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """y, v and h at x_0, and the gains."""
+        new, levels = self.new, self.levels
+        g = levels.gradient(new.x, new.y)
+        if g.any():
+            self.H.extend([(g, levels.product(self.point.A, g))])  # the unit of H
+        lower = levels.lower(new.x, new.y, 0.03 * self.H.energy(g))
+        point = levels.linearize(new.x, lower.y)
+        levels.at(point.A)
+        adjoint = levels.adjoint(point, new.v, 0.2 * self.H.energy(point.b))
+        self.settle(new.x, lower, adjoint, point, measure=True)
+        new.first_norm = self.norm()
+
+    # -- the others ------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Try a step; accept it, or go back and know better."""
+        new, norm = self.new, self.norm()
+        forcing = min(0.5, math.sqrt(norm / new.first_norm)) if norm < new.first_norm else 0.5
+        low, high = self.box.steps(new.x, new.radius)
+        model = self.model()
+        step = model.minimize(low, high, new.radius, self.M, forcing)
+        new.gains, new.differences = model.gains, model.differences
+        new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
+        size = float(np.abs(step.s).max())
+        new.accepted, new.ratio, new.failed, linear = False, -math.inf, "", math.inf
+        if not (step.predicted < 0 and math.isfinite(step.predicted)):
+            self.M.forget()  # the model is no model
+            new.radius *= 0.25
+            return
+        before, contraction = copy.copy(self.H), self.levels.contraction
+        try:
+            linear = self.attempt(step, norm)
+        except LancbioError:  # x + s, or what lies between, can not be evaluated
+            new.ratio, new.failed = -math.inf, "evaluation"
+        if not new.accepted:
+            self.back(before, contraction, linear)
+        else:
+            new.tightness = min(1.0, new.tightness / TIGHTER)
+        if new.ratio < POOR:
+            new.radius = 0.25 * min(size, new.radius)
+        elif new.ratio > GOOD and step.ended and linear < NEAR:
+            new.radius *= 3.0 if new.ratio > VERY_GOOD else 2.0
+
+    def attempt(self, step: ModelStep, norm: float) -> float:
+        """y, φ̂, v and h at x + s; E_y of the prediction over E_y of the move."""
+        new, levels, H = self.new, self.levels, self.H
+        x, zeta = self.box.inside(new.x + step.s), ZETA * new.tightness
+        r, g, y, v = new.r, new.direction_y, new.y, new.v
+        assert g is not None
+        goal = zeta * min(max(step.left, 0.1 * norm), norm)
+        levels.at(self.problem.hessian(x, y + step.y))
+        moved = max(H.energy(step.Jts), H.energy(g), float(np.finfo(x.dtype).smallest_normal))
+        wrong = math.sqrt(SHARE * new.tightness * -step.predicted)  #  ½G_yy E_y² is to be a part of the decrease
+        target = max(
+            min(_quotient(0.5 * goal, new.gains.y), wrong / math.sqrt(max(new.gains.yy, 1.0))), LEAST_ENERGY * moved
+        )
+        known = levels.contraction < 0.5
+        lower = levels.lower(x, y + step.y - (H(g) if known else 0), target, most=FAR * moved, other=y)
+        linear = lower.first / moved
+        if lower.first > FAR * moved or (lower.energy > 10 * target and lower.energy > 0.1 * moved):
+            new.failed = "lower level"
+            return linear
+        v = v + step.v + (H(r) if known else 0)
+        phi = self.phi_at(x, lower, v)
+        noise = 200 * unit_roundoff(x.dtype) * max(abs(phi), abs(new.phi))
+        noisy = -step.predicted < noise
+        new.ratio = (phi - new.phi) / step.predicted
+        if not noisy and not new.ratio > LEAST_RATIO:
+            return linear
+        point = levels.linearize(x, lower.y)
+        target = max(min(_quotient(0.5 * goal, new.gains.v), 2 * wrong), LEAST_ENERGY * H.energy(point.b))
+        adjoint = levels.adjoint(point, v, target)
+        if noisy:
+            h = point.c - levels.cross(point.J, adjoint.v)
+            new.ratio = 0.5 * float(step.s @ (self.h + h)) / step.predicted
+            if not (new.ratio > LEAST_RATIO or self.box.reduced_norm(x, h) < norm):
+                return linear
+            new.ratio = max(new.ratio, 0.5)
+        h_before = self.h
+        self.settle(x, lower, adjoint, point)
+        self.M.extend([(step.s, self.h - h_before)])
+        new.accepted = True
+        return linear
+
+    def back(self, before: RecycledInverse, contraction: float, linear: float) -> None:
+        """x stays. H is what it was, with what was learned nearby; after a second refusal (x, y, v) is refined."""
+        new, levels = self.new, self.levels
+        tried, self.H = self.H, before
+        new.H = levels.H = before
+        if linear <= NEAR:
+            before.absorb(tried)
+        levels.contraction = contraction
+        if new.ratio == -math.inf:
+            return
+        if new.tightness < 1:
+            assert new.direction_y is not None
+            wrong = math.sqrt(SHARE * new.tightness * -new.predicted)
+            lower = Lower(new.y, new.direction_y, self.H.energy(new.direction_y), 0.0)
+            adjoint = Adjoint(new.v, new.r, self.H.energy(new.r))
+            wanted = wrong / math.sqrt(max(new.gains.yy, 1.0)), 2 * wrong
+            self.settle(new.x, lower, adjoint, self.point, wanted=wanted)
+        new.tightness *= TIGHTER
+
+    # -- accuracy at one point ---------------------------------------------------------------
+
+    def settle(
+        self,
+        x: np.ndarray,
+        lower: Lower,
+        adjoint: Adjoint,
+        point: Linearization,
+        *,
+        measure: bool = False,
+        wanted: tuple[float, float] = (math.inf, math.inf),
+    ) -> None:
+        """Make (x, y, v) the state's, with G_y E_y + G_v E_v ≤ ζ‖h‖ if more solving can do it."""
+        new, levels = self.new, self.levels
+        for attempt in range(REFINEMENTS):
+            self.take(x, lower, adjoint, point)
+            norm = self.norm()
+            if measure and norm > 0:
+                model = self.model()
+                model.product(-self.h / self.h.dtype.type(norm2(self.h)), split=True)
+                new.gains, new.differences = model.gains, model.differences
+            new.error = new.gains.error(lower.energy, adjoint.energy)
+            goal = ZETA * new.tightness * norm
+            most_y, most_v = _quotient(0.5 * goal, new.gains.y), _quotient(0.5 * goal, new.gains.v)
+            enough = new.error <= goal or attempt == REFINEMENTS - 1
+            if enough and lower.energy <= wanted[0] and adjoint.energy <= wanted[1]:
+                break
+            energies = lower.energy, adjoint.energy
+            r: np.ndarray | None = adjoint.residual
+            if lower.energy > min(most_y, wanted[0]):
+                lower = levels.lower(x, lower.y, 0.8 * min(most_y, wanted[0]))
+                point, r = levels.linearize(x, lower.y), None
+                levels.at(point.A)
+            if r is None or adjoint.energy > min(most_v, wanted[1]):
+                adjoint = levels.adjoint(point, adjoint.v, 0.8 * min(most_v, wanted[1]), r)
+            if lower.energy > 0.9 * energies[0] and adjoint.energy > 0.9 * energies[1]:
+                self.take(x, lower, adjoint, point)  # rounding allows no more
+                new.error = new.gains.error(lower.energy, adjoint.energy)
+                break
+        new.phi = self.phi_at(x, lower, adjoint.v)
+
+    def take(self, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:
+        self.point = point
+        hold(self.levels, self.new, x, lower, adjoint, point)
+
+    @property
+    def h(self) -> np.ndarray:
+        assert self.new.h is not None
+        return self.new.h
+
+    def norm(self) -> float:
+        """‖h‖₂, and with bounds ‖x − P(x − h)‖₂."""
+        return self.box.reduced_norm(self.new.x, self.h)
+
+    def phi_at(self, x: np.ndarray, lower: Lower, v: np.ndarray) -> float:
+        """φ̂ = f − vᵀ∇_y g."""
+        self.new.n_value += 1
+        return float(self.problem.value(x, lower.y)) - float(v @ lower.gradient)
+
+    def model(self) -> Model:
+        new = self.new
+        assert new.direction_y is not None
+        at, known = (new.x, new.y, new.v), (self.h, new.r, new.direction_y)
+        return Model(self.levels, self.point, at, known, new.gains, new.differences)
+
+
+def _quotient(a: float, b: float) -> float:
+    """a/b, infinite where b is 0."""
+    return a / b if b > 0 else math.inf
