@@ -17,12 +17,12 @@ from lancbio_ref import (
     problems,
 )
 from lancbio_ref.final_check import final_check
-from lancbio_ref.methods import DETERMINISTIC, names
+from lancbio_ref.jobs.settings import OPTIONS
+from lancbio_ref.methods import names
 from lancbio_ref.status import CheckVerdict
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, problem, run
 
 STEPS = dict(step_x=0.2, step_y=0.1, inner_steps=3)
-NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa")
 EXACT = ("x", "y", "v", "hypergradient", "n_hvp", "n_cross", "n_grad", "n_grad_upper", "fun", "nit")
 
 
@@ -32,10 +32,8 @@ def quadratic():
 
 
 def options(method):
-    if method in DETERMINISTIC:
-        return dict(step_x=0.05)
-    steps = dict(step_x=0.05, step_y=0.1) | ({} if method in NO_STEP_V else dict(step_v=0.1))
-    return steps | (dict(mu=0.1) if method == "stable" else {})
+    given = dict(step_x=0.05, step_y=0.1, step_v=0.1) | (dict(mu=0.1) if method == "stable" else {})
+    return {name: value for name, value in given.items() if name in OPTIONS[method]}
 
 
 def poisson():

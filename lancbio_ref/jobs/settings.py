@@ -134,7 +134,7 @@ def default_options(
     step_x = OWN_STEP_X.get(problem, {}).get(method, own["step_x"])
     if stochastic and problem in CLEANING[1:]:
         step_x = STOCHASTIC_STEP_X
-    options: dict[str, Any] = dict(step_x=step_x)
+    options: dict[str, Any] = dict(step_x=step_x) if "step_x" in known else {}
     for step in ("step_y", "step_v"):
         if step in known:
             given = own[step]

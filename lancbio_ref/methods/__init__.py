@@ -138,7 +138,7 @@ def names() -> tuple[str, ...]:
     >>> methods.names()[:7]
     ('lancbio', 'subbio', 'amigo-cg', 'amigo-gd', 'soba', 'stocbio', 'bsa')
     >>> methods.names()[7:]
-    ('ttsa', 'stable', 'f2sa', 'hjfbio', 'hoag', 'maid')
+    ('ttsa', 'stable', 'f2sa', 'hjfbio', 'hoag', 'maid', 'recycled-newton')
     """
     return tuple(METHODS)
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lancbio_ref import LancbioError, SolveStatus, minimize, problems
-from lancbio_ref.methods import DETERMINISTIC, names
+from lancbio_ref.jobs.settings import OPTIONS
+from lancbio_ref.methods import names
 from tests.thorough import few
 
-NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa", "hoag", "maid")
 SIZES = (1e-300, 1e-150, 1e-20, 1.0, 1e20, 1e150, 1e300)
 ENDS = {
     "lancbio": [dict(subspace=1), dict(subspace=50), dict(reorthogonalization="full", inner_steps=3)],
@@ -40,10 +40,8 @@ def test_one_variable(method, data):
     size, signed = st.sampled_from(SIZES), st.sampled_from((0.0, 1e-300, -1.0, 1e300))
     a, b, d, t, x, y = (data.draw(kind) for kind in (size, size, signed, signed, signed, signed))
     steps = dict(step_x=data.draw(size), step_y=data.draw(size))
-    if method not in NO_STEP_V:
-        steps["step_v"] = data.draw(size)
-    if method in DETERMINISTIC:
-        del steps["step_y"]
+    steps["step_v"] = data.draw(size)
+    steps = {name: step for name, step in steps.items() if name in OPTIONS[method]}
     options = steps | data.draw(st.sampled_from(ENDS.get(method, [{}])))
     single = data.draw(st.booleans())
     with np.errstate(all="ignore"):

@@ -20,13 +20,13 @@ from lancbio_ref import (
     problems,
 )
 from lancbio_ref.divergence import _grows
-from lancbio_ref.methods import DETERMINISTIC, HalvedSteps, LancBiO, State, names
+from lancbio_ref.jobs.settings import OPTIONS
+from lancbio_ref.methods import HalvedSteps, LancBiO, State, names
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, operator, problem, run, spoiled, with_entry
 from tests.thorough import sampled
 
 rng = np.random.default_rng(0)
 X, TWO, THREE = rng.standard_normal((30, 4)), rng.integers(0, 2, 30), rng.integers(0, 3, 30)
-NO_STEP_V = ("lancbio", "amigo-cg", "stable", "f2sa", "hoag", "maid")
 SATURATES = "cleaning"  # σ(x_i) is 0 or 1 far out, and x stops: a long step of x ends, and does not diverge
 
 
@@ -64,15 +64,16 @@ CASES = [
     (name, method, step, batch)
     for name, made in PROBLEMS.items()
     for method in names()
-    if method not in DETERMINISTIC  # which shorten their steps themselves
+    if "step_y" in OPTIONS[method]  # others find their steps themselves
     for step in ("step_x", "step_y")
     for batch in ((None, 8) if hasattr(made, "minibatch") else (None,))
 ]
 
 
 def options(method, **changes):
-    steps = dict(step_x=1e-3, step_y=1e-2) | ({} if method in NO_STEP_V else dict(step_v=1e-2))
-    return steps | (dict(mu=1e-3) if method == "stable" else {}) | changes
+    """Those among these, and `changes`, that the method has; μ is stable's."""
+    steps = dict(step_x=1e-3, step_y=1e-2, step_v=1e-2, mu=1e-3) | changes
+    return {name: value for name, value in steps.items() if name in OPTIONS[method]}
 
 
 @pytest.mark.parametrize(("name", "method", "step", "batch"), sampled(CASES, 3))
@@ -104,7 +105,9 @@ def ending(call):
         return error.result, error
 
 
-@pytest.mark.parametrize("method", [name for name in names() if name not in (*NO_STEP_V, "subbio", "hjfbio")])
+@pytest.mark.parametrize(
+    "method", [name for name in names() if "step_v" in OPTIONS[name] and name not in ("subbio", "hjfbio")]
+)
 def test_step_v_is_named_too(method):
     with pytest.raises(DivergenceError) as caught:
         minimize(PROBLEMS["quadratic"], np.ones(4), np.ones(5), method=method, rng=0, **options(method, step_v=1e9))
@@ -330,23 +333,20 @@ def test_a_trial_that_fails_before_its_first_step_proves_nothing():
 def test_no_unit_of_measurement_makes_a_run_diverge(method, far):
     """Starts at zero say nothing of the scale: with short steps nothing diverges, however far the solution is."""
     q = problems.quadratic(3, 4, rng=0)
-    steps = dict(step_x=0.01, step_y=0.05) | ({} if method in NO_STEP_V else dict(step_v=0.05))
-    steps |= dict(mu=1.0) if method == "stable" else {}
-    steps = dict(step_x=0.01) if method in DETERMINISTIC else steps
+    steps = options(method, step_x=0.01, step_y=0.05, step_v=0.05, mu=1.0)
     for scale in (1e9, 1e18, 1e100):
         size = {name: scale if name == far else 1.0 for name in ("d", "t")}
         made = problems.quadratic_from_arrays(q.A, q.B, q.d * size["d"], q.t * size["t"], q.rho)
         x0 = np.full(3, scale if far == "x0" else 0.0)
-        for maxiter in (2, 20) if method in DETERMINISTIC else (2, 3, 4, 20, 200):
+        for maxiter in (2, 20) if "step_y" not in OPTIONS[method] else (2, 3, 4, 20, 200):
             result = minimize(made, x0, np.zeros(4), method=method, maxiter=maxiter, rng=0, **steps)
             assert result.status == SolveStatus.COMPLETED, (scale, maxiter, result.message)
 
 
-@pytest.mark.parametrize("method", [name for name in names() if name not in DETERMINISTIC])  # they look at f at once
+@pytest.mark.parametrize("method", [name for name in names() if "step_y" in OPTIONS[name]])  # they look at f at once
 def test_an_overflow_of_f_alone_blames_no_step(method):
     """f = ½‖y − t‖² overflows at the y that belongs to the user's own x0, which short steps leave where it was."""
     made = problems.quadratic(3, 4, rng=0)
-    steps = dict(step_x=0.01, step_y=0.05) | ({} if method in NO_STEP_V else dict(step_v=0.05))
-    steps |= dict(mu=1.0) if method == "stable" else {}
+    steps = options(method, step_x=0.01, step_y=0.05, step_v=0.05, mu=1.0)
     with pytest.raises(CallableError, match=r"upper\.value, call 1: returned inf.*at iteration 5"):
         minimize(made, np.full(3, 1e160), np.zeros(4), method=method, maxiter=5, rng=0, **steps)
