@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
 from lancbio_ref import HyperObjective, LancbioError, lanczos, minimize
 from lancbio_ref.jobs.settings import OPTIONS, default_options
-from lancbio_ref.methods import names
+from lancbio_ref.methods import names, recycled_model, recycled_newton
 from lancbio_ref.rounding import norm2
 
 from .referee import TARGETS, Referee, RoughTruth, Truth
@@ -36,7 +38,7 @@ LBFGS = ((1e-3, 10), (1e-2, 10), (1e-1, 10), (0.3, 10), (1e-2, 40), (1e-1, 40)) 
 BFGS = ((1e-1, 0), (1e-2, 0))
 KRYLOV = ((1e-3, 0),)
 DENSE = 300  # the most n_y at which STABLE, which forms A, is run
-MEMORIES = (0, 10, 50)  # ablations of the own method; 100 is its default
+MEMORIES = (0, 10, 50)  # of the own method: 0 is no recycling, 100 is its default
 
 
 @dataclass(frozen=True)
@@ -204,14 +206,35 @@ def optimizer(method: str, settings: tuple[tuple[float, int], ...]) -> Contestan
     return run
 
 
-def own(**options: Any) -> Contestant:
-    """The method without steps, as it is or with a part of it taken away."""
+def own(change: Callable[[], AbstractContextManager[Any]] = nullcontext, **options: Any) -> Contestant:
+    """The method without steps, as it is or with a part of it taken away by `change`."""
 
     def run(ring: Ring, budget: Budget, known: dict[str, Any] | None) -> dict[str, Any]:
-        referee = ring.referee(budget.last, budget.seconds, exact=True)
-        return ring.run_method(OWN, options, referee) | dict(options=options)
+        with change():
+            referee = ring.referee(budget.last, budget.seconds, exact=True)
+            return ring.run_method(OWN, options, referee) | dict(options=options)
 
     return run
+
+
+@contextmanager
+def without_prediction() -> Iterator[None]:
+    """y and v begin each solve where they were at the last x: y′s and v′s are thrown away."""
+    whole = recycled_model.Model.minimize
+
+    def minimize(self: Any, *arguments: Any) -> Any:
+        step = whole(self, *arguments)
+        return replace(step, y=np.zeros_like(step.y), v=np.zeros_like(step.v))
+
+    with patch.object(recycled_model.Model, "minimize", minimize):
+        yield
+
+
+@contextmanager
+def tight() -> Iterator[None]:
+    """Both levels a hundred times more accurate than descent asks for."""
+    with patch.multiple(recycled_newton, ZETA=recycled_newton.ZETA / 100, SHARE=recycled_newton.SHARE / 1e4):
+        yield
 
 
 def order(found: dict[str, Any]) -> tuple[float, float, float]:
@@ -227,6 +250,7 @@ def contestants() -> dict[str, Contestant]:
         found[method] = optimizer(method, settings)
     if OWN in names():
         found[OWN] = own()
-        for memory in MEMORIES:
-            found[f"{OWN}, memory {memory}"] = own(memory=memory)
+        found |= {f"{OWN}, memory {memory}": own(memory=memory) for memory in MEMORIES}
+        found[f"{OWN}, no prediction"] = own(without_prediction)
+        found[f"{OWN}, tight accuracy"] = own(tight)
     return found
