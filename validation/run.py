@@ -22,6 +22,7 @@ import cleaning
 import core
 import inverse
 import newsgroups
+import own_method
 import paper
 import products
 import rate
@@ -31,7 +32,7 @@ import subspace
 import synthetic
 from common import forget, load, machine, save, save_figure
 
-SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups)
+SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, own_method)
 
 
 def main() -> int:
