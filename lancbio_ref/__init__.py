@@ -8,9 +8,10 @@ Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its cer
 from . import methods, problems
 from .certificate import Certificate
 from .errors import ArgumentError, CallableError, DivergenceError, EvaluationError, LancbioError, RepresentationError
+from .evaluation import Evaluation
 from .final_check import FinalCheck
 from .formation import Bound
-from .hyper_objective import Evaluation, HyperObjective
+from .hyper_objective import HyperObjective
 from .hypergradient import HyperGradient, hypergradient
 from .inverse import InverseReport, LowerSolution, lower_solution
 from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from . import __version__
 from .errors import LancbioError
 from .jobs import JOBS, PROBLEMS, make_comparison, make_settings, options_table, run_comparison, run_job
+from .jobs.settings import NAMED_ONLY
 from .methods import names
 from .oracle import commands_check, commands_vectors
 
@@ -104,7 +105,7 @@ default options (theta is step_y, eta is step_v; N and m as in the first table)
   theta = 0.3, chosen for this small set), ttsa (decays with the exponents of its authors) and stable (momentum,
   without which it is another method). The paper gives soba and hjfbio twice as many iterations (soba three times on
   synthetic); here all make the same number unless --set says otherwise. Nothing is tuned for one method alone. stable
-  forms dense n_y x n_y matrices in every iteration, hoag and maid solve to a tolerance and refuse mini-batches: these
+  forms dense n_y x n_y matrices in every iteration, hoag, maid and recycled-newton solve to an accuracy and refuse mini-batches: these
   are run only where they are named.
 
 files written to --out, each complete or not at all
@@ -202,7 +203,7 @@ def _add_compare(commands: Any, raw: type[argparse.HelpFormatter]) -> None:
     files.add_argument("--quiet", action="store_true", help="show no progress, only the table")
     runs = compare.add_argument_group("runs")
     runs.add_argument(
-        "--methods", metavar="A,B", help=f"of {', '.join(names())}; or all (default: all but stable, hoag and maid)"
+        "--methods", metavar="A,B", help=f"of {', '.join(names())}; or all (default: all but {', '.join(NAMED_ONLY)})"
     )
     runs.add_argument("--seeds", metavar="S", help="such as 1-10 or 1,3,7-9 (default: 1-3)")
     runs.add_argument("--maxiter", type=int, metavar="K", help="outer iterations of every method")

@@ -30,18 +30,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import as_integer, as_number, as_problem, as_vector, common_type
+from .arguments import as_flag, as_integer, as_number, as_problem, as_vector, common_type
 from .certificate import value_bound
-from .errors import ArgumentError, EvaluationError, LancbioError
+from .errors import EvaluationError, LancbioError
+from .evaluation import Evaluation
 from .formation import Bound
 from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
 from .inverse import LowerSolution, lower_solution
+from .inverse.recycled import RecycledSolves
 from .inverse.strategies import scaled_inverse
 from .linearization import Linearization
 from .parallel import dot
@@ -65,81 +66,6 @@ REMEDIES = {  # in the words of HyperObjective's own arguments
 }
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """φ and ∇φ at one x, and what is known of their errors; absent numbers are inf.
-
-    Attributes
-    ----------
-    x : ndarray, shape (n_x,)
-    value : float
-        φ̂ = f(x, y) − vᵀ∇_y g(x, y).
-    value_bound : float
-        ≥ |φ̂ − φ(x)|: ½ ρ_y² (L_fy + L_gyy‖v‖) + ρ ρ_y and the rounding inside f, ∇_y g, A and b. inf without Lipschitz
-        constants or μ.
-    value_certificate : CertificateStatus
-        How far `value_bound` can be trusted: ``certified`` for problems of this package, ``estimated`` for black boxes.
-    tolerance : float
-        max(accuracy, relative · ‖h‖), what was asked of the gradient here.
-    gradient_bound : float
-        error_bound + lower_level_bound ≥ ‖h − ∇φ(x)‖₂; inf where one of them is.
-    certificate : CertificateStatus
-        How far `gradient_bound` can be trusted: the weaker of the two.
-    status : SolveStatus
-        CONVERGED; FLOOR where rounding allows no smaller bound, and what is known of it exceeds `tolerance`;
-        NOT_CONVERGED only from an objective that is not `strict`.
-    message : str
-        What is guaranteed, in words.
-    lower : LowerSolution
-        y, with ‖∇_y g‖.
-    hypergradient : HyperGradient
-        h and v, with both bounds.
-    n_hvp, n_grad : int
-        Hessian products and gradients ∇_y g spent here.
-    """
-
-    x: np.ndarray
-    value: float
-    value_bound: float
-    value_certificate: CertificateStatus
-    tolerance: float
-    gradient_bound: float
-    certificate: CertificateStatus
-    status: SolveStatus
-    message: str
-    lower: LowerSolution = field(repr=False)
-    hypergradient: HyperGradient = field(repr=False)
-    n_hvp: int
-    n_grad: int
-
-    @property
-    def gradient(self) -> np.ndarray:
-        """h, shape (n_x,)."""
-        return self.hypergradient.value
-
-    @property
-    def y(self) -> np.ndarray:
-        """y ≈ y*(x), shape (n_y,)."""
-        return self.lower.y
-
-    @property
-    def v(self) -> np.ndarray:
-        """v ≈ A⁻¹b, shape (n_y,)."""
-        return self.hypergradient.v
-
-    @property
-    def guaranteed(self) -> bool:
-        """Whether a certificate says that ‖h − ∇φ(x)‖₂ ≤ tolerance; an estimated bound is none."""
-        return self.certificate >= CertificateStatus.GIVEN and self.gradient_bound <= self.tolerance
-
-    def __str__(self) -> str:
-        return (
-            f"phi = {self.value:.15g} (error bound {self.value_bound:.3g}), ||grad phi|| = {norm2(self.gradient):.6g}\n"
-            f"{self.message}\n"
-            f"{self.n_hvp} Hessian products, {self.n_grad} lower gradients"
-        )
-
-
 class HyperObjective:
     """F(x) → (φ(x), ∇φ(x)) of a bilevel problem, to an accuracy that a certificate guarantees.
 
@@ -161,6 +87,10 @@ class HyperObjective:
     strict : bool
         Whether a solve that ends NOT_CONVERGED raises. With False, the value and gradient that it reached are returned,
         with that status in `last`, and counted in `n_missed`; an optimizer sees no difference.
+    recycle : bool
+        Whether every product A s of every evaluation is kept (:mod:`lancbio_ref.krylov.recycled`) and both systems are
+        solved by conjugate gradients that all of them precondition, before the solves above look at the result and
+        certify it. It pays where x moves little between evaluations, as an optimizer's does at its end.
 
     Attributes
     ----------
@@ -215,6 +145,7 @@ class HyperObjective:
         maxiter: int | None = None,
         newton_maxiter: int = 100,
         strict: bool = True,
+        recycle: bool = False,
     ) -> None:
         self.problem = as_problem(problem)
         self._y = None if y0 is None else as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
@@ -222,9 +153,8 @@ class HyperObjective:
         self.relative = as_number("relative", relative, least=0.0, most=1.0)
         self.maxiter = None if maxiter is None else as_integer("maxiter", maxiter, least=1)
         self.newton_maxiter = as_integer("newton_maxiter", newton_maxiter, least=1)
-        if not isinstance(strict, bool):
-            raise ArgumentError("strict", repr(strict), "True or False")
-        self.strict = strict
+        self.strict, self.recycle = as_flag("strict", strict), as_flag("recycle", recycle)
+        self._recycled: RecycledSolves | None = None
         self.last: Evaluation | None = None
         self.n_eval = self.n_missed = self.n_hvp = self.n_grad = 0
         self._gain_y = self._gain_v = 1.0  # of the first evaluation, which then learns better
@@ -328,6 +258,11 @@ class HyperObjective:
         )
 
     def _solve_lower(self, x: np.ndarray, y: np.ndarray | None, tol: float) -> LowerSolution:
+        if self.recycle and y is not None:
+            if self._recycled is None:
+                self._recycled = RecycledSolves(self.problem, y.size, common_type(x.dtype, y))
+            y, spent = self._recycled.lower(x, y, tol)
+            self.n_hvp, self.n_grad = self.n_hvp + spent.n_hvp, self.n_grad + spent.n_grad
         lower = lower_solution(self.problem, x, y, tol=tol, maxiter=self.newton_maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + lower.n_hvp, self.n_grad + lower.n_grad
         if lower.status in REFUTED:
@@ -340,6 +275,9 @@ class HyperObjective:
         """The linearization at (x, y), ∇_y g there, and the hyper-gradient with ‖b − A v‖ ≤ tol."""
         point = linearization_at(self.problem, x, y)
         gradient = point.grad_y if point.grad_y is not None else self.problem.lower_grad_y(x, y)
+        if self._recycled is not None:
+            v, spent = self._recycled.adjoint(point, np.zeros_like(point.b) if v is None else v, tol)
+            self.n_hvp += spent.n_hvp
         rtol = tol / max(norm2(point.b), tol) if tol else 0.0
         found = hypergradient_of(point, inverse=scaled_inverse, v0=v, rtol=rtol, maxiter=self.maxiter)
         self.n_hvp, self.n_grad = self.n_hvp + found.n_hvp, self.n_grad + 1

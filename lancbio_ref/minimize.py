@@ -17,7 +17,7 @@ from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, large
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .final_check import FinalCheck, checked, final_check
 from .methods import Method, MethodName, MethodOptions, State, build
-from .methods.base import ended, require_representable, with_tolerance
+from .methods.base import ended, require_representable
 from .minibatch import BatchSize, Draw, Minibatched, as_minibatched, run_type
 from .rounding import norm2
 from .status import SolveStatus
@@ -188,8 +188,8 @@ def minimize(
     check = as_flag("check", check)
     if batch_size is not None:
         problem = as_minibatched(problem, batch_size, rng)
-    method = with_tolerance(method, tol)
     state = method.init(problem, x0, y0, v0, rng)
+    state.tol = tol
     run = _Run(problem, method, state, _columns(trace, state), every)
 
     status, message = SolveStatus.COMPLETED, f"all {maxiter} iterations made, as asked (tol = 0)"
@@ -202,7 +202,7 @@ def minimize(
             if callback is not None and _asks_to_stop(callback, run.state):
                 status, message = SolveStatus.STOPPED, f"stopped by the callback after {run.state.k} iterations"
                 break
-            if over := ended(method, run.state, run.h_norm, tol, (y0, v0)):
+            if over := ended(method, run.state, run.h_norm, (y0, v0)):
                 status, message = over
                 break
         fun = run.value()

@@ -11,7 +11,7 @@ from lancbio_ref.cli import main
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.jobs import PROBLEMS, instance, record
 from lancbio_ref.jobs.options import make_comparison, parse_seeds
-from lancbio_ref.jobs.settings import default_options, options_table
+from lancbio_ref.jobs.settings import NAMED_ONLY, default_options, options_table
 from lancbio_ref.jobs.table import COLUMNS
 from lancbio_ref.methods import build, names
 
@@ -98,7 +98,7 @@ def test_the_other_problems(capsys, tmp_path, no_figure, problem):
     size = ["--n", 20, "--condition", 50] if problem == "synthetic" else []
     code, text, _ = call(capsys, problem, *size, "--seeds", "1-2", "--maxiter", 5, "--out", tmp_path)
     assert code == 0
-    assert len(runs_in(tmp_path)) == 2 * (len(names()) - 3)  # all but stable, hoag and maid
+    assert len(runs_in(tmp_path)) == 2 * (len(names()) - len(NAMED_ONLY))
     assert "skipped" in text and "matplotlib" in text
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from lancbio_ref import SubspaceSchedule, lanczos, lanczos_solve, methods, minimize, problems, textbook
+from lancbio_ref.krylov.recycled import RecycledInverse
 from lancbio_ref.oracle.correct import correct
-from lancbio_ref.textbook.problems import FAMILIES
+from lancbio_ref.textbook.problems import FAMILIES, problem_of
+from lancbio_ref.textbook.recycled import recycled_inverse, recycled_newton
 
 ITERATIONS = 7
 OPTIONS = {
@@ -122,6 +124,25 @@ def test_lancbio_keeps_v_where_T_is_singular():
     np.testing.assert_allclose(rows[1]["v"], [1.0, 1.0], rtol=1e-14)
 
 
+def test_recycled_newton_ends_where_the_package_s_does():
+    problem, described = synthetic()
+    x0, y0, v0 = problem.initial_point(1)
+    ours = minimize(problem, x0, y0, v0=v0, method="recycled-newton", tol=1e-9)
+    rows = recycled_newton(problem_of({"problem": described}), x0, y0, v0, 15, {})
+    assert np.linalg.norm(rows[0]["h"]) > 1e-2 and np.linalg.norm(rows[-1]["h"]) < 1e-8
+    np.testing.assert_allclose(rows[-1]["x_next"], ours.x, atol=1e-7)
+    np.testing.assert_allclose(rows[-1]["v"], ours.v, atol=1e-6)
+
+
+def test_the_recycled_inverse_of_the_textbook_is_the_package_s():
+    A, rng = matrix(12, 100.0, 3)
+    pairs = [(s, A @ s) for s in rng.standard_normal((5, 12))]
+    H = RecycledInverse(12, 12)
+    H.extend(pairs)
+    r = rng.standard_normal(12)
+    np.testing.assert_allclose(recycled_inverse(pairs, 12) @ r, H(r), rtol=1e-9, atol=1e-12)
+
+
 def package_problem(family):
     """A problem of the package, its data under the textbook's names, and a point."""
     rng = np.random.default_rng(4)
@@ -214,7 +235,7 @@ def test_the_table_of_contents_names_what_there_is():
     for file, name in named:
         assert hasattr(importlib.import_module(f"lancbio_ref.textbook.{file}"), name)
     functions = {name.replace("-", "_") for name in methods.names()}
-    assert functions <= {name for file, name in named if file in ("trace", "baselines")}
+    assert functions <= {name for file, name in named if file in ("trace", "baselines", "recycled")}
     assert {kind.__name__ for kind in FAMILIES.values()} == {name for _, name in named if name[0].isupper()}
 
 

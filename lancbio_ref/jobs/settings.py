@@ -32,10 +32,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 PROBLEMS = JOBS | OTHERS
 KEPT = ("n", "condition", "matrix_free", "train", "corruption", "regularization", "data_dir")  # what makes a problem
 FINITE_SUMS = (*CLEANING, "20newsgroups", "ridge")  # the problems that have mini-batches
-NAMED_ONLY = (
-    "stable",
-    *DETERMINISTIC,
-)  # stable forms and factors dense matrices; an iteration of hoag has no fixed cost
+NAMED_ONLY = ("stable", *DETERMINISTIC)  # the one factors dense matrices, the others have no batches
 DEFAULT_METHODS = tuple(name for name in names() if name not in NAMED_ONLY)
 OPTIONS = {name: {field.name for field in fields(kind)} for name, kind in METHODS.items()}
 INVERSE_STEPS = {"amigo-gd": 5, "amigo-cg": 5, "stocbio": 10, "bsa": 10, "ttsa": 10}
@@ -180,8 +177,9 @@ def options_table() -> str:
             "hjfbio": "radius 1000, difference 1e-5",
             "hoag": "step_x adapts; tolerance 0.1 * 0.9^(k-1)",
             "maid": "step_x and tolerance 0.1 adapt",
+            "recycled-newton": "no step to choose",
         }.get(method, "")
         inner = inner if "inner_steps" in OPTIONS[method] else "- (one step in y)"
-        inner = inner if "step_y" in OPTIONS[method] else "- (as many as the tolerance asks)"
+        inner = inner if "step_y" in OPTIONS[method] else "- (as many as the accuracy asks)"
         lines.append(f"  {method:<10} {inner:<34} {INVERSE_STEPS.get(method, '-'):<14} {other}".rstrip())
     return "\n".join(lines)

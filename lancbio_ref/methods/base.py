@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -41,8 +41,11 @@ class State:
     direction_y : ndarray, shape (n_y,), or None
         What the last step of y went against: ∇_y g where it was taken from (F2SA: with its share of ∇_y f).
     status : StepStatus
+    tol : float
+        The run's.
     ended : (SolveStatus, str) or None
-        Set by a method that ends by itself: how, and in words.
+        How the run is over, and in words: set by a method that has ``ends_itself = True`` and asks more of its end than
+        ‖h_k‖ ≤ tol.
     n_hvp, n_cross, n_grad, n_grad_upper : int
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
     """
@@ -57,6 +60,7 @@ class State:
     c: np.ndarray | None = None
     direction_y: np.ndarray | None = None
     status: StepStatus = field(default=StepStatus.REGULAR)
+    tol: float = 0.0
     ended: tuple[SolveStatus, str] | None = None
     n_hvp: int = 0
     n_cross: int = 0
@@ -79,16 +83,12 @@ class Method(Protocol[S]):
         """One outer iteration; may reuse the arrays of `state`."""
 
 
-def with_tolerance(method: Method[Any], tol: float) -> Method[Any]:
-    """`method`, which knows the run's `tol` where it has one of its own: such a method ends by itself."""
-    return replace(method, tol=tol) if hasattr(method, "tol") else method  # type: ignore[type-var]
-
-
-def ended(method: Any, state: Any, h_norm: float, tol: float, start: tuple[Any, Any]) -> tuple[SolveStatus, str] | None:
+def ended(method: Any, state: Any, h_norm: float, start: tuple[Any, Any]) -> tuple[SolveStatus, str] | None:
     """How the run is over after this iteration; `start` are y_0 and v_0."""
+    tol = state.tol
     # a single loop's h_1 says nothing: it is formed at y_0, or has v_0 in it
     untouched = state.k == 1 and (state.y is start[0] or state.v is start[1])
-    if state.ended or hasattr(method, "tol") or not tol > 0 or not h_norm <= tol or untouched:
+    if state.ended or getattr(method, "ends_itself", False) or not tol > 0 or not h_norm <= tol or untouched:
         return state.ended
     words = f"hyper-gradient norm {h_norm:.3g} <= tol = {tol:.3g} after {state.k} iterations"
     return SolveStatus.CONVERGED, words

@@ -18,19 +18,20 @@ import numpy as np
 from ..arguments import as_array
 from ..errors import ArgumentError
 from ..hypergradient import HyperGradient, hypergradient_of
+from ..inverse.recycled import Adjoint, Levels, Lower
 from ..inverse.report import InverseReport
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus
-from .recycled_levels import Adjoint, Levels, Lower
 
 if TYPE_CHECKING:
     from ..linearization import Known, Linearization
     from .recycled_newton import RecycledNewtonState
 
 ENORMOUS = 1e8  # times the start
-IDLE = 25  # iterations without a new low of φ̂ or ‖h‖
+IDLE = 25  # accepted steps without a new low of φ̂ or ‖h‖
 ROUNDS = 5  # of tightening for a proof
 LEAST = 1e-6  # of a part of B: a bound so far above tol is not one of the errors but of the constants
+ROUNDING = 1e3  # units of c and J v, which h is the difference of
 MARGIN = 0.9  # of tol: what is left for B
 
 
@@ -80,29 +81,39 @@ def as_box(bounds: Any, x: np.ndarray) -> Box:
 Ended = tuple[SolveStatus, str]
 
 
-def ending(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box, tol: float) -> Ended | None:
+def ending(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box) -> Ended | None:
     """Status and message where the run is over after this iteration; y, v and h may be refined for the proof."""
-    norm = _reduced(state, box)
-    if norm == 0 or (tol > 0 and norm + state.error <= MARGIN * tol):
-        if proven := _prove(levels, state, point, box, tol):
+    norm, tol = _reduced(state, box), state.tol
+    if tol > 0 and norm + state.error <= MARGIN * tol:
+        if proven := _prove(levels, state, point, box):
             return proven
         norm = _reduced(state, box)
     u, phi, known = unit_roundoff(state.x.dtype), state.phi, f"||h|| = {norm:.3g} is known to about {state.error:.2g}"
     falls = phi < state.lowest[0] - 10 * u * abs(phi) or norm < 0.99 * state.lowest[1]
-    state.lowest, state.idle = (min(phi, state.lowest[0]), min(norm, state.lowest[1])), 0 if falls else state.idle + 1
+    state.lowest, state.idle = (
+        (min(phi, state.lowest[0]), min(norm, state.lowest[1])),
+        0 if falls else state.idle + state.accepted,
+    )
     largest, start = (float(np.abs(x).max()) for x in (state.x, state.start))
     if largest >= ENORMOUS * max(1.0, start):
         return _unbounded(state, f"has grown beyond {ENORMOUS:g} times its start")
     if not state.accepted and state.radius <= 10 * u * max(1.0, largest):
         if state.failed == "evaluation" and largest > max(1.0, start):
             return _unbounded(state, "comes to where the problem cannot be evaluated")
-        if state.error >= norm / 2:
-            return SolveStatus.FLOOR, f"{known}, and no step is good"
-        why = f", for the {state.failed} fails a step further" if state.failed else ", and no step is good"
-        return SolveStatus.RADIUS, f"the trust region has shrunk to {state.radius:.2g}{why}; {known}"
-    if state.idle >= IDLE:
-        return SolveStatus.FLOOR, f"neither phi nor ||h|| has fallen in {IDLE} iterations; {known}"
-    return None
+        why = f"the trust region has shrunk to {state.radius:.2g} and no step is good"
+        if state.failed == "lower level":  # at x + s = x to the last digits, where it had been solved
+            return SolveStatus.FLOOR, f"{why}, for the lower level can be solved no better; {known}"
+    elif state.idle >= IDLE:
+        why = f"neither phi nor ||h|| has fallen in {IDLE} steps"
+    else:
+        return None
+    return SolveStatus.FLOOR if norm <= 2 * state.error + _rounding(state) else SolveStatus.RADIUS, f"{why}; {known}"
+
+
+def _rounding(state: RecycledNewtonState) -> float:
+    """What rounding alone may leave of h = c − J v."""
+    assert state.c is not None and state.h is not None
+    return ROUNDING * unit_roundoff(state.x.dtype) * (norm2(state.c) + norm2(state.c - state.h))
 
 
 def _reduced(state: RecycledNewtonState, box: Box) -> float:
@@ -118,27 +129,27 @@ def _unbounded(state: RecycledNewtonState, what: str) -> Ended:
     )
 
 
-def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box, tol: float) -> Ended | None:
+def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box: Box) -> Ended | None:
     """CONVERGED where ‖h‖ + B ≤ tol, with y and v made as accurate as that needs; None where ‖h‖ is too large then."""
-    last = math.inf
+    last, tol = math.inf, state.tol
     for _ in range(ROUNDS):
         state.proof = found = _certified(levels, state, point)
-        norm, target = _reduced(state, box), max(tol, tiny(state))
-        if not norm <= MARGIN * target:
+        norm = _reduced(state, box)
+        if not norm <= MARGIN * tol:
             return None
         known = f"after {state.k} iterations"
         if found is None:
             why = "no bound is known without mu and Lipschitz constants"
             break
         parts = found.lower_level_bound, found.error_bound
-        if norm + sum(parts) <= target:
+        if norm + sum(parts) <= tol:
             weakest = min(found.certificate.error, found.certificate.lower_level)
             return (
                 SolveStatus.CONVERGED,
                 f"||grad phi|| <= {norm + sum(parts):.3g} ({weakest}), tol = {tol:.3g}, {known}",
             )
         why = f"the certificate says {norm + sum(parts):.3g} ({found.certificate.error})"
-        goal = 0.4 * (target - norm)
+        goal = 0.4 * (tol - norm)
         if sum(parts) > 0.5 * last or goal < LEAST * max(parts):
             why += ", which more solving does not bring down to tol"
             break
@@ -147,11 +158,6 @@ def _prove(levels: Levels, state: RecycledNewtonState, point: Linearization, box
     return SolveStatus.CONVERGED, (
         f"||grad phi|| = {norm:.3g} to about {state.error:.2g}, tol = {tol:.3g}, {known}; estimated, not proven: {why}"
     )
-
-
-def tiny(state: RecycledNewtonState) -> float:
-    """What stands for tol where it is 0 and h vanishes."""
-    return float(np.finfo(state.x.dtype).tiny)
 
 
 def _refine(

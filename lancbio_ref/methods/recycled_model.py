@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LancbioError
+from ..inverse.recycled import Levels
 from ..krylov.recycled import Pair, RecycledInverse
 from ..rounding import norm2, unit_roundoff
-from .recycled_levels import Levels
 
 if TYPE_CHECKING:
     from ..linearization import Linearization
@@ -106,9 +106,8 @@ class Model:
         Jtu = self._adjoint(u)
         p = -H(Jtu)
         if split:
-            zero_u, zero_p = np.zeros_like(u), np.zeros_like(p)
-            x_x, x_y = self._derivative(u, zero_p)
-            y_x, y_y = self._derivative(zero_u, p)
+            x_x, x_y = self._derivative(u, np.zeros_like(p))
+            y_x, y_y = self._derivative(np.zeros_like(u), p)
             w_x, w_y = x_x + y_x, x_y + y_y
         else:
             w_x, w_y = self._derivative(u, p)

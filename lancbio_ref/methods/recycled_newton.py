@@ -9,17 +9,17 @@ from all products with ∇²φ:
     4  v⁺ from v + v′s + H r,      E_v ≤ …,   h⁺ = c − J v⁺,   x ← x + s
     5  G_y E_y + G_v E_v ≤ ζ‖h⁺‖, else more of 2 and 4 where it costs least
 
-No step is chosen by anyone. Systems are solved with H (:mod:`.recycled_levels`), products B u with ∇²φ are differences
-(:mod:`.recycled_model`), and both levels are as accurate as descent needs and no more: h may be wrong by ζ‖h‖, ζ = 0.2,
-φ̂ by a small part of the predicted decrease (inexact gradients in a trust region: R. G. Carter, SIAM J. Numer. Anal. 28,
-1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4 and 10.6). Where two steps in a row are
-refused, what is known here is made more accurate before x moves. Where the predicted decrease drowns in the rounding of
-φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺).
+No step is chosen by anyone. Systems are solved with H (:mod:`lancbio_ref.inverse.recycled`), products B u with ∇²φ are
+differences (:mod:`lancbio_ref.methods.recycled_model`), and both levels are as accurate as descent needs and no more:
+h may be wrong by ζ‖h‖, ζ = 0.2, and φ̂ by a small part of the predicted decrease (inexact gradients in a trust region:
+R. G. Carter, SIAM J. Numer. Anal. 28, 1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4
+and 10.6). Where two steps in a row are refused, what is known here is made more accurate before x moves. Where the
+predicted decrease drowns in the rounding of φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺).
 
 It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
 package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
 
-In plain dense lines: `recycled_newton` in `textbook/trace.py`.
+In plain dense lines: `recycled_newton` in `textbook/recycled.py`.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import as_integer, as_number
-from ..errors import LancbioError
+from ..arguments import as_integer
+from ..errors import ArgumentError, LancbioError
+from ..inverse.recycled import Adjoint, Levels, Lower
 from ..krylov.recycled import RecycledInverse, pairs_within
+from ..minibatch import Minibatched
 from ..rounding import norm2, unit_roundoff
-from ..status import StepStatus
+from ..status import SolveStatus, StepStatus
 from .base import State
 from .recycled_end import Box, as_box, ending, hold
-from .recycled_levels import Adjoint, Levels, Lower
 from .recycled_model import Gains, Model, ModelStep
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ LEAST_RATIO, POOR, GOOD, VERY_GOOD = 0.1, 0.25, 0.75, 0.9  # of ρ: what accepts
 TIGHTER = 0.3  # factor on ζ and on SHARE after a refused step
 FAR, NEAR = 30.0, 3.0  # E_y where y + y′s starts, over E_y of the move: y′ said nothing; Δ may grow
 LEAST_ENERGY = 1e-6  # of the move: no solve is asked for more between two steps
+LAST = 0.3  # of tol: no step is asked for a smaller ‖h⁺‖, and no h for one that would show it
 REFINEMENTS = 12  # rounds of step 5
 PAIRS_OF_X = 20  # that M keeps
 
@@ -90,7 +92,7 @@ class RecycledNewtonState(State):
     accepted : bool
         Whether x moved.
     failed : str
-        Why nothing is known at x + s: "evaluation" or "lower level"; empty where something is.
+        Why nothing is known at x + s, or was known at another step since x moved: "evaluation" or "lower level".
     n_inner : int
         Products B u of the last subproblem.
     edge : str
@@ -104,13 +106,13 @@ class RecycledNewtonState(State):
     n_value : int
         Values of f.
     idle : int
-        Iterations since φ̂ or ‖h‖ last reached a new low.
+        Accepted steps since φ̂ or ‖h‖ last reached a new low.
     lowest : (float, float)
         These lows.
     start : ndarray, shape (n_x,)
         x_0.
     direction : ndarray or None
-        With UNBOUNDED: where x runs, (x − x_0)/‖x − x_0‖.
+        With UNBOUNDED: where x runs, (x − x_0)/‖x − x_0‖. With INDEFINITE: p with pᵀA p ≤ 0.
     proof : HyperGradient or None
         h with its certificate at the last x, where an end was tried to be proven.
     """
@@ -154,8 +156,11 @@ class RecycledNewton:
     bounds : (array_like, array_like), optional
         l and u, numbers or shape (n_x,), with l ≤ x ≤ u; ±inf where there is none. h is then tested as x − P(x − h), P
         the projection.
-    tol : float
-        What ‖∇φ(x)‖ is to be proven to be below; :func:`lancbio_ref.minimize` gives its own.
+
+    Notes
+    -----
+    With tol > 0, :func:`lancbio_ref.minimize` ends where ‖∇φ(x)‖ ≤ tol is proven, or as near to it as the constants of
+    the problem allow; with 0 it goes to the floor of rounding.
 
     Examples
     --------
@@ -169,17 +174,19 @@ class RecycledNewton:
 
     memory: int | None = None
     bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None
-    tol: float = 0.0
+
+    ends_itself: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.memory is not None:
             as_integer("memory", self.memory)
-        as_number("tol", self.tol, least=0.0)
 
     def init(
         self, problem: BilevelProblem, x0: np.ndarray, y0: np.ndarray, v0: np.ndarray, rng: np.random.Generator
     ) -> RecycledNewtonState:
         """The state before the first iteration."""
+        if isinstance(problem, Minibatched):
+            raise ArgumentError("batch_size", repr(problem.sizes), "None: differences and products need one problem")
         as_box(self.bounds, x0).require(x0)
         memory = pairs_within(y0.size, y0.dtype) if self.memory is None else self.memory
         H, M = RecycledInverse(y0.size, memory, y0.dtype), RecycledInverse(x0.size, PAIRS_OF_X, x0.dtype)
@@ -194,7 +201,7 @@ class RecycledNewton:
         iteration.start() if state.k == 0 else iteration.advance()
         new.contraction = iteration.levels.contraction
         new.x_next = new.x
-        new.ended = ending(iteration.levels, new, iteration.point, iteration.box, self.tol)
+        new.ended = new.ended or ending(iteration.levels, new, iteration.point, iteration.box)
         return new
 
 
@@ -222,6 +229,9 @@ class _Iteration:
         adjoint = levels.adjoint(point, new.v, 0.2 * self.H.energy(point.b))
         self.settle(new.x, lower, adjoint, point, measure=True)
         new.first_norm = self.norm()
+        if levels.negative is not None and not new.error <= ZETA * new.first_norm:
+            new.status, new.direction = StepStatus.NEGATIVE_CURVATURE, levels.negative
+            new.ended = SolveStatus.INDEFINITE, "at x_0 the lower level has a direction p with pᵀA p <= 0"
 
     # -- the others ------------------------------------------------------------------------
 
@@ -229,15 +239,17 @@ class _Iteration:
         """Try a step; accept it, or go back and know better."""
         new, norm = self.new, self.norm()
         forcing = min(0.5, math.sqrt(norm / new.first_norm)) if norm < new.first_norm else 0.5
+        forcing = max(forcing, LAST * new.tol / norm) if norm > 0 else forcing
         low, high = self.box.steps(new.x, new.radius)
         model = self.model()
         step = model.minimize(low, high, new.radius, self.M, forcing)
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
         size = float(np.abs(step.s).max())
-        new.accepted, new.ratio, new.failed, linear = False, -math.inf, "", math.inf
+        new.accepted, new.ratio, linear = False, -math.inf, math.inf
         if not (step.predicted < 0 and math.isfinite(step.predicted)):
             self.M.forget()  # the model is no model
+            new.failed = "evaluation" if step.ended == "outside" else new.failed
             new.radius *= 0.25
             return
         before, contraction = copy.copy(self.H), self.levels.contraction
@@ -248,10 +260,10 @@ class _Iteration:
         if not new.accepted:
             self.back(before, contraction, linear)
         else:
-            new.tightness = min(1.0, new.tightness / TIGHTER)
-        if new.ratio < POOR:
+            new.tightness, new.failed = min(1.0, new.tightness / TIGHTER), ""
+        if not new.accepted or new.ratio < POOR:
             new.radius = 0.25 * min(size, new.radius)
-        elif new.ratio > GOOD and step.ended and linear < NEAR:
+        elif new.accepted and new.ratio > GOOD and step.ended and linear < NEAR:
             new.radius *= 3.0 if new.ratio > VERY_GOOD else 2.0
 
     def attempt(self, step: ModelStep, norm: float) -> float:
@@ -260,7 +272,7 @@ class _Iteration:
         x, zeta = self.box.inside(new.x + step.s), ZETA * new.tightness
         r, g, y, v = new.r, new.direction_y, new.y, new.v
         assert g is not None
-        goal = zeta * min(max(step.left, 0.1 * norm), norm)
+        goal = max(zeta * min(max(step.left, 0.1 * norm), norm), LAST * zeta * new.tol)
         levels.at(self.problem.hessian(x, y + step.y))
         moved = max(H.energy(step.Jts), H.energy(g), float(np.finfo(x.dtype).smallest_normal))
         wrong = math.sqrt(SHARE * new.tightness * -step.predicted)  #  ½G_yy E_y² is to be a part of the decrease
@@ -283,6 +295,9 @@ class _Iteration:
         point = levels.linearize(x, lower.y)
         target = max(min(_quotient(0.5 * goal, new.gains.v), 2 * wrong), LEAST_ENERGY * H.energy(point.b))
         adjoint = levels.adjoint(point, v, target)
+        if not math.isfinite(adjoint.energy + phi):  # beyond what squares can hold
+            new.failed = "evaluation"
+            return linear
         if noisy:
             h = point.c - levels.cross(point.J, adjoint.v)
             new.ratio = 0.5 * float(step.s @ (self.h + h)) / step.predicted
@@ -331,12 +346,12 @@ class _Iteration:
         for attempt in range(REFINEMENTS):
             self.take(x, lower, adjoint, point)
             norm = self.norm()
-            if measure and norm > 0:
-                model = self.model()
-                model.product(-self.h / self.h.dtype.type(norm2(self.h)), split=True)
+            if measure:
+                model, size = self.model(), norm2(self.h)
+                model.product(self.h / self.h.dtype.type(size) if size > 0 else np.ones_like(self.h), split=True)
                 new.gains, new.differences = model.gains, model.differences
             new.error = new.gains.error(lower.energy, adjoint.energy)
-            goal = ZETA * new.tightness * norm
+            goal = ZETA * new.tightness * max(norm, LAST * new.tol)
             most_y, most_v = _quotient(0.5 * goal, new.gains.y), _quotient(0.5 * goal, new.gains.v)
             enough = new.error <= goal or attempt == REFINEMENTS - 1
             if enough and lower.energy <= wanted[0] and adjoint.energy <= wanted[1]:

@@ -39,6 +39,10 @@ A = ∇²_yy g, J = ∇²_xy g (n_x × n_y), b = ∇_y f and c = ∇_x f. In the
     HOAG:     f⁺ ≤ f + ‖v‖(ε_k + ε_{k+1}) − ½L‖s‖²              baselines.py      hoag
     MAID:     ψ(α) ≤ 0 proves that φ falls                      baselines.py      maid
 
+    H = SSᵀ + (I − SYᵀ)H_0(I − YSᵀ),  Y = A S,  SᵀY = I         recycled.py       recycled_inverse
+    ∇²φ u ≈ w_x − J q,  q = H w_y                               recycled.py       hyper_product
+    s ≈ argmin hᵀs + ½sᵀB s  in  |s_i| ≤ Δ                      recycled.py       recycled_newton
+
     u, ‖a‖ that does not underflow, refusals in words           numbers.py        roundoff, norm, refuse_unless_spd
 
 Every function here is held to proven vectors (:mod:`lancbio_ref.oracle`), and the catalogue of known faults is made by

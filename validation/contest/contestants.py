@@ -27,6 +27,7 @@ from .referee import TARGETS, Referee, RoughTruth, Truth
 from .suite import Entry
 
 OWN = "recycled-newton"
+RECYCLED = f"{OWN}, L-BFGS-B in place of Newton"  # HyperObjective(recycle=True)
 STEPS_X = tuple(5.0**k for k in range(-4, 3))
 STEPS_Y = (1 / 64, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 1.8)
 SCHEDULES = (  # of HOAG: τ and how ε_k falls
@@ -131,10 +132,13 @@ class Ring:
 
     # -- optimizers of φ -------------------------------------------------------------------
 
-    def run_optimizer(self, method: str, settings: tuple[float, int], referee: Referee) -> dict[str, Any]:
+    def run_optimizer(
+        self, method: str, settings: tuple[float, int], referee: Referee, *, recycle: bool = False
+    ) -> dict[str, Any]:
         """SciPy's `method` on a HyperObjective of relative accuracy settings[0], with memory settings[1]."""
         start, target = self.start, TARGETS["1e-6"] * self.start_norm
-        F = HyperObjective(start.problem, start.y0, accuracy=0.2 * target, relative=settings[0], strict=False)
+        accuracy = dict(accuracy=0.2 * target, relative=settings[0])
+        F = HyperObjective(start.problem, start.y0, **accuracy, strict=False, recycle=recycle)
         last: dict[str, np.ndarray] = {}
 
         def fun(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -191,15 +195,15 @@ def schedule(name: str) -> dict[str, Any]:
     return {k: v for k, v in default_options("ridge", name).items() if k == "subspace"}
 
 
-def optimizer(method: str, settings: tuple[tuple[float, int], ...]) -> Contestant:
-    """SciPy on φ at the best of its settings."""
+def optimizer(method: str, settings: tuple[tuple[float, int], ...], *, recycle: bool = False) -> Contestant:
+    """SciPy on φ at the best of its settings; with the products of all evaluations kept, or each solved by itself."""
 
     def run(ring: Ring, budget: Budget, known: dict[str, Any] | None) -> dict[str, Any]:
         tries = settings if known is None else ((known["relative"], known["memory"]),)
         found = []
         for relative, memory in tries:
             referee = ring.referee(budget.last, budget.seconds, exact=True)
-            one = ring.run_optimizer(method, (relative, memory), referee)
+            one = ring.run_optimizer(method, (relative, memory), referee, recycle=recycle)
             found.append(one | dict(options=dict(relative=relative, memory=memory)))
         return min(found, key=order)
 
@@ -250,6 +254,7 @@ def contestants() -> dict[str, Contestant]:
         found[method] = optimizer(method, settings)
     if OWN in names():
         found[OWN] = own()
+        found[RECYCLED] = optimizer("L-BFGS-B", LBFGS, recycle=True)
         found |= {f"{OWN}, memory {memory}": own(memory=memory) for memory in MEMORIES}
         found[f"{OWN}, no prediction"] = own(without_prediction)
         found[f"{OWN}, tight accuracy"] = own(tight)

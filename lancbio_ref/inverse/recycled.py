@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ArgumentError, LancbioError
-from ..krylov.recycled import Pair, RecycledInverse
+from ..krylov.recycled import Pair, RecycledInverse, pairs_within
 from ..operators import diagonal_of, diagonal_part
-from ..rounding import unit_roundoff
+from ..rounding import norm2, unit_roundoff
 
 if TYPE_CHECKING:
     from ..linearization import Linearization
@@ -30,7 +31,9 @@ NEWTON = 0.1  # what one Newton step is asked to make of E_y at least
 INNER_Y, INNER_V = 0.3, 0.5  # of what is asked of E_y and E_v: what the solve is asked to reach
 PLAIN = 0.7  # of what is asked: what y − H∇_y g is expected to reach where it is tried
 SHORTEST = 1e-4  # t of a Newton step
-NEWTON_STEPS = 40
+NEWTON_STEPS, ROUNDS = 40, 5
+HALF = 0.5  # of E_y in the newest H: what a Newton direction leaves at most, so that it leads down
+LEAST_SHARE = 1e-6  # of E in one round of a solve to a 2-norm
 LEAST_DIAGONAL = 1e-8  # of the largest entry: what stands for a diagonal entry of B that is not positive
 
 
@@ -163,8 +166,7 @@ class Levels:
                 d = -self.H(gradient)
             else:
                 A = self.at(self.problem.hessian(x, y))
-                d, _, _ = self.solve(A, -gradient, max(INNER_Y * target, NEWTON * energy))
-                energy = self.H.energy(gradient)
+                d, energy = self._newton(A, gradient, target)
                 contraction, self.contraction = min(1.0, self.contraction), 1.0
             found = self._shorter(x, y, d, energy, SHORTEST if not plain else 1.0)
             if found is None:
@@ -181,6 +183,16 @@ class Levels:
                 self.contraction = contraction
             y, gradient, energy = y_next, gradient_next, energy_next
         return Lower(y, gradient, energy, first)
+
+    def _newton(self, A: Any, gradient: np.ndarray, target: float) -> tuple[np.ndarray, float]:
+        """d with A d ≈ −∇_y g, and E_y in the H that has learned from it: what looked solved before may not be now."""
+        d, r, energy = np.zeros_like(gradient), -gradient, self.H.energy(gradient)
+        for _ in range(ROUNDS):
+            more, r, left = self.solve(A, r, max(INNER_Y * target, NEWTON * energy))
+            d, energy = d + more, self.H.energy(gradient)
+            if left <= max(INNER_Y * target, HALF * energy) or not more.any():
+                break
+        return d, energy
 
     def _shorter(
         self, x: np.ndarray, y: np.ndarray, d: np.ndarray, energy: float, shortest: float
@@ -204,7 +216,7 @@ class Levels:
         if r is None:
             r = point.b - self.product(point.A, v) if v.any() else point.b.copy()
         energy = self.H.energy(r)
-        for _ in range(5):
+        for _ in range(ROUNDS):
             if energy <= target:
                 break
             before = energy
@@ -213,3 +225,58 @@ class Levels:
             if not d.any() or energy > 0.9 * before:
                 break
         return Adjoint(v, r, energy)
+
+
+@dataclass
+class Spent:
+    """What one solve has cost."""
+
+    n_hvp: int = 0
+    n_cross: int = 0
+    n_grad: int = 0
+    n_grad_upper: int = 0
+
+
+class RecycledSolves:
+    """The same solves to a 2-norm that is asked for, at one x after another: starts that certified solves only look at.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    n_y : int
+    dtype : float64 or float32
+    """
+
+    def __init__(self, problem: BilevelProblem, n_y: int, dtype: npt.DTypeLike) -> None:
+        self.levels = Levels(problem, RecycledInverse(n_y, pairs_within(n_y, dtype), dtype), Spent())
+
+    def lower(self, x: np.ndarray, y: np.ndarray, tol: float) -> tuple[np.ndarray, Spent]:
+        """y with ‖∇_y g(x, y)‖₂ ≤ tol, or as near as it comes, and what it cost."""
+        levels = self.levels
+        levels.counts = spent = Spent()
+        levels.at(levels.problem.hessian(x, y))
+        found = levels.lower(x, y, math.inf)
+        for _ in range(ROUNDS):
+            size, before = norm2(found.gradient), found.energy
+            if not size > tol:
+                break
+            found = levels.lower(x, found.y, HALF * before * max(tol / size, LEAST_SHARE))
+            if not found.energy < HALF * before:
+                break
+        return found.y, spent
+
+    def adjoint(self, point: Linearization, v: np.ndarray, tol: float) -> tuple[np.ndarray, Spent]:
+        """v with ‖b − A v‖₂ ≤ tol, or as near as it comes, and what it cost."""
+        levels = self.levels
+        levels.counts = spent = Spent()
+        levels.at(point.A)
+        found = levels.adjoint(point, v, math.inf)
+        for _ in range(ROUNDS):
+            size, before = norm2(found.residual), found.energy
+            if not size > tol:
+                break
+            target = HALF * before * max(tol / size, LEAST_SHARE)
+            found = levels.adjoint(point, found.v, target, found.residual)
+            if not found.energy < HALF * before:
+                break
+        return found.v, spent
