@@ -105,8 +105,8 @@ default options (theta is step_y, eta is step_v; N and m as in the first table)
   theta = 0.3, chosen for this small set), ttsa (decays with the exponents of its authors) and stable (momentum,
   without which it is another method). The paper gives soba and hjfbio twice as many iterations (soba three times on
   synthetic); here all make the same number unless --set says otherwise. Nothing is tuned for one method alone. stable
-  forms dense n_y x n_y matrices in every iteration, hoag, maid and recycled-newton solve to an accuracy and refuse mini-batches: these
-  are run only where they are named.
+  forms dense n_y x n_y matrices in every iteration; hoag, maid and recycled-newton solve to an accuracy and refuse
+  mini-batches: these are run only where they are named.
 
 files written to --out, each complete or not at all
   runs/METHOD-SEED.npz   the trace of a run, what was recorded at recorded_k, x, y, v, its settings and outcome
