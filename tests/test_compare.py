@@ -274,7 +274,7 @@ def test_the_published_steps_of_data_cleaning():
     single_loops = dict.fromkeys(("soba", "ttsa", "stable", "hjfbio"))
     for name, steps in (inner | single_loops).items():
         assert default_options("mnist", name).get("inner_steps") == steps
-    assert {default_options("mnist", name)["step_x"] for name in names()} == {500.0}
+    assert {default_options("mnist", name).get("step_x", 500.0) for name in names()} == {500.0}
     assert default_options("synthetic", "stocbio", 1e5)["step_v"] == 1e-5
 
 
