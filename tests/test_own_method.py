@@ -186,6 +186,8 @@ def test_a_worse_stationary_point_is_said(contest):
     own = contest["own_method"]
     text = own.endings(found(line("a", "soba", 10, 10, phi=1.0), line("a", "maid", 20, 20, phi=1.01)))
     assert text.splitlines()[-1] == "| a | 2 | 1 | maid 1.01 |"
+    near = own.endings(found(line("a", "soba", 10, 10, phi=1.0), line("a", "maid", 20, 20, phi=1.0005)))
+    assert near.splitlines()[-1] == "| a | 2 | 1 | nobody |"
 
 
 def test_every_problem_of_the_suite_has_a_start_that_fits(contest):

@@ -34,7 +34,7 @@ from lancbio_ref.files import plain
 NAME, TITLE = "own_method", "Work to a stationary point"
 LINES = HERE / "results" / "own_method.jsonl"
 SCIPY = ("L-BFGS-B", "BFGS", "trust-krylov")
-WORSE = 1e-3  # of |φ(x_0) − φ|: a final φ so much above the lowest is a worse stationary point, and said
+WORSE = 1e-3  # of |φ|: a final φ so much above the lowest is that of a worse stationary point, and said
 
 
 def missing_data() -> str:
@@ -254,7 +254,7 @@ def endings(found: dict[str, Any]) -> str:
         if not reached:
             continue
         lowest = min(r["phi"] for r in ends)
-        scale = max(abs(about["start_phi"] - lowest), 1e-12)
+        scale = max(abs(lowest), 1e-3 * abs(about["start_phi"] - lowest))
         above = {r["contestant"]: r["phi"] for r in reached if r["phi"] > lowest + WORSE * scale}
         words = ", ".join(f"{who} {phi:.5g}" for who, phi in above.items()) or "nobody"
         rows.append([problem, f"{about['start_phi']:.5g}", f"{lowest:.6g}", words])
@@ -268,8 +268,10 @@ def ablations(found: dict[str, Any]) -> str:
     for problem in found["problems"]:
         mine = each[OWN].get(problem, math.inf)
         if mine < math.inf:
-            cells = [each[name].get(problem, math.nan) / mine for name in names]
-            rows.append([problem, *("–" if not math.isfinite(cell) else f"{cell:.2f}" for cell in cells)])
+            cells = [each[name].get(problem) for name in names]
+            words = ["" if cell is None else "–" if cell == math.inf else f"{cell / mine:.2f}" for cell in cells]
+            if any(words):
+                rows.append([problem, *words])
     return table(["problem", *(name.removeprefix(f"{OWN}, ") for name in names)], rows)
 
 
