@@ -276,7 +276,11 @@ def ablations(found: dict[str, Any]) -> str:
 
 
 def figure(found: dict[str, Any]) -> Any:
-    """Performance profiles (E. D. Dolan and J. J. Moré, Math. Program. 91, 2002): the share of problems within τ."""
+    """Performance profiles (E. D. Dolan and J. J. Moré, Math. Program. 91, 2002).
+
+    Of each contestant the share of the problems that it was run on, their number in brackets, at which it needed at
+    most τ times the work of the best.
+    """
     from matplotlib.figure import Figure
 
     sheet = Figure(figsize=(12, 4.5), layout="constrained")
@@ -286,11 +290,12 @@ def figure(found: dict[str, Any]) -> Any:
         best = {p: min(w.get(p, math.inf) for w in each.values()) for p in solved}
         taus = np.geomspace(1, 1e4, 400)
         for number, (who, w) in enumerate(each.items()):
-            quotients = np.array([w.get(p, math.inf) / best[p] for p in solved])
+            quotients = np.array([w[p] / best[p] for p in solved if p in w])
             if np.isfinite(quotients).any():
                 share = [(quotients <= tau).mean() for tau in taus]
                 style = dict(lw=2.5, color="black") if who == OWN else dict(lw=1.2, color=f"C{number % 10}")
-                ax.semilogx(taus, share, label=who, ls=("-", "--", ":")[number // 10 % 3], **style)
+                label = f"{who} ({quotients.size})"
+                ax.semilogx(taus, share, label=label, ls=("-", "--", ":")[number // 10 % 3], **style)
         ax.set(
             title=f"to {target} of ‖∇φ(x_0)‖, {len(solved)} problems", xlabel="τ", ylabel="share within τ of the best"
         )
