@@ -200,3 +200,14 @@ def test_every_problem_of_the_suite_has_a_start_that_fits(contest):
             np.testing.assert_array_equal(
                 start.problem.lower_grad_y(start.x0, start.y0), again.problem.lower_grad_y(again.x0, again.y0)
             )
+
+
+def test_what_was_measured_in_part_does_not_hold_without_a_caveat(contest, monkeypatch):
+    own = contest["own_method"]
+    runs = [line("a", own.OWN, 10, 20), line("a", "soba", 200, 400), line("a", "L-BFGS-B", 150, 300)]
+    assert {verdict.outcome for verdict in own.verdicts(found(*runs))} == {"holds with a caveat"}
+    assert f"run on 1 of {len(own.SUITE)} problems, with 1 seed" in own.verdicts(found(*runs))[0].why
+    monkeypatch.setattr(own, "SUITE", {"a": None})
+    five = found(*(run | dict(seed=seed) for run in runs for seed in range(5)))
+    easy, hard, time, scipy = own.verdicts(five)
+    assert easy.outcome == hard.outcome == scipy.outcome == "holds" and time.outcome == "holds with a caveat"

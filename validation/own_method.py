@@ -164,34 +164,43 @@ def geometric(values: Iterable[float]) -> float:
 
 def verdicts(found: dict[str, Any]) -> list[Verdict]:
     """The targets of the own method, where it was run; and how SciPy on φ stands against methods with steps."""
-    made = []
+    made, (whole, run_on) = [], extent(found)
     for target in TARGETS:
         if each := ratios(found, target):
             mean, words = against(each)
             good = sum(ratio >= 3 for ratio, _ in each.values()) / len(each)
             never = min(ratio for ratio, _ in each.values()) >= 1 / 1.2
-            words += f"; at least 3 on {good:.0%} of {len(each)}"
-            outcome = HOLDS if mean >= 10 and good >= 0.9 and never else CAVEAT if mean >= 3 else FAILS
+            words += f"; at least 3 on {good:.0%} of {len(each)}; {run_on}"
+            holds = mean >= 10 and good >= 0.9 and never
+            outcome = HOLDS if holds and whole else CAVEAT if mean >= 3 else FAILS
             made.append(
                 Verdict(f"{OWN} needs a tenth of the work of the best other method, to {target}", outcome, words)
             )
     if each := ratios(found, "1e-6", "cpu"):
         mean, words = against(each)
-        outcome = HOLDS if mean >= 5 else CAVEAT if mean >= 1 else FAILS
-        made.append(
-            Verdict(f"{OWN} needs a fifth of the processor time of the best other method, to 1e-6", outcome, words)
-        )
+        outcome = HOLDS if mean >= 5 and whole else CAVEAT if mean >= 1 else FAILS
+        claim = f"{OWN} needs a fifth of the processor time of the best other method, to 1e-6"
+        made.append(Verdict(claim, outcome, f"{words}; {run_on}"))
     each = work(found, "1e-3")
     stepping = [who for who in rivals(found) if who not in SCIPY]
     both = [p for p in found["problems"] if any(p in each[who] for who in stepping)]
     best = {p: min((who for who in rivals(found) if p in each[who]), key=lambda who, p=p: each[who][p]) for p in both}
     first = sum(who in SCIPY for who in best.values())
     if best:
-        outcome = HOLDS if first == len(best) else CAVEAT if first >= len(best) / 2 else FAILS
+        outcome = HOLDS if first == len(best) and whole else CAVEAT if first >= len(best) / 2 else FAILS
         words = f"first on {first} of {len(best)} problems, to 1e-3; else "
         words += ", ".join(f"{who} on {p}" for p, who in best.items() if who not in SCIPY) or "nobody"
         made.append(Verdict("an optimizer of SciPy on φ beats every method with steps of its own", outcome, words))
     return made
+
+
+def extent(found: dict[str, Any]) -> tuple[bool, str]:
+    """Whether all problems of the suite were run, each by every rival and with five seeds; and what was, in words."""
+    ran = {(line["problem"], line["contestant"]) for line in found["runs"]}
+    full = [p for p in found["problems"] if all((p, who) in ran for who in rivals(found))]
+    seeds = len({line["seed"] for line in found["runs"]})
+    words = f"every rival was run on {len(full)} of {len(SUITE)} problems, with {seeds} seed{'s' * (seeds > 1)}"
+    return len(full) == len(SUITE) and seeds >= 5, words
 
 
 def against(each: dict[str, tuple[float, str]]) -> tuple[float, str]:
