@@ -12,6 +12,7 @@ from . import __version__
 from .errors import LancbioError
 from .files import reason
 from .jobs import JOBS, PROBLEMS, make_comparison, make_settings, options_table, run_comparison, run_job
+from .jobs.settings import NAMED_ONLY
 from .methods import names
 from .oracle import commands_check, commands_diagnose, commands_vectors
 from .terminal import NOBODY_READS, Outlet, one_line, outlets, printable
@@ -107,7 +108,8 @@ default options (theta is step_y, eta is step_v; N and m as in the first table)
   theta = 0.3, chosen for this small set), ttsa (decays with the exponents of its authors) and stable (momentum,
   without which it is another method). The paper gives soba and hjfbio twice as many iterations (soba three times on
   synthetic); here all make the same number unless --set says otherwise. Nothing is tuned for one method alone. stable
-  forms dense n_y x n_y matrices in every iteration, and is run only where it is named.
+  forms dense n_y x n_y matrices in every iteration; hoag, maid and recycled-newton solve to an accuracy and refuse
+  mini-batches: these are run only where they are named.
 
 files written to --out, each complete or not at all
   runs/METHOD-SEED.npz   the trace of a run, what was recorded at recorded_k, x, y, v, its settings and outcome
@@ -205,7 +207,9 @@ def _add_compare(commands: Any, raw: type[argparse.HelpFormatter]) -> None:
     files.add_argument("--resume", action="store_true", help="keep the runs in --out, failed ones too; make the others")
     files.add_argument("--quiet", action="store_true", help="show no progress, only the table")
     runs = compare.add_argument_group("runs")
-    runs.add_argument("--methods", metavar="A,B", help=f"of {', '.join(names())}; or all (default: all but stable)")
+    runs.add_argument(
+        "--methods", metavar="A,B", help=f"of {', '.join(names())}; or all (default: all but {', '.join(NAMED_ONLY)})"
+    )
     runs.add_argument("--seeds", metavar="S", help="such as 1-10 or 1,3,7-9 (default: 1-3)")
     runs.add_argument("--maxiter", type=int, metavar="K", help="outer iterations of every method")
     runs.add_argument("--every", type=int, metavar="E", help="record every E iterations; divides K (default: K/100)")

@@ -92,6 +92,11 @@ class StepStatus(Outcome):
         "a conjugate-gradient direction p has pᵀAp <= 0: the Hessian is not positive definite here, and the solve "
         "ended before it. Add regularization or take smaller steps",
     )
+    NO_DECREASE = (
+        7,
+        "no step along -h, however short, is proven or seen to lower f: x was kept. Rounding, or the errors that the "
+        "bounds allow for, hide what is left to gain; compute in a wider type",
+    )
 
 
 class CheckVerdict(Outcome):

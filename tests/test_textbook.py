@@ -28,6 +28,8 @@ OPTIONS = {
     "stable": dict(step_x=0.05, step_y=0.1, mu=3.0, cross_norm=0.7, momentum=0.3),
     "f2sa": dict(step_x=0.01, step_y=0.01, step_z=0.1, inner_steps=2, penalty=5.0, penalty_growth=1.0, decay_x=0.5),
     "hjfbio": dict(step_x=0.05, step_y=0.1, step_v=0.1, radius=0.5),
+    "hoag": dict(step_x=8.0, tolerance=1e-12),  # both begin with steps that they must halve
+    "maid": dict(step_x=8.0, tolerance=1e-12, backtracks=3),
 }
 COLUMNS = dict.fromkeys(OPTIONS, ("v", "h", "x_next")) | {
     "lancbio": ("y", "dv", "v", "h", "x_next"),
@@ -35,7 +37,11 @@ COLUMNS = dict.fromkeys(OPTIONS, ("v", "h", "x_next")) | {
     "stable": ("v", "h", "x_next", "y_next", "prediction"),
     "f2sa": ("y", "z", "h", "x_next", "sigma_next"),
     "hjfbio": ("h", "x_next", "y_next", "v_next"),
+    "hoag": ("y", "v", "h", "x_next", "step"),
+    "maid": ("y", "v", "h", "x_next", "step"),
 }
+#: differences with δ = 10⁻⁵ round at about 10⁻¹¹; and solves to 10⁻¹² agree as far as that
+TOLERANCES = dict.fromkeys(OPTIONS, 1e-11) | dict(hjfbio=1e-8, hoag=1e-9, maid=1e-9)
 
 
 def matrix(n, condition, seed):
@@ -78,7 +84,7 @@ def test_every_method_makes_the_same_steps_as_the_package(method):
     problem, described = synthetic()
     x0, y0, v0 = problem.initial_point(1)
     trace, rows = run_both(method, problem, described, x0, y0, v0, **OPTIONS[method])
-    tolerance = 1e-8 if method == "hjfbio" else 1e-11  # differences with δ = 10⁻⁵ round at about 10⁻¹¹
+    tolerance = TOLERANCES[method]
     for k, row in enumerate(rows):
         for name in COLUMNS[method]:
             np.testing.assert_allclose(row[name], trace[name][k], rtol=tolerance, atol=tolerance, err_msg=f"{k} {name}")
@@ -166,6 +172,7 @@ def test_every_problem_has_the_package_s_derivatives(family):
     problem, data, x, y = package_problem(family)
     mine, point = FAMILIES[family](**data), problem.linearize(x, y)
     close = dict(rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(mine.f(x, y), problem.value(x, y), **close)
     np.testing.assert_allclose(mine.f_x(x, y), problem.upper_grad_x(x, y), **close)
     np.testing.assert_allclose(mine.f_y(x, y), problem.upper_grad_y(x, y), **close)
     np.testing.assert_allclose(mine.g_x(x, y), problem.lower_grad_x(x, y), **close)

@@ -23,6 +23,7 @@ import core
 import estimators
 import inverse
 import newsgroups
+import own_method
 import paper
 import products
 import rate
@@ -32,7 +33,9 @@ import subspace
 import synthetic
 from common import forget, load, machine, save, save_figure
 
-SCRIPTS = (core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators)
+SCRIPTS = (
+    core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators, own_method,
+)  # fmt: skip
 
 
 def main() -> int:

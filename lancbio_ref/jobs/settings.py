@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..methods import METHODS, HalvedSteps, Method, SubspaceSchedule, names
+from ..methods import DETERMINISTIC, METHODS, HalvedSteps, Method, SubspaceSchedule, names
 from ..minibatch import BatchSize
 
 CLEANING = ("digits", "mnist", "fashion-mnist", "kmnist")
@@ -34,7 +34,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 PROBLEMS = JOBS | OTHERS
 KEPT = ("n", "condition", "matrix_free", "train", "corruption", "regularization", "data_dir")  # what makes a problem
 FINITE_SUMS = (*CLEANING, "20newsgroups", "ridge")  # the problems that have mini-batches
-NAMED_ONLY = ("stable", "recycled-newton")  # the one factors dense matrices, the other has no batches
+NAMED_ONLY = ("stable", *DETERMINISTIC)  # the one factors dense matrices, the others have no batches
 DEFAULT_METHODS = tuple(name for name in names() if name not in NAMED_ONLY)
 OPTIONS = {name: {field.name for field in fields(kind)} for name, kind in METHODS.items()}
 INVERSE_STEPS = {"amigo-gd": 5, "amigo-cg": 5, "stocbio": 10, "bsa": 10, "ttsa": 10}
@@ -177,6 +177,8 @@ def options_table() -> str:
             "stable": "momentum 0.5",
             "f2sa": "decay_x 1/7, penalty 1 + sum of 0.1/(k+1)",
             "hjfbio": "radius 1000, difference 1e-5",
+            "hoag": "step_x adapts; tolerance 0.1 * 0.9^(k-1)",
+            "maid": "step_x and tolerance 0.1 adapt",
             "recycled-newton": "no step to choose",
         }.get(method, "")
         inner = inner if "inner_steps" in OPTIONS[method] else "- (one step in y)"

@@ -16,7 +16,9 @@ from .bsa import BSA, BSAState
 from .f2sa import F2SA, F2SAState
 from .halved import HalvedSteps
 from .hjfbio import HJFBiO, HJFBiOState
+from .hoag import HOAG, HOAGState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
+from .maid import MAID, MAIDState
 from .recycled_newton import RecycledNewton, RecycledNewtonState
 from .soba import SOBA, SOBAState
 from .stable import STABLE, STABLEState
@@ -36,6 +38,8 @@ MethodName = Literal[
     "stable",
     "f2sa",
     "hjfbio",
+    "hoag",
+    "maid",
     "recycled-newton",
 ]
 METHODS: dict[str, type] = {
@@ -50,8 +54,11 @@ METHODS: dict[str, type] = {
     "stable": STABLE,
     "f2sa": F2SA,
     "hjfbio": HJFBiO,
+    "hoag": HOAG,
+    "maid": MAID,
     "recycled-newton": RecycledNewton,
 }
+DETERMINISTIC = ("hoag", "maid", "recycled-newton")  # they solve to an accuracy and find their steps: no mini-batches
 
 
 STATES = tuple(kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, State))
@@ -78,6 +85,9 @@ class MethodOptions(TypedDict, total=False):
     penalty_growth: float
     radius: float
     difference: float
+    tolerance: float
+    decrease: Literal["exponential", "quadratic", "cubic"]
+    backtracks: int
     memory: int | None
     bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None
 
@@ -85,6 +95,8 @@ class MethodOptions(TypedDict, total=False):
 __all__ = [
     "BSA",
     "F2SA",
+    "HOAG",
+    "MAID",
     "SOBA",
     "STABLE",
     "TTSA",
@@ -96,9 +108,11 @@ __all__ = [
     "F2SAState",
     "HJFBiO",
     "HJFBiOState",
+    "HOAGState",
     "HalvedSteps",
     "LancBiO",
     "LancBiOState",
+    "MAIDState",
     "Method",
     "MethodName",
     "MethodOptions",

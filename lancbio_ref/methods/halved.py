@@ -47,6 +47,8 @@ class HalvedSteps:
     def __post_init__(self) -> None:
         if isinstance(self.method, type) or not hasattr(self.method, "step_x"):
             raise ArgumentError("method", repr(self.method), "a method object such as LancBiO(step_x=…, step_y=…)")
+        if hasattr(self.method, "tolerance"):  # HOAG and MAID
+            raise ArgumentError("method", repr(self.method), "a method that keeps its steps: this one adapts them")
         as_integer("start", self.start, least=1)
 
     @cached_property

@@ -23,6 +23,8 @@ METHODS = {  # name of the method: module and function of the textbook
     "stable": ("baselines", "stable"),
     "f2sa": ("baselines", "f2sa"),
     "hjfbio": ("baselines", "hjfbio"),
+    "hoag": ("baselines", "hoag"),
+    "maid": ("baselines", "maid"),
 }
 
 Case = dict[str, Any]

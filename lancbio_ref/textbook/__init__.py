@@ -36,6 +36,8 @@ A = ∇²_yy g, J = ∇²_xy g (n_x × n_y), b = ∇_y f and c = ∇_x f. In the
     STABLE:   H ← P[(1 − τ)(H − A(z_{k−1})) + A(z_k)]           baselines.py      stable
     F2SA:     h = ∇_x f(y) + σ(∇_x g(y) − ∇_x g(z))             baselines.py      f2sa
     HJFBiO:   Âv = (∇_y g(y + δv) − ∇_y g(y − δv))/2δ           baselines.py      hjfbio
+    HOAG:     f⁺ ≤ f + ‖v‖(ε_k + ε_{k+1}) − ½L‖s‖²              baselines.py      hoag
+    MAID:     ψ(α) ≤ 0 proves that φ falls                      baselines.py      maid
 
     H = SSᵀ + (I − SYᵀ)H_0(I − YSᵀ),  Y = A S,  SᵀY = I         recycled.py       recycled_inverse
     ∇²φ u ≈ w_x − J q,  q = H w_y                               recycled.py       hyper_product

@@ -8,6 +8,8 @@ TTSA      the same with one inner step and decaying steps                    (Ho
 STABLE    running estimates of both second derivatives                       (Chen et al. 2022)
 F2SA      no v: the lower level as a penalty                                 (Kwon et al. 2023)
 HJFBiO    finite differences in place of second derivatives                  (Huang 2024)
+HOAG      both solves to ε_k, a step that adapts itself                      (Pedregosa 2016)
+MAID      a line search that bounds prove, accuracies that adapt themselves  (Salehi et al. 2024)
 """
 
 from __future__ import annotations
@@ -192,3 +194,72 @@ def hjfbio(problem, x, y, v, iterations, options):
         y, v = y_next, v_next
         rows.append({**row, "x_next": x, "y_next": y, "v_next": v})
     return rows
+
+
+def hoag(problem, x, y, v, iterations, options):
+    """HOAG: solves to ε_k, and L doubled until f falls as a step 1/L must let it."""
+    step, tolerance, rows = options.get("step_x", 1.0), options.get("tolerance", 0.1), []
+    for k in range(1, iterations + 1):
+        here, ahead = (tolerance * 0.9 ** (j - 1) for j in (k, k + 1))  # ε_k, ε_{k+1}
+        y = newton(problem, x, y, here)
+        A, J, b, c = point_of(problem, k, x, y)
+        v = np.linalg.solve(A, b)
+        h = c - J @ v
+        trials, accepted = 0, False
+        while not accepted:
+            trials = trials + 1
+            x_next = x - step * h
+            y_next = newton(problem, x_next, y, ahead)
+            bound = problem.f(x, y) + norm(v) * (here + ahead) - 0.5 * step * norm(h) ** 2
+            accepted = problem.f(x_next, y_next) <= bound + 4 * roundoff(b) * abs(problem.f(x, y))
+            taken, step = step, step if accepted else step / 2
+        rows.append({"k": k, "y": y, "v": v, "h": h, "x_next": x_next, "step": taken})
+        x, y, step = x_next, y_next, step * 1.05 if trials == 1 else step
+    return rows
+
+
+def maid(problem, x, y, v, iterations, options):
+    """MAID, with the problem's constants among the options: a step is taken where (4) proves that φ falls."""
+    mu, norm_J = options.get("mu", 1.0), options.get("cross_norm", 1.0)
+    fx, fy, gxy, gyy = options.get("lipschitz", (1.0, 1.0, 1.0, 1.0))
+    alpha, epsilon, rows = options.get("step_x", 1.0), options.get("tolerance", 0.1), []
+
+    def value_error(x, y):  # e = ‖∇_y f‖ρ + ½L_fy ρ²
+        rho = norm(problem.g_y(x, y)) / mu
+        return norm(problem.f_y(x, y)) * rho + 0.5 * fy * rho**2
+
+    for k in range(1, iterations + 1):
+        trials, accepted = options.get("backtracks", 5), False
+        while not accepted:
+            y = newton(problem, x, y, mu * epsilon)
+            A, J, b, c = point_of(problem, k, x, y)
+            v = np.linalg.solve(A, b)
+            h, rho, r = c - J @ v, norm(problem.g_y(x, y)) / mu, norm(b - A @ v)
+            omega = rho * (fx + gxy * norm(v)) + (norm_J + gxy * rho) / mu * (r + rho * (fy + gyy * norm(v)))
+            if omega <= 0.99 * norm(h):  # ω ≤ (1 − η)‖h‖
+                for i in range(trials):
+                    step = alpha * 0.5**i
+                    x_next = x - step * h
+                    y_next = newton(problem, x_next, y, mu * epsilon)
+                    psi = problem.f(x_next, y_next) - problem.f(x, y) + 0.5 * 0.01 * step * norm(h) ** 2
+                    psi = psi + value_error(x_next, y_next) + value_error(x, y)
+                    accepted = psi <= 4 * roundoff(b) * abs(problem.f(x, y))
+                    if accepted:
+                        break
+                trials = trials + 1
+            epsilon = 1.05 * epsilon if accepted else 0.5 * epsilon
+        rows.append({"k": k, "y": y, "v": v, "h": h, "x_next": x_next, "step": step})
+        x, y, alpha = x_next, y_next, step / 0.9
+    return rows
+
+
+def newton(problem, x, y, tolerance):
+    """‖∇_y g(x, y)‖ ≤ tolerance, or as small as rounding lets it: Newton's method, halved where that does not fall."""
+    while norm(problem.g_y(x, y)) > tolerance:
+        d, t = np.linalg.solve(problem.A(x, y), problem.g_y(x, y)), 1.0
+        while t > 1e-10 and norm(problem.g_y(x, y - t * d)) > (1 - 1e-4 * t) * norm(problem.g_y(x, y)):
+            t = t / 2
+        if t <= 1e-10:
+            break
+        y = y - t * d
+    return y

@@ -1,7 +1,7 @@
 """The problems of the vectors, from their data: gradients, and second derivatives as dense matrices.
 
-Each class has f_x, f_y (∇_x f, ∇_y f), g_x, g_y (∇_x g, ∇_y g), A (∇²_yy g) and J (∇²_xy g), functions of (x, y). The
-formulas are the textbook's: one line of mathematics, one line of code, and no thought of speed.
+Each class has f, f_x, f_y (∇_x f, ∇_y f), g_x, g_y (∇_x g, ∇_y g), A (∇²_yy g) and J (∇²_xy g), functions of (x, y).
+The formulas are the textbook's: one line of mathematics, one line of code, and no thought of speed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ class Quadratic:
 
     def __init__(self, A, B, d, t, rho):
         self.H, self.B, self.d, self.t, self.rho = A, B, d, t, rho
+
+    def f(self, x, y):
+        return 0.5 * np.sum((y - self.t) ** 2) + 0.5 * self.rho * np.sum(x**2)
 
     def f_x(self, x, y):
         return self.rho * x
@@ -39,6 +42,9 @@ class Ridge:
 
     def __init__(self, X_train, t_train, X_val, t_val):
         self.X, self.t, self.X_val, self.t_val = X_train, t_train, X_val, t_val
+
+    def f(self, x, y):
+        return np.sum((self.X_val @ y - self.t_val) ** 2) / (2 * len(self.t_val))
 
     def f_x(self, x, y):
         return np.zeros_like(x)
@@ -68,6 +74,9 @@ class Logistic:
     def __init__(self, X_train, labels_train, X_val, labels_val, classes):
         self.X, self.labels, self.X_val, self.labels_val = X_train, labels_train, X_val, labels_val
         self.classes = int(classes)
+
+    def f(self, x, y):
+        return cross_entropies(self.X_val, self.labels_val, self.classes, y).mean()
 
     def f_x(self, x, y):
         return np.zeros_like(x)
@@ -102,6 +111,9 @@ class Cleaning:
         self.labels, self.labels_val = labels_train, labels_val
         self.classes, self.c = int(classes), regularization
 
+    def f(self, x, y):
+        return cross_entropies(self.X_val, self.labels_val, self.classes, y).mean()
+
     def f_x(self, x, y):
         return np.zeros_like(x)
 
@@ -124,6 +136,13 @@ class Cleaning:
         return slope[:, None] * gradients(self.X, self.labels, self.classes, y) / len(x)
 
 
+def cross_entropies(X, labels, classes, y):
+    """CE_i = log Σ_c exp(s_c) − s_{l_i} with s = Y x_i; the largest s_c is taken out first."""
+    s = X @ y.reshape(classes, -1).T
+    s = s - np.max(s, axis=-1, keepdims=True)
+    return np.log(np.exp(s).sum(axis=-1)) - s[np.arange(len(X)), labels]
+
+
 def gradients(X, labels, classes, y):
     """∇_y CE_i = (p_i − e_{l_i}) x_iᵀ, flat, one row a sample."""
     residual = softmax(X @ y.reshape(classes, -1).T) - np.eye(classes)[labels]
@@ -143,6 +162,9 @@ class Synthetic:
 
     def __init__(self, coef, scale_x, ridge, G, gamma):
         self.a, self.d, self.e, self.G, self.gamma = coef, scale_x, ridge, G, gamma
+
+    def f(self, x, y):
+        return 0.1 * np.cos(np.sum(self.a * x * y)) + 0.5 * np.sum((self.d * x - y) ** 2)
 
     def f_x(self, x, y):
         return -0.1 * np.sin(np.sum(self.a * x * y)) * self.a * y + self.d * (self.d * x - y)

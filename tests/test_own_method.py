@@ -1,0 +1,213 @@
+"""The contest of `validation/own_method.py`: what its referee counts, how it searches, what its words rest on."""
+
+import importlib
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lancbio_ref import HyperObjective, problems
+
+FOLDER = Path(__file__).resolve().parent.parent / "validation"
+
+
+@pytest.fixture(scope="module")
+def contest():
+    sys.path.insert(0, str(FOLDER))
+    try:
+        names = ("own_method", "contest.referee", "contest.contestants", "contest.suite")
+        yield {name.split(".")[-1]: importlib.import_module(name) for name in names}
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def line(problem, who, easy, hard, phi=1.0, norm=1e-9, cpu=1.0):
+    """A run that reached the two targets with so much work; None is never."""
+    reached = {
+        target: None if work is None else dict(W=work, cpu=cpu, k=1)
+        for target, work in (("1e-3", easy), ("1e-6", hard))
+    }
+    return dict(problem=problem, seed=1, contestant=who, reached=reached, phi=phi, norm=norm, end="reached", why="")
+
+
+def found(*runs):
+    about = {r["problem"]: dict(family="f", n_x=2, n_y=3, start_norm=1.0, start_phi=2.0) for r in runs}
+    return dict(problems=about, budgets=[(1e4, 10)], runs=list(runs), seconds=1.0, machine={})
+
+
+def test_the_referee_counts_what_the_problem_was_asked_and_sees_each_target_once(contest):
+    referee_of = contest["referee"]
+    problem, judge = (problems.quadratic(3, 4, condition=5.0, rng=1) for _ in range(2))
+    truth = referee_of.Truth(judge, np.zeros(4))
+    x0, goal = np.ones(3), problem.stationary_point()
+    start = truth.norm(x0)
+    assert start == pytest.approx(np.linalg.norm(problem.hypergradient(x0)), rel=1e-3)
+    referee = referee_of.Referee(problem, truth, start, work=1e9, seconds=1e9, exact=True)
+    A, J = problem.hessian(x0, np.zeros(4)), problem.cross(x0, np.zeros(4))
+    over = []
+    for t in (1e-2, 1e-4, 1e-5, 1e-9):
+        A.matvec(np.ones(4)), J.matvec(np.ones(4)), J.rmatvec(np.ones(3))
+        problem.lower_grad_y(x0, np.zeros(4)), problem.upper_grad_y(x0, np.zeros(4)), problem.value(x0, np.zeros(4))
+        x = goal + t * (x0 - goal)
+        over.append(referee.see(x, np.linalg.norm(problem.hypergradient(x))))
+    assert over == [False, False, False, True] and referee.end == "reached"
+    each = 1 + 0.5 + 0.5 + 1 + 1 + 0.5
+    verdict = referee.verdict()
+    assert verdict["reached"]["1e-3"]["W"] == 2 * each and verdict["reached"]["1e-6"]["W"] == 4 * each
+    assert verdict["reached"]["1e-3"]["hvp"] == 2 and verdict["spent"]["k"] == 4
+
+
+@pytest.mark.parametrize("own", [0.0, None])
+def test_an_own_estimate_is_not_believed(contest, own):
+    """Ten runs of iterates that stand at ‖∇φ‖ = ‖∇φ(x_0)‖: whatever their h says, no target is reached."""
+    referee_of = contest["referee"]
+    problem = problems.quadratic(3, 4, condition=5.0, rng=1)
+    truth = referee_of.Truth(problems.quadratic(3, 4, condition=5.0, rng=1), np.zeros(4))
+    start = truth.norm(np.ones(3))
+    referee = referee_of.Referee(problem, truth, start, work=1e9, seconds=1e9)
+    for k in range(300):
+        for _ in range(1 + k // 5):
+            problem.lower_grad_y(np.ones(3), np.zeros(4))
+        if referee.see(np.ones(3) + 1e-12 * k, start if own is None else own):
+            break
+    assert referee.end == ("" if own is None else "biased") and not referee.reached
+
+
+def test_the_rough_truth_is_the_truth_to_a_percent(contest):
+    referee_of, suite = contest["referee"], contest["suite"]
+    for name in ("ridge-20", "synthetic-200-1e2"):
+        start = suite.SUITE[name].make(3)
+        rough, truth = referee_of.RoughTruth(start.problem, start.y0), HyperObjective(start.problem, start.y0)
+        x = start.x0 + 0.1
+        assert rough.norm(x) == pytest.approx(np.linalg.norm(truth.gradient(x)), rel=1e-2)
+    assert rough.norm(1e9 * x) == math.inf
+
+
+def test_a_measurement_goes_on_where_it_was(contest, monkeypatch, tmp_path):
+    own, contestants = contest["own_method"], contest["contestants"]
+    monkeypatch.setattr(own, "LINES", tmp_path / "lines.jsonl")
+    few = {
+        "L-BFGS-B": contestants.optimizer("L-BFGS-B", ((0.3, 10),)),
+        "stable": lambda ring, budget, known: dict(skipped="too dense"),
+    }
+    monkeypatch.setattr(own, "contestants", lambda: few)
+    small = contestants.Budget(30, 60, 1500, 5)
+    own.run(["ridge-20"], list(few), (1,), small)
+    first = (tmp_path / "lines.jsonl").read_text()
+    own.run(["ridge-20"], list(few), (1,), small)
+    assert (tmp_path / "lines.jsonl").read_text() == first and len(own.lines()) == 2
+    own.run(["ridge-20"], ["L-BFGS-B"], (1, 2), small)
+    assert [entry["seed"] for entry in own.lines()] == [1, 1, 2]
+    assert own.lines()[2]["options"] == own.lines()[0]["options"]  # what was found for the first seed
+    best = own.lines()[0]["reached"]["1e-3"]
+    assert best["W"] == contest["referee"].weighted(best) and best["norm"] <= 1e-3 * own.lines()[0]["start_norm"]
+    own.run(["ridge-20"], ["L-BFGS-B"], (3,), small, minutes=-1)
+    assert len(own.lines()) == 3
+    assert own.section(own.summary()) and own.verdicts(own.summary())
+
+
+def test_a_search_leads_to_a_run(contest):
+    contestants = contest["contestants"]
+    ring = contestants.Ring(contest["suite"].SUITE["ridge-20"], 1)
+    theta = 0.5 / ring.curvature
+    ring.grid = lambda name: iter([dict(step_x=s, step_y=theta, step_v=theta) for s in (1e-9, 0.1, 10.0, 1e9)])
+    made = contestants.searched("soba")(ring, contestants.Budget(60, 200, 400, 5), None)
+    assert made["options"]["step_x"] in (1e-9, 0.1)  # with 10 the run fails, from a small last norm
+    assert made["spent"]["W"] >= 400 and made["end"] == "work" and math.isfinite(made["search"]["norm"])
+
+
+def test_a_grid_has_49_settings_that_its_method_takes(contest):
+    from lancbio_ref.methods import build, names
+
+    contestants = contest["contestants"]
+    ring = contestants.Ring(contest["suite"].SUITE["ridge-20"], 1)
+    for name in names():
+        if name != contestants.OWN:
+            grid = list(ring.grid(name))
+            assert len(grid) == 49 == len({str(options) for options in grid})
+            build(name, grid[0]), build(name, grid[-1])
+
+
+def test_the_search_finds_what_is_best_of_its_last_round(contest, monkeypatch):
+    """‖∇φ‖ at the end of a run is made up: smallest for one of the 49, which is then the answer."""
+    contestants = contest["contestants"]
+    ring = contestants.Ring(contest["suite"].SUITE["ridge-20"], 1)
+    grid, works = list(ring.grid("soba")), []
+
+    def run(name, options, referee):
+        works.append(referee.work)
+        return dict(end="work", norm=abs(grid.index(options) - 17) + (math.inf if options == grid[17 - 7] else 0.0))
+
+    monkeypatch.setattr(ring, "run_method", run)
+    options, how = ring.search("soba", contestants.DEFAULT)
+    assert options == grid[17] and (how["row"], how["column"]) == (2, 3)
+    assert works == [contestants.DEFAULT.first] * 49 + [contestants.DEFAULT.second] * 7
+
+
+def test_the_words_are_those_of_the_numbers(contest):
+    own = contest["own_method"]
+    name = own.OWN
+    runs = found(
+        line("a", name, 10, 20), line("a", "soba", 200, None), line("a", "L-BFGS-B", 300, 400),
+        line("b", name, 10, 30), line("b", "soba", 9, 15), line("b", "L-BFGS-B", 1000, 3000),
+        line("c", name, 10, 30), line("c", "soba", None, None), line("c", "L-BFGS-B", None, None, phi=1.5),
+        line("c", f"{name}, memory 10", 10, 90),
+    )  # fmt: skip
+    assert own.ratios(runs, "1e-3") == {
+        "a": (pytest.approx(20), "soba"),
+        "b": (pytest.approx(0.9), "soba"),
+        "c": (math.inf, "soba"),
+    }
+    assert own.ratios(runs, "1e-6") == {
+        "a": (pytest.approx(20), "L-BFGS-B"),
+        "b": (pytest.approx(0.5), "soba"),
+        "c": (math.inf, "soba"),
+    }
+    easy, hard, time, scipy = own.verdicts(runs)
+    assert easy.outcome == hard.outcome == "holds with a caveat" and scipy.outcome == "does not hold"
+    assert "geometric mean 3.2 on 2 problems" in hard.why and "b lost to soba, 0.5" in hard.why
+    assert "finished by no other: c" in hard.why and "at least 3 on 67% of 3" in hard.why
+    assert "first on 0 of 3" in scipy.why and time.outcome == "holds with a caveat"
+    text = own.section(runs)
+    assert "| a (2, 3) | 20 | – | **400** | 20.0 |" in text and "| c | 3.00 |" in text
+    assert "W ≤ 10000" in text
+
+
+def test_seeds_are_averaged_geometrically_and_one_miss_is_a_miss(contest):
+    own = contest["own_method"]
+    runs = found(line("a", "soba", 10, 10), line("a", "soba", 1000, None))
+    assert own.work(runs, "1e-3")["soba"]["a"] == pytest.approx(100)
+    assert own.work(runs, "1e-6")["soba"]["a"] == math.inf
+
+
+def test_a_worse_stationary_point_is_said(contest):
+    own = contest["own_method"]
+    text = own.endings(found(line("a", "soba", 10, 10, phi=1.0), line("a", "maid", 20, 20, phi=1.01)))
+    assert text.splitlines()[-1] == "| a | 2 | 1 | maid 1.01 |"
+    near = own.endings(found(line("a", "soba", 10, 10, phi=1.0), line("a", "maid", 20, 20, phi=1.0005)))
+    assert near.splitlines()[-1] == "| a | 2 | 1 | nobody |"
+
+
+def test_every_problem_of_the_suite_has_a_start_that_fits(contest):
+    for name, entry in contest["suite"].SUITE.items():
+        if entry.size == 0 and entry.available:
+            start = entry.make(1)
+            assert start.problem.lower_grad_y(start.x0, start.y0).shape == start.y0.shape == start.v0.shape, name
+            assert start.problem.upper_grad_x(start.x0, start.y0).shape == start.x0.shape
+            again = entry.make(1)
+            np.testing.assert_array_equal(
+                start.problem.lower_grad_y(start.x0, start.y0), again.problem.lower_grad_y(again.x0, again.y0)
+            )
+
+
+def test_what_was_measured_in_part_does_not_hold_without_a_caveat(contest, monkeypatch):
+    own = contest["own_method"]
+    runs = [line("a", own.OWN, 10, 20), line("a", "soba", 200, 400), line("a", "L-BFGS-B", 150, 300)]
+    assert {verdict.outcome for verdict in own.verdicts(found(*runs))} == {"holds with a caveat"}
+    assert f"run on 1 of {len(own.SUITE)} problems, with 1 seed" in own.verdicts(found(*runs))[0].why
+    monkeypatch.setattr(own, "SUITE", {"a": None})
+    five = found(*(run | dict(seed=seed) for run in runs for seed in range(5)))
+    easy, hard, time, scipy = own.verdicts(five)
+    assert easy.outcome == hard.outcome == scipy.outcome == "holds" and time.outcome == "holds with a caveat"
