@@ -115,7 +115,7 @@ class CheckedOperator(VectorOperator):
         if inner.dtype is not None:
             self._note(np.dtype(inner.dtype))
 
-    def matvec(self, x: Any) -> np.ndarray:
+    def matvec(self, x: npt.ArrayLike) -> np.ndarray:
         """A x; a vector goes to the product of `inner` at once."""
         if type(x) is np.ndarray and x.shape == (self.shape[1],):
             self.products += 1

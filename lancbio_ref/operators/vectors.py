@@ -13,6 +13,7 @@ from functools import partial, wraps
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import CallableError
@@ -95,7 +96,7 @@ class VectorOperator(LinearOperator):
     dtype: Any
     _held: tuple[str, ...] = ()  # arrays that others were derived from: read-only, in a copy too
 
-    def __init__(self, dtype: Any, shape: tuple[int, int]) -> None:
+    def __init__(self, dtype: npt.DTypeLike | None, shape: tuple[int, int]) -> None:
         if _SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
             self.dtype, self.shape = None if dtype is None else np.dtype(dtype), tuple(shape)
         else:  # SciPy looks at the shape for as long as a small product takes
@@ -115,13 +116,13 @@ class VectorOperator(LinearOperator):
             if name in vars(cls):
                 setattr(cls, name, _of_any_shape(vars(cls)[name], side))
 
-    def matvec(self, x: Any) -> np.ndarray:
+    def matvec(self, x: npt.ArrayLike) -> np.ndarray:
         """A x. A vector goes straight to the product: SciPy's conversions cost more than a small product does."""
         if type(x) is np.ndarray and x.shape == (self.shape[1],):
             return _as_vector(self._matvec(x), self.shape[0])
         return super().matvec(x)
 
-    def rmatvec(self, x: Any) -> np.ndarray:
+    def rmatvec(self, x: npt.ArrayLike) -> np.ndarray:
         """Aᴴ x, in the same way."""
         if type(x) is np.ndarray and x.shape == (self.shape[0],):
             return _as_vector(self._rmatvec(x), self.shape[1])
