@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial, wraps
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,17 @@ from ..errors import CallableError
 Product = Callable[[Any, np.ndarray], Any]
 
 
-class _Probe(LinearOperator):
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        return x
+def _sets_no_more() -> bool:
+    """Whether SciPy's constructor, in this version, sets the type and the shape and nothing else."""
+    found = SimpleNamespace()
+    try:
+        LinearOperator.__init__(found, np.float64, (1, 1))
+    except (AttributeError, TypeError):
+        return False
+    return vars(found).keys() == {"dtype", "shape"}
 
 
-_SETS_NO_MORE = vars(_Probe(float, (1, 1))).keys() == {"dtype", "shape"}  # SciPy's constructor, in this version
+_SETS_NO_MORE = _sets_no_more()
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
