@@ -219,6 +219,15 @@ def test_its_limit_is_the_stationary_point_of_phi():
     result = run(problem, np.ones(5), np.zeros(12), tol=1e-10)
     np.testing.assert_allclose(result.x, problem.stationary_point(), atol=1e-9)
     assert result.nit <= 12  # a Newton method on a quadratic
+    assert "h was not checked" not in result.message
+
+
+def test_a_check_of_its_end_changes_nothing_and_agrees():
+    problem, x0, y0 = ready("quadratic")
+    plain, checked = (run(problem, x0, y0, check=check) for check in (False, True))
+    np.testing.assert_array_equal(plain.x, checked.x)
+    assert plain.n_hvp == checked.n_hvp and checked.check.verdict.name == "AGREES"
+    assert checked.check.message in checked.message
 
 
 def test_the_end_is_certified_where_the_problem_proves_its_constants():
