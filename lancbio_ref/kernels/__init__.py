@@ -28,11 +28,12 @@ a run repeats to the bit.
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
+from .absolute import dense_absolute_gram, dense_absolute_product
 from .compiling import BLOCK, PIECE, loop
 from .dense import (
-    dense_absolute_gram,
-    dense_absolute_product,
+    EIGHT,
     dense_gram,
+    dense_gram_by_columns,
     dense_product,
     dense_product_in_pieces,
     dense_transposed,
@@ -56,12 +57,14 @@ from .vectors import (
 
 __all__ = [
     "BLOCK",
+    "EIGHT",
     "PIECE",
     "add_in_order",
     "coefficients",
     "dense_absolute_gram",
     "dense_absolute_product",
     "dense_gram",
+    "dense_gram_by_columns",
     "dense_product",
     "dense_product_in_pieces",
     "dense_transposed",

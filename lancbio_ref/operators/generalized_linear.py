@@ -76,12 +76,17 @@ class GeneralizedLinear(StructuredOperator):
         self.terms = chain + 4
 
     def product_factor(self, dtype: npt.DTypeLike) -> float:
-        """float32: the sums over observations are added in pieces; the penalty costs two more and the result one."""
-        if not self.is_single(dtype):
+        """Of a dense X, the roundings of both sums in their order (`gram_counts`), and four: two for τ, one for the
+        penalty, one for a float32 result.
+        """
+        single = self.is_single(dtype)
+        if self._sparse is None:
+            coarse, fine = gram_counts(self.X, single)
+        elif single:  # in float32 every part is float32; a sparse triple sum is all in float64
+            coarse, fine = 0, self.terms + self._sparse.blocks
+        else:
             return super().product_factor(dtype)
-        # in float32 every part is float32; a sparse triple sum is all in float64
-        coarse, fine = (0, self.terms + self._sparse.blocks) if self._sparse is not None else gram_counts(self.X, True)
-        return rounding_factor(coarse + 4, fine, unit_roundoff(np.float32))
+        return rounding_factor(coarse + 4, fine, unit_roundoff(self.result_type(dtype)))
 
     def is_symmetric(self) -> bool:
         return True
