@@ -6,9 +6,7 @@ A bound takes as many roundings as the product that it is for, or fewer: the ord
 
 from __future__ import annotations
 
-import numpy as np
-
-from .compiling import loop, reduction
+from .compiling import inlined, loop, reduction
 from .dense import EIGHT, _eight, _put_eight
 
 
@@ -17,7 +15,7 @@ def _dot(zero, A, i, v):
     """Σ_j |a_ij| v_j, in the type of `zero`."""
     total = zero
     for j in range(v.size):
-        total += np.abs(A[i, j]) * v[j]
+        total += abs(A[i, j]) * v[j]
     return total
 
 
@@ -27,14 +25,14 @@ def _eight_dots(zero, A, i, v):
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = zero
     for j in range(v.size):
         x = v[j]
-        s0 += np.abs(A[i, j]) * x
-        s1 += np.abs(A[i + 1, j]) * x
-        s2 += np.abs(A[i + 2, j]) * x
-        s3 += np.abs(A[i + 3, j]) * x
-        s4 += np.abs(A[i + 4, j]) * x
-        s5 += np.abs(A[i + 5, j]) * x
-        s6 += np.abs(A[i + 6, j]) * x
-        s7 += np.abs(A[i + 7, j]) * x
+        s0 += abs(A[i, j]) * x
+        s1 += abs(A[i + 1, j]) * x
+        s2 += abs(A[i + 2, j]) * x
+        s3 += abs(A[i + 3, j]) * x
+        s4 += abs(A[i + 4, j]) * x
+        s5 += abs(A[i + 5, j]) * x
+        s6 += abs(A[i + 6, j]) * x
+        s7 += abs(A[i + 7, j]) * x
     return s0, s1, s2, s3, s4, s5, s6, s7
 
 
@@ -42,7 +40,7 @@ def _eight_dots(zero, A, i, v):
 def _add_row(sums, c, A, i):
     """sums ← sums + c |a_i|."""
     for j in range(sums.size):
-        sums[j] += c * np.abs(A[i, j])
+        sums[j] += c * abs(A[i, j])
 
 
 @loop
@@ -50,29 +48,29 @@ def _add_eight(sums, c, A, i):
     """sums ← sums + Σ_k c_k |a_{i+k}| for eight numbers c; each sum is loaded once."""
     c0, c1, c2, c3, c4, c5, c6, c7 = c
     for j in range(sums.size):
-        fours = (c0 * np.abs(A[i, j]) + c1 * np.abs(A[i + 1, j])) + (
-            c2 * np.abs(A[i + 2, j]) + c3 * np.abs(A[i + 3, j])
+        fours = (c0 * abs(A[i, j]) + c1 * abs(A[i + 1, j])) + (
+            c2 * abs(A[i + 2, j]) + c3 * abs(A[i + 3, j])
         )
-        others = (c4 * np.abs(A[i + 4, j]) + c5 * np.abs(A[i + 5, j])) + (
-            c6 * np.abs(A[i + 6, j]) + c7 * np.abs(A[i + 7, j])
+        others = (c4 * abs(A[i + 4, j]) + c5 * abs(A[i + 5, j])) + (
+            c6 * abs(A[i + 6, j]) + c7 * abs(A[i + 7, j])
         )
         sums[j] += fours + others
 
 
-@loop
+@inlined
 def _lifted(d, s, tau):
     """|d| (s + τ) + τ for eight numbers each."""
     d0, d1, d2, d3, d4, d5, d6, d7 = d
     s0, s1, s2, s3, s4, s5, s6, s7 = s
     return (
-        np.abs(d0) * (s0 + tau) + tau,
-        np.abs(d1) * (s1 + tau) + tau,
-        np.abs(d2) * (s2 + tau) + tau,
-        np.abs(d3) * (s3 + tau) + tau,
-        np.abs(d4) * (s4 + tau) + tau,
-        np.abs(d5) * (s5 + tau) + tau,
-        np.abs(d6) * (s6 + tau) + tau,
-        np.abs(d7) * (s7 + tau) + tau,
+        abs(d0) * (s0 + tau) + tau,
+        abs(d1) * (s1 + tau) + tau,
+        abs(d2) * (s2 + tau) + tau,
+        abs(d3) * (s3 + tau) + tau,
+        abs(d4) * (s4 + tau) + tau,
+        abs(d5) * (s5 + tau) + tau,
+        abs(d6) * (s6 + tau) + tau,
+        abs(d7) * (s7 + tau) + tau,
     )
 
 
@@ -83,7 +81,7 @@ def _add_absolute_gram_of_rows(first, last, X, d, v, tau, sums):
     for i in range(first, eights, EIGHT):
         _add_eight(sums, _lifted(_eight(d, i), _eight_dots(zero, X, i, v), tau), X, i)
     for i in range(eights, last):
-        _add_row(sums, np.abs(d[i]) * (_dot(zero, X, i, v) + tau) + tau, X, i)
+        _add_row(sums, abs(d[i]) * (_dot(zero, X, i, v) + tau) + tau, X, i)
 
 
 @loop

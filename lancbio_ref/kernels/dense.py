@@ -3,7 +3,8 @@
 Block b has the rows b·rows … (b + 1)·rows − 1 of the m × n matrix; `rows` is a multiple of eight, so only the last
 block may have rows that are left over, and these go one by one. Every kernel reads the rows of its blocks once; of
 eight rows and a vector that they share, the vector comes once and not eight times. A row is named by its number and not
-by a view of it, which costs as much as a short row (measured: a fifth of a product of 2000 × 100).
+by a view of it, which costs as much as a short row (measured: a fifth of a product of 2000 × 100), and columns by
+unsigned numbers, which need no test for counting from the end.
 
 *Order of the sums.* A sum along a row is reassociated for vector instructions: of n terms, each goes through n roundings
 at most, in any order. A sum over rows has one order, Σ over eight rows as a tree of three levels, the eights first to
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import PIECE, loop, reduction
+from .compiling import PIECE, inlined, loop, reduction
 
 EIGHT = 8
 
@@ -62,13 +63,13 @@ def _add_eight(sums, c, A, i, start, end):
         sums[j] += fours + others
 
 
-@loop
+@inlined
 def _eight(u, i):
     """u_i … u_{i+7}."""
     return u[i], u[i + 1], u[i + 2], u[i + 3], u[i + 4], u[i + 5], u[i + 6], u[i + 7]
 
 
-@loop
+@inlined
 def _put_eight(out, i, s):
     """out_i … out_{i+7} ← s."""
     out[i], out[i + 1], out[i + 2], out[i + 3], out[i + 4], out[i + 5], out[i + 6], out[i + 7] = s
@@ -77,12 +78,12 @@ def _put_eight(out, i, s):
 @loop
 def _product_of_rows(first, last, A, v, out):
     """out_i ← a_iᵀv for i = first … last − 1."""
-    zero, n = out.dtype.type(0), v.size
+    zero, none, n = out.dtype.type(0), np.uintp(0), np.uintp(v.size)
     eights = first + (last - first) // EIGHT * EIGHT
     for i in range(first, eights, EIGHT):
-        _put_eight(out, i, _eight_dots(zero, A, i, v, 0, n))
+        _put_eight(out, i, _eight_dots(zero, A, i, v, none, n))
     for i in range(eights, last):
-        out[i] = _dot(zero, A, i, v, 0, n)
+        out[i] = _dot(zero, A, i, v, none, n)
 
 
 @loop
@@ -98,14 +99,14 @@ def _add_rows(first, last, A, u, sums, start, end):
 @loop
 def _add_gram_of_rows(first, last, X, d, v, sums):
     """sums ← sums + Σ_i d_i (x_iᵀv) x_i for i = first … last − 1: rows are used again while they are in the cache."""
-    zero, n = sums.dtype.type(0), v.size
+    zero, none, n = sums.dtype.type(0), np.uintp(0), np.uintp(v.size)
     eights = first + (last - first) // EIGHT * EIGHT
     for i in range(first, eights, EIGHT):
-        s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, X, i, v, 0, n)
+        s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, X, i, v, none, n)
         d0, d1, d2, d3, d4, d5, d6, d7 = _eight(d, i)
-        _add_eight(sums, (d0 * s0, d1 * s1, d2 * s2, d3 * s3, d4 * s4, d5 * s5, d6 * s6, d7 * s7), X, i, 0, n)
+        _add_eight(sums, (d0 * s0, d1 * s1, d2 * s2, d3 * s3, d4 * s4, d5 * s5, d6 * s6, d7 * s7), X, i, none, n)
     for i in range(eights, last):
-        _add_row(sums, d[i] * _dot(zero, X, i, v, 0, n), X, i, 0, n)
+        _add_row(sums, d[i] * _dot(zero, X, i, v, none, n), X, i, none, n)
 
 
 @loop
@@ -128,7 +129,7 @@ def dense_product_in_pieces(first, last, rows, A, v, out):
     for i in range(start, eights, EIGHT):
         t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = 0.0
         for j in range(0, n, PIECE):
-            s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, A, i, v, j, min(j + PIECE, n))
+            s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, A, i, v, np.uintp(j), np.uintp(min(j + PIECE, n)))
             t0 += np.float64(s0)
             t1 += np.float64(s1)
             t2 += np.float64(s2)
@@ -141,7 +142,7 @@ def dense_product_in_pieces(first, last, rows, A, v, out):
     for i in range(eights, end):
         total = 0.0
         for j in range(0, n, PIECE):
-            total += np.float64(_dot(zero, A, i, v, j, min(j + PIECE, n)))
+            total += np.float64(_dot(zero, A, i, v, np.uintp(j), np.uintp(min(j + PIECE, n))))
         out[i] = total
 
 
@@ -153,7 +154,7 @@ def dense_transposed(first, last, rows, A, u, partial):
     """
     for b in range(first, last):
         partial[b] = 0
-        _add_rows(b * rows, min(A.shape[0], (b + 1) * rows), A, u, partial[b], 0, A.shape[1])
+        _add_rows(b * rows, min(A.shape[0], (b + 1) * rows), A, u, partial[b], np.uintp(0), np.uintp(A.shape[1]))
 
 
 @loop
@@ -182,18 +183,19 @@ def dense_gram_by_columns(first, last, rows, tile, XT, d, v, tau, u, partial):
     for b in range(first, last):
         sums, end_of_block = partial[b], min(m, (b + 1) * rows)
         sums[:] = 0
-        for start in range(b * rows, end_of_block, tile):
-            end = min(start + tile, end_of_block)
-            u[start:end] = 0
-            _add_rows(0, n, XT, v, u, np.uintp(start), np.uintp(end))  #  X v for these rows, column by column
+        for first_row in range(b * rows, end_of_block, tile):
+            start, end = np.uintp(first_row), np.uintp(min(first_row + tile, end_of_block))
+            for i in range(start, end):
+                u[i] = 0
+            _add_rows(0, n, XT, v, u, start, end)  #  X v for these rows, column by column
             for i in range(start, end):
                 u[i] = d[i] * (u[i] + tau) + tau
             for j in range(0, eights, EIGHT):
-                s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, XT, j, u, np.uintp(start), np.uintp(end))
+                s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, XT, j, u, start, end)
                 t0, t1, t2, t3, t4, t5, t6, t7 = _eight(sums, j)
                 _put_eight(sums, j, (t0 + s0, t1 + s1, t2 + s2, t3 + s3, t4 + s4, t5 + s5, t6 + s6, t7 + s7))
             for j in range(eights, n):
-                sums[j] += _dot(zero, XT, j, u, np.uintp(start), np.uintp(end))
+                sums[j] += _dot(zero, XT, j, u, start, end)
 
 
 @loop

@@ -95,7 +95,7 @@ def test_bits_of_eight_rows_do_not_depend_on_where_the_sums_lie(n, dtype):
             block = memory[start : start + 9 * n].reshape(9, n)
             A, sums = (block[1:], block[0]) if first else (block[:8], block[8])
             A[:], sums[:] = base[:8], base[8]
-            kernels.dense._add_rows(0, 8, A, base[9, :1].repeat(8), sums, 0, n)
+            kernels.dense._add_rows(0, 8, A, base[9, :1].repeat(8), sums, np.uintp(0), np.uintp(n))
             kernels.dense._add_gram_of_rows(0, 8, A, base[9, :1].repeat(8), base[10], sums)
             kernels.absolute._add_absolute_gram_of_rows(0, 7, A, base[9, :1].repeat(8), base[10], 0.0, sums)
             found.add(sums.tobytes())
