@@ -48,12 +48,8 @@ def _add_eight(sums, c, A, i):
     """sums ← sums + Σ_k c_k |a_{i+k}| for eight numbers c; each sum is loaded once."""
     c0, c1, c2, c3, c4, c5, c6, c7 = c
     for j in range(sums.size):
-        fours = (c0 * abs(A[i, j]) + c1 * abs(A[i + 1, j])) + (
-            c2 * abs(A[i + 2, j]) + c3 * abs(A[i + 3, j])
-        )
-        others = (c4 * abs(A[i + 4, j]) + c5 * abs(A[i + 5, j])) + (
-            c6 * abs(A[i + 6, j]) + c7 * abs(A[i + 7, j])
-        )
+        fours = (c0 * abs(A[i, j]) + c1 * abs(A[i + 1, j])) + (c2 * abs(A[i + 2, j]) + c3 * abs(A[i + 3, j]))
+        others = (c4 * abs(A[i + 4, j]) + c5 * abs(A[i + 5, j])) + (c6 * abs(A[i + 6, j]) + c7 * abs(A[i + 7, j]))
         sums[j] += fours + others
 
 

@@ -6,9 +6,10 @@ eight rows and a vector that they share, the vector comes once and not eight tim
 by a view of it, which costs as much as a short row (measured: a fifth of a product of 2000 × 100), and columns by
 unsigned numbers, which need no test for counting from the end.
 
-*Order of the sums.* A sum along a row is reassociated for vector instructions: of n terms, each goes through n roundings
-at most, in any order. A sum over rows has one order, Σ over eight rows as a tree of three levels, the eights first to
-last: of r rows, a term goes through r/8 + 4 roundings, and the rows that are left over (`row_roundings`) bring one each.
+*Order of the sums.* A sum along a row is reassociated for vector instructions: of n terms, each goes through at most n
+roundings, in any order. A sum over rows has one order, Σ over eight rows as a tree of three levels, the eights first to
+last: of r rows, a term goes through r/8 + 4 roundings, and one for each of the rows that are left over
+(`lancbio_ref.operators.products.row_roundings`).
 """
 
 from __future__ import annotations
