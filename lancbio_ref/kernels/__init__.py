@@ -34,12 +34,14 @@ from .dense import (
     EIGHT,
     dense_gram,
     dense_gram_by_columns,
+    dense_grams,
     dense_product,
     dense_product_in_pieces,
+    dense_products,
     dense_transposed,
     dense_weighted_squares,
 )
-from .sparse import sparse_gram, sparse_product, sparse_transposed
+from .sparse import sparse_gram, sparse_grams, sparse_product, sparse_products, sparse_transposed
 from .vectors import (
     add_in_order,
     coefficients,
@@ -65,8 +67,10 @@ __all__ = [
     "dense_absolute_product",
     "dense_gram",
     "dense_gram_by_columns",
+    "dense_grams",
     "dense_product",
     "dense_product_in_pieces",
+    "dense_products",
     "dense_transposed",
     "dense_weighted_squares",
     "descend",
@@ -78,7 +82,9 @@ __all__ = [
     "next_in_place",
     "next_vector",
     "sparse_gram",
+    "sparse_grams",
     "sparse_product",
+    "sparse_products",
     "sparse_transposed",
     "subtract_rows",
     "sum_entries",

@@ -171,6 +171,32 @@ def dense_gram(first, last, rows, X, d, v, partial):
 
 
 @loop
+def dense_products(first, last, rows, A, V, out):
+    """`dense_product` of several vectors, the rows of V, with the bits of each alone.
+
+    A : m × n, read once.   V : k × n, read.   out : k × m, written.
+    """
+    end = min(A.shape[0], last * rows)
+    for i in range(first * rows, end, EIGHT):
+        for r in range(V.shape[0]):
+            _product_of_rows(i, min(i + EIGHT, end), A, V[r], out[r])
+
+
+@loop
+def dense_grams(first, last, rows, X, d, V, partial):
+    """`dense_gram` of several vectors, the rows of V, with the bits of each alone.
+
+    X : m × n, read once.   d : m, read.   V : k × n, read.   partial : k × n a block, written, read once for eight rows.
+    """
+    for b in range(first, last):
+        sums, end = partial[b], min(X.shape[0], (b + 1) * rows)
+        sums[:] = 0
+        for i in range(b * rows, end, EIGHT):
+            for r in range(V.shape[0]):
+                _add_gram_of_rows(i, min(i + EIGHT, end), X, d, V[r], sums[r])
+
+
+@loop
 def dense_gram_by_columns(first, last, rows, tile, XT, d, v, tau, u, partial):
     """`dense_gram` for an X in Fortran order, whose transpose XT is in C order: `tile` rows of X at a time.
 

@@ -17,6 +17,7 @@ from .products import (
     Counts,
     dense_absolute_product,
     dense_product,
+    dense_products,
     dense_transposed,
     product_counts,
     transposed_counts,
@@ -63,6 +64,9 @@ class DenseOperator(StructuredOperator):
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return dense_product(self.A, v)
+
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        return dense_products(self.A, V)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return np.conj(dense_transposed(self.A, np.conj(v))) if self.dtype.kind == "c" else dense_transposed(self.A, v)

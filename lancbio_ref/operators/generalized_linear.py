@@ -11,7 +11,7 @@ from ..errors import ArgumentError
 from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .products import dense_absolute_gram, dense_gram, dense_weighted_squares, gram_counts
+from .products import dense_absolute_gram, dense_gram, dense_grams, dense_weighted_squares, gram_counts
 from .sparse import SparseOperator
 
 
@@ -98,6 +98,11 @@ class GeneralizedLinear(StructuredOperator):
         return gram
 
     _rmatvec = _matvec
+
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        V = V.astype(np.result_type(V, self.dtype), copy=False)
+        grams = dense_grams(self.X, self.d, V) if self._sparse is None else self._sparse.grams(self.d, V)
+        return None if grams is None else grams + self.ridge * V
 
     def diagonal(self) -> np.ndarray:
         """Σ_i d_i x_ij² + ridge_j, shape (p,): one pass over X."""

@@ -20,6 +20,7 @@ from ..kernels import EIGHT, PIECE
 ENTRIES = 2**14  # of the matrix in one block, at least, where blocks need no sums of their own
 MOST_BLOCKS, LEAST_ROWS, LEAST_ENTRIES = 64, 64, 2**15  # where they do
 MOST_SINGLE = 2**11  # rows in a block whose sums are float32: a term goes through 2⁸ + 11 roundings
+SEVERAL = 8  # vectors that share one reading of a matrix: their sums stay in the cache
 SHORT_TILE, LONG_TILE, WIDE = 2**8, 2**9, 2**8  # rows of a matrix in Fortran order that stay in the cache
 
 
@@ -70,6 +71,37 @@ def _dense_gram_by_columns(X: np.ndarray, d: np.ndarray, v: np.ndarray, tau: flo
     u, tau = np.empty(X.shape[0], dtype), dtype.type(tau)
     parallel.run(kernels.dense_gram_by_columns, partial.shape[0], X.size, rows, tile, X.T, d, v, tau, u, partial)
     return parallel.added(partial)
+
+
+def dense_products(A: np.ndarray, V: np.ndarray) -> np.ndarray | None:
+    """A v for the rows v of V, shape (k, m), A read once for `SEVERAL` of them; None where each needs its own reading."""
+    dtype = np.result_type(A, V)
+    if not A.flags.c_contiguous or (dtype == np.float32 and A.shape[1] > PIECE):
+        return None
+    rows, out = _rows(A), np.empty((V.shape[0], A.shape[0]), dtype)
+    for k in range(0, len(V), SEVERAL):
+        some, part = V[k : k + SEVERAL], out[k : k + SEVERAL]
+        parallel.run(kernels.dense_products, -(-A.shape[0] // rows), A.size * len(some), rows, A, some, part)
+    return out
+
+
+def dense_grams(X: np.ndarray, d: np.ndarray, V: np.ndarray) -> np.ndarray | None:
+    """Xᵀ(d ∘ (X v)) for the rows v of V, shape (k, p), in the same way."""
+    if not X.flags.c_contiguous:
+        return None
+    out = np.empty(V.shape, np.result_type(X, d, V))
+    rows = _rows_of_partial(X, out.dtype)
+    for k in range(0, len(V), SEVERAL):
+        some = V[k : k + SEVERAL]
+        partial = np.empty((-(-X.shape[0] // rows), *some.shape), out.dtype)
+        parallel.run(kernels.dense_grams, len(partial), X.size * len(some), rows, X, d, some, partial)
+        out[k : k + SEVERAL] = _added_rows(partial)
+    return out
+
+
+def _added_rows(partial: np.ndarray) -> np.ndarray:
+    """Σ_b partial[b] for matrices."""
+    return parallel.added(partial.reshape(len(partial), -1)).reshape(partial.shape[1:])
 
 
 def dense_absolute_product(A: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -233,6 +265,35 @@ class SparseProducts:
             kernels.sparse_gram, partial.shape[0], A.nnz, self._blocks, A.data, A.indices, A.indptr, d, v, partial
         )
         return parallel.added(partial).astype(dtype, copy=False)
+
+    def products(self, V: np.ndarray) -> np.ndarray:
+        """A v for the rows v of V, shape (k, m); `SEVERAL` of them share the stored entries and each gather."""
+        A = self.A
+        out = np.empty((len(V), A.shape[0]), np.result_type(A.dtype, V))
+        for k in range(0, len(V), SEVERAL):
+            some = np.ascontiguousarray(_wide(V[k : k + SEVERAL]).T)
+            blocks = self._rows.size - 1
+            room = np.empty((blocks, 4, some.shape[1]), np.result_type(A.dtype, some))
+            part = np.empty((A.shape[0], some.shape[1]), out.dtype)
+            arrays = A.data, A.indices, A.indptr
+            parallel.run(kernels.sparse_products, blocks, A.nnz * len(some.T), self._rows, *arrays, some, room, part)
+            out[k : k + SEVERAL] = part.T
+        return out
+
+    def grams(self, d: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """Aᵀ(d ∘ (A v)) for the rows v of V, shape (k, n), in the same way."""
+        A = self.A
+        out = np.empty(V.shape, np.result_type(A.dtype, d, V))
+        for k in range(0, len(V), SEVERAL):
+            some = np.ascontiguousarray(_wide(V[k : k + SEVERAL]).T)
+            blocks, dtype = self.blocks, np.result_type(A.dtype, d, some)
+            room, partial = np.empty((blocks, 4, some.shape[1]), dtype), np.empty((blocks, *some.shape), dtype)
+            arrays = A.data, A.indices, A.indptr
+            parallel.run(
+                kernels.sparse_grams, blocks, A.nnz * len(some.T), self._blocks, *arrays, d, some, room, partial
+            )
+            out[k : k + SEVERAL] = _added_rows(partial).T
+        return out
 
     def _sums(self, *vectors: np.ndarray) -> np.ndarray:
         return np.empty((self._blocks.size - 1, self.A.shape[1]), np.result_type(self.A.dtype, *vectors))
