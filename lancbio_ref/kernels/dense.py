@@ -186,7 +186,8 @@ def dense_products(first, last, rows, A, V, out):
 def dense_grams(first, last, rows, X, d, V, partial):
     """`dense_gram` of several vectors, the rows of V, with the bits of each alone.
 
-    X : m × n, read once.   d : m, read.   V : k × n, read.   partial : k × n a block, written, read once for eight rows.
+    X : m × n, read once.   d : m, read.   V : k × n, read.
+    partial : k × n a block, written, and read once for eight rows.
     """
     for b in range(first, last):
         sums, end = partial[b], min(X.shape[0], (b + 1) * rows)

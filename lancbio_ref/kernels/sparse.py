@@ -13,7 +13,7 @@ then come from memory in no order (measured); so rows stay where they are.
 *Order of the sums.* Along a row: entry k into sum k mod 4, what is left of the last four into the first, then (s_0 +
 s_1) + (s_2 + s_3). Over rows: first to last. Of r terms no more than r roundings each, as in any order.
 
-*Several* products at once have one vector a column of V, n × k: what an entry gathers lies side by side. The bits are
+*Four* products at once have one vector a column of V, n × 4: what an entry gathers lies side by side. The bits are
 those of the products one by one.
 """
 
@@ -98,51 +98,69 @@ def sparse_transposed(first, last, starts, data, indices, indptr, u, partial):
 
 
 @loop
-def _dots(sums, start, end, data, indices, V):
-    """sums[0] ← a_iᵀV for the row a_i whose entries are start … end − 1, `sums` being four sums of k entries."""
-    one, last = np.uintp(1), start + (end - start) // np.uintp(4) * np.uintp(4)
-    sums[:] = 0
-    place = start
-    while place < end:
-        a, column = data[place], np.uintp(indices[place])
-        lane = (place - start) % np.uintp(4) if place < last else np.uintp(0)
-        for r in range(sums.shape[1]):
-            sums[lane, r] += a * V[column, r]
-        place += one
-    for r in range(sums.shape[1]):
-        sums[0, r] = (sums[0, r] + sums[1, r]) + (sums[2, r] + sums[3, r])
+def sparse_products(first, last, starts, data, indices, indptr, V, zero, out):
+    """out_i ← a_iᵀV for the rows a_i of these blocks: `sparse_product` of four vectors.
+
+    V : n × 4, read.   out : m × 4, written.
+    """
+    one, two, three, four = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
+    end = np.uintp(indptr[starts[first]])
+    for i in range(starts[first], starts[last]):
+        start, end = end, np.uintp(indptr[i + 1])
+        p0 = p1 = p2 = p3 = q0 = q1 = q2 = q3 = r0 = r1 = r2 = r3 = s0 = s1 = s2 = s3 = zero
+        k, fours = start, start + (end - start) // four * four
+        while k < fours:
+            a, j = data[k], np.uintp(indices[k])
+            p0, p1, p2, p3 = p0 + a * V[j, 0], p1 + a * V[j, 1], p2 + a * V[j, 2], p3 + a * V[j, 3]
+            a, j = data[k + one], np.uintp(indices[k + one])
+            q0, q1, q2, q3 = q0 + a * V[j, 0], q1 + a * V[j, 1], q2 + a * V[j, 2], q3 + a * V[j, 3]
+            a, j = data[k + two], np.uintp(indices[k + two])
+            r0, r1, r2, r3 = r0 + a * V[j, 0], r1 + a * V[j, 1], r2 + a * V[j, 2], r3 + a * V[j, 3]
+            a, j = data[k + three], np.uintp(indices[k + three])
+            s0, s1, s2, s3 = s0 + a * V[j, 0], s1 + a * V[j, 1], s2 + a * V[j, 2], s3 + a * V[j, 3]
+            k += four
+        while k < end:
+            a, j = data[k], np.uintp(indices[k])
+            p0, p1, p2, p3 = p0 + a * V[j, 0], p1 + a * V[j, 1], p2 + a * V[j, 2], p3 + a * V[j, 3]
+            k += one
+        out[i, 0], out[i, 1] = (p0 + q0) + (r0 + s0), (p1 + q1) + (r1 + s1)
+        out[i, 2], out[i, 3] = (p2 + q2) + (r2 + s2), (p3 + q3) + (r3 + s3)
 
 
 @loop
-def sparse_products(first, last, starts, data, indices, indptr, V, room, out):
-    """out_i ← a_iᵀV for the rows a_i of these blocks, summed in the type of `room`: `sparse_product` of k vectors.
+def sparse_grams(first, last, starts, data, indices, indptr, d, V, partial):
+    """partial[b] ← Σ_i d_i a_i (a_iᵀV) over the rows a_i of block b: `sparse_gram` of four vectors.
 
-    V : n × k, read.   room : 4 × k a block, written.   out : m × k, written.
+    d : m, read.   V : n × 4, read.   partial : n × 4 a block, written, and read at every entry.
     """
+    one, two, three, four, zero = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4), partial.dtype.type(0)
     for b in range(first, last):
-        sums, end = room[b], np.uintp(indptr[starts[b]])
+        sums = partial[b]
+        sums[:] = 0
+        end = np.uintp(indptr[starts[b]])
         for i in range(starts[b], starts[b + 1]):
             start, end = end, np.uintp(indptr[i + 1])
-            _dots(sums, start, end, data, indices, V)
-            for r in range(V.shape[1]):
-                out[i, r] = sums[0, r]
-
-
-@loop
-def sparse_grams(first, last, starts, data, indices, indptr, d, V, room, partial):
-    """partial[b] ← Σ_i d_i a_i (a_iᵀV) over the rows a_i of block b: `sparse_gram` of k vectors.
-
-    d : m, read.   V : n × k, read.   room : 4 × k a block, written.   partial : n × k a block, written.
-    """
-    for b in range(first, last):
-        total, sums, end = partial[b], room[b], np.uintp(indptr[starts[b]])
-        total[:] = 0
-        for i in range(starts[b], starts[b + 1]):
-            start, end = end, np.uintp(indptr[i + 1])
-            _dots(sums, start, end, data, indices, V)
-            for r in range(V.shape[1]):
-                sums[0, r] *= d[i]
-            for place in range(start, end):
-                a, column = data[place], np.uintp(indices[place])
-                for r in range(V.shape[1]):
-                    total[column, r] += sums[0, r] * a
+            p0 = p1 = p2 = p3 = q0 = q1 = q2 = q3 = r0 = r1 = r2 = r3 = s0 = s1 = s2 = s3 = zero
+            k, fours = start, start + (end - start) // four * four
+            while k < fours:
+                a, j = data[k], np.uintp(indices[k])
+                p0, p1, p2, p3 = p0 + a * V[j, 0], p1 + a * V[j, 1], p2 + a * V[j, 2], p3 + a * V[j, 3]
+                a, j = data[k + one], np.uintp(indices[k + one])
+                q0, q1, q2, q3 = q0 + a * V[j, 0], q1 + a * V[j, 1], q2 + a * V[j, 2], q3 + a * V[j, 3]
+                a, j = data[k + two], np.uintp(indices[k + two])
+                r0, r1, r2, r3 = r0 + a * V[j, 0], r1 + a * V[j, 1], r2 + a * V[j, 2], r3 + a * V[j, 3]
+                a, j = data[k + three], np.uintp(indices[k + three])
+                s0, s1, s2, s3 = s0 + a * V[j, 0], s1 + a * V[j, 1], s2 + a * V[j, 2], s3 + a * V[j, 3]
+                k += four
+            while k < end:
+                a, j = data[k], np.uintp(indices[k])
+                p0, p1, p2, p3 = p0 + a * V[j, 0], p1 + a * V[j, 1], p2 + a * V[j, 2], p3 + a * V[j, 3]
+                k += one
+            c0, c1 = d[i] * ((p0 + q0) + (r0 + s0)), d[i] * ((p1 + q1) + (r1 + s1))
+            c2, c3 = d[i] * ((p2 + q2) + (r2 + s2)), d[i] * ((p3 + q3) + (r3 + s3))
+            for k in range(start, end):
+                a, j = data[k], np.uintp(indices[k])
+                sums[j, 0] += c0 * a
+                sums[j, 1] += c1 * a
+                sums[j, 2] += c2 * a
+                sums[j, 3] += c3 * a

@@ -21,6 +21,7 @@ ENTRIES = 2**14  # of the matrix in one block, at least, where blocks need no su
 MOST_BLOCKS, LEAST_ROWS, LEAST_ENTRIES = 64, 64, 2**15  # where they do
 MOST_SINGLE = 2**11  # rows in a block whose sums are float32: a term goes through 2⁸ + 11 roundings
 SEVERAL = 8  # vectors that share one reading of a matrix: their sums stay in the cache
+LEAST_AT_ONCE = 3  # of four sparse products: one or two are faster alone
 SHORT_TILE, LONG_TILE, WIDE = 2**8, 2**9, 2**8  # rows of a matrix in Fortran order that stay in the cache
 
 
@@ -74,7 +75,7 @@ def _dense_gram_by_columns(X: np.ndarray, d: np.ndarray, v: np.ndarray, tau: flo
 
 
 def dense_products(A: np.ndarray, V: np.ndarray) -> np.ndarray | None:
-    """A v for the rows v of V, shape (k, m), A read once for `SEVERAL` of them; None where each needs its own reading."""
+    """A v for the rows v of V, shape (k, m), A being read once for `SEVERAL` of them; None where that cannot be."""
     dtype = np.result_type(A, V)
     if not A.flags.c_contiguous or (dtype == np.float32 and A.shape[1] > PIECE):
         return None
@@ -267,36 +268,45 @@ class SparseProducts:
         return parallel.added(partial).astype(dtype, copy=False)
 
     def products(self, V: np.ndarray) -> np.ndarray:
-        """A v for the rows v of V, shape (k, m); `SEVERAL` of them share the stored entries and each gather."""
+        """A v for the rows v of V, shape (k, m); four of them share the stored entries, and what an entry gathers."""
         A = self.A
         out = np.empty((len(V), A.shape[0]), np.result_type(A.dtype, V))
-        for k in range(0, len(V), SEVERAL):
-            some = np.ascontiguousarray(_wide(V[k : k + SEVERAL]).T)
-            blocks = self._rows.size - 1
-            room = np.empty((blocks, 4, some.shape[1]), np.result_type(A.dtype, some))
-            part = np.empty((A.shape[0], some.shape[1]), out.dtype)
-            arrays = A.data, A.indices, A.indptr
-            parallel.run(kernels.sparse_products, blocks, A.nnz * len(some.T), self._rows, *arrays, some, room, part)
-            out[k : k + SEVERAL] = part.T
+        blocks, zero, arrays = self._rows.size - 1, np.result_type(out, _wide(V)).type(0), (A.data, A.indices, A.indptr)
+        for k in range(0, len(V), 4):
+            if len(V) - k < LEAST_AT_ONCE:
+                for i in range(k, len(V)):
+                    out[i] = self.product(V[i])
+                break
+            four, part = _four(V[k : k + 4]), np.empty((A.shape[0], 4), out.dtype)
+            parallel.run(kernels.sparse_products, blocks, 4 * A.nnz, self._rows, *arrays, four, zero, part)
+            out[k : k + 4] = part.T[: len(V) - k]
         return out
 
     def grams(self, d: np.ndarray, V: np.ndarray) -> np.ndarray:
         """Aᵀ(d ∘ (A v)) for the rows v of V, shape (k, n), in the same way."""
         A = self.A
         out = np.empty(V.shape, np.result_type(A.dtype, d, V))
-        for k in range(0, len(V), SEVERAL):
-            some = np.ascontiguousarray(_wide(V[k : k + SEVERAL]).T)
-            blocks, dtype = self.blocks, np.result_type(A.dtype, d, some)
-            room, partial = np.empty((blocks, 4, some.shape[1]), dtype), np.empty((blocks, *some.shape), dtype)
+        for k in range(0, len(V), 4):
+            if len(V) - k < LEAST_AT_ONCE:
+                for i in range(k, len(V)):
+                    out[i] = self.gram(d, V[i])
+                break
+            four = _four(V[k : k + 4])
+            partial = np.empty((self.blocks, *four.shape), np.result_type(A.dtype, d, four))
             arrays = A.data, A.indices, A.indptr
-            parallel.run(
-                kernels.sparse_grams, blocks, A.nnz * len(some.T), self._blocks, *arrays, d, some, room, partial
-            )
-            out[k : k + SEVERAL] = _added_rows(partial).T
+            parallel.run(kernels.sparse_grams, self.blocks, 4 * A.nnz, self._blocks, *arrays, d, four, partial)
+            out[k : k + 4] = _added_rows(partial).T[: len(V) - k]
         return out
 
     def _sums(self, *vectors: np.ndarray) -> np.ndarray:
         return np.empty((self._blocks.size - 1, self.A.shape[1]), np.result_type(self.A.dtype, *vectors))
+
+
+def _four(V: np.ndarray) -> np.ndarray:
+    """Rows of V, four at most, as the columns of an n × 4 array, zeros for those that are not there; float64."""
+    four = np.zeros((V.shape[1], 4), np.result_type(V, np.float64))
+    four[:, : len(V)] = V.T
+    return four
 
 
 def _wide(v: np.ndarray) -> np.ndarray:

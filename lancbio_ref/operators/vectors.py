@@ -73,11 +73,11 @@ class VectorOperator(LinearOperator):
         return None
 
     def _matmat(self, X: np.ndarray) -> np.ndarray:
-        if type(X) is np.ndarray and X.ndim == 2 and X.shape[0] == self.shape[1] and X.shape[1] > 1:
-            if X.dtype.kind in "biuf" and X.dtype.itemsize <= 8:
-                V = np.ascontiguousarray(X.T, X.dtype.newbyteorder("=") if X.dtype.char in "fd" else np.float64)
-                if (products := self._matvecs(V)) is not None:
-                    return products.T
+        several = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[0] == self.shape[1] and X.shape[1] > 1
+        if several and X.dtype.char not in "gFDG":
+            V = np.ascontiguousarray(X.T, X.dtype.newbyteorder("=") if X.dtype.char in "fd" else np.float64)
+            if (products := self._matvecs(V)) is not None:
+                return products.T
         return self._by_columns(self._matvec, X, self.shape[0])
 
     def _rmatmat(self, X: np.ndarray) -> np.ndarray:
