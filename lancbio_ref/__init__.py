@@ -4,8 +4,8 @@
 
 Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its certificate, or :func:`minimize` it.
 
-``import lancbio_ref`` loads nothing: each name is fetched from its module when it is first asked for, and with it numpy,
-scipy and numba.
+``import lancbio_ref`` loads nothing: each name is fetched from its module when it is first asked for, and numpy, scipy
+and numba with it.
 """
 
 from __future__ import annotations
