@@ -32,7 +32,9 @@ if TYPE_CHECKING:  # what an editor and a type checker see; `_HOMES` says the sa
     from .hyper_objective import Evaluation, HyperObjective
     from .hypergradient import HyperGradient, hypergradient
     from .inverse import InverseReport, LowerSolution, lower_solution
-    from .krylov import LanczosDecomposition, LanczosProcess, lanczos, lanczos_solve
+    from .krylov.lanczos import LanczosDecomposition, lanczos
+    from .krylov.lanczos_solve import lanczos_solve
+    from .krylov.process import LanczosProcess
     from .linearization import Linearization
     from .methods import LancBiO, SubBiO, SubspaceSchedule
     from .minibatch import Draw, Minibatched, fixed_batch
@@ -98,7 +100,9 @@ _HOMES = {
     "hyper_objective": "Evaluation HyperObjective",
     "hypergradient": "HyperGradient hypergradient",
     "inverse": "InverseReport LowerSolution lower_solution",
-    "krylov": "LanczosDecomposition LanczosProcess lanczos lanczos_solve",
+    "krylov.lanczos": "LanczosDecomposition lanczos",
+    "krylov.lanczos_solve": "lanczos_solve",
+    "krylov.process": "LanczosProcess",
     "linearization": "Linearization",
     "methods": "LancBiO SubBiO SubspaceSchedule",
     "minibatch": "Draw Minibatched fixed_batch",

@@ -158,8 +158,8 @@ def sparse_grams(first, last, starts, data, indices, indptr, d, V, partial):
                 k += one
             c0, c1 = d[i] * ((p0 + q0) + (r0 + s0)), d[i] * ((p1 + q1) + (r1 + s1))
             c2, c3 = d[i] * ((p2 + q2) + (r2 + s2)), d[i] * ((p3 + q3) + (r3 + s3))
-            for k in range(start, end):
-                a, j = data[k], np.uintp(indices[k])
+            for place in range(start, end):
+                a, j = data[place], np.uintp(indices[place])
                 sums[j, 0] += c0 * a
                 sums[j, 1] += c1 * a
                 sums[j, 2] += c2 * a
