@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-versions test-newest test-examples test-docs test-python test-thorough coverage validate fuzz bench lint typecheck format clean
+.PHONY: help run docs test test-versions test-newest test-examples test-docs test-python test-thorough coverage validate fuzz bench bench-smoke lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -50,7 +50,10 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python docs/candidates/run_all.py
 
-test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
+test-bench-smoke: $(VENV)/test.stamp  ## two minutes: ratios to NumPy and SciPy, and which fell by a tenth (ARGS=--save commits them)
+	$(BIN)/python validation/performance/smoke.py $(ARGS)
+
+docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \
 	    if command -v $${pair%:*} >/dev/null; then continue; fi; \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -75,7 +78,7 @@ validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; w
 fuzz: $(VENV)/test.stamp  ## attack every claim with seeded cases and exact truth; fails at a violation (ARGS="--minutes 5 --seed 1 --only lower,value")
 	$(BIN)/python validation/fuzz/run.py $(ARGS)
 
-bench: $(BENCH)/ready.stamp  ## speed beside SciPy, jaxopt, lineax and torchopt; installs them; writes validation/performance/REPORT.md
+bench: $(BENCH)/ready.stamp  ## speed beside NumPy, SciPy, jaxopt, lineax, PyTorch and torchopt; installs them; writes validation/performance/REPORT.md
 	$(BENCH)/bin/python validation/performance/run.py $(ARGS)
 
 docs: $(DOCS)/ready.stamp  ## the textbook, the gallery and the reference as a site in docs/_build/html; every figure computed anew

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator
 
+import lancbio_ref
 from lancbio_ref import LanczosProcess
 from lancbio_ref.operators import CheckedOperator
 
@@ -77,3 +78,50 @@ def test_a_read_only_installation_caches_in_the_users_folder(tmp_path):
     finally:
         module.parent.chmod(0o700)
     assert printed.startswith(f"2 {tmp_path}/.cache/numba")
+
+
+@pytest.fixture
+def performance(monkeypatch):
+    """The folder of the benchmarks on the path; the modules in it have names that others have too."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and Path(sys.modules[name].__file__).parent == FOLDER:
+            del sys.modules[name]
+
+
+def test_a_ratio_that_fell_by_more_than_a_tenth_is_named(performance):
+    import smoke
+
+    found = {"same": 1.0, "a little": 0.91, "fell": 0.89, "rose": 2.0, "new": 1.0}
+    committed = dict.fromkeys(("same", "a little", "fell", "rose"), 1.0)
+    said = {line.split("  ")[0]: (fell, line) for line, fell in smoke.lines(found, committed)}
+    assert [name for name, (fell, _) in said.items() if fell] == ["fell"]
+    assert "FELL" in said["fell"][1] and "not committed" in said["new"][1]
+
+
+@pytest.mark.parametrize("name", ["product 200 × 20", "hyper-gradient 200 × 20"])
+def test_both_sides_of_a_smoke_case_give_the_same(name, performance):
+    import smoke
+
+    ours, peer = smoke.pair(name)
+    np.testing.assert_allclose(ours(), peer(), rtol=1e-4)
+    assert 0 < smoke.ratio(ours, peer, 0.01) < 1e4
+
+
+def test_candidates_of_every_bench_solve_the_same_problem(performance):
+    """On small sizes; peers that are not installed are left out."""
+    import hypergradient
+    import multinomial
+
+    made = (
+        hypergradient.candidates(1, 60, 5, None, False),
+        hypergradient.candidates(1, 60, 12, 200, True, peers=False),
+        multinomial.candidates(1, 1e-8, samples=40, features=3, classes=3),
+    )
+    for problem, x, y, functions in made:
+        truth = lancbio_ref.hypergradient(problem, x, y, rtol=1e-13).value
+        assert len(functions) >= 4
+        for name, function in functions.items():
+            assert np.linalg.norm(np.asarray(function()) - truth) <= 1e-4 * np.linalg.norm(truth), name

@@ -92,7 +92,8 @@ class GeneralizedLinear(StructuredOperator):
         return True
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        v = v.ravel().astype(np.result_type(v, self.dtype), copy=False)
+        if v.dtype != self.dtype:
+            v = v.astype(np.result_type(v, self.dtype), copy=False)
         gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)
         gram += self.ridge * v  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
         return gram

@@ -27,6 +27,8 @@ SHORT_TILE, LONG_TILE, WIDE = 2**8, 2**9, 2**8  # rows of a matrix in Fortran or
 
 def ready(v: np.ndarray) -> np.ndarray:
     """v as a contiguous vector of floating-point numbers: itself, wherever it is one."""
+    if v.ndim == 1 and v.dtype.char in "fd" and v.flags.c_contiguous and v.dtype.isnative:
+        return v
     dtype = v.dtype.newbyteorder("=") if v.dtype.char in "fdFD" else np.float64
     return np.ascontiguousarray(v, dtype).ravel()
 
@@ -57,7 +59,7 @@ def _dense_transposed(A: np.ndarray, u: np.ndarray) -> np.ndarray:
 def dense_gram(X: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Xᵀ(d ∘ (X v)), shape (p,): X is read once, in C order by rows, in Fortran order by tiles of rows."""
     v = ready(v)
-    dtype = np.result_type(X, d, v)
+    dtype = v.dtype if v.dtype == X.dtype == d.dtype else np.result_type(X, d, v)  # 1 µs
     if X.flags.c_contiguous:
         rows, partial = _partial(X, dtype)
         parallel.run(kernels.dense_gram, partial.shape[0], X.size, rows, X, d, v, partial)
