@@ -9,11 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator
 
 import lancbio_ref
 from lancbio_ref import LanczosProcess
-from lancbio_ref.operators import CheckedOperator
+from lancbio_ref.operators import (
+    CheckedOperator,
+    DiagonalLowRank,
+    GeneralizedLinear,
+    PrescribedSpectrum,
+    SparseOperator,
+)
 
 FOLDER = Path(__file__).parents[1] / "validation" / "performance"
 
@@ -35,6 +42,34 @@ def test_a_step_allocates_no_vector(mode, store):
     finally:
         tracemalloc.stop()
     assert peak < n  # an eighth of a vector
+
+
+N = 200_000
+OPERATORS = {
+    "generalized linear": lambda w: GeneralizedLinear(np.stack([w, w]), np.ones(2), 0.5),
+    "generalized linear, Fortran": lambda w: GeneralizedLinear(np.asfortranarray(np.stack([w, w])), np.ones(2), w),
+    "generalized linear, CSR": lambda w: GeneralizedLinear(sp.diags_array(w, format="csr"), w, 0.5),
+    "sparse": lambda w: SparseOperator(sp.diags_array(w, format="csr")),
+    "diagonal and low rank": lambda w: DiagonalLowRank(w, w[:, None]),
+    "with a base": lambda w: DiagonalLowRank(w, base=DiagonalLowRank(w, w[:, None])),
+    "cosine": lambda w: PrescribedSpectrum(w, rng=0),
+    "householder": lambda w: PrescribedSpectrum(w, rng=0, rotation="householder"),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_product_makes_its_result_and_no_other_vector(name):
+    """X v of a matrix whose rows are as many, and what a base returns, are vectors too."""
+    w = np.linspace(1, 2, N)
+    A, vectors = OPERATORS[name](w), 2 if name in ("with a base",) else 1
+    A.matvec(w)
+    tracemalloc.start()
+    try:
+        A.matvec(w)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < (vectors + 0.125) * 8 * N
 
 
 def test_a_restart_uses_the_same_memory():

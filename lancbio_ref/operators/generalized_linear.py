@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
+from ..kernels import BLOCK
 from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
@@ -95,15 +96,23 @@ class GeneralizedLinear(StructuredOperator):
         if v.dtype != self.dtype:
             v = v.astype(np.result_type(v, self.dtype), copy=False)
         gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)
-        gram += self.ridge * v  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
+        self._add_penalty(gram, v)  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
         return gram
+
+    def _add_penalty(self, gram: np.ndarray, v: np.ndarray) -> None:
+        """gram ← gram + ridge ∘ v, a few thousand entries at a time: no vector is made for the product."""
+        for start in range(0, v.size, BLOCK):
+            here = slice(start, start + BLOCK)
+            gram[here] += self.ridge[here] * v[here]
 
     _rmatvec = _matvec
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
         V = V.astype(np.result_type(V, self.dtype), copy=False)
         grams = dense_grams(self.X, self.d, V) if self._sparse is None else self._sparse.grams(self.d, V)
-        return None if grams is None else grams + self.ridge * V
+        for gram, v in zip(() if grams is None else grams, V, strict=False):
+            self._add_penalty(gram, v)
+        return grams
 
     def diagonal(self) -> np.ndarray:
         """Σ_i d_i x_ij² + ridge_j, shape (p,): one pass over X."""
