@@ -28,18 +28,21 @@ a run repeats to the bit.
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
+from .absolute import dense_absolute_gram, dense_absolute_product
 from .compiled import JIT, compiled
 from .compiling import BLOCK, PIECE, exact, loop
 from .dense import (
-    dense_absolute_gram,
-    dense_absolute_product,
+    EIGHT,
     dense_gram,
+    dense_gram_by_columns,
+    dense_grams,
     dense_product,
     dense_product_in_pieces,
+    dense_products,
     dense_transposed,
     dense_weighted_squares,
 )
-from .sparse import sparse_gram, sparse_product, sparse_transposed
+from .sparse import sparse_gram, sparse_grams, sparse_product, sparse_products, sparse_transposed
 from .vectors import (
     add_in_order,
     coefficients,
@@ -59,6 +62,7 @@ from .vectors import (
 
 __all__ = [
     "BLOCK",
+    "EIGHT",
     "JIT",
     "PIECE",
     "add_in_order",
@@ -67,8 +71,11 @@ __all__ = [
     "dense_absolute_gram",
     "dense_absolute_product",
     "dense_gram",
+    "dense_gram_by_columns",
+    "dense_grams",
     "dense_product",
     "dense_product_in_pieces",
+    "dense_products",
     "dense_transposed",
     "dense_weighted_squares",
     "descend",
@@ -83,7 +90,9 @@ __all__ = [
     "scaled_to_one",
     "short_dot",
     "sparse_gram",
+    "sparse_grams",
     "sparse_product",
+    "sparse_products",
     "sparse_transposed",
     "subtract_rows",
     "sum_entries",

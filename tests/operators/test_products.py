@@ -79,3 +79,28 @@ def test_long_float32_rows_are_added_in_pieces():
     for A in (DenseOperator(row), DenseOperator(np.asfortranarray(row))):
         np.testing.assert_allclose(A._matvec(v), row.astype(np.float64) @ v, rtol=1e-4)
         assert A.product_factor(np.float32) < 1e-4 < A.terms * 2.0**-24 / 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [2, 11])
+def test_several_products_at_once_have_the_bits_of_each(k, dtype):
+    """And one reading: 9 vectors and more come in two portions."""
+    X = RNG.standard_normal((131, 37)).astype(dtype)
+    S = sp.csr_array(np.where(RNG.random(X.shape) < 0.3, X, 0))
+    d, ridge = RNG.standard_normal(131).astype(dtype), RNG.random(37).astype(dtype)
+    symmetric = sp.csr_array(S.T @ S)
+    for A in (
+        DenseOperator(X),
+        DenseOperator(np.asfortranarray(X)),
+        SparseOperator(S),
+        GeneralizedLinear(X, d, ridge),
+        GeneralizedLinear(np.asfortranarray(X), d, ridge),
+        GeneralizedLinear(S, d, ridge),
+        GeneralizedLinear(sp.vstack([S] * 40, format="csr"), np.tile(d, 40), ridge),
+        SparseOperator(symmetric),
+    ):
+        V = RNG.standard_normal((37, k)).astype(dtype)
+        together, alone = A @ V, np.stack([A @ v for v in V.T.copy()], axis=1)
+        assert together.dtype == alone.dtype == dtype
+        np.testing.assert_array_equal(together, alone)
+    assert GeneralizedLinear(sp.vstack([S] * 40, format="csr"), np.tile(d, 40))._sparse.blocks > 1
