@@ -28,10 +28,11 @@ a run repeats to the bit.
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
-from .absolute import dense_absolute_gram, dense_absolute_product
 from .compiling import BLOCK, PIECE, loop
 from .dense import (
     EIGHT,
+    dense_absolute_gram,
+    dense_absolute_product,
     dense_gram,
     dense_gram_by_columns,
     dense_grams,
