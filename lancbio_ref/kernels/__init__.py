@@ -42,7 +42,14 @@ from .dense import (
     dense_transposed,
     dense_weighted_squares,
 )
-from .sparse import sparse_gram, sparse_grams, sparse_product, sparse_products, sparse_transposed
+from .sparse import (
+    sparse_absolute_gram,
+    sparse_gram,
+    sparse_grams,
+    sparse_product,
+    sparse_products,
+    sparse_transposed,
+)
 from .vectors import (
     add_in_order,
     coefficients,
@@ -82,6 +89,7 @@ __all__ = [
     "loop",
     "next_in_place",
     "next_vector",
+    "sparse_absolute_gram",
     "sparse_gram",
     "sparse_grams",
     "sparse_product",
