@@ -28,11 +28,12 @@ a run repeats to the bit.
 Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
-from .absolute import dense_absolute_gram, dense_absolute_product
 from .compiled import JIT, compiled
 from .compiling import BLOCK, PIECE, exact, loop
 from .dense import (
     EIGHT,
+    dense_absolute_gram,
+    dense_absolute_product,
     dense_gram,
     dense_gram_by_columns,
     dense_grams,
@@ -42,7 +43,14 @@ from .dense import (
     dense_transposed,
     dense_weighted_squares,
 )
-from .sparse import sparse_gram, sparse_grams, sparse_product, sparse_products, sparse_transposed
+from .sparse import (
+    sparse_absolute_gram,
+    sparse_gram,
+    sparse_grams,
+    sparse_product,
+    sparse_products,
+    sparse_transposed,
+)
 from .vectors import (
     add_in_order,
     coefficients,
@@ -89,6 +97,7 @@ __all__ = [
     "next_vector",
     "scaled_to_one",
     "short_dot",
+    "sparse_absolute_gram",
     "sparse_gram",
     "sparse_grams",
     "sparse_product",

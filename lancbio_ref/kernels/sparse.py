@@ -83,6 +83,36 @@ def sparse_gram(first, last, starts, data, indices, indptr, d, v, partial):
 
 
 @loop
+def sparse_absolute_gram(first, last, starts, data, indices, indptr, d, v, tau, partial):
+    """partial[b] ← Σ_i (|d_i| (|a_i|ᵀv + τ) + τ) |a_i| over the rows a_i of block b: `dense_absolute_gram`, in the
+    order of `sparse_gram`.
+
+    d : m, read.   v : n, read.   partial : n a block, written, and read at every entry.
+    """
+    one, two, three, four, zero = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4), partial.dtype.type(0)
+    for b in range(first, last):
+        sums = partial[b]
+        sums[:] = 0
+        end = np.uintp(indptr[starts[b]])
+        for i in range(starts[b], starts[b + 1]):
+            start, end = end, np.uintp(indptr[i + 1])
+            s0 = s1 = s2 = s3 = zero
+            k, fours = start, start + (end - start) // four * four
+            while k < fours:
+                s0 += abs(data[k]) * v[np.uintp(indices[k])]
+                s1 += abs(data[k + one]) * v[np.uintp(indices[k + one])]
+                s2 += abs(data[k + two]) * v[np.uintp(indices[k + two])]
+                s3 += abs(data[k + three]) * v[np.uintp(indices[k + three])]
+                k += four
+            while k < end:
+                s0 += abs(data[k]) * v[np.uintp(indices[k])]
+                k += one
+            c = abs(d[i]) * (((s0 + s1) + (s2 + s3)) + tau) + tau
+            for place in range(start, end):
+                sums[np.uintp(indices[place])] += c * abs(data[place])
+
+
+@loop
 def sparse_transposed(first, last, starts, data, indices, indptr, u, partial):
     """partial[b] ← Σ_i u_i a_i over the rows a_i of block b.
 

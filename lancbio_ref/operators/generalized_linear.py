@@ -129,8 +129,7 @@ class GeneralizedLinear(StructuredOperator):
             if self._sparse is None:
                 sums = dense_absolute_gram(self.X, self.d, v, tau)
             else:
-                absolute = abs(self.X)
-                sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
+                sums = self._sparse.absolute_gram(self.d, v, tau)
             return nan_to_infinity(sums + np.abs(self.ridge) * v)
 
     def norm_bound(self) -> float:

@@ -4,9 +4,10 @@ How many rows make a block depends on the shape of the matrix and its type alone
 for every block, so blocks are few and large there: what the sums cost stays a small part of reading the matrix once.
 
 A sum of m float32 terms in float32 is worth nothing at m = 10⁶: the bound of its rounding is 10⁶u = 6 %. So float32
-terms are added in float32 in pieces of at most `PIECE`, which keep the speed of float32, and the pieces in float64;
-a sparse matrix's terms are added in float64 at once. How many roundings of each kind a product collects is said by
-`product_counts`, `transposed_counts` and `gram_counts`, as :func:`lancbio_ref.rounding.rounding_factor` takes them.
+terms are added in float32 in pieces of at most `PIECE` along a row, and of at most `MOST_SINGLE` rows over rows, which
+keep the speed of float32, and the pieces in float64; a sparse matrix's terms are added in float64 at once. How many
+roundings of each kind a product collects is said by `product_counts`, `transposed_counts` and `gram_counts`, as
+:func:`lancbio_ref.rounding.rounding_factor` takes them.
 """
 
 from __future__ import annotations
@@ -268,6 +269,14 @@ class SparseProducts:
             kernels.sparse_gram, partial.shape[0], A.nnz, self._blocks, A.data, A.indices, A.indptr, d, v, partial
         )
         return parallel.added(partial).astype(dtype, copy=False)
+
+    def absolute_gram(self, d: np.ndarray, v: np.ndarray, tau: float) -> np.ndarray:
+        """|A|ᵀ(|d| ∘ (|A| v + τ) + τ) in float64, shape (n,); no |A| is made."""
+        A, v = self.A, _wide(ready(v))
+        partial = self._sums(v)
+        arrays = A.data, A.indices, A.indptr
+        parallel.run(kernels.sparse_absolute_gram, self.blocks, A.nnz, self._blocks, *arrays, d, v, tau, partial)
+        return parallel.added(partial)
 
     def products(self, V: np.ndarray) -> np.ndarray:
         """A v for the rows v of V, shape (k, m); four of them share the stored entries, and what an entry gathers."""

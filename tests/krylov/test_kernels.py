@@ -21,7 +21,7 @@ for mode in ("full", "selective", "partial"):
     lanczos(A, np.ones(40), 30, reorthogonalization=mode)
 for mode in ("selective", "none"):
     print(Linearization(A, np.ones((1, 40)), np.ones(40), [0.0]).hypergradient(reorthogonalization=mode).value[0].hex())
-modules = kernels.vectors, kernels.dense, kernels.absolute, kernels.sparse
+modules = kernels.vectors, kernels.dense, kernels.sparse
 compiled = {k for module in modules for k in vars(module).values() if hasattr(k, "stats")}
 print("kernels", len(compiled))
 print("hits", sum(sum(k.stats.cache_hits.values()) for k in compiled))
@@ -97,7 +97,7 @@ def test_bits_of_eight_rows_do_not_depend_on_where_the_sums_lie(n, dtype):
             A[:], sums[:] = base[:8], base[8]
             kernels.dense._add_rows(0, 8, A, base[9, :1].repeat(8), sums, np.uintp(0), np.uintp(n))
             kernels.dense._add_gram_of_rows(0, 8, A, base[9, :1].repeat(8), base[10], sums)
-            kernels.absolute._add_absolute_gram_of_rows(0, 7, A, base[9, :1].repeat(8), base[10], 0.0, sums)
+            kernels.dense._add_absolute_gram_of_rows(0, 7, A, base[9, :1].repeat(8), base[10], 0.0, sums)
             found.add(sums.tobytes())
     assert len(found) == 1
 

@@ -38,6 +38,18 @@ def test_gram(shape, order):
     np.testing.assert_allclose(dense_weighted_squares(X, d), np.diag(X.T @ (d[:, None] * X)), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("copies", [1, 30])
+def test_sparse_absolute_gram(copies):
+    """In one block and in several."""
+    S = sp.vstack([sp.csr_array(np.where(RNG.random((20, 17)) < 0.3, RNG.standard_normal((20, 17)), 0))] * copies)
+    d, v = RNG.standard_normal(S.shape[0]), RNG.random(17)
+    products = SparseOperator(S).products
+    absolute = abs(S.toarray())
+    expected = absolute.T @ (np.abs(d) * (absolute @ v + 0.25) + 0.25)
+    np.testing.assert_allclose(products.absolute_gram(d, v, 0.25), expected, rtol=1e-12)
+    assert (products.blocks > 1) == (copies > 1)
+
+
 def test_an_array_in_neither_order_is_taken():
     A = RNG.standard_normal((8, 6))[::2, ::3]
     np.testing.assert_allclose(DenseOperator(A).matvec(np.ones(2)), A.sum(axis=1), rtol=1e-14)
