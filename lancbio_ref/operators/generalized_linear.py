@@ -101,6 +101,9 @@ class GeneralizedLinear(StructuredOperator):
 
     def _add_penalty(self, gram: np.ndarray, v: np.ndarray) -> None:
         """gram ← gram + ridge ∘ v, a few thousand entries at a time: no vector is made for the product."""
+        if v.size <= BLOCK:
+            gram += self.ridge * v
+            return
         for start in range(0, v.size, BLOCK):
             here = slice(start, start + BLOCK)
             gram[here] += self.ridge[here] * v[here]
