@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-versions test-newest test-examples test-docs test-guests test-python test-thorough coverage validate fuzz bench lint typecheck format clean
+.PHONY: help run docs test test-versions test-newest test-examples test-docs test-guests test-python test-thorough coverage validate fuzz bench bench-smoke lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -79,8 +79,11 @@ validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; w
 fuzz: $(VENV)/test.stamp  ## attack every claim with seeded cases and exact truth; fails at a violation (ARGS="--minutes 5 --seed 1 --only lower,value")
 	$(BIN)/python validation/fuzz/run.py $(ARGS)
 
-bench: $(BENCH)/ready.stamp  ## speed beside SciPy, jaxopt, lineax and torchopt; installs them; writes validation/performance/REPORT.md
+bench: $(BENCH)/ready.stamp  ## speed beside NumPy, SciPy, jaxopt, lineax, PyTorch and torchopt; installs them; writes validation/performance/REPORT.md
 	$(BENCH)/bin/python validation/performance/run.py $(ARGS)
+
+bench-smoke: $(VENV)/test.stamp  ## two minutes: ratios to NumPy and SciPy, and which fell by a tenth (ARGS=--save commits them)
+	$(BIN)/python validation/performance/smoke.py $(ARGS)
 
 docs: $(DOCS)/ready.stamp  ## the textbook, the gallery and the reference as a site in docs/_build/html; every figure computed anew
 	$(DOCS)/bin/python docs/overview.py docs/_build/overview.svg

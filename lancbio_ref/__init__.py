@@ -3,36 +3,52 @@
     min_x f(x, y*(x)),   y*(x) = argmin_y g(x, y),   ∇φ = ∇_x f − ∇²_xy g [∇²_yy g]⁻¹ ∇_y f
 
 Define a :class:`BilevelProblem`, ask for one :func:`hypergradient` with its certificate, or :func:`minimize` it.
+
+``import lancbio_ref`` loads nothing: each name is fetched from its module when it is first asked for, and numpy, scipy
+and numba with it.
 """
 
-from . import methods, problems
-from .certificate import Certificate
-from .errors import (
-    ArgumentError,
-    CallableError,
-    DivergenceError,
-    DomainError,
-    EvaluationError,
-    LancbioError,
-    RepresentationError,
-)
-from .evaluation import Evaluation
-from .final_check import FinalCheck
-from .formation import Bound
-from .hyper_objective import HyperObjective
-from .hypergradient import HyperGradient, hypergradient
-from .krylov import LanczosDecomposition, LanczosProcess, SolveReport, lanczos, lanczos_solve
-from .linearization import Linearization
-from .lower_level import LowerSolution, lower_solution
-from .methods import LancBiO, SubBiO, SubspaceSchedule
-from .minibatch import Draw, Minibatched, fixed_batch
-from .minimize import minimize
-from .operators.proofs import certify_mu
-from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
-from .result import BilevelResult
-from .rounding import Proven
-from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
-from .trace import Trace
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what an editor and a type checker see; `_HOMES` says the same to Python (tested)
+    from . import methods, problems
+    from .certificate import Certificate
+    from .errors import (
+        ArgumentError,
+        CallableError,
+        DivergenceError,
+        DomainError,
+        EvaluationError,
+        LancbioError,
+        RepresentationError,
+    )
+    from .evaluation import Evaluation
+    from .final_check import FinalCheck
+    from .formation import Bound
+    from .hyper_objective import HyperObjective
+    from .hypergradient import HyperGradient, hypergradient
+    from .jobs.comparison import compare
+    from .krylov.lanczos import LanczosDecomposition, lanczos
+    from .krylov.lanczos_solve import lanczos_solve
+    from .krylov.process import LanczosProcess
+    from .krylov.report import SolveReport
+    from .linearization import Linearization
+    from .lower_level import LowerSolution, lower_solution
+    from .methods import LancBiO, SubBiO, SubspaceSchedule
+    from .minibatch import Draw, Minibatched, fixed_batch
+    from .minimize import minimize
+    from .operators.proofs import certify_mu
+    from .problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
+    from .result import BilevelResult
+    from .rounding import Proven
+    from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
+    from .trace import Trace
 
 __version__ = "0.1.0"
 
@@ -72,6 +88,7 @@ __all__ = [
     "Trace",
     "UpperLevel",
     "certify_mu",
+    "compare",
     "fixed_batch",
     "hypergradient",
     "lanczos",
@@ -81,3 +98,59 @@ __all__ = [
     "minimize",
     "problems",
 ]
+
+_HOMES = {
+    "certificate": "Certificate",
+    "errors": "ArgumentError CallableError DivergenceError DomainError EvaluationError LancbioError"
+    " RepresentationError",
+    "evaluation": "Evaluation",
+    "final_check": "FinalCheck",
+    "formation": "Bound",
+    "hyper_objective": "HyperObjective",
+    "hypergradient": "HyperGradient hypergradient",
+    "jobs.comparison": "compare",
+    "krylov.lanczos": "LanczosDecomposition lanczos",
+    "krylov.lanczos_solve": "lanczos_solve",
+    "krylov.process": "LanczosProcess",
+    "krylov.report": "SolveReport",
+    "linearization": "Linearization",
+    "lower_level": "LowerSolution lower_solution",
+    "methods": "LancBiO SubBiO SubspaceSchedule",
+    "minibatch": "Draw Minibatched fixed_batch",
+    "minimize": "minimize",
+    "operators.proofs": "certify_mu",
+    "problem": "BilevelProblem LipschitzConstants LowerLevel UpperLevel",
+    "result": "BilevelResult",
+    "rounding": "Proven",
+    "status": "CertificateStatus CheckVerdict SolveStatus StepStatus",
+    "trace": "Trace",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+class _Package(ModuleType):
+    """The import system puts every module that it loads into its package: `minimize`, the module, over the function."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+if not TYPE_CHECKING:  # or a checker would take every name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        """A public name, from its module, or a module of the package."""
+        if name in _HOME:
+            value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+        elif not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+            value = import_module(f".{name}", __name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

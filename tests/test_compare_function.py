@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from lancbio_ref import LancBiO, minimize, problems
+from lancbio_ref import LancBiO, compare, minimize, problems
 from lancbio_ref.errors import ArgumentError
-from lancbio_ref.jobs.comparison import compare
 
 PROBLEM, ZERO = problems.random_ridge(20, 20, 3, rng=0), np.zeros(3)
 STEPS = dict(step_x=0.1, step_y=0.02, step_v=0.02)

@@ -1,23 +1,68 @@
-"""Every module of the package can be imported, but those that say which extra they need."""
+"""`import lancbio_ref` loads nothing, and gives everything."""
 
-import importlib
-import importlib.util
-import pkgutil
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import lancbio_ref
 
-NEEDS = {"lancbio_ref.adapters.jax": "jax", "lancbio_ref.adapters.torch": "torch"}
-NEEDS["lancbio_ref.adapters.torch_inspection"] = "torch"
-MODULES = [module.name for module in pkgutil.walk_packages(lancbio_ref.__path__, "lancbio_ref.")]
+PACKAGE = Path(lancbio_ref.__file__).parent
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
-def test_a_module_is_imported_or_names_its_extra(name):
-    extra = NEEDS.get(name)
-    if extra is None or importlib.util.find_spec(extra) is not None:
-        importlib.import_module(name)
-        return
-    with pytest.raises(ImportError, match=rf"pip install {extra}|No module named '{extra}'"):
-        importlib.import_module(name)
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+
+
+def test_the_import_alone_loads_no_library():
+    loaded = run("import lancbio_ref, sys; print(*sys.modules)").stdout.split()
+    assert not {"numpy", "scipy", "numba", "lancbio_ref.hypergradient"} & set(loaded)
+
+
+def test_a_hypergradient_loads_no_job_no_oracle_and_no_reader_of_files():
+    loaded = run("from lancbio_ref import hypergradient; import sys; print(*sys.modules)").stdout.split()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("lancbio_ref.")}
+    assert "linearization" in rooms
+    assert not {"oracle", "jobs", "datasets", "textbook", "plotting", "cli", "minimize", "methods"} & rooms
+    assert "scipy.stats" not in loaded and "scipy.optimize" not in loaded
+
+
+def test_types_and_python_are_told_the_same():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    typed = {name.name: node.module for node in block.body for name in node.names}
+    modules = {name for name, home in typed.items() if home is None}
+    assert {name: home for name, home in typed.items() if home} == lancbio_ref._HOME
+    assert set(typed) == set(lancbio_ref.__all__) and modules == {"methods", "problems"}
+
+
+@pytest.mark.parametrize("name", lancbio_ref.__all__)
+def test_every_public_name_is_there(name):
+    value = getattr(lancbio_ref, name)
+    assert isinstance(value, ModuleType) == (name in ("methods", "problems"))
+    assert name in dir(lancbio_ref)
+
+
+def test_a_function_is_not_replaced_by_its_module():
+    """`hypergradient` and `minimize` have the names of their modules, which others import first."""
+    printed = run(
+        "import lancbio_ref.hyper_objective, lancbio_ref.minimize, lancbio_ref\n"
+        "print(callable(lancbio_ref.hypergradient), callable(lancbio_ref.minimize))\n"
+        "import lancbio_ref.minimize as m; from lancbio_ref.minimize import minimize; print(m is minimize)"
+    ).stdout.split()
+    assert printed == ["True", "True", "True"]
+
+
+def test_modules_are_found_without_an_import_of_their_own():
+    printed = run("import lancbio_ref; print(lancbio_ref.operators.DenseOperator.__name__)").stdout
+    assert printed == "DenseOperator\n"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'hypergradients'"):
+        _ = lancbio_ref.hypergradients
+    with pytest.raises(ImportError):
+        exec("from lancbio_ref import hypergradients")

@@ -9,10 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator
 
+import lancbio_ref
 from lancbio_ref import LanczosProcess
-from lancbio_ref.operators import CheckedOperator
+from lancbio_ref.operators import (
+    CheckedOperator,
+    DiagonalLowRank,
+    GeneralizedLinear,
+    PrescribedSpectrum,
+    SparseOperator,
+)
 
 FOLDER = Path(__file__).parents[1] / "validation" / "performance"
 
@@ -34,6 +42,34 @@ def test_a_step_allocates_no_vector(mode, store):
     finally:
         tracemalloc.stop()
     assert peak < n  # an eighth of a vector
+
+
+N = 200_000
+OPERATORS = {
+    "generalized linear": lambda w: GeneralizedLinear(np.stack([w, w]), np.ones(2), 0.5),
+    "generalized linear, Fortran": lambda w: GeneralizedLinear(np.asfortranarray(np.stack([w, w])), np.ones(2), w),
+    "generalized linear, CSR": lambda w: GeneralizedLinear(sp.diags_array(w, format="csr"), w, 0.5),
+    "sparse": lambda w: SparseOperator(sp.diags_array(w, format="csr")),
+    "diagonal and low rank": lambda w: DiagonalLowRank(w, w[:, None]),
+    "with a base": lambda w: DiagonalLowRank(w, base=DiagonalLowRank(w, w[:, None])),
+    "cosine": lambda w: PrescribedSpectrum(w, rng=0),
+    "householder": lambda w: PrescribedSpectrum(w, rng=0, rotation="householder"),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_a_product_makes_its_result_and_no_other_vector(name):
+    """X v of a matrix whose rows are as many, and what a base returns, are vectors too."""
+    w = np.linspace(1, 2, N)
+    A, vectors = OPERATORS[name](w), 2 if name in ("with a base",) else 1
+    A.matvec(w)
+    tracemalloc.start()
+    try:
+        A.matvec(w)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < (vectors + 0.125) * 8 * N
 
 
 def test_a_restart_uses_the_same_memory():
@@ -77,3 +113,50 @@ def test_a_read_only_installation_caches_in_the_users_folder(tmp_path):
     finally:
         module.parent.chmod(0o700)
     assert printed.startswith(f"2 {tmp_path}/.cache/numba")
+
+
+@pytest.fixture
+def performance(monkeypatch):
+    """The folder of the benchmarks on the path; the modules in it have names that others have too."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and Path(sys.modules[name].__file__).parent == FOLDER:
+            del sys.modules[name]
+
+
+def test_a_ratio_that_fell_by_more_than_a_tenth_is_named(performance):
+    import smoke
+
+    found = {"same": 1.0, "a little": 0.91, "fell": 0.89, "rose": 2.0, "new": 1.0}
+    committed = dict.fromkeys(("same", "a little", "fell", "rose"), 1.0)
+    said = {line.split("  ")[0]: (fell, line) for line, fell in smoke.lines(found, committed)}
+    assert [name for name, (fell, _) in said.items() if fell] == ["fell"]
+    assert "FELL" in said["fell"][1] and "not committed" in said["new"][1]
+
+
+@pytest.mark.parametrize("name", ["product 200 × 20", "hyper-gradient 200 × 20"])
+def test_both_sides_of_a_smoke_case_give_the_same(name, performance):
+    import smoke
+
+    ours, peer = smoke.pair(name)
+    np.testing.assert_allclose(ours(), peer(), rtol=1e-4)
+    assert 0 < smoke.ratio(ours, peer, 0.01) < 1e4
+
+
+def test_candidates_of_every_bench_solve_the_same_problem(performance):
+    """On small sizes; peers that are not installed are left out."""
+    import hypergradient
+    import multinomial
+
+    made = (
+        hypergradient.candidates(1, 60, 5, None, False),
+        hypergradient.candidates(1, 60, 12, 200, True, peers=False),
+        multinomial.candidates(1, 1e-8, samples=40, features=3, classes=3),
+    )
+    for problem, x, y, functions in made:
+        truth = lancbio_ref.hypergradient(problem, x, y, rtol=1e-13).value
+        assert len(functions) >= 4
+        for name, function in functions.items():
+            assert np.linalg.norm(np.asarray(function()) - truth) <= 1e-4 * np.linalg.norm(truth), name

@@ -158,8 +158,7 @@ def compare(
     Examples
     --------
     >>> import numpy as np
-    >>> from lancbio_ref import problems
-    >>> from lancbio_ref.jobs.comparison import compare
+    >>> from lancbio_ref import compare, problems
     >>> problem, zero = problems.random_ridge(20, 20, 3, rng=0), np.zeros(3)
     >>> found = compare(problem, ["lancbio", "soba"], zero, zero, maxiter=20, step_x=0.1, step_y=0.02, step_v=0.02)
     >>> list(found.table().split()[:2]), len(found.runs)

@@ -31,15 +31,26 @@ Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 from .compiled import JIT, compiled
 from .compiling import BLOCK, PIECE, exact, loop
 from .dense import (
+    EIGHT,
     dense_absolute_gram,
     dense_absolute_product,
     dense_gram,
+    dense_gram_by_columns,
+    dense_grams,
     dense_product,
     dense_product_in_pieces,
+    dense_products,
     dense_transposed,
     dense_weighted_squares,
 )
-from .sparse import sparse_gram, sparse_product, sparse_transposed
+from .sparse import (
+    sparse_absolute_gram,
+    sparse_gram,
+    sparse_grams,
+    sparse_product,
+    sparse_products,
+    sparse_transposed,
+)
 from .vectors import (
     add_in_order,
     coefficients,
@@ -59,6 +70,7 @@ from .vectors import (
 
 __all__ = [
     "BLOCK",
+    "EIGHT",
     "JIT",
     "PIECE",
     "add_in_order",
@@ -67,8 +79,11 @@ __all__ = [
     "dense_absolute_gram",
     "dense_absolute_product",
     "dense_gram",
+    "dense_gram_by_columns",
+    "dense_grams",
     "dense_product",
     "dense_product_in_pieces",
+    "dense_products",
     "dense_transposed",
     "dense_weighted_squares",
     "descend",
@@ -82,8 +97,11 @@ __all__ = [
     "next_vector",
     "scaled_to_one",
     "short_dot",
+    "sparse_absolute_gram",
     "sparse_gram",
+    "sparse_grams",
     "sparse_product",
+    "sparse_products",
     "sparse_transposed",
     "subtract_rows",
     "sum_entries",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,7 +13,15 @@ from ..rounding import rounding_factor, unit_roundoff
 from .base import StructuredOperator
 from .cholesky import spectral_norm_bound
 from .norms import entrywise_norm_bound
-from .products import dense_absolute_product, dense_product, dense_transposed, product_counts, transposed_counts
+from .products import (
+    Counts,
+    dense_absolute_product,
+    dense_product,
+    dense_products,
+    dense_transposed,
+    product_counts,
+    transposed_counts,
+)
 from .vectors import read_only
 
 
@@ -61,6 +71,9 @@ class DenseOperator(StructuredOperator):
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return dense_product(self.A, v)
 
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        return dense_products(self.A, V)
+
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return np.conj(dense_transposed(self.A, np.conj(v))) if self.dtype.kind == "c" else dense_transposed(self.A, v)
 
@@ -71,14 +84,14 @@ class DenseOperator(StructuredOperator):
         return dense_absolute_product(self.A.T, u)
 
     def product_factor(self, dtype: npt.DTypeLike) -> float:
-        """Of long float32 sums, pieces are added in float64: `product_counts`."""
-        if not self.is_single(dtype):
-            return super().product_factor(dtype)
-        return rounding_factor(*product_counts(self.A, True), unit_roundoff(np.float32))
+        """In the order of the sums: `product_counts`."""
+        return self._factor(product_counts, self.result_type(dtype))
 
     def adjoint_factor(self, dtype: npt.DTypeLike) -> float:
-        result = self.result_type(dtype)
-        coarse, fine = transposed_counts(self.A, result == np.float32)
+        return self._factor(transposed_counts, self.result_type(dtype))
+
+    def _factor(self, counts: Callable[[np.ndarray, bool], Counts], result: np.dtype) -> float:
+        coarse, fine = counts(self.A, result == np.float32)
         return rounding_factor(2 * coarse + 4 if result.kind == "c" else coarse, fine, unit_roundoff(result))
 
     def is_symmetric(self) -> bool:

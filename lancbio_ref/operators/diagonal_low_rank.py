@@ -128,7 +128,10 @@ class DiagonalLowRank(StructuredOperator):
         result = self.d * v
         if self.s.size:  #  d ∘ v + U (s ∘ (Vᵀ v))
             parallel.subtract_rows(left, -self.s * parallel.coefficients(right, v), result)
-        return result if base is None else result + base(v)
+        if base is None:
+            return result
+        more = base(v)
+        return np.add(result, more, out=result if np.result_type(result, more) == result.dtype else None)
 
     def diagonal(self) -> np.ndarray:
         """d_i + Σ_k s_k u_ik v_ik, shape (n,); with a base that knows its own, that too."""

@@ -8,10 +8,11 @@ import scipy.sparse as sp
 
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
+from ..kernels import BLOCK
 from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .products import dense_absolute_gram, dense_gram, dense_weighted_squares, gram_counts
+from .products import dense_absolute_gram, dense_gram, dense_grams, dense_weighted_squares, gram_counts
 from .sparse import SparseOperator
 
 
@@ -76,23 +77,45 @@ class GeneralizedLinear(StructuredOperator):
         self.terms = chain + 4
 
     def product_factor(self, dtype: npt.DTypeLike) -> float:
-        """float32: the sums over observations are added in pieces; the penalty costs two more and the result one."""
-        if not self.is_single(dtype):
+        """Of a dense X, the roundings of both sums in their order (`gram_counts`), and four: two for τ, one for the
+        penalty, one for a float32 result.
+        """
+        single = self.is_single(dtype)
+        if self._sparse is None:
+            coarse, fine = gram_counts(self.X, single)
+        elif single:  # in float32 every part is float32; a sparse triple sum is all in float64
+            coarse, fine = 0, self.terms + self._sparse.blocks
+        else:
             return super().product_factor(dtype)
-        # in float32 every part is float32; a sparse triple sum is all in float64
-        coarse, fine = (0, self.terms + self._sparse.blocks) if self._sparse is not None else gram_counts(self.X, True)
-        return rounding_factor(coarse + 4, fine, unit_roundoff(np.float32))
+        return rounding_factor(coarse + 4, fine, unit_roundoff(self.result_type(dtype)))
 
     def is_symmetric(self) -> bool:
         return True
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        v = v.ravel().astype(np.result_type(v, self.dtype), copy=False)
+        if v.dtype != self.dtype:
+            v = v.astype(np.result_type(v, self.dtype), copy=False)
         gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)
-        gram += self.ridge * v  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
+        self._add_penalty(gram, v)  #  Xᵀ(d ∘ (X v)) + ridge ∘ v
         return gram
 
+    def _add_penalty(self, gram: np.ndarray, v: np.ndarray) -> None:
+        """gram ← gram + ridge ∘ v, a few thousand entries at a time: no vector is made for the product."""
+        if v.size <= BLOCK:
+            gram += self.ridge * v
+            return
+        for start in range(0, v.size, BLOCK):
+            here = slice(start, start + BLOCK)
+            gram[here] += self.ridge[here] * v[here]
+
     _rmatvec = _matvec
+
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        V = V.astype(np.result_type(V, self.dtype), copy=False)
+        grams = dense_grams(self.X, self.d, V) if self._sparse is None else self._sparse.grams(self.d, V)
+        for gram, v in zip(() if grams is None else grams, V, strict=False):
+            self._add_penalty(gram, v)
+        return grams
 
     def diagonal(self) -> np.ndarray:
         """Σ_i d_i x_ij² + ridge_j, shape (p,): one pass over X."""
@@ -113,8 +136,7 @@ class GeneralizedLinear(StructuredOperator):
             if self._sparse is None:
                 sums = dense_absolute_gram(self.X, self.d, v, tau)
             else:
-                absolute = abs(self.X)
-                sums = absolute.T @ (np.abs(self.d) * (absolute @ v + tau) + tau)
+                sums = self._sparse.absolute_gram(self.d, v, tau)
             return nan_to_infinity(sums + np.abs(self.ridge) * v)
 
     def norm_bound(self) -> float:

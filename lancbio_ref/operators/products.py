@@ -4,9 +4,10 @@ How many rows make a block depends on the shape of the matrix and its type alone
 for every block, so blocks are few and large there: what the sums cost stays a small part of reading the matrix once.
 
 A sum of m float32 terms in float32 is worth nothing at m = 10⁶: the bound of its rounding is 10⁶u = 6 %. So float32
-terms are added in float32 in pieces of at most `PIECE`, which keep the speed of float32, and the pieces in float64;
-a sparse matrix's terms are added in float64 at once. How many roundings of each kind a product collects is said by
-`product_counts`, `transposed_counts` and `gram_counts`, as :func:`lancbio_ref.rounding.rounding_factor` takes them.
+terms are added in float32 in pieces of at most `PIECE` along a row, and of at most `MOST_SINGLE` rows over rows, which
+keep the speed of float32, and the pieces in float64; a sparse matrix's terms are added in float64 at once. How many
+roundings of each kind a product collects is said by `product_counts`, `transposed_counts` and `gram_counts`, as
+:func:`lancbio_ref.rounding.rounding_factor` takes them.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ import numpy as np
 import scipy.sparse as sp
 
 from .. import kernels, parallel
-from ..kernels import PIECE
+from ..kernels import EIGHT, PIECE
 
 ENTRIES = 2**14  # of the matrix in one block, at least, where blocks need no sums of their own
-MOST_BLOCKS, LEAST_ROWS = 64, 64  # where they do
-# Rows as long as this come from memory faster four at once, shorter ones one by one (measured: 1.0 to 1.8 and 1.0 to
-# 2.3 times); and XᵀDX of a matrix in the cache gains from four, for v and the sums stay put
-LONG_ROW, CACHED = 1500, 2**18
+MOST_BLOCKS, LEAST_ROWS, LEAST_ENTRIES = 64, 64, 2**15  # where they do
+MOST_SINGLE = 2**11  # rows in a block whose sums are float32: a term goes through 2⁸ + 11 roundings
+SEVERAL = 8  # vectors that share one reading of a matrix: their sums stay in the cache
+LEAST_AT_ONCE = 3  # of four sparse products: one or two are faster alone
+SHORT_TILE, LONG_TILE, WIDE = 2**8, 2**9, 2**8  # rows of a matrix in Fortran order that stay in the cache
 
 
 def ready(v: np.ndarray) -> np.ndarray:
     """v as a contiguous vector of floating-point numbers: itself, wherever it is one."""
+    if v.ndim == 1 and v.dtype.char in "fd" and v.flags.c_contiguous and v.dtype.isnative:
+        return v
     dtype = v.dtype.newbyteorder("=") if v.dtype.char in "fdFD" else np.float64
     return np.ascontiguousarray(v, dtype).ravel()
 
@@ -35,10 +39,10 @@ def dense_product(A: np.ndarray, v: np.ndarray) -> np.ndarray:
     if not A.flags.c_contiguous:
         return _dense_transposed(A.T, ready(v))
     v = ready(v)
-    rows, out = max(1, ENTRIES // A.shape[1]), np.empty(A.shape[0], np.result_type(A, v))
+    rows, out = _rows(A), np.empty(A.shape[0], np.result_type(A, v))
     in_pieces = out.dtype == np.float32 and A.shape[1] > PIECE
     kernel = kernels.dense_product_in_pieces if in_pieces else kernels.dense_product
-    parallel.run(kernel, -(-A.shape[0] // rows), A.size, rows, _group(A), A, v, out)
+    parallel.run(kernel, -(-A.shape[0] // rows), A.size, rows, A, v, out)
     return out
 
 
@@ -49,19 +53,59 @@ def dense_transposed(A: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 def _dense_transposed(A: np.ndarray, u: np.ndarray) -> np.ndarray:
     rows, partial = _partial(A, np.result_type(A, u))
-    parallel.run(kernels.dense_transposed, partial.shape[0], A.size, rows, _group(A), A, u, partial)
+    parallel.run(kernels.dense_transposed, partial.shape[0], A.size, rows, A, u, partial)
     return parallel.added(partial)
 
 
 def dense_gram(X: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Xᵀ(d ∘ (X v)), shape (p,): X is read once where it is in C order, twice in Fortran order."""
-    if not X.flags.c_contiguous:
-        return dense_transposed(X, d * dense_product(X, v))
+    """Xᵀ(d ∘ (X v)), shape (p,): X is read once, in C order by rows, in Fortran order by tiles of rows."""
     v = ready(v)
-    rows, partial = _partial(X, np.result_type(X, d, v))
-    group = 4 if X.size <= CACHED else _group(X)
-    parallel.run(kernels.dense_gram, partial.shape[0], X.size, rows, group, X, d, v, partial)
+    dtype = v.dtype if v.dtype == X.dtype == d.dtype else np.result_type(X, d, v)  # 1 µs
+    if X.flags.c_contiguous:
+        rows, partial = _partial(X, dtype)
+        parallel.run(kernels.dense_gram, partial.shape[0], X.size, rows, X, d, v, partial)
+        return parallel.added(partial)
+    return _dense_gram_by_columns(X, d, v, 0.0, dtype)
+
+
+def _dense_gram_by_columns(X: np.ndarray, d: np.ndarray, v: np.ndarray, tau: float, dtype: np.dtype) -> np.ndarray:
+    """Xᵀ(d ∘ (X v + τ) + τ) for X in Fortran order."""
+    tile = _tile(X)
+    rows, partial = _partial(X, dtype, tile)
+    u, tau = np.empty(X.shape[0], dtype), dtype.type(tau)
+    parallel.run(kernels.dense_gram_by_columns, partial.shape[0], X.size, rows, tile, X.T, d, v, tau, u, partial)
     return parallel.added(partial)
+
+
+def dense_products(A: np.ndarray, V: np.ndarray) -> np.ndarray | None:
+    """A v for the rows v of V, shape (k, m), A being read once for `SEVERAL` of them; None where that cannot be."""
+    dtype = np.result_type(A, V)
+    if not A.flags.c_contiguous or (dtype == np.float32 and A.shape[1] > PIECE):
+        return None
+    rows, out = _rows(A), np.empty((V.shape[0], A.shape[0]), dtype)
+    for k in range(0, len(V), SEVERAL):
+        some, part = V[k : k + SEVERAL], out[k : k + SEVERAL]
+        parallel.run(kernels.dense_products, -(-A.shape[0] // rows), A.size * len(some), rows, A, some, part)
+    return out
+
+
+def dense_grams(X: np.ndarray, d: np.ndarray, V: np.ndarray) -> np.ndarray | None:
+    """Xᵀ(d ∘ (X v)) for the rows v of V, shape (k, p), in the same way."""
+    if not X.flags.c_contiguous:
+        return None
+    out = np.empty(V.shape, np.result_type(X, d, V))
+    rows = _rows_of_partial(X, out.dtype)
+    for k in range(0, len(V), SEVERAL):
+        some = V[k : k + SEVERAL]
+        partial = np.empty((-(-X.shape[0] // rows), *some.shape), out.dtype)
+        parallel.run(kernels.dense_grams, len(partial), X.size * len(some), rows, X, d, some, partial)
+        out[k : k + SEVERAL] = _added_rows(partial)
+    return out
+
+
+def _added_rows(partial: np.ndarray) -> np.ndarray:
+    """Σ_b partial[b] for matrices."""
+    return parallel.added(partial.reshape(len(partial), -1)).reshape(partial.shape[1:])
 
 
 def dense_absolute_product(A: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -69,7 +113,7 @@ def dense_absolute_product(A: np.ndarray, v: np.ndarray) -> np.ndarray:
     v = ready(v).astype(np.float64, copy=False)
     if not A.flags.c_contiguous:
         return dense_transposed(np.abs(A.T), v)
-    rows, out = max(1, ENTRIES // A.shape[1]), np.empty(A.shape[0], np.result_type(A.real, v))
+    rows, out = _rows(A), np.empty(A.shape[0], np.result_type(A.real, v))
     parallel.run(kernels.dense_absolute_product, -(-A.shape[0] // rows), A.size, rows, A, v, out)
     return out
 
@@ -78,10 +122,9 @@ def dense_absolute_gram(X: np.ndarray, d: np.ndarray, v: np.ndarray, tau: float)
     """|X|ᵀ(|d| ∘ (|X| v + τ) + τ) in float64, shape (p,)."""
     v = ready(v).astype(np.float64, copy=False)
     if not X.flags.c_contiguous:
-        absolute = np.abs(X)
-        return dense_transposed(absolute, np.abs(d) * (dense_product(absolute, v) + tau) + tau)
-    rows, partial = _partial(X, np.result_type(X, d, v))
-    parallel.run(kernels.dense_absolute_gram, partial.shape[0], X.size, rows, X, d, v, partial.dtype.type(tau), partial)
+        return _dense_gram_by_columns(np.abs(X), np.abs(d), v, tau, v.dtype)
+    rows, partial = _partial(X, v.dtype)
+    parallel.run(kernels.dense_absolute_gram, partial.shape[0], X.size, rows, X, d, v, tau, partial)
     return parallel.added(partial)
 
 
@@ -95,24 +138,37 @@ def dense_weighted_squares(X: np.ndarray, d: np.ndarray) -> np.ndarray:
     return parallel.added(partial)
 
 
-def _group(A: np.ndarray) -> int:
-    return 4 if A.shape[1] >= LONG_ROW else 1
+def _rows(A: np.ndarray) -> int:
+    """In a block of A v."""
+    return _multiple(ENTRIES // A.shape[1], EIGHT)
 
 
-def _rows_of_partial(A: np.ndarray, dtype: np.dtype) -> int:
-    rows = max(-(-A.shape[0] // MOST_BLOCKS), LEAST_ROWS)
-    return min(rows, PIECE) if dtype == np.float32 else rows
+def _rows_of_partial(A: np.ndarray, dtype: np.dtype, unit: int = EIGHT) -> int:
+    """In a block of Aᵀu, a multiple of `unit`."""
+    rows = _multiple(max(-(-A.shape[0] // MOST_BLOCKS), LEAST_ROWS, LEAST_ENTRIES // A.shape[1]), unit)
+    return min(rows, MOST_SINGLE) if dtype == np.float32 else rows
 
 
-def _partial(A: np.ndarray, dtype: np.dtype) -> tuple[int, np.ndarray]:
-    rows = _rows_of_partial(A, dtype)
+def _tile(X: np.ndarray) -> int:
+    return LONG_TILE if X.shape[1] <= WIDE else SHORT_TILE
+
+
+def _multiple(rows: int, unit: int) -> int:
+    return max(-(-rows // unit), 1) * unit
+
+
+def _partial(A: np.ndarray, dtype: np.dtype, unit: int = EIGHT) -> tuple[int, np.ndarray]:
+    rows = _rows_of_partial(A, dtype, unit)
     return rows, np.empty((-(-A.shape[0] // rows), A.shape[1]), dtype)
 
 
-def product_counts(A: np.ndarray, single: bool) -> tuple[int, int]:
+Counts = tuple[int, int]
+
+
+def product_counts(A: np.ndarray, single: bool) -> Counts:
     """(coarse, fine): the roundings in float32 (`single`) or float64, and in float64, of one product of a sum of A v.
 
-    In float64 there is no difference, and all of them, as many as a row has entries, are coarse.
+    In float64 there is no difference, and all of them are coarse. A sum along a row of n entries: n, in any order.
     """
     if not A.flags.c_contiguous:
         return transposed_counts(A.T, single)
@@ -120,21 +176,42 @@ def product_counts(A: np.ndarray, single: bool) -> tuple[int, int]:
     return (PIECE + 1, -(-n // PIECE)) if single and n > PIECE else (n, 0)
 
 
-def transposed_counts(A: np.ndarray, single: bool) -> tuple[int, int]:
-    """`product_counts` for Aᵀu."""
+def transposed_counts(A: np.ndarray, single: bool) -> Counts:
+    """`product_counts` for Aᵀu, a sum over m rows: those of a block of rows, and one for each block."""
     if not A.flags.c_contiguous:
         return product_counts(A.T, single)
-    m = A.shape[0]
-    rows = _rows_of_partial(A, np.dtype(np.float32)) if single else m
-    return (rows + 1, -(-m // rows)) if m > rows else (m, 0)
+    m, rows = A.shape[0], _rows_of_partial(A, np.dtype(np.float32 if single else np.float64))
+    blocks = -(-m // rows)
+    return _added(row_roundings(min(m, rows)), blocks, m, single)
 
 
-def gram_counts(X: np.ndarray, single: bool) -> tuple[int, int]:
+def row_roundings(rows: int) -> int:
+    """Of a term in a sum over at most so many rows, eight at a time (:mod:`lancbio_ref.kernels.dense`).
+
+    One in its product, three in the tree of its eight, one for every eight; and one for each of the rows left over, at
+    most seven of them. A sum of r terms has no more than r in any order.
+    """
+    return min(rows, rows // EIGHT + 4 + EIGHT - 1)
+
+
+def _added(inner: int, sums: int, terms: int, single: bool) -> Counts:
+    """Roundings of `sums` sums of `inner` roundings a term, added in float64; a float32 result is rounded once more."""
+    if sums == 1:
+        return inner, 0
+    return (inner + 1, sums) if single else (min(inner + sums, terms), 0)
+
+
+def gram_counts(X: np.ndarray, single: bool) -> Counts:
     """`product_counts` for Xᵀ(d ∘ (X v)): those of both products, and one for d."""
-    inner, outer = product_counts(X, single), transposed_counts(X, single)
-    if X.flags.c_contiguous:
-        inner = X.shape[1], 0  # one pass over X: its rows are not cut
-    return inner[0] + 1 + outer[0], inner[1] + outer[1]
+    m, p = X.shape
+    if X.flags.c_contiguous:  # one pass over X: its rows are not cut
+        coarse, fine = transposed_counts(X, single)
+        return p + 1 + coarse, fine
+    tile = _tile(X)
+    rows = _rows_of_partial(X, np.dtype(np.float32 if single else np.float64), tile)
+    in_block = min(min(m, tile) + -(-min(m, rows) // tile), m)  # along a tile in any order, and one for each tile
+    coarse, fine = _added(in_block, -(-m // rows), m, single)
+    return row_roundings(p) + 1 + coarse, fine
 
 
 class SparseProducts:
@@ -193,8 +270,54 @@ class SparseProducts:
         )
         return parallel.added(partial).astype(dtype, copy=False)
 
+    def absolute_gram(self, d: np.ndarray, v: np.ndarray, tau: float) -> np.ndarray:
+        """|A|ᵀ(|d| ∘ (|A| v + τ) + τ) in float64, shape (n,); no |A| is made."""
+        A, v = self.A, _wide(ready(v))
+        partial = self._sums(v)
+        arrays = A.data, A.indices, A.indptr
+        parallel.run(kernels.sparse_absolute_gram, self.blocks, A.nnz, self._blocks, *arrays, d, v, tau, partial)
+        return parallel.added(partial)
+
+    def products(self, V: np.ndarray) -> np.ndarray:
+        """A v for the rows v of V, shape (k, m); four of them share the stored entries, and what an entry gathers."""
+        A = self.A
+        out = np.empty((len(V), A.shape[0]), np.result_type(A.dtype, V))
+        blocks, zero, arrays = self._rows.size - 1, np.result_type(out, _wide(V)).type(0), (A.data, A.indices, A.indptr)
+        for k in range(0, len(V), 4):
+            if len(V) - k < LEAST_AT_ONCE:
+                for i in range(k, len(V)):
+                    out[i] = self.product(V[i])
+                break
+            four, part = _four(V[k : k + 4]), np.empty((A.shape[0], 4), out.dtype)
+            parallel.run(kernels.sparse_products, blocks, 4 * A.nnz, self._rows, *arrays, four, zero, part)
+            out[k : k + 4] = part.T[: len(V) - k]
+        return out
+
+    def grams(self, d: np.ndarray, V: np.ndarray) -> np.ndarray:
+        """Aᵀ(d ∘ (A v)) for the rows v of V, shape (k, n), in the same way."""
+        A = self.A
+        out = np.empty(V.shape, np.result_type(A.dtype, d, V))
+        for k in range(0, len(V), 4):
+            if len(V) - k < LEAST_AT_ONCE:
+                for i in range(k, len(V)):
+                    out[i] = self.gram(d, V[i])
+                break
+            four = _four(V[k : k + 4])
+            partial = np.empty((self.blocks, *four.shape), np.result_type(A.dtype, d, four))
+            arrays = A.data, A.indices, A.indptr
+            parallel.run(kernels.sparse_grams, self.blocks, 4 * A.nnz, self._blocks, *arrays, d, four, partial)
+            out[k : k + 4] = _added_rows(partial).T[: len(V) - k]
+        return out
+
     def _sums(self, *vectors: np.ndarray) -> np.ndarray:
         return np.empty((self._blocks.size - 1, self.A.shape[1]), np.result_type(self.A.dtype, *vectors))
+
+
+def _four(V: np.ndarray) -> np.ndarray:
+    """Rows of V, four at most, as the columns of an n × 4 array, zeros for those that are not there; float64."""
+    four = np.zeros((V.shape[1], 4), np.result_type(V, np.float64))
+    four[:, : len(V)] = V.T
+    return four
 
 
 def _wide(v: np.ndarray) -> np.ndarray:

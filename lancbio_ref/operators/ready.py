@@ -21,16 +21,15 @@ from ..kernels import BLOCK, PIECE
 from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank
 from .generalized_linear import GeneralizedLinear
-from .products import CACHED, ENTRIES, _group, _partial
+from .products import _partial, _rows, _tile
 from .sparse import SparseOperator
 
 
 class Dense(NamedTuple):
-    """A v for A in C order, by `rows` rows a block, `group` at a time."""
+    """A v for A in C order, by `rows` rows a block."""
 
     A: np.ndarray
     rows: int
-    group: int
 
 
 class Transposed(NamedTuple):
@@ -38,18 +37,28 @@ class Transposed(NamedTuple):
 
     A: np.ndarray
     rows: int
-    group: int
     partial: np.ndarray
 
 
 class Gram(NamedTuple):
-    """Xᵀ(d ∘ (X v)) + ridge ∘ v, with a vector of sums a block."""
+    """Xᵀ(d ∘ (X v)) + ridge ∘ v for X in C order, with a vector of sums a block."""
 
     X: np.ndarray
     d: np.ndarray
     ridge: np.ndarray
     rows: int
-    group: int
+    partial: np.ndarray
+
+
+class GramByColumns(NamedTuple):
+    """Xᵀ(d ∘ (X v)) + ridge ∘ v for X in Fortran order, `tile` rows at a time; `u` holds d ∘ (X v)."""
+
+    XT: np.ndarray
+    d: np.ndarray
+    ridge: np.ndarray
+    rows: int
+    tile: int
+    u: np.ndarray
     partial: np.ndarray
 
 
@@ -99,7 +108,7 @@ class Sum(NamedTuple):
     work: np.ndarray
 
 
-Ready = Dense | Transposed | Gram | Sparse | SparseGram | Diagonal | LowRank | Sum
+Ready = Dense | Transposed | Gram | GramByColumns | Sparse | SparseGram | Diagonal | LowRank | Sum
 Made = tuple[Ready, int] | None
 
 
@@ -119,9 +128,9 @@ def _dense(operator: DenseOperator, dtype: np.dtype) -> Made:
     if A.flags.c_contiguous:
         if dtype == np.float32 and A.shape[1] > PIECE:
             return None
-        return Dense(A, max(1, ENTRIES // A.shape[1]), _group(A)), A.size
+        return Dense(A, _rows(A)), A.size
     rows, partial = _partial(A.T, dtype)
-    return Transposed(A.T, rows, _group(A.T), partial), A.size
+    return Transposed(A.T, rows, partial), A.size
 
 
 def _sparse(operator: SparseOperator, dtype: np.dtype) -> Made:
@@ -139,10 +148,12 @@ def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
     if sparse is not None:
         partial = np.empty((sparse.blocks, X.shape[1]))
         return SparseGram(*_shown_csr(X), sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
-    if not X.flags.c_contiguous:
-        return None
-    rows, partial = _partial(X, dtype)
-    return Gram(_shown(X), d, ridge, rows, 4 if X.size <= CACHED else _group(X), partial), X.size
+    if X.flags.c_contiguous:
+        rows, partial = _partial(X, dtype)
+        return Gram(_shown(X), d, ridge, rows, partial), X.size
+    tile = _tile(X)
+    rows, partial = _partial(X, dtype, tile)
+    return GramByColumns(_shown(X).T, d, ridge, rows, tile, np.empty(X.shape[0], dtype), partial), X.size
 
 
 def _diagonal_low_rank(operator: DiagonalLowRank, dtype: np.dtype) -> Made:
@@ -229,16 +240,23 @@ def _widened(v: np.ndarray, wide: np.ndarray) -> np.ndarray:
 
 
 def _dense_product(A: Dense, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_product(0, -(-A.A.shape[0] // A.rows), A.rows, A.group, A.A, v, out)
+    kernels.dense_product(0, -(-A.A.shape[0] // A.rows), A.rows, A.A, v, out)
 
 
 def _transposed_product(A: Transposed, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_transposed(0, A.partial.shape[0], A.rows, A.group, A.A, v, A.partial)
+    kernels.dense_transposed(0, A.partial.shape[0], A.rows, A.A, v, A.partial)
     _added(A.partial, out)
 
 
 def _gram_product(A: Gram, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_gram(0, A.partial.shape[0], A.rows, A.group, A.X, A.d, v, A.partial)
+    kernels.dense_gram(0, A.partial.shape[0], A.rows, A.X, A.d, v, A.partial)
+    _added(A.partial, out)
+    _add_penalty(A.ridge, v, out)
+
+
+def _gram_by_columns_product(A: GramByColumns, v: np.ndarray, out: np.ndarray) -> None:
+    zero = out.dtype.type(0)
+    kernels.dense_gram_by_columns(0, A.partial.shape[0], A.rows, A.tile, A.XT, A.d, v, zero, A.u, A.partial)
     _added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
@@ -283,6 +301,7 @@ _PRODUCTS = {
     Dense: _dense_product,
     Transposed: _transposed_product,
     Gram: _gram_product,
+    GramByColumns: _gram_by_columns_product,
     Sparse: _sparse_product,
     SparseGram: _sparse_gram_product,
     Diagonal: _diagonal_product,

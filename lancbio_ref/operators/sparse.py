@@ -57,6 +57,9 @@ class SparseOperator(StructuredOperator):
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return self.products.product(v)
 
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        return self.products.products(V)
+
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         # SciPy sums in the type of its result; in float64 its bits are those of always
         return self.products.transposed(v) if self.is_single(v.dtype) else self.A.conj().T @ v

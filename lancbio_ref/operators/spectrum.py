@@ -94,13 +94,18 @@ class PrescribedSpectrum(VectorOperator):
 def _cosine(sign: np.ndarray, w: np.ndarray) -> np.ndarray:
     from scipy.fft import dct  # here, for it takes a tenth of the import of this package
 
-    return dct(sign * w, norm="ortho", overwrite_x=True)  #  C S w
+    return dct(_signed(sign, w), norm="ortho", overwrite_x=True)  #  C S w
 
 
 def _cosine_back(sign: np.ndarray, v: np.ndarray) -> np.ndarray:
     from scipy.fft import idct
 
-    return sign * idct(v, norm="ortho", overwrite_x=True)  #  S Cᵀ v
+    return _signed(sign, idct(v, norm="ortho", overwrite_x=True))  #  S Cᵀ v
+
+
+def _signed(sign: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """S w, in the place of w where that holds it.   Writes w."""
+    return np.multiply(sign, w, out=w if np.result_type(sign, w) == w.dtype else None)
 
 
 def _reflected(w: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ class VectorOperator(LinearOperator):
 
     Those two, in every subclass, are then asked for nothing else: columns, rows and matrices go through them vector by
     vector, and what does not fit is a ``ValueError``, as SciPy's own are. A subclass has no need to, and should not,
-    define ``_matmat``.
+    define ``_matmat``; where one reading of what it holds serves several vectors it may define ``_matvecs``.
 
     Examples
     --------
@@ -139,7 +139,19 @@ class VectorOperator(LinearOperator):
             raise NotImplementedError(f"{type(self).__name__} has no adjoint")
         return super()._rmatvec(x)
 
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        """A v for the rows v of V, real, contiguous, shape (k, n): shape (k, m), with the bits of `_matvec`.
+
+        None where there is no better way than vector by vector.
+        """
+        return None
+
     def _matmat(self, X: np.ndarray) -> np.ndarray:
+        several = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[0] == self.shape[1] and X.shape[1] > 1
+        if several and X.dtype.char not in "gFDG":
+            V = np.ascontiguousarray(X.T, X.dtype.newbyteorder("=") if X.dtype.char in "fd" else np.float64)
+            if (products := self._matvecs(V)) is not None:
+                return products.T
         return self._by_columns(self._matvec, X, self.shape[0])
 
     def _rmatmat(self, X: np.ndarray) -> np.ndarray:

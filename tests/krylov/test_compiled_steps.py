@@ -56,7 +56,7 @@ def operators():
         "dense, huge": (DenseOperator(A * 1e200), True),
         "generalized linear": (GeneralizedLinear(X, d, ridge), True),
         "generalized linear, float32": (GeneralizedLinear(*(a.astype(np.float32) for a in (X, d, ridge))), True),
-        "generalized linear, Fortran": (GeneralizedLinear(np.asfortranarray(X), d, ridge), False),
+        "generalized linear, Fortran": (GeneralizedLinear(np.asfortranarray(X), d, ridge), True),
         "generalized linear, CSR": (GeneralizedLinear(S, rng.random(300), ridge), True),
         "CSR": (SparseOperator(R @ R.T + 0.05 * sp.eye_array(50)), True),
         "diagonal": (DiagonalLowRank(np.geomspace(1e-4, 1, 70)), True),

@@ -67,21 +67,38 @@ def test_sums_do_not_overflow_in_float32():
 @pytest.mark.parametrize("n", [1, 7, 33, 1000, 5000])
 def test_bits_do_not_depend_on_where_arrays_lie(n, dtype):
     """Side by side the compiler's test for overlap may fail, and a scalar loop run in place of the vector one."""
-    base = np.random.default_rng(0).standard_normal((9, n)).astype(dtype)
+    base = np.random.default_rng(0).standard_normal((8, n)).astype(dtype)
     found = set()
     for gap in (0, 1, 8, 64):
-        for order in (range(9), range(8, -1, -1)):
-            memory = np.zeros(9 * (n + gap) + 64, dtype)
-            u, p, d, w, q, x, sums, v, out = a = [memory[k * (n + gap) : k * (n + gap) + n] for k in order]
+        for order in (range(8), range(7, -1, -1)):
+            memory = np.zeros(8 * (n + gap) + 64, dtype)
+            u, p, d, w, q, x, v, out = a = [memory[k * (n + gap) : k * (n + gap) + n] for k in order]
             for array, numbers in zip(a, base, strict=True):
                 array[:] = numbers
             partial = np.empty(1)
             kernels.next_vector(0, 1, u, 0.3, p, 0.7, d, out, partial)
             kernels.next_in_place(0, 1, u, 0.3, 0.7, d, w, partial)
             kernels.descend(0, 1, v, 0.3, q, x, 0.9)
-            kernels.dense._add_four(sums, 0.1, 0.2, 0.3, 0.4, u, p, d, q)
             kernels.divide(0, 1, p, 0.3)
             found.add(b"".join(array.tobytes() for array in a))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [1, 7, 33, 1000])
+def test_bits_of_eight_rows_do_not_depend_on_where_the_sums_lie(n, dtype):
+    base = np.random.default_rng(0).standard_normal((11, n)).astype(dtype)
+    found = set()
+    for start in (0, 1, 8, 64):
+        for first in (True, False):
+            memory = np.zeros(9 * n + 64, dtype)
+            block = memory[start : start + 9 * n].reshape(9, n)
+            A, sums = (block[1:], block[0]) if first else (block[:8], block[8])
+            A[:], sums[:] = base[:8], base[8]
+            kernels.dense._add_rows(0, 8, A, base[9, :1].repeat(8), sums, np.uintp(0), np.uintp(n))
+            kernels.dense._add_gram_of_rows(0, 8, A, base[9, :1].repeat(8), base[10], sums)
+            kernels.dense._add_absolute_gram_of_rows(0, 7, A, base[9, :1].repeat(8), base[10], 0.0, sums)
+            found.add(sums.tobytes())
     assert len(found) == 1
 
 

@@ -38,6 +38,18 @@ def test_gram(shape, order):
     np.testing.assert_allclose(dense_weighted_squares(X, d), np.diag(X.T @ (d[:, None] * X)), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("copies", [1, 30])
+def test_sparse_absolute_gram(copies):
+    """In one block and in several."""
+    S = sp.vstack([sp.csr_array(np.where(RNG.random((20, 17)) < 0.3, RNG.standard_normal((20, 17)), 0))] * copies)
+    d, v = RNG.standard_normal(S.shape[0]), RNG.random(17)
+    products = SparseOperator(S).products
+    absolute = abs(S.toarray())
+    expected = absolute.T @ (np.abs(d) * (absolute @ v + 0.25) + 0.25)
+    np.testing.assert_allclose(products.absolute_gram(d, v, 0.25), expected, rtol=1e-12)
+    assert (products.blocks > 1) == (copies > 1)
+
+
 def test_an_array_in_neither_order_is_taken():
     A = RNG.standard_normal((8, 6))[::2, ::3]
     np.testing.assert_allclose(DenseOperator(A).matvec(np.ones(2)), A.sum(axis=1), rtol=1e-14)
@@ -79,3 +91,28 @@ def test_long_float32_rows_are_added_in_pieces():
     for A in (DenseOperator(row), DenseOperator(np.asfortranarray(row))):
         np.testing.assert_allclose(A._matvec(v), row.astype(np.float64) @ v, rtol=1e-4)
         assert A.product_factor(np.float32) < 1e-4 < A.terms * 2.0**-24 / 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [2, 11])
+def test_several_products_at_once_have_the_bits_of_each(k, dtype):
+    """And one reading: 9 vectors and more come in two portions."""
+    X = RNG.standard_normal((131, 37)).astype(dtype)
+    S = sp.csr_array(np.where(RNG.random(X.shape) < 0.3, X, 0))
+    d, ridge = RNG.standard_normal(131).astype(dtype), RNG.random(37).astype(dtype)
+    symmetric = sp.csr_array(S.T @ S)
+    for A in (
+        DenseOperator(X),
+        DenseOperator(np.asfortranarray(X)),
+        SparseOperator(S),
+        GeneralizedLinear(X, d, ridge),
+        GeneralizedLinear(np.asfortranarray(X), d, ridge),
+        GeneralizedLinear(S, d, ridge),
+        GeneralizedLinear(sp.vstack([S] * 40, format="csr"), np.tile(d, 40), ridge),
+        SparseOperator(symmetric),
+    ):
+        V = RNG.standard_normal((37, k)).astype(dtype)
+        together, alone = A @ V, np.stack([A @ v for v in V.T.copy()], axis=1)
+        assert together.dtype == alone.dtype == dtype
+        np.testing.assert_array_equal(together, alone)
+    assert GeneralizedLinear(sp.vstack([S] * 40, format="csr"), np.tile(d, 40))._sparse.blocks > 1

@@ -2,6 +2,8 @@
 
 from common import interleaved, part
 
+FOLDS = 5  # vectors at once
+
 
 def measure(threads: int) -> dict:
     import numpy as np
@@ -19,18 +21,29 @@ def measure(threads: int) -> dict:
     rows = []
 
     def row(name, size, bytes_moved, operator, peer, *, peer_name):
-        v = rng.standard_normal(operator.shape[1])
-        difference = np.linalg.norm(operator.matvec(v) - peer(v)) / np.linalg.norm(peer(v))
-        times = interleaved({"ours": lambda: operator.matvec(v), "peer": lambda: peer(v)}, seconds=1.5)
+        v = rng.standard_normal(operator.shape[1]).astype(operator.dtype)
+        compare(name, size, bytes_moved, lambda: operator.matvec(v), lambda: peer(v), peer_name)
+
+    def several(name, size, bytes_moved, operator, peer, *, peer_name):
+        V = rng.standard_normal((operator.shape[1], FOLDS))
+        compare(name, size, bytes_moved, lambda: operator.matmat(V), lambda: peer(V), peer_name)
+
+    def compare(name, size, bytes_moved, ours, peer, peer_name):
+        difference = float(np.linalg.norm(ours() - peer()) / np.linalg.norm(peer()))
+        times = interleaved({"ours": ours, "peer": peer}, seconds=1.5)
         rows.append(dict(operator=name, size=size, bytes=bytes_moved, peer=peer_name, difference=difference,
                          ours=times["ours"], peer_times=times["peer"]))  # fmt: skip
 
-    for n, p in ((2000, 100), (20000, 500), (5000, 2000)):
+    for n, p in ((200, 20), (2000, 100), (20000, 500), (5000, 2000)):
         X, d, ridge = rng.standard_normal((n, p)), rng.random(n), rng.random(p)
-        for order, M in (("C", X), ("F", np.asfortranarray(X))) if p == 500 else (("C", X),):
-            row(f"XᵀDX + Λ, dense, {order}", f"{n} × {p}", M.nbytes * (1 if order == "C" else 2),
-                GeneralizedLinear(M, d, ridge), lambda v, M=M, d=d, r=ridge: M.T @ (d * (M @ v)) + r * v,
-                peer_name="NumPy")  # fmt: skip
+        for kind, M in (("C", X), ("F", np.asfortranarray(X)), ("C, float32", X.astype(np.float32))):
+            e, r = d.astype(M.dtype), ridge.astype(M.dtype)
+            row(f"XᵀDX + Λ, dense, {kind}", f"{n} × {p}", M.nbytes, GeneralizedLinear(M, e, r),
+                lambda v, M=M, e=e, r=r: M.T @ (e * (M @ v)) + r * v, peer_name="NumPy")  # fmt: skip
+        if p == 500:
+            several(f"XᵀDX + Λ, dense, {FOLDS} vectors", f"{n} × {p}", X.nbytes, GeneralizedLinear(X, d, ridge),
+                    lambda V, X=X, d=d, r=ridge: X.T @ (d[:, None] * (X @ V)) + r[:, None] * V,
+                    peer_name="NumPy")  # fmt: skip
         if p == 2000:
             row("dense", f"{n} × {p}", X.nbytes, DenseOperator(X), lambda v, X=X: X @ v, peer_name="NumPy")
     n, p = 11000, 30000
@@ -39,6 +52,8 @@ def measure(threads: int) -> dict:
     moved = 12 * S.nnz
     row("XᵀDX + Λ, CSR", f"{n} × {p}, {S.nnz} nonzeros", moved, GeneralizedLinear(S, d, ridge),
         lambda v: ST @ (d * (S @ v)) + ridge * v, peer_name="SciPy")  # fmt: skip
+    several(f"XᵀDX + Λ, CSR, {FOLDS} vectors", f"{n} × {p}, {S.nnz} nonzeros", moved, GeneralizedLinear(S, d, ridge),
+            lambda V: ST @ (d[:, None] * (S @ V)) + ridge[:, None] * V, peer_name="SciPy")  # fmt: skip
     row("XᵀDX + Λ, CSC", f"{n} × {p}, {S.nnz} nonzeros", moved, GeneralizedLinear(sp.csc_array(S), d, ridge),
         lambda v: ST @ (d * (S @ v)) + ridge * v, peer_name="SciPy")  # fmt: skip
     n = 10**6

@@ -35,7 +35,8 @@ print("seconds", time.perf_counter() - start)
 
 def measure(threads: int) -> dict:
     found = {}
-    imports = {"lancbio_ref": "import lancbio_ref", "numba and scipy": "import numba, scipy.sparse.linalg"}
+    imports = {"lancbio_ref": "import lancbio_ref", "its hypergradient": "from lancbio_ref import hypergradient",
+               "numba and scipy": "import numba, scipy.sparse.linalg"}  # fmt: skip
     with tempfile.TemporaryDirectory() as cache:
         environment = dict(os.environ, PYTHONPATH=str(HERE.parents[1]), NUMBA_CACHE_DIR=cache)
 
