@@ -28,13 +28,11 @@ from scipy.sparse.linalg import LinearOperator
 from .. import parallel
 from ..arguments import COMPLEX, Operator, Reorthogonalization, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
-from ..kernels import JIT
 from ..operators import CheckedOperator, as_square
 from ..rounding import SAFE_SQUARES, is_finite, norm2, scale, scale_number, unit_roundoff
 from ..status import StepStatus
-from . import fused, steps
+from . import compiled_step, fused
 from .basis import Basis
-from .lapack import address_of
 from .preconditioning import Preconditioner, as_preconditioner
 from .reorthogonalization import MODES
 from .scaling import exponent_of
@@ -258,38 +256,13 @@ class LanczosProcess:
         vectors = self._basis.step(j)
         Aq = A.product(vectors[0], self.dtype)
         projected, y, dv = np.empty(j), np.empty(j), np.empty(self.n, self.dtype)
-        if self._is_plain(r) and self._compiled_step(Aq, r, projected, y, dv):
+        if compiled_step.is_plain(self, r) and compiled_step.finish(self, Aq, r, projected, y, dv):
             return projected, TridiagonalSolution(y, StepStatus.REGULAR), dv
         if self.k < j:
             self._finish(A, Aq, *vectors)
         projected = self.project(r)
         solution = solve_tridiagonal(self.alpha, self.beta[:-1], projected)
         return projected, solution, None if solution.y is None else self.combine(solution.y)
-
-    def _is_plain(self, r: np.ndarray) -> bool:
-        """Whether compiled code can make a step: real, without reorthogonalization, and too short for threads."""
-        alone = self.M is None and self.store and not self.watch and self.reorthogonalization == "none"
-        fits = self.dtype.char in "fd" and r.dtype == self.dtype and r.flags.carray
-        few = (self.k + 1) * self.n < 2 * parallel.GRAIN or parallel.threads() == 1
-        return JIT and alone and fits and few
-
-    def _compiled_step(
-        self, Aq: np.ndarray, r: np.ndarray, projected: np.ndarray, y: np.ndarray, dv: np.ndarray
-    ) -> bool:
-        """`steps.step_and_solve`, where it can, or the step alone; whether it solved T y = Qᵀr."""
-        cycle = np.zeros(1, steps.CYCLE)
-        own, one = ("k", "scale", "unit", "n_reorthogonalized"), cycle[0]
-        for name in own:
-            one[name] = getattr(self, name)
-        one["mode"], one["u"], one["ptsv"] = steps.NONE, self.unit_roundoff, address_of("dptsv")
-        steps.step_and_solve(self._basis._q, self._alpha, self._beta, Aq, r, projected, y, dv, cycle)
-        if one["reason"] != steps.GOES_ON:
-            return False
-        self.k, self.scale, self.unit, self.n_reorthogonalized = (one[name].item() for name in own)
-        self.norm_A, self.residual_norm = self.scale, one["residual_norm"].item()
-        self.breakdown = bool(one["breakdown"])
-        self.columns.append(_NOTHING)
-        return bool(one["has_x"])
 
     def _checked(self, A: Any) -> CheckedOperator:
         """A, counted and checked, for the next step. It is not kept: it may hold vectors of its own."""
