@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..linearization import Known, Linearization
     from .recycled_newton import RecycledNewtonState
 
-ENORMOUS = 1e8  # times the start
+ENORMOUS = 1e16  # times the start, which is then beneath the last digit of x: no unit of measurement does that
 IDLE = 25  # accepted steps without a new low of φ̂ or ‖h‖
 ROUNDS = 5  # of tightening for a proof
 LEAST = 1e-6  # of a part of B: a bound so far above tol is not one of the errors but of the constants

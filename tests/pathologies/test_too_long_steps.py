@@ -340,7 +340,7 @@ def test_no_unit_of_measurement_makes_a_run_diverge(method, far):
         x0 = np.full(3, scale if far == "x0" else 0.0)
         for maxiter in (2, 20) if "step_y" not in OPTIONS[method] else (2, 3, 4, 20, 200):
             result = minimize(made, x0, np.zeros(4), method=method, maxiter=maxiter, rng=0, **steps)
-            assert result.status == SolveStatus.COMPLETED, (scale, maxiter, result.message)
+            assert result.status in (SolveStatus.COMPLETED, SolveStatus.FLOOR), (scale, maxiter, result.message)
 
 
 @pytest.mark.parametrize("method", [name for name in names() if "step_y" in OPTIONS[name]])  # they look at f at once
