@@ -10,6 +10,7 @@ from lancbio_ref.estimators import (
     BilevelReweighter,
     BilevelRidge,
 )
+from tests.thorough import THOROUGH
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -20,8 +21,12 @@ EXPECTED = {  # the failures that scikit-learn lists for its own estimators with
 }
 
 
+MODELS = [BilevelRidge, BilevelLogisticRegression, BilevelPoissonRegressor, BilevelReweighter]
+CHEAP = dict(penalty="all", cv=2, max_iter=3)  # as scikit-learn checks its own estimators with cross-validation
+
+
 @parametrize_with_checks(
-    [BilevelRidge(), BilevelLogisticRegression(), BilevelPoissonRegressor(), BilevelReweighter()],
+    [model(**CHEAP) for model in MODELS] + ([model() for model in MODELS] if THOROUGH else []),
     expected_failed_checks=lambda estimator: EXPECTED if is_classifier(estimator) else {},
 )
 def test_estimator_checks(estimator, check):
