@@ -24,9 +24,11 @@ from .formation import Bound
 from .hypergradient import HyperGradient
 from .krylov import LanczosProcess, SolveReport
 from .krylov.basis import Basis
+from .krylov.recycled import RecycledInverse
 from .krylov.reorthogonalization import Full, Local, NoReorthogonalization
 from .lower_level import LowerSolution
 from .methods import STATES
+from .methods.recycled_model import Gains
 from .minibatch import Draw, Sampler
 from .rounding import Proven
 from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
@@ -36,7 +38,7 @@ CLASSES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         *STATES, LanczosProcess, Basis, NoReorthogonalization, Local, Full, Sampler, Trace,
-        FinalCheck, HyperGradient, SolveReport, LowerSolution, Certificate, Bound,
+        RecycledInverse, Gains, FinalCheck, HyperGradient, SolveReport, LowerSolution, Certificate, Bound,
     )
 }  # fmt: skip
 ENUMS: dict[str, Any] = {kind.__name__: kind for kind in (SolveStatus, StepStatus, CheckVerdict, CertificateStatus)}

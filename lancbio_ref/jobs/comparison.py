@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .. import html
 from ..arguments import as_choice, as_flag, as_integer, as_number, as_problem, as_vector
 from ..errors import ArgumentError
-from ..methods import METHODS, Method, MethodName, build
+from ..methods import METHODS, Method, MethodName, MethodOptions, build
 from ..minibatch import BatchSize
 from ..plotting import comparison_figure
 from ..problem import BilevelProblem
@@ -117,7 +117,7 @@ def compare(
     batch_size: BatchSize | None = None,
     check: bool = True,
     name: str = "your problem",
-    **options: Any,
+    **options: Unpack[MethodOptions],
 ) -> Comparison:
     """Run several methods from one start, and compare them.
 
