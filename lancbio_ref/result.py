@@ -7,13 +7,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .certificate import Certificate
 from .final_check import FinalCheck
-from .methods import State
-from .minibatch import Draw
+from .formation import Bound
+from .hypergradient import HyperGradient
+from .krylov import LanczosProcess, SolveReport
+from .krylov.basis import Basis
+from .krylov.recycled import RecycledInverse
+from .krylov.reorthogonalization import Full, Local, NoReorthogonalization
+from .lower_level import LowerSolution
+from .methods import STATES, State
+from .methods.recycled_model import Gains
+from .minibatch import Draw, Sampler
 from .rounding import norm2
-from .saving import load_object, save_object
+from .saving import load_object, may_hold, save_object
 from .status import SolveStatus
 from .trace import Trace
+
+may_hold(
+    *STATES, LanczosProcess, Basis, NoReorthogonalization, Local, Full, RecycledInverse, Gains, Sampler, Trace,
+    FinalCheck, HyperGradient, SolveReport, LowerSolution, Certificate, Bound,
+)  # fmt: skip
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Results and states in a file without pickle: arrays in an npz file, and beside them a text in JSON that places them.
 
-What may be in it are the classes of `CLASSES`, each by its own attributes, arrays, numbers, texts, lists, tuples, dicts
-and generators of random numbers. Whoever reads a stranger's file runs none of its code.
+What may be in it are the classes that `may_hold` was told, each by its own attributes, arrays, numbers, texts, lists,
+tuples, dicts and generators of random numbers. Whoever reads a stranger's file runs none of its code.
 """
 
 from __future__ import annotations
@@ -14,37 +14,27 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .arguments import refuse_masked
-from .certificate import Certificate
 from .datasets.npz import load_arrays
 from .datasets.packed import as_path
 from .errors import ArgumentError
 from .files import write_arrays
-from .final_check import FinalCheck
-from .formation import Bound
-from .hypergradient import HyperGradient
-from .krylov import LanczosProcess, SolveReport
+from .krylov import LanczosProcess
 from .krylov.basis import Basis
-from .krylov.recycled import RecycledInverse
-from .krylov.reorthogonalization import Full, Local, NoReorthogonalization
-from .lower_level import LowerSolution
-from .methods import STATES
-from .methods.recycled_model import Gains
-from .minibatch import Draw, Sampler
+from .minibatch import Draw
 from .rounding import Proven
 from .status import CertificateStatus, CheckVerdict, SolveStatus, StepStatus
 from .trace import Trace
 
-CLASSES: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (
-        *STATES, LanczosProcess, Basis, NoReorthogonalization, Local, Full, Sampler, Trace,
-        RecycledInverse, Gains, FinalCheck, HyperGradient, SolveReport, LowerSolution, Certificate, Bound,
-    )
-}  # fmt: skip
+CLASSES: dict[str, Any] = {}
 ENUMS: dict[str, Any] = {kind.__name__: kind for kind in (SolveStatus, StepStatus, CheckVerdict, CertificateStatus)}
 GENERATORS = {name: getattr(np.random, name) for name in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")}
 WHAT, TEXT, VERSION = "a result that lancbio_ref saved", "document", 1
 T = TypeVar("T")
+
+
+def may_hold(*kinds: type) -> None:
+    """Let files have objects of these classes in them."""
+    CLASSES.update({kind.__name__: kind for kind in kinds})
 
 
 def save_object(path: str | os.PathLike[str], thing: Any) -> None:
