@@ -103,7 +103,7 @@ format: $(VENV)/dev.stamp  ## let ruff format and sort
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and every cache
-	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(DOCS) $(OLDEST) $(NEWEST)-* docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(DOCS) $(GUESTS) $(OLDEST) $(NEWEST)-* docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python

@@ -14,7 +14,9 @@ from ..operators.vectors import VectorOperator
 from ..status import SolveStatus
 
 
-class _Product(VectorOperator):
+class SymmetricProduct(VectorOperator):
+    """A symmetric A that is known by v → A v."""
+
     def __init__(self, product: Callable[[np.ndarray], np.ndarray], n: int, dtype: np.dtype) -> None:
         super().__init__(dtype, (n, n))
         self._of = product
@@ -55,7 +57,7 @@ def solve_adjoint(
         return np.zeros_like(b)
     start = last.get("v")
     fits = start is not None and start.shape == b.shape and start.dtype == b.dtype
-    A = CheckedOperator(_Product(product, b.size, b.dtype), "implicit: A")
+    A = CheckedOperator(SymmetricProduct(product, b.size, b.dtype), "implicit: A")
     report: SolveReport = solve(
         A, b, start if fits else None, tolerance=0.0, rtol=rtol, maxiter=10 * b.size if maxiter is None else maxiter
     )

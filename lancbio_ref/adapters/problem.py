@@ -10,7 +10,7 @@ each a linear map that the framework makes once a point and applies to many vect
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -296,13 +296,11 @@ class AdaptedProblem(BilevelProblem):
 
     def _map(self, name: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Product]:
         """The linear map of this name, made when it is first asked for at this point."""
-        x, y = x.copy(), y.copy()  # the caller may move on before it asks
+        return partial(self._linear, name, x.copy(), y.copy())  # the caller may move on before it asks
 
-        def make() -> Product:
-            linear = self._lower.once(name, x, y, lambda: getattr(self.derivatives, name)(x, y, self._rows["lower"]))
-            return lambda v: self._back("g", linear(v.astype(self.dtype, copy=False)))
-
-        return make
+    def _linear(self, name: str, x: np.ndarray, y: np.ndarray) -> Product:
+        linear = self._lower.once(name, x, y, lambda: getattr(self.derivatives, name)(x, y, self._rows["lower"]))
+        return lambda v: self._back("g", linear(v.astype(self.dtype, copy=False)))
 
     def _back(self, function: str, array: np.ndarray) -> np.ndarray:
         return array.astype(self._types[function])  # a copy: the framework's own memory is not ours to keep
