@@ -75,6 +75,14 @@ class Classes:
 
     values: np.ndarray
 
+    def __post_init__(self) -> None:
+        self.values.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, deep or through pickle, whose array would be writable again."""
+        self.__dict__.update(state)
+        self.values.flags.writeable = False
+
     @classmethod
     def of(cls, n_classes: int | None, **labels: Any) -> Classes:
         """The classes of these labels, by their arguments' names; of `n_classes`, where that is given.

@@ -171,7 +171,7 @@ def test_resume_refuses_another_problem(compare, tmp_path, capsys, option, value
 def test_resume_refuses_another_version_and_clears_what_a_kill_left(compare, tmp_path, capsys, monkeypatch):
     arguments = ["quadratic", "--methods", "soba", "--seeds", 1, "--maxiter", 4]
     compare(*arguments)
-    left = tmp_path / "out" / "runs" / "soba-2.npz.abcd"
+    left = tmp_path / "out" / "runs" / ".lancbio-abcd.tmp"
     left.write_bytes(b"half a run")
     again = ["compare", *map(str, arguments), "--resume", "--quiet", "--out", str(tmp_path / "out")]
     assert main(again) == 0 and not left.exists()

@@ -28,7 +28,7 @@ from lancbio_ref import (
 )
 from lancbio_ref.minibatch import Minibatched
 from lancbio_ref.operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, PrescribedSpectrum, SparseOperator
-from tests.test_minibatch import RUNS
+from tests.test_minibatch import ALONE, RUNS
 
 R = np.random.default_rng(3)
 X, XV, T, TV = R.standard_normal((12, 3)), R.standard_normal((8, 3)), R.standard_normal(12), R.standard_normal(8)
@@ -181,7 +181,7 @@ def words(thing):
 @pytest.mark.parametrize("method", methods.names())
 def test_states_and_results(method, trip):
     kept = []
-    options = dict(method=method, maxiter=3, rng=0, trace=("x",)) | RUNS.get(method, RUNS["soba"])
+    options = dict(method=method, maxiter=3, rng=0, trace=("x",)) | (RUNS | ALONE)[method]
     result = minimize(problems.random_ridge(6, 5, 3, rng=0), np.ones(3), callback=kept.append, **options)
     for thing in (kept[-1], result):
         again, x = TRIPS[trip](thing), thing.x.copy()

@@ -164,6 +164,7 @@ RUNS = {
     "hjfbio": dict(STEPS, step_v=0.1, radius=100.0, difference=1e-4),
 }
 assert set(RUNS) == {name for name in methods.names() if "step_y" in OPTIONS[name]}  # others are deterministic
+ALONE = {name: {} for name in methods.names() if name not in RUNS}  # which need no step
 
 
 def run(problem, method, **options):

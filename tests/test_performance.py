@@ -86,13 +86,9 @@ def test_a_restart_uses_the_same_memory():
     np.testing.assert_array_equal(process.q_next, fresh.q_next)
 
 
-def test_the_report_is_rendered_from_its_numbers():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        import report as performance_report
-    finally:
-        sys.path.remove(str(FOLDER))
-        sys.modules.pop("report", None)
+def test_the_report_is_rendered_from_its_numbers(performance):
+    import report as performance_report
+
     found = json.loads((FOLDER / "results.json").read_text())
     assert performance_report.render(found) == (FOLDER / "REPORT.md").read_text()
 
@@ -119,11 +115,12 @@ def test_a_read_only_installation_caches_in_the_users_folder(tmp_path):
 def performance(monkeypatch):
     """The folder of the benchmarks on the path; the modules in it have names that others have too."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
+    names = {path.stem for path in FOLDER.glob("*.py")}
+    others = {name: sys.modules.pop(name) for name in names & set(sys.modules)}
     yield
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and Path(sys.modules[name].__file__).parent == FOLDER:
-            del sys.modules[name]
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 def test_a_ratio_that_fell_by_more_than_a_tenth_is_named(performance):

@@ -8,7 +8,7 @@ validation loss of K fits over one penalty in all, a group, a feature or a class
 try:
     import sklearn  # noqa: F401
 except ImportError as error:  # pragma: no cover - the tests have it
-    raise ImportError("lancbio_ref.estimators needs scikit-learn: pip install 'lancbio_ref[sklearn]'") from error
+    raise ImportError("lancbio_ref.estimators needs scikit-learn: pip install scikit-learn") from error
 
 from .logistic import BilevelLogisticRegression
 from .poisson import BilevelPoissonRegressor

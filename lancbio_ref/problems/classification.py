@@ -9,7 +9,7 @@ with t_i = 2l_i − 1, and in both cases ∇_Y Σ_i w_i CE_i = Σ_i w_i r_i x_i�
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +87,13 @@ class LabelledSet:
         if self.labels.min() < 0 or self.labels.max() >= n_classes:
             found = f"values {self.labels.min()}..{self.labels.max()}"
             raise ArgumentError(f"labels_{name}", found, f"0..{n_classes - 1}")
+        self.labels.flags.writeable = False  # the signs come from them
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, deep or through pickle, whose arrays would be writable again."""
+        self.__dict__.update(state)
+        self.__dict__.pop("_of_type", None)
+        self.labels.flags.writeable = False
 
     def __len__(self) -> int:
         return self.design.shape[0]

@@ -118,6 +118,7 @@ class Logistic(BilevelProblem):
             formation=logistic_errors(self, D, y, fit, validation),
         )
 
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")  # what overflows bounds nothing
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """See :mod:`lancbio_ref.problems.rounding.classification`."""
         x, y = self.promoted(x, y)

@@ -182,5 +182,5 @@ def test_what_cannot_be_enclosed_is_refused():
 
 def test_missing_flint_is_said(monkeypatch):
     monkeypatch.setattr(balls, "flint", None)
-    with pytest.raises(ArgumentError, match="oracle"):
+    with pytest.raises(ArgumentError, match="python-flint"):
         oracle.enclose(Linearization([[1.0]], [[1.0]], [1.0], [1.0]))

@@ -81,7 +81,7 @@ def test_a_singular_matrix_is_not_solved():
 
 def test_missing_flint_is_said(monkeypatch):
     monkeypatch.setattr(balls, "flint", None)
-    with pytest.raises(ArgumentError, match="oracle"):
+    with pytest.raises(ArgumentError, match="python-flint"):
         balls.require_flint()
 
 

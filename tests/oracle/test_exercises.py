@@ -78,7 +78,7 @@ def test_every_exercise_asks_enough_of_every_level():
 @pytest.mark.parametrize(
     "text, said",
     [
-        (None, "there is no file"),
+        (None, "there is no such file"),
         ("x = 1\n", "my.py has no function cg; expected cg(A, b, v0, steps)"),
         ("cg = 1\n", "my.py has no function cg; expected cg(A, b, v0, steps)"),
         ("import nowhere_to_be_found\n", "ModuleNotFoundError in my.py: No module named 'nowhere_to_be_found'"),

@@ -61,7 +61,7 @@ def test_missing_flint_is_said(monkeypatch):
     monkeypatch.setattr("lancbio_ref.oracle.balls.flint", None)
     generate.recipes.cache_clear()
     try:
-        with pytest.raises(ArgumentError, match="oracle"):
+        with pytest.raises(ArgumentError, match="python-flint"):
             generate.recipes()
     finally:
         generate.recipes.cache_clear()

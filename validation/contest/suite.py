@@ -12,6 +12,7 @@ from common import DATA
 
 from lancbio_ref import problems
 from lancbio_ref.datasets import corrupt_labels, load_digits, load_libsvm, load_mnist_like, stratified_split
+from lancbio_ref.datasets.pixels import standardized_pixels
 
 SMALL, MEDIUM, LARGE = range(3)
 LIBSVM = {  # training samples; as many for validation
@@ -104,13 +105,12 @@ def _images(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def cleaning_images(name: str, samples: int, corruption: float) -> Callable[[int], Start]:
     """Hyper-data cleaning of 28 × 28 images, with the mean and deviation of the paper's experiments."""
-    mean, deviation = {"mnist": (0.1307, 0.3081), "fashion-mnist": (0.5, 0.5)}[name]
 
     def make(seed: int) -> Start:
         images, labels = _images(name)
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(labels), 2 * samples, replace=False)
-        X = (images[chosen].reshape(2 * samples, -1) / 255 - mean) / deviation
+        X = standardized_pixels(images[chosen], name)
         noisy, _ = corrupt_labels(labels[chosen][:samples], corruption, rng)
         problem = problems.data_cleaning(X[:samples], noisy, X[samples:], labels[chosen][samples:])
         return Start(problem, *problem.initial_point(seed))
