@@ -110,7 +110,11 @@ class VectorOperator(LinearOperator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, deep or through pickle, whose arrays would be writable again."""
-        self.__dict__.update(state)
+        theirs = getattr(super(), "__setstate__", None)  # SciPy has one since 1.18
+        if theirs is None:
+            self.__dict__.update(state)
+        else:
+            theirs(state)
         for name in self._held:
             held = self.__dict__[name]
             for array in (held,) if isinstance(held, np.ndarray) else (held.data, held.indices, held.indptr):
