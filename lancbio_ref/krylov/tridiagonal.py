@@ -94,7 +94,7 @@ def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, flo
     exponent = exponent if abs(exponent) > 400 else 0  # LAPACK squares
     if exponent:
         alpha, off = np.ldexp(alpha, -exponent), np.ldexp(off, -exponent)
-    values, _, info = lapack.dstevd(alpha, off, compute_v=0)
+    values, info = lapack.dsterf(alpha, off)
     if info or not is_finite(values):  # the fast driver gave up, or does not say that it did: the slow one does neither
         values = np.linalg.eigvalsh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))
     return scale_number(float(values[0]), exponent), scale_number(float(values[-1]), exponent)
