@@ -37,11 +37,16 @@ def spd(n, condition, rng):
     return (A + A.T) / 2
 
 
+def thinned(rng, shape, density):
+    """A CSR array with that part of its entries uniform in [0, 1)."""
+    return sp.csr_array(np.where(rng.random(shape) < density, rng.random(shape), 0.0))
+
+
 def operators():
     """Label → (operator, whether it has a compiled product)."""
     rng = np.random.default_rng(11)
-    X, S = rng.standard_normal((90, 37)), sp.random_array((300, 37), density=0.2, rng=rng, format="csr")
-    R = sp.random_array((50, 50), density=0.1, rng=rng, format="csr")
+    X, S = rng.standard_normal((90, 37)), thinned(rng, (300, 37), 0.2)
+    R = thinned(rng, (50, 50), 0.1)
     d, ridge, A = rng.random(90), np.geomspace(1e-3, 1, 37), spd(40, 1e4, rng)
     ridge.flags.writeable = False  # as np.broadcast_to makes it
     P = softmax(rng.standard_normal((50, 3)))
