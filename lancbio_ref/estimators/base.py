@@ -58,7 +58,7 @@ class BilevelEstimator(BaseEstimator):
         fit_intercept: bool = True,
         method: str = "auto",
         method_options: dict[str, Any] | None = None,
-        tol: float = 1e-3,
+        tol: float = 1e-6,
         max_iter: int = 100,
         warm_start: bool = False,
         random_state: Any = None,
