@@ -128,7 +128,7 @@ class EvaluationError(LancbioError, ArithmeticError):
 
     def __init__(self, what: str, report: Any, remedy: str | None = None) -> None:
         self.what, self.report, self.status = what, report, report.status
-        self.remedy = report.status.remedy if remedy is None else remedy
+        self.remedy = getattr(report, "remedy", report.status.remedy) if remedy is None else remedy
         super().__init__(f"{what}: {report.status.name}; {self.remedy}\n{report}")
 
     def __reduce__(self) -> tuple[Any, ...]:

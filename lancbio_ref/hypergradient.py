@@ -164,7 +164,7 @@ class HyperGradient:
         }
         verdict = f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.6g}: {self.status}"
         kind = html.GOOD if self.success else html.BAD
-        return html.card(verdict, kind, facts=facts, words=[self.status.remedy], detail=str(self))
+        return html.card(verdict, kind, facts=facts, words=[self.remedy], detail=str(self))
 
 
 @np.errstate(under="ignore")

@@ -4,8 +4,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import LinearOperator
 
-from lancbio_ref import hypergradient, oracle, problems
+from lancbio_ref import EvaluationError, Linearization, hypergradient, oracle, problems
 from lancbio_ref.html import card
 
 PROBLEM, X = problems.random_ridge(20, 10, 5, rng=0), np.zeros(5)
@@ -55,3 +56,15 @@ def test_all_text_is_escaped():
     evil = "<script>&\"'"
     text = card(evil, facts={evil: evil}, table=[[evil], [evil]], words=[evil], detail=evil)
     assert "".join(Balanced(text).text).count(evil) == 7  # verdict, fact and its name, two rows, words, detail
+
+
+def test_the_remedy_that_names_float32_code_is_dropped_nowhere():
+    """A solve that failed because its products round to 7 digits says so in a notebook, and out of a diagnosis."""
+    rng = np.random.default_rng(0)
+    S = rng.standard_normal((40, 40))
+    G = ((S @ S.T) / 40 + 1e-5 * np.eye(40)).astype(np.float32)
+    A = LinearOperator((40, 40), matvec=lambda v: (G @ v.astype(np.float32)).astype(float), dtype=float)
+    found = Linearization(A, np.eye(40), rng.standard_normal(40), np.zeros(40)).hypergradient(rtol=1e-12, maxiter=80)
+    assert not found.success and "float32" in found.remedy
+    assert found.remedy in "".join(Balanced(found._repr_html_()).text)
+    assert found.remedy in str(EvaluationError("the linear system at x", found))
