@@ -40,8 +40,9 @@ from .arguments import as_flag, as_integer, as_number, as_problem, as_vector, co
 from .certificate import value_bound
 from .errors import ArgumentError, DivergenceError, DomainError, EvaluationError, RepresentationError
 from .evaluation import Evaluation
+from .evidence import norm_A_of
 from .formation import Bound
-from .hypergradient import HyperGradient, hypergradient_of, linearization_at, norm_A_of
+from .hypergradient import HyperGradient, hypergradient_of, linearization_at
 from .inverse.recycled import RecycledSolves
 from .inverse.strategies import scaled_inverse
 from .linearization import Linearization

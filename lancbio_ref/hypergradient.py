@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.linalg import LinearOperator
 
 from . import html
 from .arguments import (
@@ -31,16 +30,15 @@ from .certificate import (
     residual_bound,
 )
 from .errors import ArgumentError, RepresentationError
+from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .inverse.strategies import Strategy, solved, strategy_of
-from .krylov import SolveReport, lanczos
+from .krylov import SolveReport
 from .krylov.bounds import cg_coefficients, gauss_radau_upper
-from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
 from .operators.noise import coarse_noise, remedy_of
-from .operators.proofs import largest_certified_mu, rayleigh_quotient
-from .parallel import dot
+from .operators.proofs import largest_certified_mu
 from .rounding import is_finite, norm2, unit_roundoff
 from .status import SolveStatus
 
@@ -299,18 +297,18 @@ def hypergradient_of(
     norm_A = norm_A_of(linearization, report)
 
     if mu == "estimate":
-        low = _smallest_ritz_value(linearization, report)
+        low = smallest_ritz_value(linearization, report)
         modulus = Bound(low / NORM_SAFETY, ESTIMATED) if low > 0 else Bound(0.0, NONE)
     if report.status == SolveStatus.INDEFINITE:
         modulus = Bound(0.0, NONE)
-    elif modulus.status != NONE and (z := _refutation(linearization, report, modulus.value, norm_A.value)) is not None:
+    elif modulus.status != NONE and (z := refutation(linearization, report, modulus.value, norm_A.value)) is not None:
         report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
 
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
     if not is_finite(value):
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
-    norm_J = _norm_J(linearization)
+    norm_J = norm_J_of(linearization)
     rho, rounding = residual_bound(A, v, report.residual, norm_A)
     u = unit_roundoff(b.dtype)
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
@@ -352,58 +350,6 @@ def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Line
         return linearization.replaced(mu=None), Bound.of(proven, absent=0.0), True
     mu = as_number("mu", mu, above=0.0)
     return linearization.replaced(mu=mu), Bound.of(mu), False
-
-
-def norm_A_of(linearization: Linearization, report: SolveReport | None = None) -> Bound:
-    """An upper bound of ‖A‖, or twice the largest ‖A q‖/‖q‖ that the solve saw."""
-    if (norm_A := linearization.smoothness) is not None:
-        return Bound.of(norm_A)
-    if report is not None and report.norm_A > 0:
-        return Bound(NORM_SAFETY * report.norm_A, ESTIMATED)
-    if not linearization.b.any():
-        return Bound(0.0, ESTIMATED)
-    run = lanczos(linearization.A, linearization.b, 20)
-    return Bound(NORM_SAFETY * max(map(abs, extreme_ritz_values(run.alpha, run.beta))), ESTIMATED)
-
-
-def _norm_J(linearization: Linearization) -> Bound:
-    """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
-    if (norm_J := linearization.cross_norm) is not None:
-        return Bound.of(norm_J)
-    J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
-    try:
-        J.rmatvec(ones)
-    except NotImplementedError:
-        return Bound(math.inf, NONE)
-    gram = LinearOperator((J.shape[0],) * 2, matvec=lambda w: J.matvec(J.rmatvec(w)), dtype=J.dtype)
-    try:
-        run = lanczos(gram, ones, 12)
-    except ArgumentError as error:  # J Jᵀ that is not symmetric
-        raise ArgumentError("J", f"J Jᵀ with {error.found}", "an operator whose rmatvec is its adjoint") from None
-    return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
-
-
-def _smallest_ritz_value(linearization: Linearization, report: SolveReport) -> float:
-    if linearization.M is None and math.isfinite(report.ritz_values[0]):
-        return report.ritz_values[0]
-    start = linearization.b if linearization.b.any() else np.ones_like(linearization.b)
-    run = lanczos(linearization.A, start, 30)
-    return extreme_ritz_values(run.alpha, run.beta)[0]
-
-
-def _refutation(linearization: Linearization, report: SolveReport, mu: float, norm_A: float) -> np.ndarray | None:
-    """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
-    candidates = [] if report.suspect is None else [report.suspect]
-    if report.v.any():
-        v = report.v / norm2(report.v)
-        if dot(v, (linearization.b - report.residual) / norm2(report.v)) < mu:
-            candidates.append(v)
-    for z in candidates:
-        z = z / norm2(z)
-        quotient, error = rayleigh_quotient(linearization.A, z, norm_A)
-        if quotient + error < mu:
-            return z
-    return None
 
 
 def _estimate(
