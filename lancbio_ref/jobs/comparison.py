@@ -96,6 +96,11 @@ class Comparison:
     def __str__(self) -> str:
         return "\n".join([self.table(), *self._troubles(), *(["interrupted"] if self.interrupted else [])])
 
+    def __repr__(self) -> str:
+        finished = sum(entry["finished"] for entry in self.summary["methods"].values())
+        state = ", interrupted" if self.interrupted else ""
+        return f"Comparison({', '.join(self.summary['methods'])}: {finished} of {len(self.runs)} runs finished{state})"
+
     def _repr_html_(self) -> str:
         troubles = self._troubles()
         verdict = f"{len(self.summary['methods'])} methods" + (", interrupted" if self.interrupted else "")
