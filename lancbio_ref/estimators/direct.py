@@ -4,7 +4,7 @@
     ∇φ = Σ_k ω_k (c_k − J_k v_k),           A_k v_k = b_k
 
 a fit after another. A Hessian is formed by the BLAS and factored in time of the cube of the coefficients, which up to
-some hundreds is far less than the calls of a Lanczos process; sparse data of which that is faster are made dense once, by
+some hundreds is far less than the calls of a Lanczos process; sparse data of which that is faster are made dense, by
 the multiplications of both ways: n p² of the BLAS, and Σ nnz_i², of which each takes as long as `SPARSE` of the others.
 Nothing here is certified: the end of the search is, by
 :class:`~lancbio_ref.HyperObjective`, which starts from the y of here.
