@@ -7,8 +7,8 @@
 
 b is float64 and rounded once into the type of x; its own two roundings in float64 are in `error`. σ is off by
 `SIGMOID_UNITS` u, the softplus by (2 `FUNCTION_UNITS` + 8)u, both relatively; on the simplex an exponent loses
-u|x_i − max x|, and the sum of n terms is float64. A portion B of the samples has the weights m w_i, i ∈ B, with a number
-m, those of the simplex normalized over all samples:
+u|x_i − max x|, and the sum of n terms is float64. A portion B of the samples has the weights m w_i, i ∈ B, with a
+number m, those of the simplex normalized over all samples:
 
     ∂/∂x_k Σ_{i ∈ B} m w_i a_i = m w_k a_k [k ∈ B] − w_k Σ_{i ∈ B} m w_i a_i
 
@@ -22,13 +22,13 @@ import math
 import numpy as np
 
 from ...arguments import as_choice
-from ...operators import MultinomialCross, ScatteredRows
+from ...operators import ScatteredRows
 from ...operators.base import StructuredOperator
 from ...operators.stacked import LessOuterProduct
 from ...rounding import unit_roundoff
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
-from ..rounding.model import chain, stretched, sums
 from ..portions import Portion
+from ..rounding.model import chain, stretched, sums
 from .samples import MultinomialFit, ScalarFit
 
 WEIGHTS = ("fixed", "sigmoid", "softplus", "simplex")
