@@ -222,6 +222,10 @@ class BilevelEstimator(BaseEstimator):
         low, high = x <= box.lower[:n] + margin, x >= box.upper[:n] - margin
         if low.any() or high.any():
             self.message_ += f"; at the lower bound {low.sum()}, at the upper bound {high.sum()} of {n} penalties"
+        if not self.hypergradient_bound_ <= abs(found.value):
+            self.message_ += (
+                f"; its hyper-gradient is proven to {self.hypergradient_bound_:.2g} only, which says nothing"
+            )
         meant = self.bounds is None and self._below != BELOW  # a floor that the estimator itself set
         if n and 2 * low.sum() > n and not meant:
             warnings.warn(

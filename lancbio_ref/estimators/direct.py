@@ -31,10 +31,10 @@ from ..problems.generalized_linear.samples import ScalarFit
 from ..rounding import norm2
 from ..status import SolveStatus
 
-MOST = 400  # coefficients of one fit
+MOST = 800  # coefficients of one fit
 SPARSE = 60
-DECREMENT = 1e-18
-NEWTON, REFINEMENTS = 60, 5
+DECREMENT, ROUGH = 1e-18, 1e-8
+NEWTON, REFINEMENTS, NOISE = 60, 5, 1e-12
 
 
 class DirectObjective:
@@ -51,6 +51,8 @@ class DirectObjective:
     ----------
     y : ndarray, shape (n_y,)
         Of the last evaluation.
+    rough : bool
+        Whether fits end at a decrement of `ROUGH` instead of `DECREMENT`: enough to compare penalties far apart.
     n_factorizations : int
     """
 
@@ -61,7 +63,7 @@ class DirectObjective:
         self.weights, self._pieces = folds.weights, folds.split(y0)
         self._factors: list[Any] = [None] * len(self.parts)
         self._X = [as_it_multiplies_fastest(part.train.design.X) for part in self.parts]
-        self._enough, self.n_factorizations = DECREMENT * unit, 0
+        self.unit, self.rough, self.n_factorizations = unit, False, 0
 
     @property
     def y(self) -> np.ndarray:
@@ -76,9 +78,9 @@ class DirectObjective:
     @np.errstate(under="ignore")
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """φ(x) and ∇φ(x), uncertified; scipy's ``LinAlgError`` where a Hessian is not positive definite to rounding."""
-        value, gradient = 0.0, np.zeros(x.size)
+        value, gradient, enough = 0.0, np.zeros(x.size), (ROUGH if self.rough else DECREMENT) * self.unit
         for k, (part, weight) in enumerate(zip(self.parts, self.weights, strict=True)):
-            at = self._solve(k, part, x, self._enough)
+            at = self._solve(k, part, x, enough)
             v = cho_solve(self._factors[k], at.validation_fit.gradient(at.v))
             value += weight * part.upper.value(x, at.y)
             gradient -= weight * part.cross_at(at).matvec(v)
@@ -94,8 +96,7 @@ class DirectObjective:
         """φ(x), and ∇φ(x) with its bounds, from the y and v of factorizations."""
         point = linearization_at(self.problem, x, self.solve(x))
         found = hypergradient_of(point, inverse=self._inverse, rtol=0.0)
-        assert point.grad_y is not None
-        return float(self.problem.value(x, self.y)) - float(found.v @ point.grad_y), found
+        return float(self.problem.value(x, self.y)), found
 
     def _inverse(self, point: Linearization, _: Any, **__: Any) -> tuple[np.ndarray, SolveStatus]:
         """A⁻¹b by the factors in hand, its residual refined while it falls."""
@@ -120,12 +121,17 @@ class DirectObjective:
             step = -cho_solve(self._factors[k], at.gradient)
             decrement = -float(at.gradient @ step)
             # near the end Newton's method is quadratic: a decrement that a step has not quartered is rounding
-            if decrement <= enough or (before <= 1e6 * self._enough and decrement > 0.25 * before):
+            if decrement <= enough or (before <= 1e6 * DECREMENT * self.unit and decrement > 0.25 * before):
                 break
             norm, g, t, trial = norm2(at.gradient), value(x, at.y), 1.0, Point(part, x, at.y + step)
-            while norm2(trial.gradient) > norm and value(x, trial.y) > g - 1e-4 * t * decrement and t > 1e-8:
+            noise = NOISE * (abs(g) + self.unit)  # of g, below which the gradient says whether a step is good
+            while not (
+                value(x, trial.y) <= g - 1e-4 * t * decrement or (decrement <= noise and norm2(trial.gradient) < norm)
+            ):
                 t /= 2
                 trial = Point(part, x, at.y + t * step)
+                if t <= 1e-8:
+                    break
             if t <= 1e-8 or not norm2(trial.gradient) < np.inf:
                 break  # rounding: no step makes it better
             before, at = decrement, trial

@@ -123,8 +123,12 @@ def learn(
             print(f"evaluation {len(path):4d}  validation loss {value:.8g}  gradient {size:.2e}")
         return value, gradient
 
+    if direct is not None:
+        direct.rough = True
     if start is None:
         start = _best_shared(evaluate, box)
+    if direct is not None:
+        direct.rough = False
     start = np.clip(start, box.lower, box.upper)
     value = abs(evaluate(start)[0])
     scale = max(min(unit, value), 1e-3 * unit) / math.sqrt(max(problem.n_x - box.n_shared, 1))
@@ -187,7 +191,11 @@ def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
         value, slope = shared(c)
         values.append(value)
         slopes.append(slope)
-        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > 1.05 * min(values) + 1e-12 * abs(values[0]):
+        if (
+            len(values) > 3
+            and values[-1] > values[-2] > values[-3]
+            and values[-1] > 1.05 * min(values) + 1e-12 * abs(values[0])
+        ):
             break  # overfitted for good
     best = int(np.argmin(values))
     other = best - 1 if slopes[best] < 0 else best + 1  # the grid falls
