@@ -125,14 +125,15 @@ class DirectObjective:
                 break
             norm, g, t, trial = norm2(at.gradient), value(x, at.y), 1.0, Point(part, x, at.y + step)
             noise = NOISE * (abs(g) + self.unit)  # of g, below which the gradient says whether a step is good
+            shortest = 0.1 if decrement <= noise else 1e-18  # of saturated scores, whose Hessian is all but 0
             while not (
                 value(x, trial.y) <= g - 1e-4 * t * decrement or (decrement <= noise and norm2(trial.gradient) < norm)
             ):
                 t /= 2
-                trial = Point(part, x, at.y + t * step)
-                if t <= 1e-8:
+                if t < shortest:
                     break
-            if t <= 1e-8 or not norm2(trial.gradient) < np.inf:
+                trial = Point(part, x, at.y + t * step)
+            if t < shortest or not norm2(trial.gradient) < np.inf:
                 break  # rounding: no step makes it better
             before, at = decrement, trial
         else:
