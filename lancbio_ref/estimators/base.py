@@ -223,9 +223,7 @@ class BilevelEstimator(BaseEstimator):
         if low.any() or high.any():
             self.message_ += f"; at the lower bound {low.sum()}, at the upper bound {high.sum()} of {n} penalties"
         if not self.hypergradient_bound_ <= abs(found.value):
-            self.message_ += (
-                f"; its hyper-gradient is proven to {self.hypergradient_bound_:.2g} only, which says nothing"
-            )
+            self.message_ += f"; the bound {self.hypergradient_bound_:.2g} of its hyper-gradient says nothing"
         meant = self.bounds is None and self._below != BELOW  # a floor that the estimator itself set
         if n and 2 * low.sum() > n and not meant:
             warnings.warn(

@@ -191,11 +191,8 @@ def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
         value, slope = shared(c)
         values.append(value)
         slopes.append(slope)
-        if (
-            len(values) > 3
-            and values[-1] > values[-2] > values[-3]
-            and values[-1] > 1.05 * min(values) + 1e-12 * abs(values[0])
-        ):
+        enough = 1.05 * min(values) + 1e-12 * abs(values[0])
+        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > enough:
             break  # overfitted for good
     best = int(np.argmin(values))
     other = best - 1 if slopes[best] < 0 else best + 1  # the grid falls
