@@ -106,7 +106,7 @@ class Point:
 
     def floor(self, radius: float) -> Floor:
         """What curvature is left on the ball."""
-        return floor_of(self.fit, self.w, radius)
+        return floor_of(self.problem.train.design.X, least_weights(self.fit, self.w, radius))
 
     def proven_modulus(self, radius: float) -> float:
         """Of Xᵀ diag(wc) X + D on the ball, where that is found; else 0."""
