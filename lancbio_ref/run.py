@@ -54,7 +54,9 @@ class Run:
         self.minibatched = problem if isinstance(problem, Minibatched) else None
         self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
         self.diagnostics = Trace(DIAGNOSTICS)
-        self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
+        self.passes_before = getattr(self.full, "n_passes", None)
+        own = () if self.passes_before is None else ("n_passes",)
+        self.trace = Trace(COLUMNS + own + columns, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = Finished.of(state), 0.0, np.inf
         self.growth, self.before, self.under_way = Growth.of(state), state.k, False
         self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
@@ -75,6 +77,8 @@ class Run:
         assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
         extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
+        if self.passes_before is not None:
+            extra["n_passes"] = getattr(self.full, "n_passes", 0) - self.passes_before
         self.trace.append(
             k=state.k,
             h_norm=self.h_norm,

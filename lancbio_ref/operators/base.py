@@ -129,6 +129,22 @@ class CheckedOperator(VectorOperator):
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return self._checked(self.inner._rmatvec, v, self.name + ".T @ v", self.shape[1])
 
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        """Those of `inner`, where one reading of what it holds serves several vectors; counted as as many products."""
+        if self._lends or not isinstance(self.inner, VectorOperator):
+            return None
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            products = self.inner._matvecs(V)
+        if products is None:
+            return None
+        what = self.name + " @ v"
+        for v, product in zip(V, products, strict=True):
+            self.products += 1
+            call = self.calls[what] = self.calls.get(what, 0) + 1
+            require_finite(product, what, call, at=(v,))
+        self._note(products.dtype)
+        return products
+
     def product(self, v: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """A v for a kernel: contiguous, of this type, and good until the next product.
 
@@ -241,6 +257,8 @@ def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndar
 def as_dense(A: LinearOperator, dtype: npt.DTypeLike | None = None) -> np.ndarray:
     """The matrix of an operator, by a product with each unit vector, of its own type by default."""
     units = np.eye(A.shape[1], dtype=A.dtype if dtype is None else dtype)
+    if isinstance(A, VectorOperator) and (products := A._matvecs(units)) is not None:
+        return np.ascontiguousarray(products.T)
     return np.stack([A.matvec(e) for e in units], axis=1)
 
 
