@@ -188,8 +188,11 @@ class _Listed:
 
     def read(self, start: int, stop: int) -> Any:
         assert self.cuts is not None
-        k = self.cuts.index(start)
-        return self.parts[k]
+        part = self.parts[self.cuts.index(start)]
+        if not sp.issparse(part):
+            return part
+        part = part.tocsr()
+        return _csr(part.data, part.indices, part.indptr, part.shape)  # a matrix of ours with their arrays
 
     def take(self, indices: np.ndarray) -> Any:
         assert self.cuts is not None
