@@ -29,6 +29,7 @@ import scipy.sparse as sp
 from .. import __version__, parallel
 from ..arguments import as_array, plain_array
 from ..errors import ArgumentError, ClusterError
+from ..labels import Classes, as_label_array
 from .base import Block, Each, Kept, as_chosen, checked_block, starts_of, with_ones
 from .cluster import gathered, require_alive, sent
 
@@ -120,9 +121,16 @@ class DaskBlocks:
         return gathered(self.client, self._submitted(function, arguments))
 
     def with_ones(self) -> DaskBlocks:
-        """The same samples with a last column of ones; the blocks without it go when nobody holds them any more."""
-        futures = self._submitted(with_ones, ())
-        return DaskBlocks(self.client, futures, self.rows, self.shape[1] + 1, self.dtype)
+        """The same samples with a last column of ones."""
+        return self.made_over(with_ones, columns=1)
+
+    def made_over(self, function: Callable[..., Block], *arguments: Any, columns: int = 0) -> DaskBlocks:
+        """function(block, *arguments) in the place of every block, of as many rows and so many columns more.
+
+        The blocks of before go when nobody holds them any more.
+        """
+        futures = self._submitted(function, arguments)
+        return DaskBlocks(self.client, futures, self.rows, self.shape[1] + columns, self.dtype)
 
     def take(self, indices: np.ndarray) -> DaskBlocks:
         """These rows alone, increasing, each copied where its block is: row numbers travel, X does not."""
@@ -161,6 +169,21 @@ def _called(block: Block, call: _Call, home: tuple[str, int], *pieces: Any) -> A
     if _here() != home:
         _one_thread()
     return call(block, pieces)
+
+
+def distinct(block: Block, name: str) -> np.ndarray:
+    """The different labels of a block."""
+    return np.unique(as_label_array(f"{name}, block {block.index}", block.t))
+
+
+def coded(block: Block, name: str, classes: Classes) -> Block:
+    """With classes 0 … C − 1 in the place of labels."""
+    return replace(block, t=classes.codes(f"{name}, block {block.index}", block.t, len(block)))
+
+
+def largest(block: Block) -> int:
+    """The largest target, if they are integers; else 0."""
+    return int(block.t.max()) if block.t.dtype.kind in "iu" else 0
 
 
 def _same(call: _Call) -> _Call:

@@ -41,7 +41,7 @@ def _library(value: object) -> str:
 
 
 def dask_blocks(
-    X: Any, t: Any = None, sample_weight: Any = None, *, client: Client | None = None, name: str = ""
+    X: Any, t: Any = None, sample_weight: Any = None, *, client: Client | None = None, name: str = "X"
 ) -> DaskBlocks:
     """Samples that Dask has, loaded once and held by its workers.
 
@@ -56,7 +56,7 @@ def dask_blocks(
     client : distributed.Client, optional
         That of the futures, or the one Dask would take, by default.
     name : str
-        ``"_val"`` for the names ``X_val`` and so on in messages.
+        What messages call X.
 
     Returns
     -------
@@ -84,24 +84,26 @@ def dask_blocks(
 
     listed = isinstance(X, (list, tuple))
     client = client_of(client, X if listed else ())
-    X_name, own = f"X{name}", listed and t is None
+    own = listed and t is None
     if t is None and not own:
-        raise ArgumentError(f"t{name}", None, "targets")
-    pieces = _pieces_of_X(client, X_name, X)
-    looks = _looks(client, X_name, pieces)
+        raise ArgumentError(f"the targets of {name}", None, "a vector of Dask or of NumPy")
+    pieces = _pieces_of_X(client, name, X)
+    looks = _looks(client, name, pieces)
     rows = [look.rows for look in looks]
     _, p, dtype, _ = first = next((look for look in looks if look.rows), looks[0])
     if not first.rows:
-        raise ArgumentError(X_name, f"{len(rows)} blocks without rows", "at least one row")
-    targets = None if own else _pieces_of_vector(client, f"t{name}", t, X, rows)
+        raise ArgumentError(name, f"{len(rows)} blocks without rows", "at least one row")
+    targets = None if own else _pieces_of_vector(client, f"the targets of {name}", t, rows)
     weights = (
-        None if sample_weight is None else _pieces_of_vector(client, f"sample_weight{name}", sample_weight, X, rows)
+        None
+        if sample_weight is None
+        else _pieces_of_vector(client, f"the sample weights of {name}", sample_weight, rows)
     )
     full = [number for number, size in enumerate(rows) if size]
     starts = starts_of(rows)[full].tolist()
     m, none = len(full), [None] * len(rows)
     parts = [[column[number] for number in full] for column in (pieces, targets or none, weights or none)]
-    blocks = sent(client, "block", block_of, *parts, full, range(m), starts, [X_name] * m, [p] * m, [dtype] * m)
+    blocks = sent(client, "block", block_of, *parts, full, range(m), starts, [name] * m, [p] * m, [dtype] * m)
     for _ in gathered(client, sent(client, "checked", waited_for, blocks)):
         pass
     return DaskBlocks(client, blocks, tuple(rows[number] for number in full), p, np.dtype(dtype))
@@ -143,7 +145,7 @@ def _looks(client: Client, name: str, pieces: list[Future]) -> list[Look]:
     return looks
 
 
-def _pieces_of_vector(client: Client, name: str, vector: Any, X: Any, rows: list[int]) -> list[Any]:
+def _pieces_of_vector(client: Client, name: str, vector: Any, rows: list[int]) -> list[Any]:
     """Futures of a Dask vector in the blocks of X, or the pieces of an array that is here."""
     if isinstance(vector, (list, tuple)) and is_dask(vector):
         if len(vector) != len(rows):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lancbio_ref import BilevelResult, hypergradient, minimize, problems
 from lancbio_ref.blocks import LocalBlocks, added
 from lancbio_ref.blocks.base import pieces_of
 from lancbio_ref.errors import ArgumentError, ClusterError
@@ -247,13 +250,17 @@ def test_bad_targets_are_refused(client, data):
     lazy, short = da.from_array(X, chunks=(700, P)), da.from_array(t[:-1], chunks=700)
     unknown, _ = filtered(X, t)
     cases = [
-        ((lazy, t[:-1]), "t", "(2299,)"),
-        ((lazy, short), "t", "(2299,)"),
-        ((lazy, t, s[:5]), "sample_weight", "(5,)"),
-        ((lazy, None), "t", "None"),
-        ((lazy, [delayed(t)]), "t", "1 blocks"),
-        ((unknown, da.from_array(t, chunks=700)), "t", "(2300,)"),
-        ((unknown, da.from_array(t, chunks=900)[da.from_array(t > 0, chunks=900)]), "t", "3 blocks of unknown sizes"),
+        ((lazy, t[:-1]), "the targets of X", "(2299,)"),
+        ((lazy, short), "the targets of X", "(2299,)"),
+        ((lazy, t, s[:5]), "the sample weights of X", "(5,)"),
+        ((lazy, None), "the targets of X", "None"),
+        ((lazy, [delayed(t)]), "the targets of X", "1 blocks"),
+        ((unknown, da.from_array(t, chunks=700)), "the targets of X", "(2300,)"),
+        (
+            (unknown, da.from_array(t, chunks=900)[da.from_array(t > 0, chunks=900)]),
+            "the targets of X",
+            "3 blocks of unknown sizes",
+        ),
         (([delayed(X)],), "X, block 0", "a ndarray and no t"),
         (([delayed((X, t[:3]))],), "X, block 0", "targets of shape (3,)"),
         ((lazy[da.from_array(t > 0, chunks=700)][:, da.from_array(s[:P] > 0.5, chunks=3)], t), "X", "unknown sizes"),
@@ -328,3 +335,124 @@ def test_workers_with_another_version_are_refused(client, data, monkeypatch):
     monkeypatch.setattr(from_dask, "__version__", "0.0.7")
     with pytest.raises(ClusterError, match=r"not 0\.0\.7"):
         dask_blocks([delayed(data[0])], data[1], client=client)
+
+
+# -- problems and runs -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def classes():
+    """(X, labels, X_val, labels_val), labels −1 and 1."""
+    rng = np.random.default_rng(2)
+    X, X_val = rng.standard_normal((N, P)), rng.standard_normal((700, P))
+    return X, np.sign(X @ np.arange(P) + rng.standard_normal(N)), X_val, np.sign(X_val @ np.arange(P))
+
+
+def lazily(X, labels, X_val, labels_val):
+    train = da.from_array(X, chunks=(CUTS[1], P)), da.from_array(labels, chunks=CUTS[1])
+    return *train, da.from_array(X_val, chunks=(300, 4)), da.from_array(labels_val, chunks=500)
+
+
+def here(X, labels, X_val, labels_val):
+    return cut(X), labels, [X_val[:300], X_val[300:600], X_val[600:]], labels_val
+
+
+PROBLEMS = {
+    "logistic": problems.logistic,
+    "ridge": problems.ridge,
+    "data_cleaning": problems.data_cleaning,
+    "intercept": lambda X, t, X_val, t_val: problems.generalized_linear(
+        X, t, loss="huber", validation=(X_val, t_val), penalty="all", intercept=True
+    ),
+    "multinomial": lambda X, t, X_val, t_val: problems.generalized_linear(
+        X, (t > 0).astype(int), loss="multinomial", validation=(X_val, (t_val > 0).astype(int)), penalty="class"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_hypergradient_and_its_certificate_are_those_of_one_machine(client, classes, name):
+    with client.as_current():
+        there, expected = PROBLEMS[name](*lazily(*classes)), PROBLEMS[name](*here(*classes))
+        x = np.full(expected.n_x, -1.0)
+        found, sure = hypergradient(there, x), hypergradient(expected, x)
+        assert found.value.tobytes() == sure.value.tobytes() and np.isfinite(sure.error_bound)
+        assert str(found.certificate) == str(sure.certificate) and found.error_bound == sure.error_bound
+        assert found.lower_level_bound == sure.lower_level_bound
+        if hasattr(expected, "classes"):
+            assert there.classes.values.tolist() == expected.classes.values.tolist()
+
+
+def test_batches_are_drawn_in_the_blocks(client, classes):
+    options = dict(maxiter=6, batch_size=(30, 50), rng=1, step_x=0.5, step_y=0.2)
+    with client.as_current():
+        found, expected = (
+            minimize(problems.logistic(*given(*classes)), np.zeros(P), **options) for given in (lazily, here)
+        )
+    assert found.x.tobytes() == expected.x.tobytes() and found.y.tobytes() == expected.y.tobytes()
+    assert len(found.batches) == len(expected.batches) > 6
+
+
+def test_a_worker_is_killed_during_a_hypergradient(classes):
+    expected = hypergradient(problems.logistic(*here(*classes)), np.zeros(P))
+    rng = np.random.default_rng()
+    with running(2, processes=True, default=True):
+        problem = problems.logistic(*lazily(*classes))
+        pids = sorted(pid for pid, _ in problem.train.blocks.map(on_workers.process))
+        products, when = [], int(rng.integers(1, 12))
+
+        def kill(*_):
+            products.append(1)
+            if len(products) == when:
+                os.kill(int(rng.choice(pids)), signal.SIGKILL)
+
+        blocks = problem.train.blocks
+        there, blocks.map = blocks.map, lambda *arguments: (kill(), there(*arguments))[1]
+        found = hypergradient(problem, np.zeros(P))
+    assert len(products) > when and found.value.tobytes() == expected.value.tobytes()
+    assert found.error_bound == expected.error_bound
+
+
+def test_a_scheduler_that_goes_is_one_error_and_the_run_goes_on_elsewhere(client, classes, tmp_path):
+    """As the documentation starts a cluster: `dask scheduler` and `dask worker`."""
+    options = dict(step_x=0.5, step_y=0.2, method="lancbio")
+    expected = minimize(problems.logistic(*here(*classes)), np.zeros(P), maxiter=8, **options)
+    dask, quiet = [sys.executable, "-m", "dask"], dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = tmp_path / "scheduler.json"
+    own = dict(env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, cwd=tmp_path, **quiet)
+    where = ["--scheduler-file", str(address), "--no-dashboard"]
+    scheduler = subprocess.Popen([*dask, "scheduler", "--port", "0", *where], **own)
+    worker = subprocess.Popen([*dask, "worker", *where, "--nthreads", "1", "--no-nanny"], **own)
+    try:
+        with distributed.Client(scheduler_file=str(address), timeout=60) as first:
+            first.wait_for_workers(1, timeout=60)
+            problem = problems.logistic(*lazily(*classes))
+
+            def stop(state):
+                if state.k == 5:
+                    scheduler.kill()
+
+            start = time.perf_counter()
+            with pytest.raises(ClusterError, match=r"is gone .*state=error\.result\.state") as caught:
+                minimize(problem, np.zeros(P), maxiter=8, callback=stop, **options)
+            assert time.perf_counter() - start < 20
+            with pytest.raises(ClusterError):
+                hypergradient(problem, np.zeros(P))
+    finally:
+        scheduler.kill(), worker.kill()
+        scheduler.wait(), worker.wait()
+    caught.value.result.save(tmp_path / "run.npz")
+    state = BilevelResult.load(tmp_path / "run.npz").state
+    assert state.k == 5
+    with client.as_current():
+        result = minimize(problems.logistic(*lazily(*classes)), state=state, maxiter=3, **options)
+    assert result.x.tobytes() == expected.x.tobytes() and result.y.tobytes() == expected.y.tobytes()
+
+
+def test_what_blocks_do_not_have_is_refused_with_a_remedy(client, classes):
+    X, t, X_val, t_val = lazily(*classes)
+    with client.as_current():
+        with pytest.raises(ArgumentError, match="folds"):
+            problems.generalized_linear(X, t, folds=[(np.arange(9), np.arange(9, 20))])
+        with pytest.raises(ArgumentError, match=r"X\.rechunk"):
+            problems.logistic(X, t, X_val, t_val, block_rows=10)
