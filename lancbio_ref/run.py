@@ -59,6 +59,7 @@ class Run:
         self.trace = Trace(COLUMNS + own + columns, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = Finished.of(state), 0.0, np.inf
         self.growth, self.before, self.under_way = Growth.of(state), state.k, False
+        self.remembered: State | None = None  # what an iteration that fails would have overwritten
         self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
 
     def take(self) -> None:
@@ -66,6 +67,8 @@ class Run:
         k, self.under_way = self.state.k + 1, True
         if self.minibatched is not None:
             self.minibatched.k = k  # for its log
+        if not getattr(self.full, "in_memory", True) and _overwrites(self.state):  # a disk or a cluster may fail
+            self.remembered = copy.deepcopy(self.state)
         start = time.perf_counter()
         try:
             with np.errstate(all="ignore"):  # all that comes out is checked, and named in an exception
@@ -188,7 +191,7 @@ class Run:
             self.trace,
             [] if self.minibatched is None else [draw for draw in self.minibatched.log if draw.k <= done.k],
             check,
-            None if self.under_way and _overwrites(self.state) else self.state,
+            self.remembered if self.under_way and _overwrites(self.state) else self.state,
         )
 
 
