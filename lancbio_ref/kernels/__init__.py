@@ -51,6 +51,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
+from .updates import difference_and_step, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -87,6 +88,7 @@ __all__ = [
     "dense_transposed",
     "dense_weighted_squares",
     "descend",
+    "difference_and_step",
     "divide",
     "dot",
     "dot_after",
@@ -103,6 +105,7 @@ __all__ = [
     "sparse_product",
     "sparse_products",
     "sparse_transposed",
+    "step_along",
     "subtract_rows",
     "sum_entries",
     "sum_in_order",
