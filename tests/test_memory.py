@@ -1,4 +1,4 @@
-"""Vectors written again: only where nobody holds them, with the bits of vectors made anew; and an iteration makes none."""
+"""Vectors written again: only where nobody holds them, with the bits of vectors made anew, and without making any."""
 
 import copy
 import pickle
@@ -9,7 +9,8 @@ import pytest
 from scipy.sparse.linalg import LinearOperator
 
 from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel, memory, methods, minimize, parallel
-from lancbio_ref.kernels import BLOCK
+from lancbio_ref.kernels import BLOCK, short_difference
+from lancbio_ref.rounding import largest
 
 N = 5 * BLOCK + 3  # several blocks, and too long for `memory.empty` to ask NumPy
 OPTIONS = {
@@ -177,3 +178,17 @@ def test_compiled_updates_round_as_numpy_does(dtype):
     other = g.astype(np.float64 if dtype == np.float32 else np.float32)
     mixed = parallel.step_along(z, dtype(0.3), other)
     assert mixed.dtype == (z - dtype(0.3) * other).dtype and np.array_equal(mixed, z - dtype(0.3) * other)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_size_of_a_vector_is_infinite_where_an_entry_is_not_finite(dtype):
+    rng = np.random.default_rng(4)
+    for n in (1, 7, BLOCK, BLOCK + 1):
+        x, y = rng.standard_normal((2, n)).astype(dtype)
+        assert largest(x) == np.abs(x).max() and isinstance(largest(x), float) and largest(0 * x) == 0
+        out = np.empty(n, dtype)
+        assert short_difference(x, y, out) == np.abs(x - y).max() and np.array_equal(out, x - y)
+        for bad in (np.nan, np.inf, -np.inf):
+            worse = x.copy()
+            worse[n // 2] = bad
+            assert largest(worse) == short_difference(worse, y, out) == np.inf

@@ -51,7 +51,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
-from .updates import difference_and_step, step_along
+from .updates import difference_and_step, largest_size, short_difference, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -94,10 +94,12 @@ __all__ = [
     "dot_after",
     "entries",
     "exact",
+    "largest_size",
     "loop",
     "next_in_place",
     "next_vector",
     "scaled_to_one",
+    "short_difference",
     "short_dot",
     "sparse_absolute_gram",
     "sparse_gram",

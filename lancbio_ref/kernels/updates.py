@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .compiling import BLOCK, exact
 
 
@@ -30,3 +32,31 @@ def difference_and_step(first, last, c, Jv, x, t, h, x_next):
     for i in range(hb.size):
         hb[i] = cb[i] - Jb[i]
         nextb[i] = xb[i] - t * hb[i]
+
+
+@exact
+def largest_size(x):
+    """max |x_i|; infinite where an entry is infinite or NaN.
+
+    x : n, read.
+    Moves 1 in.
+    """
+    largest = 0.0
+    for i in range(x.size):
+        size = abs(x[i])
+        if not size <= largest:  # NaN too
+            largest = size
+            if not math.isfinite(size):
+                return math.inf
+    return float(largest)
+
+
+@exact
+def short_difference(a, b, out):
+    """out ← a − b, for short vectors; returns max |out_i|, infinite where an entry is infinite or NaN.
+
+    a, b : n, read.   out : n, written.
+    """
+    for i in range(out.size):
+        out[i] = a[i] - b[i]
+    return largest_size(out)

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import parallel
+from .. import kernels, parallel
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
+from ..kernels import BLOCK
 from ..krylov import LanczosProcess
 from ..memory import kept_by_its_state
 from ..operators.vectors import read_only
@@ -246,10 +247,10 @@ class LancBiO:
             new.w = point.A.matvec(new.v_bar)
             new.n_hvp += 1
             new.status = StepStatus.RESTARTED
-        r = parallel.minus(point.b, new.w)
-        if not is_finite(r):
+        r, size = _difference(point.b, new.w)
+        if not size < math.inf:
             raise RepresentationError("b - w overflows: rescale the upper level")
-        if not r.any():  # b_k = w
+        if not size > 0:  # b_k = w
             new.v, new.dv = new.v_bar, np.zeros_like(r)
             new.process = None if new.restarted else new.process
             new.projected = new.coefficients = np.zeros(0 if new.process is None else new.process.k)
@@ -273,3 +274,12 @@ class LancBiO:
             new.status = StepStatus.INDEFINITE
         if process.breakdown:
             new.status, new.restart_due = StepStatus.BREAKDOWN, True
+
+
+def _difference(b: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, float]:
+    """b − w, and a number that is 0 where b = w and infinite where an entry of the difference is not finite."""
+    if b.size <= BLOCK and b.dtype == w.dtype and b.flags.carray and w.flags.carray:
+        r = np.empty_like(b)
+        return r, kernels.short_difference(b, w, r)
+    r = parallel.minus(b, w)
+    return r, float(r.any()) if is_finite(r) else math.inf
