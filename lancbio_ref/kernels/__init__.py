@@ -29,7 +29,7 @@ Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
 from .compiled import JIT, compiled
-from .compiling import BLOCK, PIECE, exact, loop
+from .compiling import BLOCK, PIECE, exact, loop, reduction
 from .dense import (
     EIGHT,
     dense_absolute_gram,
@@ -59,13 +59,17 @@ from .vectors import (
     dot,
     dot_after,
     entries,
+    extremes,
+    largest_size,
     next_in_place,
     next_vector,
     scaled_to_one,
     short_dot,
+    squares_with_errors,
     subtract_rows,
     sum_entries,
     sum_in_order,
+    weighted_squares,
 )
 
 __all__ = [
@@ -92,9 +96,12 @@ __all__ = [
     "dot_after",
     "entries",
     "exact",
+    "extremes",
+    "largest_size",
     "loop",
     "next_in_place",
     "next_vector",
+    "reduction",
     "scaled_to_one",
     "short_dot",
     "sparse_absolute_gram",
@@ -103,7 +110,9 @@ __all__ = [
     "sparse_product",
     "sparse_products",
     "sparse_transposed",
+    "squares_with_errors",
     "subtract_rows",
     "sum_entries",
     "sum_in_order",
+    "weighted_squares",
 ]

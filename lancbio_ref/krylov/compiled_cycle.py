@@ -8,7 +8,7 @@ path; they are filled in when the compiled steps come back, and what Python alon
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,13 @@ def compiled_form(system: System, mode: str, dtype: np.dtype) -> tuple[Ready, in
     if form is None or (parallel.threads() > 1 and max(form[1], A.shape[0]) >= 2 * parallel.GRAIN):
         return None
     return form
+
+
+def count_products(A: Any, made: int) -> None:
+    """Tell a `CheckedOperator` of products that compiled code has made."""
+    A.products += made
+    what = A.name + " @ v"
+    A.calls[what] = A.calls.get(what, 0) + made
 
 
 class CompiledCycle:
@@ -70,36 +77,35 @@ class CompiledCycle:
     ) -> None:
         self.form, self.system, self.process, self.iterate, self.report = form[0], system, process, iterate, report
         n, u = process.n, process.unit_roundoff
-        self.cycle = cycle = np.zeros(1, steps.CYCLE)
         self.counted = 0
-        known = (
-            ("mode", steps.MODES[process.reorthogonalization]),
-            ("u", u),
-            ("tolerance", tolerance),
-            ("most", maxiter - report.iterations),
-            ("restart", restart),
-            ("known_norm", system.norm_A or 0.0),
-            ("floor_from", math.sqrt(u) * report.residual_norms[0]),
-            ("moderate", moderate),
-            ("from_zero", not iterate.start.any()),
-            ("start_norm", process.start_norm),
-            ("ptsv", address_of("dptsv")),
-            ("pause", max(PAUSE // (form[1] + n), 16)),
-            ("unit", process.unit),
-            ("residual_norm", process.residual_norm),
-            ("z", process.start_norm),
-            ("definite", 1),
-            ("proposed", process.residual_norm),
-            ("floor_at", math.inf),
-            ("size", -1.0),
+        known = dict(
+            mode=steps.MODES[process.reorthogonalization],
+            u=u,
+            tolerance=tolerance,
+            most=maxiter - report.iterations,
+            restart=restart,
+            known_norm=system.norm_A or 0.0,
+            floor_from=math.sqrt(u) * report.residual_norms[0],
+            moderate=moderate,
+            from_zero=not iterate.start.any(),
+            start_norm=process.start_norm,
+            ptsv=address_of("dptsv"),
+            pause=max(PAUSE // (form[1] + n), 16),
+            unit=process.unit,
+            residual_norm=process.residual_norm,
+            z=process.start_norm,
+            definite=1,
+            proposed=process.residual_norm,
+            floor_at=math.inf,
+            size=-1.0,
         )
-        for name, value in known:
-            cycle[name] = value
+        self.cycle = np.empty(1, steps.CYCLE)  # np.zeros of a record takes ten times as long
+        self.cycle[0] = tuple((_ZEROS | known).values())
         if isinstance(iterate, ShortIterate):
             self.x, self.p = iterate.current, iterate.p
         else:
             self.x = self.p = np.empty(n, process.dtype)
-        self.ritz, self.good = np.empty((0, n), process.dtype), np.empty((4, 0))
+        self.ritz, self.good = np.empty((0, n), process.dtype), _NO_CLUSTERS
 
     def run(self) -> int:
         """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes process, iterate and report."""
@@ -172,10 +178,7 @@ class CompiledCycle:
         self.counted += made
         report.n_products += made
         report.iterations += made
-        A = self.system.A
-        A.products += made
-        what = A.name + " @ v"
-        A.calls[what] = A.calls.get(what, 0) + made
+        count_products(self.system.A, made)
         return c["reason"]
 
     def _take_over(self) -> None:
@@ -187,3 +190,5 @@ class CompiledCycle:
 
 
 _NAMES = steps.CYCLE.names or ()
+_NO_CLUSTERS = np.empty((4, 0))
+_ZEROS: dict[str, float] = dict.fromkeys(_NAMES, 0)

@@ -32,7 +32,7 @@ from ..operators.ready import Ready
 from ..rounding import norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from . import steps
-from .compiled_cycle import CompiledCycle, compiled_form
+from .compiled_cycle import CompiledCycle, compiled_form, count_products
 from .iterates import ShortIterate, StoredIterate
 from .process import LanczosProcess
 from .report import SolveReport
@@ -191,10 +191,12 @@ class _Cycles:
         fits = BASIS_BYTES // (np.dtype(system.A.dtype).itemsize * n * bases)
         self.restart = max(2, fits) if restart is None else restart
         self.measured = False
+        self.form: tuple[Ready, int] | None = None
 
     def run(self, powers: _Powers, b: np.ndarray, x0: np.ndarray | None, tolerance: float, rtol: float) -> SolveReport:
         """Solve (2^−a A) x' = 2^−b b from 2^(a−b) x0, preconditioned with 2^−m M; a report in these units."""
         self.powers, self.system = powers, self.given.scaled(powers)
+        self.form = None if self.callback is not None else compiled_form(self.system, self.mode, b.dtype)
         if any(powers):
             b, tolerance = scale(b, -powers.b), scale_number(tolerance, -powers.b)
             x0 = None if x0 is None else _scaled_start(x0, -powers.x)
@@ -249,8 +251,8 @@ class _Cycles:
             capacity=None if short else min(self.restart, system.A.shape[0], self.maxiter),
         )
         iterate = (ShortIterate if short else StoredIterate)(process, report.x)
-        if self.callback is None and (form := compiled_form(system, self.mode, process.dtype)) is not None:
-            return self._compiled_cycle(form, process, iterate, report, tolerance)
+        if self.form is not None:
+            return self._compiled_cycle(self.form, process, iterate, report, tolerance)
         memory_full, floor, floor_at, u = False, 0.0, math.inf, process.unit_roundoff
         while True:
             self._step(process, report)
@@ -357,7 +359,12 @@ class _Cycles:
 
     def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> np.ndarray:
         report.n_products += 1
-        return self.system.residual(b, x)
+        if self.form is not None and x.dtype == b.dtype:
+            residual = np.empty_like(b)
+            if steps.residual(self.form[0], x, b, residual):
+                count_products(self.system.A, 1)
+                return residual
+        return self.system.residual(b, x)  # which names what is not finite
 
     def _at_floor(self, b: np.ndarray, report: SolveReport, norm: float) -> bool:
         """Whether rounding explains the evaluated residual, so that none of the same x can be told to be better.

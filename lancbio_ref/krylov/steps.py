@@ -146,6 +146,8 @@ def _combination(Q, y, x):
 def _needs_ritz_vectors(alpha, beta, good, b, c):
     """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the QL iteration failed, else 0."""
     k = c.k
+    if b * recurrences.least_last_component(alpha[:k], beta) > 2 * math.sqrt(c.u) * c.scale:
+        return 0  # no pair can be good yet
     theta, off, last = np.empty(k), np.empty(k), np.empty(k)
     for i in range(k):
         theta[i], off[i] = alpha[i] / c.unit, beta[i + 1] / c.unit
@@ -349,6 +351,19 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, cycle):
             _test(Q, alpha, beta, start, x, partial, c)
     if c.mode > LOCAL and (c.reason == DONE or c.reason == MEMORY_FULL) and c.definite and c.columns:
         c.has_x = _form(Q, alpha, beta, start, x, c)
+
+
+@stepping
+def residual(A, x, b, out):
+    """out ← b − A x; whether A x is finite.   Writes out.
+
+    A : a tuple of :mod:`lancbio_ref.operators.ready`.   x, b : n, read.
+    """
+    ready.product(A, x, out)
+    finite = _all_finite(out)
+    for i in range(out.size):
+        out[i] = b[i] - out[i]
+    return finite
 
 
 @stepping
