@@ -50,6 +50,7 @@ def gamma(k: int, u: float) -> float:
     return math.inf if ku >= 1 else ku / (1 - ku) * (1 + 2.0**-50)
 
 
+@cache
 def rounding_factor(coarse: int, fine: int = 0, u: float = 2.0**-53) -> float:
     """g with |fl(A v) − A v| ≤ g fl(|A||v|), for products that collect `coarse` factors 1 + δ, |δ| ≤ u, and `fine` ones
     with |δ| ≤ 2⁻⁵³; infinite where nothing is proven.

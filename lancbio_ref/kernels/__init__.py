@@ -29,7 +29,7 @@ Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
 from .compiled import JIT, compiled
-from .compiling import BLOCK, PIECE, exact, loop
+from .compiling import BLOCK, PIECE, exact, loop, reduction
 from .dense import (
     EIGHT,
     dense_absolute_gram,
@@ -60,13 +60,17 @@ from .vectors import (
     dot,
     dot_after,
     entries,
+    extremes,
+    largest_size,
     next_in_place,
     next_vector,
     scaled_to_one,
     short_dot,
+    squares_with_errors,
     subtract_rows,
     sum_entries,
     sum_in_order,
+    weighted_squares,
 )
 
 __all__ = [
@@ -94,10 +98,12 @@ __all__ = [
     "dot_after",
     "entries",
     "exact",
+    "extremes",
     "largest_size",
     "loop",
     "next_in_place",
     "next_vector",
+    "reduction",
     "scaled_to_one",
     "short_difference",
     "short_dot",
@@ -108,7 +114,9 @@ __all__ = [
     "sparse_products",
     "sparse_transposed",
     "step_along",
+    "squares_with_errors",
     "subtract_rows",
     "sum_entries",
     "sum_in_order",
+    "weighted_squares",
 ]

@@ -149,12 +149,12 @@ class LanczosProcess:
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 2)
         self.columns: list[np.ndarray] = []
         self.defects: list[float] = []
-        if not q1.any():
+        size = self.residual_norm = norm2(q1)
+        if size == 0:
             raise ArgumentError("q1", "zeros", "a vector that is not zero")
         basis = self._basis
         p = basis.p(1)
         p[:] = q1
-        size = self.residual_norm = norm2(q1)
         exponent = 0
         if self._preconditioner is not None:
             exponent = exponent_of(size, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
