@@ -61,9 +61,9 @@ def refutation(linearization: Linearization, report: SolveReport, mu: float, nor
     candidates = [] if report.suspect is None else [report.suspect]
     size = norm2(report.v)
     moderate = 1e-100 < size < 1e100  # vᵀAv/‖v‖² as it stands
-    if moderate and dot(report.v, linearization.b - report.residual) < mu * size * size:
-        candidates.append(report.v / size)
-    elif size and not moderate and dot(report.v / size, (linearization.b - report.residual) / size) < mu:
+    if (moderate and dot(report.v, linearization.b - report.residual) < mu * size * size) or (
+        size and not moderate and dot(report.v / size, (linearization.b - report.residual) / size) < mu
+    ):
         candidates.append(report.v / size)
     for z in candidates:
         z = z / norm2(z)

@@ -199,6 +199,7 @@ class Run:
             [] if self.minibatched is None else [draw for draw in self.minibatched.log if draw.k <= done.k],
             check,
             self.remembered if self.under_way and _overwrites(self.state) else self.state,
+            self.full.structures,
         )
 
 
