@@ -52,8 +52,8 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python docs/candidates/run_all.py
 
-test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, pandas and joblib; installs them
-	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters $(ARGS)
+test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, Dask, pandas and joblib; installs them
+	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters tests/blocks $(ARGS)
 
 test-benchopt: $(BENCHOPT)/ready.stamp  ## the methods, SciPy, jaxopt and torchopt on problems of benchopt's kind; installs them (ARGS="-n 100": its options)
 	$(BENCHOPT)/bin/benchopt run validation/benchopt --no-display $(or $(ARGS),--config validation/benchopt/small.yml)

@@ -34,7 +34,7 @@ from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .inverse.strategies import Strategy, solved, strategy_of
 from .krylov import SolveReport
-from .krylov.bounds import cg_coefficients, gauss_radau_upper
+from .krylov.bounds import cg_coefficients, radau_upper
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
 from .operators.noise import coarse_noise, remedy_of
@@ -368,7 +368,8 @@ def _estimate(
     mu = modulus.value if modulus.status != NONE else report.ritz_values[0]
     if not 0 < mu < math.inf or size <= 1000 * rounding:
         return math.inf
-    recurrence = math.sqrt(cg_coefficients(report.alpha, report.beta, start)[1][-1])
+    coefficients = cg_coefficients(report.alpha, report.beta, start)
+    recurrence = math.sqrt(coefficients[1][-1])
     if abs(recurrence - size) > 0.1 * size:  # T speaks of another vector than the one in hand
         return math.inf
-    return norm_J.value * float(gauss_radau_upper(report.alpha, report.beta, start, mu)[-1]) / math.sqrt(mu)
+    return norm_J.value * float(radau_upper(*coefficients, mu)[-1]) / math.sqrt(mu)

@@ -92,7 +92,8 @@ class BilevelResult:
     state : State or None
         Where the run stands: ``minimize(problem, state=result.state, ...)`` goes on from here, to the same bits as a
         run that never stopped. None where an iteration ended half-way, and what it had overwritten is lost (a Lanczos
-        basis, a generator): then go on from x, y and v.
+        basis, a generator): then go on from x, y and v. Of samples in blocks, which a disk or a cluster may take away,
+        it is there always.
     structures : (Structure, Structure) or None
         Those of x and y that an adapted problem has, for `tree`; a file does not keep them.
     """

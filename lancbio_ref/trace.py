@@ -26,7 +26,7 @@ class Trace(Sequence[dict[str, Any]]):
     Attributes
     ----------
     columns : tuple of str
-        Their names.
+        Their names; of a problem whose samples are read in blocks `n_passes` is one, the readings of its training data.
     diagnostics : Trace or None
         Rows of `k`, `fun` = f(x_k, y_k), `residual` = ‖A_kv_k − b_k‖₂ and `lower_grad_norm` = ‖∇_y g(x_k, y_k)‖₂, and
         the products (`n_hvp`) and gradients (`n_grad`) spent on them, which the run's own counts leave out.
