@@ -14,7 +14,6 @@ class Objective(BaseObjective):
     name = "Bilevel: one penalty a feature"
     min_benchopt_version = "1.10"
     requirements = ["pip::lancbio_ref"]
-    url = "https://arxiv.org/abs/2404.03331"
     parameters = {"model": ["ridge", "logistic"]}
     sampling_strategy = "callback"
 
