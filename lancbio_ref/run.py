@@ -14,7 +14,7 @@ import numpy as np
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
 from .errors import ArgumentError, RepresentationError
 from .final_check import FinalCheck
-from .methods import Method, State
+from .methods import Automatic, Method, State
 from .minibatch import Minibatched
 from .result import BilevelResult
 from .rounding import norm2
@@ -54,7 +54,8 @@ class Run:
         self.minibatched = problem if isinstance(problem, Minibatched) else None
         self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
         self.diagnostics = Trace(DIAGNOSTICS)
-        self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
+        self.chosen = method.missing if isinstance(method, Automatic) else ()
+        self.trace = Trace(COLUMNS + columns + self.chosen, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = Finished.of(state), 0.0, np.inf
         self.growth, self.before, self.under_way = Growth.of(state), state.k, False
         self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
@@ -75,6 +76,7 @@ class Run:
         assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
         extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
+        extra |= {name: state.steps.chosen[name] for name in self.chosen}
         self.trace.append(
             k=state.k,
             h_norm=self.h_norm,
