@@ -23,7 +23,7 @@ max(1, ‖x‖_∞). After a window
     else                                                      λ ← the median of (1) in it, at least λ/2, at most 2λ
 
 and at once λ ← 2·(1) where that is below λ/4. Where h is random (BSA, TTSA, mini-batches), (1) is formed of the means
-of x and h in two windows.
+of x and h in two windows, less their variance; where noise hides the change, λ ← 0.8 λ, as 1/k.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ FIRST_MOVE, REACH = 0.1, 1.0  # of max(1, ‖x‖_∞): the first step of x, and
 CHANGE = 0.5  # of h by one step: (1)
 SHORTEST, GROWN = 5, 1.1  # iterations of a window; ‖h‖ over that of the window before
 RELAXED = 2**0.5  # a window, of the bounds that a divergence left
+FADING = 0.8  # a window whose mean of h noise hides: as 1/k, for windows grow by a quarter
 HELD = 2.3e-308  # the λ of the first iteration, which has no h to choose one by
 
 
@@ -171,7 +172,10 @@ def judge(s: Steps, random: bool) -> None:
         noise = max(s.squares / s.count - norm2(now[1]) ** 2, 0.0) / s.count  # the variance of the mean of h
         if s.means:
             change = norm2(now[1] - s.means[1]) ** 2 - noise - s.noise  # of its expectation
-            s.moves = [_quotient(CHANGE * norm2(now[0] - s.means[0]), math.sqrt(max(change, 0.0)))]
+            if change > 0:
+                s.moves, s.is_rising = [CHANGE * norm2(now[0] - s.means[0]) / math.sqrt(change)], False
+            elif not s.is_rising:
+                s.moves = [FADING * s.step]
         s.means, s.noise = now, noise
     if level > GROWN * s.level:
         s.step /= 2
