@@ -2,10 +2,10 @@
 
 For every ready problem and method 49 runs with steps from a grid, in three rounds as in `contest/contestants.py`, and
 one without any step. W is the work that the problem was asked for (`contest/referee.py`); φ itself is looked at
-whenever W has grown by a fifth. The *target* of a problem and method is 10⁻⁴ of the gap φ(x_0) − min φ, or what the best run of
-the grid comes to within its budget, plus a thousandth of the gap, where none comes so far: four methods are biased, two
-of them random, and where min φ lies at infinity nobody is near. The ratio is W of the run without steps to the target
-over W of the best run of the grid; the other 48 count for nothing.
+whenever W has grown by a fifth. The *target* of a problem and method is 10⁻⁴ of the gap φ(x_0) − min φ, or, where none
+comes so far, what the best run of the grid comes to within its budget, plus a thousandth of the gap: four methods are
+biased, two of them random, and where min φ lies at infinity nobody is near. The ratio is W of the run without steps to
+the target over W of the best run of the grid; the other 48 count for nothing.
 
 Finished runs are kept as they end: a measurement that was cut off goes on where it was.
 """
@@ -242,7 +242,7 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
         Verdict(
             "no run without steps ends in an exception",
             FAILS if broken else HOLDS if everything else CAVEAT,
-            f"{len(pairs) - len(broken)} of {len(pairs)} runs; {failed} of the {49 * len(pairs)} with steps of a grid do",
+            f"{len(pairs) - len(broken)} of {len(pairs)} runs; of {49 * len(pairs)} with steps of a grid {failed} do",
         ),
     ]
 
@@ -250,8 +250,8 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
 def section(found: dict[str, Any]) -> str:
     about = (
         "W in products (`contest/referee.py`), to a gap of φ that is a part of the first one. Where the best of the"
-        f" grid was there in its second iteration, W = {min(p['work'] for p in found['pairs']):.0f}, a first step so long"
-        " that nobody would choose it had luck: a run that knows nothing begins with a tenth of x.\n\n"
+        f" grid was there in its second iteration, W = {min(p['work'] for p in found['pairs']):.0f}, a first step that"
+        " nobody would dare had luck: a run that knows nothing begins with a tenth of x.\n\n"
     )
     rows = [
         [p["problem"], p["method"], f"{p['target']:.1e}", f"{p['work']:.0f}",

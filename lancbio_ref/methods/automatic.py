@@ -87,7 +87,7 @@ class Automatic:
 
     def step(self, problem: BilevelProblem, state: State) -> State:
         """One outer iteration, made again with half of the steps where it diverges."""
-        state, random = copy.copy(state), getattr(self.kind, "is_random", False) or isinstance(problem, Minibatched)
+        state, random = state.renewed(), getattr(self.kind, "is_random", False) or isinstance(problem, Minibatched)
         s = state.steps = Steps() if state.steps is None else copy.copy(state.steps)
         if state.status == StepStatus.HALVED:
             state.status = StepStatus.REGULAR  # many methods leave it as it is
