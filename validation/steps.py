@@ -233,7 +233,8 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
     everything = len(pairs) == found["possible"]
     finite = [ratio(pair) for pair in pairs if math.isfinite(ratio(pair))]
     words = f"{len(pairs) - len(missed)} of {len(pairs)} pairs (of {found['possible']} that there are), median ratio"
-    words += f" {np.median(finite):.2f} where the target is reached" + (f"; not: {worse}" if missed else "")
+    words += f" {np.median(finite):.2f} where the target is reached" if finite else " of none"
+    words += f"; not: {worse}" if missed else ""
     outcome = HOLDS if not missed and everything else CAVEAT if len(missed) <= len(pairs) / 3 else FAILS
     broken = [f"{p['problem']} {p['method']}" for p in pairs if ":" in p["end"]]
     failed = sum(pair["failed"] for pair in pairs)
