@@ -56,7 +56,7 @@ class Automatic:
     >>> from lancbio_ref import minimize, problems
     >>> from lancbio_ref.methods import SOBA, Automatic
     >>> problem = problems.quadratic(2, 3, rng=0)
-    >>> result = minimize(problem, [1.0, 1.0], method=Automatic(SOBA, {"step_v": 0.1}), maxiter=300, tol=1e-6)
+    >>> result = minimize(problem, [1.0, 1.0], method=Automatic(SOBA, {"step_v": 0.1}), maxiter=900, tol=1e-6)
     >>> result.success, sorted(result.steps)
     (True, ['step_x', 'step_y'])
     """
@@ -133,6 +133,7 @@ class Automatic:
         if state.k >= s.last:
             if s.count >= SHORTEST:
                 judge(s, random)
+            s.norms = s.norms[1] or s.norm_A, s.norm_A
             s.earlier, s.head = s.head, tuple(z.copy() for z in (x, y, v))  # a method may write into its own
             s.began, s.first, s.last = s.step, state.k + 1, state.k + max(SHORTEST, state.k // 4)
             s.squares, s.count, s.moves, s.sums = 0.0, 0, [], (0.0, 0.0)
@@ -158,7 +159,11 @@ class Automatic:
         s.due = 0
         s.h, s.is_rising, s.count, s.squares, s.moves, s.sums = None, False, 0, 0.0, [], (0.0, 0.0)
         x, y, v = (z.copy() for z in s.head)
-        s.head = s.earlier or s.head  # a second divergence in one window began before it
+        s.norm_A = s.norms[1]  # not that of the x that it ran to
+        s.head, s.norms = (
+            s.earlier or s.head,
+            (s.norms[0], s.norms[0]),
+        )  # for a second divergence
         rng = getattr(state, "rng", None) or np.random.default_rng()
         return _carried(state, self._built(s.chosen).init(problem, x, y, v, rng))
 

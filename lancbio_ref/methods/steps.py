@@ -94,6 +94,8 @@ class Steps:
         Iterations in the window.
     head, earlier : tuple of ndarray
         x, y and v where the window began, and the one before.
+    norms : (float, float)
+        ‖A‖ at `earlier` and at `head`.
     halvings, in_a_row : int
         After divergences; since the last iteration that was finished.
     """
@@ -125,6 +127,7 @@ class Steps:
     count: int = 0
     head: tuple[np.ndarray, ...] = ()
     earlier: tuple[np.ndarray, ...] = ()
+    norms: tuple[float, float] = (0.0, 0.0)
     halvings: int = 0
     in_a_row: int = 0
 
