@@ -66,10 +66,12 @@ class BilevelEstimator(BaseEstimator):
         random_state: Any = None,
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
         self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
+        self.n_jobs = n_jobs
 
     # -- what a subclass says ----------------------------------------------------------------
 
@@ -134,6 +136,7 @@ class BilevelEstimator(BaseEstimator):
             unit=unit,
             max_iter=self.max_iter,
             rng=None if self.random_state is None else check_random_state(self.random_state),
+            n_jobs=self.n_jobs,
             options=dict(self.method_options or {}),
             verbose=self.verbose,
         )
@@ -159,6 +162,8 @@ class BilevelEstimator(BaseEstimator):
             raise ValueError(f"max_iter must be an integer >= 1, got {self.max_iter!r}")
         if not (isinstance(self.tol, (int, float, np.floating)) and 0 < self.tol < math.inf):
             raise ValueError(f"tol must be a finite number > 0, got {self.tol!r}")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, (int, np.integer)) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs must be None or an integer that is not 0, got {self.n_jobs!r}")
         allowed = ("all", "group", "feature", "class") if self._n_scores() > 1 else ("all", "group", "feature")
         if self.penalty not in allowed:
             words = ", ".join(map(repr, allowed))

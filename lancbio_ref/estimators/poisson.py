@@ -18,7 +18,8 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
 
     Parameters
     ----------
-    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose, bounds
+    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
+    bounds, n_jobs
         As those of :class:`BilevelRidge`.
 
     Attributes

@@ -19,7 +19,7 @@ class BilevelReweighter(BilevelClassifier):
 
     Parameters
     ----------
-    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds
+    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds, n_jobs
         As those of :class:`BilevelLogisticRegression`. Where `fit` is told which samples to trust, `cv` is not used.
 
     Attributes
@@ -67,10 +67,11 @@ class BilevelReweighter(BilevelClassifier):
         random_state: Any = None,
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
-        self.random_state, self.verbose, self.bounds = random_state, verbose, bounds
+        self.random_state, self.verbose, self.bounds, self.n_jobs = random_state, verbose, bounds, n_jobs
 
     warm_start = False
 

@@ -97,6 +97,7 @@ def learn(
     unit: float,
     max_iter: int,
     rng: Any,
+    n_jobs: int | None,
     options: dict[str, Any],
     verbose: int,
 ) -> Learned:
@@ -111,7 +112,7 @@ def learn(
     if y0 is None:
         y0 = np.zeros(problem.n_y or 1)
     F = HyperObjective(problem, y0, accuracy=1e-8 * unit, relative=RELATIVE, strict=False)
-    direct = DirectObjective(problem, y0, unit) if DirectObjective.fits(problem) else None
+    direct = DirectObjective(problem, y0, unit, n_jobs) if DirectObjective.fits(problem) else None
     path: list[dict[str, Any]] = []
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -345,3 +345,13 @@ def test_newtons_method_goes_by_what_it_minimizes():
         y = DirectObjective(problem, start, 0.3).solve(x)
         assert problem.lower_value(x, y) <= problem.lower_value(x, 0 * start)
         assert np.linalg.norm(problem.lower_grad_y(x, y)) < 1e-8
+
+
+def test_no_bit_depends_on_the_number_of_jobs():
+    for make, y in ((BilevelRidge, Y), (BilevelLogisticRegression, Y > 0)):
+        one, two = (make(cv=3, tol=1e-3, n_jobs=n_jobs).fit(X, y) for n_jobs in (None, 2))
+        assert (one.penalties_ == two.penalties_).all() and (one.coef_ == two.coef_).all()
+        assert one.path_[-1]["work"] == two.path_[-1]["work"] and one.hypergradient_bound_ == two.hypergradient_bound_
+    for wrong in (0, 1.5, "all"):
+        with pytest.raises(ValueError, match="n_jobs"):
+            BilevelRidge(n_jobs=wrong).fit(X, Y)
