@@ -62,7 +62,8 @@ class DirectObjective:
         Whether fits end at a decrement of `ROUGH` instead of `DECREMENT`: enough to compare penalties far apart.
     """
 
-    def __init__(self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray, unit: float, n_jobs: int | None = None
+    def __init__(
+        self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray, unit: float, n_jobs: int | None = None
     ) -> None:
         folds = problem if isinstance(problem, Folds) else Folds([problem])
         self.problem = problem

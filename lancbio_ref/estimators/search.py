@@ -13,6 +13,7 @@ the end.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from scipy import optimize
 
 from ..arguments import as_choice
+from ..errors import ArgumentError
 from ..hyper_objective import HyperObjective
 from ..hypergradient import HyperGradient
 from ..methods import names
@@ -155,7 +157,12 @@ def learn(
             "trust-constr": gtol | {"maxiter": max_iter},
         }[name]
         bounds = optimize.Bounds(box.lower, box.upper)
-        found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Unknown solver options", optimize.OptimizeWarning)
+            try:
+                found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+            except optimize.OptimizeWarning as warning:
+                raise ArgumentError("method_options", str(warning), f"options of SciPy's {name}") from None
         best = min(path, key=lambda entry: entry["value"])  # a line search may end on a worse point
         x = np.clip(best["x"] if best["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)

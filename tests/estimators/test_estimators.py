@@ -257,6 +257,11 @@ def test_learned_weights_point_at_wrong_labels_in_a_pipeline():
     for bad in (np.ones(240, bool), np.zeros(240, bool), np.ones(3, bool), np.ones(240)):
         with pytest.raises(ValueError, match="trusted"):
             BilevelReweighter().fit(features, noisy, trusted=bad)
+    with pytest.raises(ValueError, match="not trusted lack the class 'yes'"):
+        BilevelReweighter().fit(features, labels, trusted=labels == "yes")
+    for bad in (np.ones(3, bool), np.zeros(240, bool)):
+        with pytest.raises(ValueError, match="wrong must"):
+            reweighter.noise_auc(bad)
 
 
 def test_a_table_with_strings_and_gaps_in_a_pipeline():
@@ -305,12 +310,27 @@ HOSTILE = [
     (BilevelRidge(groups=[0] * 8), X, Y, "groups"),
     (BilevelLogisticRegression(), CX, np.zeros(90), "1 class"),
     (BilevelLogisticRegression(penalty="class"), CX, CY > 0, "penalty"),
-    (BilevelLogisticRegression(cv=[(np.flatnonzero(CY < 2), np.flatnonzero(CY == 2))]), CX, CY, "without class 2"),
+    (
+        BilevelLogisticRegression(cv=[(np.flatnonzero(CY < 2), np.flatnonzero(CY == 2))]),
+        CX,
+        CY,
+        "fold 0 lack the class 2",
+    ),
     (BilevelPoissonRegressor(), X, -COUNTS - 1, ">= 0"),
     (BilevelPoissonRegressor(), X, 0 * COUNTS, "not all 0"),
+    (BilevelPoissonRegressor(), X, 1e20 * (COUNTS + 1), "at most"),
+    (BilevelLogisticRegression(), CX, np.where(np.arange(90) == 0, "rare", "usual"), "lack the class 'rare'"),
+    (BilevelRidge(), 1e200 * X, Y, "scale the features"),
+    (BilevelRidge(bounds=3.0), X, Y, "bounds"),
+    (BilevelRidge(bounds=(-np.inf, 1.0)), X, Y, "bounds"),
+    (BilevelRidge(penalty="group", groups=[None, *"aaaaaaa"]), X, Y, "groups"),
+    (BilevelRidge(penalty="group", groups=[np.nan, 1, 1, 1, 1, 1, 1, 1]), X, Y, "groups"),
+    (BilevelRidge(fit_intercept="no"), X, Y, "fit_intercept"),
+    (BilevelRidge(method="L-BFGS-B", method_options={"steps": 5}), X, Y, "steps"),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:The least populated class")  # scikit-learn's own word on the rare one
 @pytest.mark.parametrize(("model", "features", "y", "words"), HOSTILE)
 def test_what_cannot_be_fitted_is_refused_in_words(model, features, y, words):
     with pytest.raises(ValueError, match=words):
@@ -321,6 +341,8 @@ def test_weights_that_are_none_are_refused():
     for weights, words in ((np.zeros(60), "weight"), (-np.ones(60), "egative"), (np.ones(3), "sample_weight")):
         with pytest.raises(ValueError, match=words):
             BilevelRidge().fit(X, Y, sample_weight=weights)
+    with pytest.raises(ValueError, match=r"cv: folds\[0\]\[1\]: found samples whose weights are all 0"):
+        BilevelRidge(cv=KFold(5)).fit(X, Y, sample_weight=np.arange(60) >= 12)
 
 
 def test_a_start_that_is_good_for_one_penalty_in_all_is_not_the_end_for_one_a_feature():
