@@ -26,7 +26,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     method : str
         ``"auto"`` needs no step: L-BFGS-B on the certified hyper-gradient. Or an optimizer of SciPy with bounds
         (``"L-BFGS-B"``, ``"TNC"``, ``"SLSQP"``, ``"trust-constr"``), or one of :func:`lancbio_ref.methods.names`, whose
-        steps are in `method_options`; those know no bounds, and what they find is put back into them.
+        steps are in `method_options`; of those ``"recycled-newton"`` alone needs none and knows the bounds, and what
+        others find is put back into them.
     method_options : dict, optional
         Of the method: ``{"step_x": 0.1, "step_y": 0.05, "step_v": 0.05}``.
     tol : float

@@ -144,6 +144,8 @@ def learn(
         return value / scale, gradient / scale
 
     if method in names():
+        if method == "recycled-newton":
+            options = {"bounds": (box.lower, box.upper)} | options
         y = F.last.y if direct is None and F.last is not None else direct.y if direct is not None else y0
         run = minimize(problem, start, y, method=method, maxiter=max_iter, tol=tol * scale, rng=rng, **options)  # type: ignore[arg-type]
         x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, run.n_hvp

@@ -202,6 +202,9 @@ def test_warm_starts_and_other_methods_end_where_auto_does():
     for method in ("TNC", "SLSQP"):
         other = BilevelRidge(penalty="all", method=method).fit(X, Y)
         assert other.validation_loss_ == pytest.approx(model.validation_loss_, rel=2e-3)
+    with pytest.warns(ConvergenceWarning, match="lower bound"):
+        boxed = BilevelRidge(penalty="all", method="recycled-newton", bounds=(-1.0, 3.0)).fit(X, Y)
+    assert boxed.log_penalties_[0] == -1.0 and boxed.hypergradient_norm_ == 0.0 and "CONVERGED" in boxed.message_
     steps = dict(step_x=0.05, step_y=0.05, step_v=0.05)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
