@@ -15,7 +15,7 @@ Nothing of a search is certified, and its end is: y and v go to where rounding s
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -67,7 +67,7 @@ class DirectObjective:
     ) -> None:
         folds = problem if isinstance(problem, Folds) else Folds([problem])
         self.problem = problem
-        self.parts: tuple[Any, ...] = folds.problems
+        self.parts = cast("tuple[Any, ...]", folds.problems)
         self.weights, self._pieces = folds.weights, folds.split(y0)
         self._factors: list[Any] = [None] * len(self.parts)
         self._X = [as_it_multiplies_fastest(part.train.design.X) for part in self.parts]
