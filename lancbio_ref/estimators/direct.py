@@ -86,7 +86,10 @@ class DirectObjective:
     def fits(problem: GeneralizedLinearProblem | Folds) -> bool:
         """Whether every part is small enough, and of this family."""
         parts = problem.problems if isinstance(problem, Folds) else (problem,)
-        return all(isinstance(part, GeneralizedLinearProblem) and math.prod(part.shape) <= MOST for part in parts)
+        return all(
+            isinstance(part, GeneralizedLinearProblem) and part.in_memory and math.prod(part.shape) <= MOST
+            for part in parts
+        )
 
     @np.errstate(under="ignore")
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:

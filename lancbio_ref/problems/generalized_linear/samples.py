@@ -83,6 +83,13 @@ class Samples:
         weight = np.ones(n) if sample_weight is None else as_vector(f"sample_weight{name}", sample_weight, n)
         self.base = normalized(f"sample_weight{name}", weight)
 
+    @classmethod
+    def of_checked(cls, design: DesignMatrix, t: np.ndarray, base: np.ndarray) -> Samples:
+        """Of parts that have been looked at already: a block, whose weights need not sum to one."""
+        samples = object.__new__(cls)
+        samples.design, samples.t, samples.labels, samples.base = design, t, t, base
+        return samples
+
     def __len__(self) -> int:
         return self.design.shape[0]
 
@@ -116,11 +123,13 @@ class ScalarFit:
     data : Samples
     loss : ScalarLoss
     y : ndarray, shape (q,)
+    scores : ndarray, shape (n,), optional
+        X y, where it is at hand.
     """
 
-    def __init__(self, data: Samples, loss: ScalarLoss, y: np.ndarray) -> None:
+    def __init__(self, data: Samples, loss: ScalarLoss, y: np.ndarray, scores: np.ndarray | None = None) -> None:
         self.data, self.loss, self.y = data, loss, y
-        self.scores = data.design.operator.matvec(y)
+        self.scores = data.design.operator.matvec(y) if scores is None else scores
         self.t = data.t.astype(self.scores.dtype, copy=False)
 
     @cached_property
@@ -173,8 +182,10 @@ class ScalarFit:
 class MultinomialFit(Fit):
     """The same of C scores a sample, y a (C, q) matrix, flattened."""
 
-    def __init__(self, data: Samples, Y: np.ndarray) -> None:
-        super().__init__(data, Y)
+    data: Samples
+
+    def __init__(self, data: Samples, Y: np.ndarray, scores: np.ndarray | None = None) -> None:
+        super().__init__(data, Y, scores)
 
     @cached_property
     def score_error(self) -> np.ndarray:
@@ -204,8 +215,8 @@ class MultinomialFit(Fit):
         return np.full(len(widths), STEEPEST)
 
 
-def fit_of(data: Samples, loss: Loss, y: np.ndarray) -> ScalarFit | MultinomialFit:
+def fit_of(data: Samples, loss: Loss, y: np.ndarray, scores: np.ndarray | None = None) -> ScalarFit | MultinomialFit:
     """What y makes of these samples."""
     if isinstance(loss, Multinomial):
-        return MultinomialFit(data, y.reshape(loss.n_classes, -1))
-    return ScalarFit(data, loss, y)
+        return MultinomialFit(data, y.reshape(loss.n_classes, -1), scores)
+    return ScalarFit(data, loss, y, scores)

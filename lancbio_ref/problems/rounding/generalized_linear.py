@@ -100,10 +100,10 @@ def errors_of(fit: Any) -> ScalarErrors | FitErrors:
 
 def generalized_linear_errors(point: Point) -> FormationErrors:
     """The six bounds at a point."""
-    return _Errors(point).known()
+    return PointErrors(point).known()
 
 
-class _Errors:
+class PointErrors:
     """The bounds of one point, the errors of its two fits computed once."""
 
     def __init__(self, point: Point) -> None:
