@@ -3,7 +3,7 @@
     x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
     x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
 
-Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective, which certifies the end of either.
+Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective; each certifies its own end.
 φ is in the units of a loss and x has none: ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, over √n for the weights of n samples;
 φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
 at a bound that φ falls beyond. A gradient may be wrong by a tenth of the tolerance, or by `RELATIVE` of itself far from
