@@ -1,4 +1,4 @@
-"""The family over blocks: bounds against Arb, the members in memory, bits, passes, mini-batches, memory, what is refused."""
+"""The family over blocks: bounds against Arb, members in memory, bits, passes, mini-batches, memory, refusals."""
 
 import logging
 import math
@@ -115,10 +115,11 @@ def members(dtype):
     X, labels, X_val, labels_val, w = data()
     X, X_val, w = X.astype(dtype), X_val.astype(dtype), w.astype(dtype)
     three, three_val = np.arange(len(X)) % 3, np.arange(len(X_val)) % 3
+    words = np.array(["no", "yes"])
     return {
         "ridge": (problems.ridge, (X, X @ w, X_val, X_val @ w + 1), {}),
         "logistic": (problems.logistic, (X, labels, X_val, labels_val), {}),
-        "texts": (problems.logistic, (X, np.array(["no", "yes"])[labels], X_val, np.array(["no", "yes"])[labels_val]), {}),
+        "texts": (problems.logistic, (X, words[labels], X_val, words[labels_val]), {}),
         "softmax": (problems.logistic, (X, three, X_val, three_val), dict(weights="class")),
         "cleaning": (problems.data_cleaning, (X, three, X_val, three_val), dict(regularization=0.05)),
     }  # fmt: skip
@@ -258,18 +259,40 @@ rng = np.random.default_rng(0)
 t, X_val, t_val = np.arange(n) % 2, rng.standard_normal((50, p)), np.arange(50) % 2
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
-small = problems.generalized_linear(X_val, t_val, loss="logistic", validation=(X_val, t_val), intercept=True, block_rows=9)
+options = dict(loss="logistic", validation=(X_val, t_val), intercept=True)
+small = problems.generalized_linear(X_val, t_val, block_rows=9, **options)
 hypergradient(small, np.zeros(p), np.zeros(p + 1))
 before, peak, done = resident(), [0.0], threading.Event()
 def watch():
     while not done.wait(0.01):
         peak[0] = max(peak[0], resident())
 thread = threading.Thread(target=watch); thread.start()
-problem = problems.generalized_linear(X, t, loss="logistic", validation=(X_val, t_val), intercept=True)
+problem = problems.generalized_linear(X, t, **options)
 hypergradient(problem, np.zeros(p), np.zeros(p + 1), rtol=0.1)
 done.set(); thread.join()
 print(len(problem.train.blocks.rows), peak[0] - before)
 """
+
+
+THREADS = """
+import sys, numpy as np
+from lancbio_ref import hypergradient, problems
+rng = np.random.default_rng(0)
+X, X_val = rng.standard_normal((700, 400)), rng.standard_normal((500, 400))
+problem = problems.data_cleaning(X, np.arange(700) % 3, X_val, np.arange(500) % 3, block_rows=600)
+y = rng.standard_normal(problem.n_y)
+found = hypergradient(problem, np.zeros(700), y, rtol=1e-3)
+print(found.value.tobytes().hex(), problem.value(np.zeros(700), y).hex())
+print(problem.lower_grad_y(np.zeros(700), y).tobytes().hex())
+"""
+
+
+def test_several_classes_have_the_same_bits_on_any_threads_of_the_blas():
+    printed = set()
+    for threads in ("1", "2"):
+        own = os.environ | {"OPENBLAS_NUM_THREADS": threads, "LANCBIO_NUM_THREADS": threads}
+        printed.add(subprocess.run([sys.executable, "-c", THREADS], capture_output=True, env=own, check=True).stdout)
+    assert len(printed) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc how much is resident")
@@ -300,7 +323,7 @@ def test_what_has_no_blocks_is_refused_with_the_remedy():
     folds = [(np.arange(50), np.arange(50, 90))]
     with pytest.raises(ArgumentError, match=r"folds: found folds of X in blocks, expected validation="):
         problems.generalized_linear(X, t, loss="logistic", folds=folds, block_rows=20)
-    with pytest.raises(ArgumentError, match="'centre'.*in memory"):
+    with pytest.raises(ArgumentError, match=r"'centre'.*in memory"):
         problems.generalized_linear(X, 1.0 * t, validation=(X_val, 1.0 * t_val), intercept="centre", block_rows=20)
     with pytest.raises(ArgumentError, match="X_val: found 4 features, expected 5"):
         logistic(X, t, X_val[:, :4], t_val, block_rows=20)

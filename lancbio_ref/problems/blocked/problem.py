@@ -138,7 +138,7 @@ class BlockedProblem(GeneralizedLinearProblem):
     *Memory.* Two blocks, what a block's bounds need (some copies of it), a few vectors like y, and at most 64 MB of
     what is kept of the samples; with learned weights, x and what goes with it, of length n.
 
-    *Bits.* They depend on where X is cut, not on where it is or on threads; of several classes, on BLAS.
+    *Bits.* Those of values, gradients and products depend on where X is cut, not on where it is or on threads.
     """
 
     in_memory = False
