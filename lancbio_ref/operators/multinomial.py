@@ -208,7 +208,7 @@ class FixedOrderDesign(DesignMatrix):
         """X Vᵀ, shape (n, C); a dense X is read once for eight classes."""
         if sp.issparse(self.X):
             return super().product(V)
-        products = self.operator._matvecs(np.ascontiguousarray(V))
+        products = None if V.dtype.kind == "c" else self.operator._matvecs(np.ascontiguousarray(V))
         if products is None:
             products = np.stack([self.operator._matvec(v) for v in V])
         return np.ascontiguousarray(products.T)
