@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
+from .. import memory
 from ..arguments import plain_array
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite, rounding_factor, unit_roundoff
@@ -207,8 +208,8 @@ def check_returned(
     array = as_returned(value, what, call, size, kinds=kinds)
     # somebody else may write into it. To copy whatever comes would cost a product with a diagonal of 10⁵ entries 70 %
     # more, one with diagonal and rank 3 10 %, a dense one of 2000 rows nothing that shows (median of 9, one thread)
-    if not (array.flags.owndata and sys.getrefcount(array) <= _ALONE):
-        array = array.copy()
+    if not (array.flags.owndata and sys.getrefcount(array) <= _ALONE + memory.holds(array)):
+        array = memory.copied(array)
     require_finite(array, what, call, at=at)
     return array
 

@@ -12,9 +12,10 @@ import scipy.sparse as sp
 
 from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
 from ...blocks import Blocks, LocalBlocks
+from ...blocks.from_dask import dask_blocks, is_dask
 from ...blocks.source import is_large, is_lazy
 from ...errors import ArgumentError
-from ...labels import Classes
+from ...labels import Classes, as_label_array
 from ...operators.csr import as_csr
 from ...watching import Watch
 from ..classification import as_classes, as_samples
@@ -31,7 +32,7 @@ MOST = 1000  # classes in float32, for the proof of softmax
 
 def comes_in_blocks(block_rows: int | None, *matrices: Any) -> bool:
     """Whether somebody asks for blocks, has blocks, or has a matrix that is not in memory and larger than a block."""
-    return block_rows is not None or any(is_large(X) or is_list_of_blocks(X) for X in matrices)
+    return block_rows is not None or any(is_dask(X) or is_large(X) or is_list_of_blocks(X) for X in matrices)
 
 
 def is_list_of_blocks(X: Any) -> bool:
@@ -47,6 +48,12 @@ def blocks_of(name: str, X: Any, t: Any, s: Any, block_rows: int | None) -> Bloc
     ArgumentError
         See :class:`~lancbio_ref.blocks.LocalBlocks`.
     """
+    if is_dask(X):
+        if block_rows is not None:
+            raise ArgumentError(
+                "block_rows", block_rows, "None: what Dask has is in blocks, X.rechunk({0: rows}) cuts it"
+            )
+        return dask_blocks(X, t, s, name=name)
     if sp.issparse(X) and X.format != "csr":
         X = as_csr(name, X)
     elif not (sp.issparse(X) or isinstance(X, np.ndarray) or is_large(X) or is_lazy(X) or is_list_of_blocks(X)):
@@ -119,7 +126,7 @@ def blocked(
     X_val, t_val, s_val = (*validation, None)[:3]
     held_out = blocks_of("X_val", X_val, t_val, s_val, block_rows)
     if n_classes is None and loss == Multinomial.name:
-        n_classes = _count(t)
+        n_classes = _count_in_blocks(train) if is_dask(X) else _count(t)
     made_loss = as_loss(loss, 2 if n_classes is None else n_classes)
     C = made_loss.n_classes if isinstance(made_loss, Multinomial) else 1
     if penalty == "class" and C == 1:
@@ -137,6 +144,13 @@ def blocked(
 def _weighting(weights: str, train: BlockedSamples) -> Weighting:
     """With the b of all samples where weights are learned: x has as many entries."""
     return Weighting(weights, np.empty(0) if weights == "fixed" else train.base)
+
+
+def _count_in_blocks(train: Blocks) -> int:
+    """The same of labels that are nowhere together."""
+    from ...blocks.dask import largest
+
+    return max(2, max(train.map(largest)) + 1)
 
 
 def _count(t: Any) -> int:
@@ -216,14 +230,10 @@ def blocked_logistic(
     block_rows: int | None,
     progress: bool,
 ) -> BlockedClassifier:
-    """:func:`~lancbio_ref.problems.logistic` of samples in blocks; the labels are in memory."""
-    classes, labels = as_classes(n_classes, labels_train, labels_val)
+    """:func:`~lancbio_ref.problems.logistic` of samples in blocks."""
+    classes, train, validation = _labelled(X_train, labels_train, X_val, labels_val, n_classes, block_rows)
     if weights == "class" and len(classes) == 2:
         raise ArgumentError("weights", "'class' with two classes", "'all' or 'feature': two classes share one vector y")
-    train, validation = (
-        blocks_of(name, X, t, None, block_rows)
-        for name, X, t in (("X_train", X_train, labels[0]), ("X_val", X_val, labels[1]))
-    )
     C = 1 if len(classes) == 2 else len(classes)
     loss = as_loss("logistic" if C == 1 else "multinomial", len(classes))
     shape = (C, train.shape[1])
@@ -245,12 +255,8 @@ def blocked_cleaning(
     progress: bool,
 ) -> BlockedClassifier:
     """:func:`~lancbio_ref.problems.data_cleaning` of samples in blocks: the bias is a feature like others, of ones."""
-    classes, labels = as_classes(n_classes, labels_train, labels_val)
+    classes, train, validation = _labelled(X_train, labels_train, X_val, labels_val, n_classes, block_rows)
     ridge = 2 * as_number("regularization", regularization, above=0.0)
-    train, validation = (
-        blocks_of(name, X, t, None, block_rows)
-        for name, X, t in (("X_train", X_train, labels[0]), ("X_val", X_val, labels[1]))
-    )
     loss = Multinomial(len(classes))
     own, other = _both(loss, train, validation, progress, ones=True)
     size = len(classes) * own.design.shape[1]
@@ -259,6 +265,42 @@ def blocked_cleaning(
         raise ArgumentError("regularization", repr(regularization), "a number whose double is a normal one of X's type")
     penalty = Penalty(np.full(size, -1), 0, np.full(size, narrow), "none")
     return _classifier(own, other, loss, penalty, _weighting("sigmoid", own), classes, bias=True)
+
+
+def _labelled(
+    X_train: Any, labels_train: Any, X_val: Any, labels_val: Any, n_classes: int | None, block_rows: int | None
+) -> tuple[Classes, Blocks, Blocks]:
+    """The classes of both sets, and these in blocks, their labels as classes; Dask's labels stay where they are."""
+    if not (is_dask(X_train) or is_dask(X_val)):
+        classes, labels = as_classes(n_classes, labels_train, labels_val)
+        matrices = ("X_train", X_train), ("X_val", X_val)
+        train, validation = (
+            blocks_of(name, X, t, None, block_rows) for (name, X), t in zip(matrices, labels, strict=True)
+        )
+        return classes, train, validation
+    from ...blocks.dask import coded, distinct
+
+    sets = dict(labels_train=("X_train", X_train, labels_train), labels_val=("X_val", X_val, labels_val))
+    held: dict[str, Any] = {
+        own: blocks_of(name, X, labels, None, block_rows) for own, (name, X, labels) in sets.items() if is_dask(X)
+    }
+    given = {
+        own: np.unique(np.concatenate(list(held[own].map(distinct, own))))
+        if own in held
+        else as_label_array(own, labels)
+        for own, (_, _, labels) in sets.items()
+    }
+    classes = Classes.of(n_classes, **given)
+    are_codes = classes.values.tolist() == list(range(len(classes)))
+
+    def in_blocks(own: str) -> Blocks:
+        name, X, _ = sets[own]
+        if own in held:
+            return held[own] if are_codes else held[own].made_over(coded, own, classes)
+        labels = given[own] if are_codes else classes.codes(own, given[own], given[own].size)
+        return blocks_of(name, X, labels, None, block_rows)
+
+    return classes, in_blocks("labels_train"), in_blocks("labels_val")
 
 
 def _classifier(

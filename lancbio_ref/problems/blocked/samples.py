@@ -69,6 +69,8 @@ class BlockedSamples:
         s, in blocks.
     """
 
+    roundings = 4  # of b_i: three, and one for a type that is not float64
+
     def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched) -> None:
         self.blocks, self.name, self.rows = blocks, name, blocks.keep(passes.rows_of)  # ≥ ‖x_i‖₂
         self.model = Model(loss, name, blocks.shape[0])
