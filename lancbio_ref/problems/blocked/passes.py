@@ -52,11 +52,11 @@ class Model:
     name : str
         ``""`` or ``"_val"``.
     n : int
-        Samples in all, or in the batch that stands for them.
+        Samples in all.
     total, exponent : float and int
         Σ s_i 2^{−exponent}, of weights that were given.
     scale : float
-        n/|B| of a batch B with weights of the whole set; else 1.
+        n/|B| of a batch B; else 1.
     """
 
     loss: Loss
