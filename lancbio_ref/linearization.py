@@ -137,7 +137,7 @@ class Linearization:
         new = object.__new__(cls)
         new.A, new.J, new.b, new.c = A, J, b, c
         new.coarsest, new.M = unit_roundoff(b.dtype), None
-        new.at, new.formation, new._lazy = at, formation, lazy | {"lipschitz": lipschitz}
+        new.at, new.formation, new._lazy = at, formation, {"lipschitz": lipschitz, **lazy}
         return new
 
     M: LinearOperator | None
