@@ -125,7 +125,7 @@ class Linearization:
         *,
         at: tuple[np.ndarray, np.ndarray],
         formation: FormationErrors,
-        lipschitz: LipschitzConstants | None,
+        lipschitz: LipschitzConstants | Callable[[], LipschitzConstants | None] | None,
         **lazy: Any,
     ) -> Linearization:
         """A linearization of what a problem of this package has made: finite, of one type, and of shapes that fit.
@@ -137,7 +137,7 @@ class Linearization:
         new = object.__new__(cls)
         new.A, new.J, new.b, new.c = A, J, b, c
         new.coarsest, new.M = unit_roundoff(b.dtype), None
-        new.at, new.formation, new.lipschitz, new._lazy = at, formation, lipschitz, lazy
+        new.at, new.formation, new._lazy = at, formation, {"lipschitz": lipschitz, **lazy}
         return new
 
     M: LinearOperator | None

@@ -67,7 +67,11 @@ class BlockedSamples:
         ‖X e_j‖₂.
     sample_weight : list of ndarray or None
         s, in blocks.
+    roundings : int
+        That the weights have had, three and one of a batch, and one for a type that is not float64.
     """
+
+    roundings = 5
 
     def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched) -> None:
         self.blocks, self.name, self.rows = blocks, name, blocks.keep(passes.rows_of)  # ≥ ‖x_i‖₂
