@@ -72,7 +72,7 @@ class State:
     n_grad_upper: int = 0
     sampler: Sampler | None = None
 
-    def renewed(self, **changes: Any) -> Self:
+    def renewed(self, **changes: object) -> Self:
         """The state of the next iteration, before anything but `changes` is new: it shares the vectors of this one."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, **changes)
