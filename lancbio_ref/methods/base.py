@@ -76,7 +76,7 @@ class State:
     sampler: Sampler | None = None
     steps: Steps | None = None
 
-    def renewed(self, **changes: Any) -> Self:
+    def renewed(self, **changes: object) -> Self:
         """The state of the next iteration, before anything but `changes` is new: it shares the vectors of this one."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, **changes)
