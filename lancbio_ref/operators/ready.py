@@ -217,6 +217,41 @@ def product(A: Ready, v: np.ndarray, out: np.ndarray) -> None:
     raise NotImplementedError  # compiled code alone calls it: `_product` has what it is there
 
 
+def product_and_absolute(A: Ready, v: np.ndarray, out: np.ndarray, absolute: np.ndarray) -> bool:
+    """`product`, and absolute ← |A||v| as the operator's own `abs_product` has it, from one reading of A.
+
+    Whether there is such a way for A; else `product` alone is made.   Writes out and absolute.
+    """
+    raise NotImplementedError  # as above
+
+
+@overload(product_and_absolute, strict=False)
+def _product_and_absolute(A, v, out, absolute):  # type: ignore[no-untyped-def]
+    if getattr(A, "instance_class", None) is Gram:
+        return _gram_and_absolute
+    return _product_alone
+
+
+def _product_alone(A, v, out, absolute):  # type: ignore[no-untyped-def]
+    product(A, v, out)
+    return False
+
+
+def _gram_and_absolute(A: Gram, v: np.ndarray, out: np.ndarray, absolute: np.ndarray) -> bool:
+    """|X|ᵀ(|d| ∘ (|X||v| + τ) + τ) + |ridge| ∘ |v|, in float64, and `_gram_product`."""
+    sizes, bounds, blocks = np.empty(v.size), np.empty(A.partial.shape), A.partial.shape[0]
+    for j in range(v.size):
+        sizes[j] = abs(v[j])
+    tau = 2 * np.float64(np.finfo(v.dtype).tiny)
+    kernels.dense_gram_and_absolute(0, blocks, A.rows, A.X, A.d, v, sizes, tau, A.partial, bounds)
+    _added(A.partial, out)
+    _add_penalty(A.ridge, v, out)
+    _added(bounds, absolute)
+    for j in range(v.size):
+        absolute[j] += abs(np.float64(A.ridge[j])) * sizes[j]
+    return True
+
+
 @overload(product, strict=False)  # which would compare the annotations
 def _product(A, v, out):  # type: ignore[no-untyped-def]
     kind: Any = getattr(A, "instance_class", None)
