@@ -315,8 +315,8 @@ def _test(Q, alpha, beta, start, x, partial, c):
 
 @stepping
 def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle):
-    """Steps, until `reason` says why not; returns ‖b − A x_j‖, or −1 where Python has to evaluate it, and whether |A||x_j|
-    was formed too.
+    """Steps, until `reason` says why not; returns ‖b − A x_j‖, or −1 where Python has to evaluate it, and whether
+    |A||x_j| was formed too.
 
     A : a tuple of :mod:`lancbio_ref.operators.ready`.
     Q : rows × n, the basis or a ring of it;  written.

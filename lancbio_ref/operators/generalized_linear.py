@@ -9,7 +9,15 @@ import scipy.sparse as sp
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
 from ..kernels import BLOCK
-from ..rounding import gamma, is_finite, nan_to_infinity, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
+from ..rounding import (
+    gamma,
+    is_finite,
+    nan_to_infinity,
+    rounding_factor,
+    smallest_normal,
+    smallest_subnormal,
+    unit_roundoff,
+)
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .products import dense_absolute_gram, dense_gram, dense_grams, dense_weighted_squares, gram_counts

@@ -137,7 +137,8 @@ def _sparse(operator: SparseOperator, dtype: np.dtype) -> Made:
     products, A = operator.products, operator.A
     if not _fit(dtype, A.data):
         return None
-    return Sparse(*_shown_once(operator), products._rows, np.empty(A.shape[1])), A.nnz
+    data, indices, indptr = _shown_once(operator)
+    return Sparse(data, indices, indptr, products._rows, np.empty(A.shape[1])), A.nnz
 
 
 def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
@@ -147,7 +148,8 @@ def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
     d, ridge, shown = _shown(d), _shown(ridge), _shown_once(operator.data)
     if sparse is not None:
         partial = np.empty((sparse.blocks, X.shape[1]))
-        return SparseGram(*shown, sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
+        data, indices, indptr = shown
+        return SparseGram(data, indices, indptr, sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
     if X.flags.c_contiguous:
         rows, partial = _partial(X, dtype)
         return Gram(shown, d, ridge, rows, partial), X.size
@@ -193,7 +195,7 @@ def _shown_csr(A: sp.csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _shown_once(operator: DenseOperator | SparseOperator) -> Any:
-    """`_shown` of the array or of the three that it holds: made once, for to make one takes as long as a small product."""
+    """`_shown` of the array or of the three that it holds: made once, for each takes as long as a small product."""
     found = _VIEWS.get(operator)
     if found is None:
         A = operator.A
