@@ -51,8 +51,8 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python docs/candidates/run_all.py
 
-test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, pandas and joblib; installs them
-	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters $(ARGS)
+test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, Dask, pandas and joblib; installs them
+	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters tests/blocks $(ARGS)
 
 test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \

@@ -155,14 +155,20 @@ class HyperGradient:
         ]
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        bounds = f"error_bound={self.error_bound:.3g}, lower_level_bound={self.lower_level_bound:.3g}"
+        return f"HyperGradient(n_x={self.value.size}, norm={norm2(self.value):.6g}, status={self.status}, {bounds})"
+
     def _repr_html_(self) -> str:
+        known = self.certificate
         facts = {
-            "error bound": f"{self.error_bound:.3g} ({self.certificate.error})",
-            "lower-level bound": f"{self.lower_level_bound:.3g} ({self.certificate.lower_level})",
+            "error of the linear system": known.error.of(self.error_bound),
+            "error of y, and of forming A, J, b, c": known.lower_level.of(self.lower_level_bound),
         }
         verdict = f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.6g}: {self.status}"
-        kind = html.GOOD if self.success else html.BAD
-        return html.card(verdict, kind, facts=facts, words=[self.remedy], detail=str(self))
+        kind = html.BAD if not self.success else html.GOOD if known.error > NONE else html.OPEN
+        folded: dict[str, html.Shown | None] = {"lower level": self.lower}
+        return html.card(verdict, kind, facts=facts, words=[self.remedy], folded=folded, detail=str(self))
 
 
 @np.errstate(under="ignore")

@@ -155,6 +155,9 @@ class BilevelProblem:
     dtype : numpy.dtype or None
         Of the problem's data, where it has any. All arithmetic at (x, y) is done in the widest of this type and those
         of x and y: callables see both in it.
+    structures : tuple or None
+        Two objects whose ``unravel(vector)`` makes the user's own x and y of vectors, for ``result.tree``; problems of
+        :mod:`lancbio_ref.adapters` have them.
     calls : dict
         How often each callable and each operator product was called, by name.
 
@@ -184,6 +187,7 @@ class BilevelProblem:
     """
 
     dtype: np.dtype | None = None
+    structures: tuple[Any, Any] | None = None
     _lends: bool = True  # whether its callables are somebody else's, and get views to read
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -84,6 +84,14 @@ def norm2(x: np.ndarray) -> float:
     return scale_number(math.sqrt(parallel.dot(scaled, scaled)), exponent)
 
 
+def largest(x: np.ndarray) -> float:
+    """‖x‖_∞; infinite where an entry is not finite."""
+    if x.size <= kernels.BLOCK and x.dtype.char in "fd" and x.flags.carray:
+        return kernels.largest_size(x)
+    size = max(float(x.max()), -float(x.min()))  # NaN is larger than all, and infinity too
+    return size if math.isfinite(size) else math.inf
+
+
 def real_view(x: np.ndarray) -> np.ndarray:
     """A vector as a contiguous real one, a complex one of twice the length: a view wherever x is contiguous floats."""
     if x.dtype.char in "fd" and x.ndim == 1 and x.flags.c_contiguous:

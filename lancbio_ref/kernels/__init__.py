@@ -52,6 +52,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
+from .updates import difference_and_step, largest_size, short_difference, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -93,6 +94,7 @@ __all__ = [
     "dense_transposed",
     "dense_weighted_squares",
     "descend",
+    "difference_and_step",
     "divide",
     "dot",
     "dot_after",
@@ -105,6 +107,7 @@ __all__ = [
     "next_vector",
     "reduction",
     "scaled_to_one",
+    "short_difference",
     "short_dot",
     "sparse_absolute_gram",
     "sparse_gram",
@@ -113,6 +116,7 @@ __all__ = [
     "sparse_products",
     "sparse_transposed",
     "squares_with_errors",
+    "step_along",
     "subtract_rows",
     "sum_entries",
     "sum_in_order",

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .. import parallel
+from .. import memory, parallel
 from ..arguments import COMPLEX, Operator, Reorthogonalization, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
 from ..operators import CheckedOperator, as_square
@@ -255,7 +255,7 @@ class LanczosProcess:
         A, j = self._checked(A), self.k + 1
         vectors = self._basis.step(j)
         Aq = A.product(vectors[0], self.dtype)
-        projected, y, dv = np.empty(j), np.empty(j), np.empty(self.n, self.dtype)
+        projected, y, dv = np.empty(j), np.empty(j), memory.empty(self.n, self.dtype)
         if compiled_step.is_plain(self, r) and compiled_step.finish(self, Aq, r, projected, y, dv):
             return projected, TridiagonalSolution(y, StepStatus.REGULAR), dv
         if self.k < j:

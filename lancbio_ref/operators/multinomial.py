@@ -113,6 +113,14 @@ class DesignMatrix:
     def _hold(self, operator: SparseOperator | DenseOperator) -> None:
         self.operator, self.X = operator, operator.A
 
+    @classmethod
+    def of_checked(cls, X: np.ndarray | sp.csr_array) -> DesignMatrix:
+        """X, finite floats in C order or CSR that have been looked at already, uncopied."""
+        design, operator = object.__new__(cls), object.__new__(SparseOperator if sp.issparse(X) else DenseOperator)
+        operator._hold(X)
+        design._hold(operator)
+        return design
+
     def rows(self, indices: np.ndarray) -> DesignMatrix:
         """These rows, increasing, copied once: what has been checked once is not checked again."""
         part = object.__new__(DesignMatrix)

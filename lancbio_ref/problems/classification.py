@@ -144,10 +144,10 @@ class Labelled(Protocol):
 class Fit:
     """Logits, probabilities and residuals of a set at one y, computed once and shared by all derivatives."""
 
-    def __init__(self, data: Labelled, Y: np.ndarray) -> None:
+    def __init__(self, data: Labelled, Y: np.ndarray, logits: np.ndarray | None = None) -> None:
         self.data, self.Y = data, Y
         with np.errstate(under="ignore"):
-            self.logits = data.design.X @ Y.T
+            self.logits = data.design.X @ Y.T if logits is None else logits
 
     @cached_property
     @np.errstate(under="ignore")

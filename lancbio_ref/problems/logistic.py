@@ -33,6 +33,7 @@ from ..operators.norms import row_norms
 from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import ROUND_UP, SMALLEST_NORMAL, Proven, smallest_normal, smallest_subnormal, unit_roundoff
+from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
@@ -322,13 +323,16 @@ def logistic(
     *,
     weights: str = "feature",
     n_classes: int | None = None,
-) -> Logistic:
+    block_rows: int | None = None,
+    progress: bool = False,
+) -> Logistic | BlockedClassifier:
     """Tune the ℓ2 weights of a logistic regression on validation data.
 
     Parameters
     ----------
     X_train, X_val : array_like or sparse matrix, shape (n, p), (m, p), float32 or float64
-        Sparse ones are held as CSR and never made dense. No bias is added: append a column of ones for one.
+        Sparse ones are held as CSR and never made dense; what is not in memory is read in blocks, as
+        :func:`~lancbio_ref.problems.generalized_linear` says. No bias is added: append a column of ones for one.
     labels_train, labels_val : array_like, shape (n,), (m,)
         Classes 0 … C − 1, or labels of any kind that :class:`~lancbio_ref.labels.Classes` maps to them: ±1, texts.
     weights : {"feature", "all", "class"}
@@ -337,10 +341,12 @@ def logistic(
         C; by default as many as the labels say: one more than the largest, where they count from 0. With 2, y is one
         vector of length p, and the penalty is 1/(2p) Σ exp(x_j) y_j²; with more, y is a C × p matrix, flattened, and
         it is 1/(2Cp) Σ exp(x_j) y_cj².
+    block_rows, progress
+        As :func:`~lancbio_ref.problems.generalized_linear` has them.
 
     Returns
     -------
-    Logistic
+    Logistic or BlockedClassifier
         A :class:`~lancbio_ref.BilevelProblem` with proven μ, L and ‖J‖, ``minibatch``, ``accuracy(y, X, labels)``
         and ``predict(y, X)``.
 
@@ -360,8 +366,11 @@ def logistic(
     >>> h.value.shape, str(h.certificate.error)
     ((2,), 'certified')
     """
-    classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
     as_choice("weights", weights, AXES)
+    if comes_in_blocks(block_rows, X_train, X_val):
+        arguments = (X_train, labels_train, X_val, labels_val, weights, n_classes, block_rows, progress)
+        return blocked_logistic(*arguments)
+    classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
     if weights == "class" and len(classes) == 2:
         raise ArgumentError("weights", "'class' with two classes", "'all' or 'feature': two classes share one vector y")
     train = LabelledSet("train", X_train, labels_train, len(classes), bias=False)
