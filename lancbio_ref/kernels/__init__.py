@@ -62,7 +62,6 @@ from .vectors import (
     dot_after,
     entries,
     extremes,
-    largest_size,
     next_in_place,
     next_vector,
     scaled_to_one,
