@@ -52,7 +52,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
-from .updates import difference_and_step, largest_size, short_difference, step_along
+from .updates import difference_and_step, largest_finite, short_difference, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -62,6 +62,7 @@ from .vectors import (
     dot_after,
     entries,
     extremes,
+    largest_size,
     next_in_place,
     next_vector,
     scaled_to_one,
@@ -100,6 +101,7 @@ __all__ = [
     "entries",
     "exact",
     "extremes",
+    "largest_finite",
     "largest_size",
     "loop",
     "next_in_place",

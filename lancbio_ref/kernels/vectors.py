@@ -210,6 +210,19 @@ def squares_with_errors(a, r, factor, absolute):
     return both, errors, alone
 
 
+@exact
+def largest_size(x):
+    """max |x_i|, in float64; NaN where an entry is none.   x : n, read."""
+    largest = 0.0
+    for i in range(x.size):
+        size = abs(np.float64(x[i]))
+        if not size <= largest:
+            largest = size
+            if size != size:
+                break
+    return largest
+
+
 @reduction
 def weighted_squares(w, x):
     """Σ w_i x_i² and max w_i, for w ≥ 0, in float64; no finite number where an entry is none.
