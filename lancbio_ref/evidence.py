@@ -59,10 +59,12 @@ def smallest_ritz_value(linearization: Linearization, report: SolveReport) -> fl
 def refutation(linearization: Linearization, report: SolveReport, mu: float, norm_A: float) -> np.ndarray | None:
     """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
     candidates = [] if report.suspect is None else [report.suspect]
-    if report.v.any():
-        v = report.v / norm2(report.v)
-        if dot(v, (linearization.b - report.residual) / norm2(report.v)) < mu:
-            candidates.append(v)
+    size = norm2(report.v)
+    moderate = 1e-100 < size < 1e100  # vᵀAv/‖v‖² as it stands
+    if (moderate and dot(report.v, linearization.b - report.residual) < mu * size * size) or (
+        size and not moderate and dot(report.v / size, (linearization.b - report.residual) / size) < mu
+    ):
+        candidates.append(report.v / size)
     for z in candidates:
         z = z / norm2(z)
         quotient, error = rayleigh_quotient(linearization.A, z, norm_A)

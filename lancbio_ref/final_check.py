@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from . import html
 from .hypergradient import HyperGradient, hypergradient
 from .lower_level import LowerSolution, lower_solution
 from .rounding import norm2, smallest_normal, unit_roundoff
@@ -76,6 +77,17 @@ class FinalCheck:
     def refuted(self) -> bool:
         """Whether the run's own h is certainly, or by all that is known, no gradient of φ."""
         return self.verdict == CheckVerdict.DIFFERS
+
+    def __repr__(self) -> str:
+        return f"FinalCheck({self.verdict}, distance={self.distance:.3g}, bound={self.bound:.3g}, {self.certificate})"
+
+    def _repr_html_(self) -> str:
+        kind = {CheckVerdict.AGREES: html.GOOD, CheckVerdict.DIFFERS: html.BAD}.get(self.verdict, html.OPEN)
+        folded: dict[str, html.Shown | None] = {
+            "the certified hyper-gradient": self.hypergradient,
+            "lower level": self.lower,
+        }
+        return html.card(f"{self.verdict}: {self.message}", kind, words=[self.verdict.remedy], folded=folded)
 
     def __str__(self) -> str:
         return f"check: {self.verdict}: {self.message}"

@@ -115,6 +115,31 @@ class Linearization:
         self._learn(M=M, at=at, formation=formation)
         self._learn(lipschitz=lipschitz, grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
 
+    @classmethod
+    def of_parts(
+        cls,
+        A: CheckedOperator,
+        J: CheckedOperator,
+        b: np.ndarray,
+        c: np.ndarray,
+        *,
+        at: tuple[np.ndarray, np.ndarray],
+        formation: FormationErrors,
+        lipschitz: LipschitzConstants | Callable[[], LipschitzConstants | None] | None,
+        **lazy: Any,
+    ) -> Linearization:
+        """A linearization of what a problem of this package has made: finite, of one type, and of shapes that fit.
+
+        Nothing is looked at again, but that the types are one; `lazy` are `grad_y`, `mu`, `smoothness`, `cross_norm`.
+        """
+        if not (b.dtype == c.dtype == A.dtype == J.dtype):
+            return cls(A, J, b, c, at=at, formation=formation, lipschitz=lipschitz, **lazy)
+        new = object.__new__(cls)
+        new.A, new.J, new.b, new.c = A, J, b, c
+        new.coarsest, new.M = unit_roundoff(b.dtype), None
+        new.at, new.formation, new._lazy = at, formation, {"lipschitz": lipschitz, **lazy}
+        return new
+
     M: LinearOperator | None
     at: tuple[np.ndarray, np.ndarray] | None
     formation: FormationErrors

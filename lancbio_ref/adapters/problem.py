@@ -159,6 +159,7 @@ class AdaptedProblem(BilevelProblem):
     """
 
     n_samples: tuple[int, int]
+    structures: tuple[Structure, Structure]
 
     def __init__(
         self,

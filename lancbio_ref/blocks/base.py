@@ -27,7 +27,7 @@ class Block:
     Attributes
     ----------
     X : ndarray in C order or csr_array, shape (rows, p), float32 or float64
-        Not to be written to: perhaps a page of a file.
+        Not to be written to, for it may be a page of a file, nor to be held longer than the function of it runs.
     t : ndarray, shape (rows,)
         Targets as they were given.
     s : ndarray, shape (rows,), or None
@@ -155,12 +155,12 @@ def checked_block(
     return Block(own, t, s, index, start)
 
 
-def with_ones(block: Block) -> Block:
-    """A copy with a last column of ones."""
+def with_ones(block: Block, memory: np.ndarray | None = None) -> Block:
+    """A copy with a last column of ones; in `memory`, an array of p + 1 columns and enough rows, where it is dense."""
     X, (n, p) = block.X, block.X.shape
     if sp.issparse(X):
         return replace(block, X=sp.csr_array(sp.hstack([X, np.ones((n, 1), X.dtype)], format="csr")))
-    wide = np.empty((n, p + 1), X.dtype)
+    wide = np.empty((n, p + 1), X.dtype) if memory is None else memory[:n]
     wide[:, :p], wide[:, p] = X, 1
     return replace(block, X=wide)
 

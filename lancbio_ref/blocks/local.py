@@ -33,7 +33,7 @@ class LocalBlocks:
     s : array_like, shape (n,), or list of them, optional
         Weights of the samples.
     block_rows : int, optional
-        Rows of a block; about 32 MB by default. The bits of every sum depend on it.
+        Rows of a block; about 16 MB by default. The bits of every sum depend on it.
     name : str
         What error messages call X.
 
@@ -107,25 +107,33 @@ class LocalBlocks:
 
     def _blocks(self) -> Iterator[Block]:
         ends = [(int(a), int(b)) for a, b in zip(self._cuts[:-1], self._cuts[1:], strict=True)]
+        memory = self._memory()
         if not self._source.waits or len(ends) == 1:
             for k, (start, stop) in enumerate(ends):
-                yield self._read(k, start, stop)
+                yield self._read(k, start, stop, memory[0])
                 self._source.release(start, stop)
             return
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, 0, *ends[0])
+            coming = reader.submit(self._read, 0, *ends[0], memory[0])
             try:
                 for k, (start, stop) in enumerate(ends):
                     block = coming.result()
                     if k + 1 < len(ends):
-                        coming = reader.submit(self._read, k + 1, *ends[k + 1])
+                        coming = reader.submit(self._read, k + 1, *ends[k + 1], memory[(k + 1) % 2])
                     yield block
                     del block
                     self._source.release(start, stop)
             finally:
                 coming.cancel()
 
-    def _read(self, k: int, start: int, stop: int) -> Block:
+    def _memory(self) -> list[np.ndarray | None]:
+        """Where blocks with a column of ones are made, one while the other is worked on: new pages cost as much as
+        copying."""
+        if not self._ones or self._source.is_sparse:
+            return [None, None]
+        return [np.empty((max(self.rows), self.shape[1]), self.dtype) for _ in range(2)]
+
+    def _read(self, k: int, start: int, stop: int, memory: np.ndarray | None) -> Block:
         X = self._source.read(start, stop)
         t = np.asarray(self.targets[start:stop])
         s = None if self.sample_weight is None else np.asarray(self.sample_weight[start:stop])
@@ -134,7 +142,7 @@ class LocalBlocks:
         else:
             block = checked_block(self.name, X, t, s, k, start, self._source.shape[1], self.dtype)
             self._looked_at[k] = not sp.issparse(X) or bool(X.has_canonical_format)  # else it is made so every time
-        return with_ones(block) if self._ones else block
+        return with_ones(block, memory) if self._ones else block
 
 
 class _Made(Kept):

@@ -18,7 +18,8 @@ from ..errors import ArgumentError
 from .mapped_csr import MappedCSR, is_csr
 from .pages import file_of, give_back, is_mapped, read_ahead
 
-BLOCK_BYTES = 2**25  # 32 MB: large beside what a block costs (some 100 µs), small beside any memory
+BLOCK_BYTES = 2**24  # 16 MB: large beside what a block costs (some 100 µs), small beside any memory
+LARGE = 2**25  # of a matrix in files: a smaller one is read whole
 KINDS = "an array, a memory map, a CSR matrix, an HDF5 or Zarr array, or a list of arrays or sparse matrices"
 FLOATS: dict[str, np.dtype] = {"f4": np.dtype(np.float32), "f8": np.dtype(np.float64)}
 
@@ -39,6 +40,7 @@ class Source(Protocol):
         Blocks of a multiple of so many rows are read best.
     waits : bool
         Whether reading waits for a disk, and is worth a thread of its own.
+    is_sparse : bool
     """
 
     shape: tuple[int, int]
@@ -47,6 +49,7 @@ class Source(Protocol):
     row_bytes: float
     unit: int
     waits: bool
+    is_sparse: bool
 
     def read(self, start: int, stop: int) -> Any:
         """These rows in memory; perhaps the source's own."""
@@ -62,7 +65,7 @@ class _Dense:
     """An array, or a memory map."""
 
     cuts: tuple[int, ...] | None = None
-    unit = 1
+    unit, is_sparse = 1, False
 
     def __init__(self, name: str, X: np.ndarray) -> None:
         refuse_masked(name, X)
@@ -86,7 +89,7 @@ class _Lazy:
     """An array of HDF5 or Zarr, which reads what is sliced."""
 
     cuts: tuple[int, ...] | None = None
-    waits = True
+    waits, is_sparse = True, False
 
     def __init__(self, name: str, X: Any) -> None:
         self.X, self.shape, self.dtype = X, _shape(name, X), _dtype(name, np.dtype(X.dtype))
@@ -108,7 +111,7 @@ class _Sparse:
     """A CSR matrix, whose arrays may be memory maps."""
 
     cuts: tuple[int, ...] | None = None
-    unit = 1
+    unit, is_sparse = 1, True
 
     def __init__(self, name: str, X: Any) -> None:
         self.name, self.shape, self.dtype = name, _shape(name, X), _dtype(name, X.data.dtype)
@@ -183,6 +186,7 @@ class _Listed:
                 raise ArgumentError(f"{name}, block {k}", f"a {type(part).__name__}", "all dense, or all sparse")
         sizes = [int(part.shape[0]) for part in self.parts]
         self.cuts: tuple[int, ...] | None = tuple(accumulate(sizes, initial=0))
+        self.is_sparse = sp.issparse(self.parts[0])
         self.shape, self.dtype = (sum(sizes), self.parts[0].shape[1]), _dtype(name, self.parts[0].dtype)
         self.row_bytes = 0.0
 
@@ -236,11 +240,11 @@ def is_lazy(X: Any) -> bool:
 
 
 def is_large(X: Any) -> bool:
-    """Whether X is in files, and more than a block: then nobody wants it in memory unasked."""
+    """Whether X is in files, and more than `LARGE`: then nobody wants it in memory unasked."""
     if isinstance(X, np.memmap):
-        return X.nbytes > BLOCK_BYTES and file_of(X) is not None
+        return X.nbytes > LARGE and file_of(X) is not None
     if is_csr(X):
-        return isinstance(X, MappedCSR) or (X.data.nbytes > BLOCK_BYTES and is_mapped(X.data))
+        return isinstance(X, MappedCSR) or (X.data.nbytes > LARGE and is_mapped(X.data))
     return is_lazy(X)
 
 

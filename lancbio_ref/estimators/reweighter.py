@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.validation import check_is_fitted
 
 from .logistic import BilevelClassifier
+from .search import Learned
 
 
 class BilevelReweighter(BilevelClassifier):
@@ -108,14 +109,16 @@ class BilevelReweighter(BilevelClassifier):
         self._fit_classes(X, y, sample_weight, splits)
         return self
 
-    def _refit(self, whole: Any, found: Any, first: float, means: np.ndarray, scales: np.ndarray) -> None:
+    def _refit(
+        self, whole: Any, found: Learned, first: float, unit: float, means: np.ndarray, scales: np.ndarray
+    ) -> None:
         n = whole.penalty.n
         weights = expit(found.x[n:])
         if self._trusted is not None:
             weights[self._trusted] = 1.0
             found.x[n:][self._trusted] = 30.0  # σ = 1 to 10⁻¹³
         self.sample_weight_ = weights
-        super()._refit(whole, found, first, means, scales)
+        super()._refit(whole, found, first, unit, means, scales)
 
     def noise_auc(self, wrong: npt.ArrayLike) -> float:
         """How well small weights point at labels that are known to be wrong: the area under the ROC curve.

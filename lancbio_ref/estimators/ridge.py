@@ -32,7 +32,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     method_options : dict, optional
         Of the method: ``{"step_x": 0.1, "step_y": 0.05, "step_v": 0.05}``.
     tol : float
-        The search stops where no entry of the hyper-gradient is larger than `tol` times the loss that it starts from.
+        The search stops where no entry of the hyper-gradient is larger than `tol` times the loss that it starts from,
+        or where a step makes that loss smaller by less than a thousandth of `tol` times it.
     max_iter : int
         Iterations of the search.
     warm_start : bool
@@ -63,8 +64,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     path_ : list of dict
         Of every evaluation: ``value``, ``gradient_norm``, ``work`` (products or factorizations so far), ``x``.
     message_ : str
-        Why the search stopped, and how many penalties are at a bound; where half of them are at the lower one, or all
-        at the upper one, a ``ConvergenceWarning`` says so.
+        Why the search stopped, and how many penalties are at a bound; where more than half of them are at the lower
+        one, or all at the upper one, a ``ConvergenceWarning`` says so.
     n_features_in_, feature_names_in_
 
     Examples

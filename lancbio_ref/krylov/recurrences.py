@@ -68,6 +68,24 @@ def last_components(d, e, z):
     return True
 
 
+@exact
+def least_last_component(alpha, beta):
+    """A lower bound of |e_kᵀs| for every eigenvector s of T, of norm 1.
+
+    (e_1ᵀs_i)(e_kᵀs_i) Π_{j≠i}(θ_i − θ_j) = β_2 ⋯ β_k (Parlett, The Symmetric Eigenvalue Problem, 7.9); |e_1ᵀs_i| ≤ 1, and
+    the θ lie within Gershgorin's interval.
+
+    alpha, beta : β_j in beta[j − 1] couples α_{j−1} and α_j; k and k + 1, read.
+    """
+    k, low, high, least = alpha.size, math.inf, -math.inf, 1.0
+    for j in range(k):
+        radius = beta[j] * (j > 0) + beta[j + 1] * (j < k - 1)
+        low, high = min(low, alpha[j] - radius), max(high, alpha[j] + radius)
+    for j in range(1, k):
+        least *= beta[j] / (high - low)
+    return least
+
+
 @loop
 def omega_recurrence(alpha, beta, j, theta, before, row, after):
     """Simon's estimate of q_{j+1}ᵀq_k for k < j, from those of q_j (`row`) and q_{j−1} (`before`); indices from 0.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arguments import as_generator, as_number
+from ..memory import kept_by_its_state
 from .base import advance, check_options, decaying, descend
 from .bsa import BSAState, random_neumann
 
@@ -83,6 +84,7 @@ class TTSA:
         """The state before the first iteration."""
         return TTSAState(k=0, x=x0, x_next=x0, y=y0, v=v0, rng=as_generator(rng))
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: TTSAState) -> TTSAState:
         """One outer iteration."""
         k = state.k + 1

@@ -26,6 +26,7 @@ from ..rounding import ROUND_UP, nan_to_infinity, rounding_factor, scale_up, sma
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .norms import largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
+from .products import dense_product, dense_transposed
 from .sparse import SparseOperator
 
 ROWS = 2**11  # whose sums the BLAS forms in float32, before they are added in float64
@@ -141,6 +142,41 @@ class DesignMatrix:
     @cached_property
     def row_norms(self) -> np.ndarray:
         return row_norms(self.X)
+
+    @cached_property
+    def sum_of_row_norms(self) -> float:
+        """Σ `row_norms`."""
+        return float(self.row_norms.sum())
+
+    @cached_property
+    def largest_row_norm(self) -> float:
+        """max `row_norms`."""
+        return float(self.row_norms.max())
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """X v."""
+        return self.operator.matvec(v) if sp.issparse(self.X) else dense_product(self.X, v)
+
+    def transposed(self, u: np.ndarray) -> np.ndarray:
+        """Xᵀu."""
+        return self.operator.rmatvec(u) if sp.issparse(self.X) else dense_transposed(self.X, u)
+
+    def product_factor(self, dtype: np.dtype) -> float:
+        """That of `operator`, computed once for each type."""
+        return self._factor("product_factor", dtype)
+
+    def adjoint_factor(self, dtype: np.dtype) -> float:
+        """That of `operator`, in the same way."""
+        return self._factor("adjoint_factor", dtype)
+
+    def _factor(self, name: str, dtype: np.dtype) -> float:
+        if (found := self._factors.get((name, dtype))) is None:
+            found = self._factors[name, dtype] = getattr(self.operator, name)(dtype)
+        return found
+
+    @cached_property
+    def _factors(self) -> dict[tuple[str, np.dtype], float]:
+        return {}
 
     @cached_property
     def norm(self) -> float:

@@ -105,10 +105,18 @@ class Diagnosis:
     def right(self) -> bool:
         return self.verdict == CheckVerdict.AGREES
 
+    def __repr__(self) -> str:
+        names = [match.fault or match.words for match in self.matches[:1]]
+        return f"Diagnosis({self.verdict}, digits={self.digits:.1f}, {self.certificate}, matches={names})"
+
     def _repr_html_(self) -> str:
         kind = {CheckVerdict.AGREES: html.GOOD, CheckVerdict.DIFFERS: html.BAD}.get(self.verdict, html.OPEN)
         verdict, *words = str(self).splitlines()
-        return html.card(verdict, kind, words=words)
+        folded: dict[str, html.Shown | None] = {
+            "the certified hyper-gradient": self.hypergradient,
+            "lower level": self.lower,
+        }
+        return html.card(verdict, kind, words=words, folded=folded)
 
     def __str__(self) -> str:
         words = {CheckVerdict.AGREES: "right", CheckVerdict.DIFFERS: "not right"}.get(self.verdict, "undecided")

@@ -178,7 +178,7 @@ class BinaryFit:
     def __init__(self, data: LabelledSet, y: np.ndarray) -> None:
         self.data, self.y = data, y
         self.signs = data.signs(y.dtype)
-        self.margins = self.signs * data.design.operator.matvec(y)  # t_i s_i
+        self.margins = self.signs * data.design.product(y)  # t_i s_i
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -197,4 +197,4 @@ class BinaryFit:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = Xᵀ(w ∘ r), r_i = −t_i σ(−t_i s_i)."""
-        return self.data.design.operator.rmatvec(w * -self.signs * self.misfits)
+        return self.data.design.transposed(w * -self.signs * self.misfits)

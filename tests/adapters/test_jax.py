@@ -101,6 +101,9 @@ def test_a_run_ends_in_the_users_structure_and_batches_are_drawn():
     result = minimize(sums, sums.x0, sums.y0, batch_size=16, rng=0, **run)
     x, y = sums.tree(result)
     assert result.batches and x[1]["s"].shape == () and y["w"].shape == (P,)
+    tree = pickle.loads(pickle.dumps(result)).tree
+    assert tree.x[1]["s"] == x[1]["s"] and (tree.y["w"] == y["w"]).all() and tree.v.keys() == y.keys()
+    np.testing.assert_array_equal(sums.ravel_x(tree.hypergradient), result.hypergradient)
     rows = np.arange(3, 40)
     part, x, y = sums.minibatch(lower=rows), sums.x0 + 0.1, sums.y0 + 0.2
     again = adapter.problem(f, g, *start(), args=(X[rows], t[rows], more, other))

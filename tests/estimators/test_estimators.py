@@ -21,6 +21,8 @@ from lancbio_ref.estimators import (
     BilevelReweighter,
     BilevelRidge,
 )
+from lancbio_ref.estimators.direct import DirectObjective
+from lancbio_ref.problems import generalized_linear
 
 
 def regression(seed=0, n=60, p=8, noise=0.5):
@@ -61,7 +63,7 @@ SKLEARN = {
         BilevelPoissonRegressor,
         COUNTS,
         KFold(5),
-        lambda lam, n: PoissonRegressor(alpha=lam, tol=1e-7, max_iter=1000),
+        lambda lam, n: PoissonRegressor(alpha=lam, tol=1e-9, solver="newton-cholesky"),
         poisson_loss,
     ),
     "logistic": (
@@ -116,6 +118,36 @@ def test_units_change_nothing_where_each_feature_has_its_penalty():
         plain, scaled = make().fit(X, y), make().fit(X * units, y)
         np.testing.assert_allclose(scaled.predict(X * units), plain.predict(X), rtol=1e-5)
         np.testing.assert_allclose(scaled.log_penalties_ - 2 * np.log(units), plain.log_penalties_, atol=1e-3)
+
+
+def test_small_units_of_the_target_change_nothing():
+    """L-BFGS-B compares a decrease with max(|φ|, 1)."""
+    plain, small = BilevelRidge(cv=3).fit(X, Y), BilevelRidge(cv=3).fit(X, 1e-6 * Y)
+    np.testing.assert_allclose(small.predict(X), 1e-6 * plain.predict(X), rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(small.penalties_, plain.penalties_, rtol=0.05, atol=1e-4)
+
+
+def test_gradients_where_penalties_all_but_vanish():
+    """At penalties of 1e-8 a fit to a small gradient is wrong by a tenth, and a Lanczos process sees no end."""
+    from sklearn.datasets import load_wine
+
+    features, labels = load_wine(return_X_y=True)
+    features = StandardScaler().fit_transform(features)
+    problem = generalized_linear(
+        features, labels, loss="multinomial", folds=StratifiedKFold(2), penalty="feature", intercept=True
+    )
+    direct, x = DirectObjective(problem, np.zeros(problem.n_y), 1.0), np.full(13, -18.0)
+    gradient = direct(x)[1]
+    size = np.linalg.norm(gradient)
+    step = 0.01 * gradient / size
+    difference = (direct(x + step)[0] - direct(x - step)[0]) / 0.02
+    assert size > 1e-2 and difference == pytest.approx(size, rel=2e-3)
+    value, found = direct.certified(x)
+    assert value == pytest.approx(direct(x)[0], rel=1e-6) and found.n_hvp < 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = BilevelLogisticRegression(cv=2, bounds=(-22.0, -21.0), max_iter=3).fit(features, labels)
+    assert model.hypergradient_bound_ > model.validation_loss_ and "says nothing" in model.message_
 
 
 def test_labels_of_any_kind():
@@ -298,3 +330,18 @@ def test_a_start_that_is_good_for_one_penalty_in_all_is_not_the_end_for_one_a_fe
     X, y = load_diabetes(return_X_y=True)
     one, each = (BilevelRidge(penalty=penalty, cv=KFold(5)).fit(X, y) for penalty in ("all", "feature"))
     assert each.n_iter_ > 5 and each.validation_loss_ < 0.985 * one.validation_loss_
+
+
+def test_newtons_method_goes_by_what_it_minimizes():
+    """A step to where all scores are saturated makes a gradient of the logistic loss smaller, and the loss larger."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        Z = rng.standard_normal((60, 30)) * 10.0 ** rng.uniform(-1, 2, 30)
+        t = (rng.random(60) < 0.1).astype(int)
+        t[:2] = 0, 1
+        problem = generalized_linear(Z, t, loss="logistic", validation=(Z, t), penalty="all", intercept=True)
+        start = 0.3 * rng.standard_normal(problem.n_y)
+        x = np.array([-20.0])
+        y = DirectObjective(problem, start, 0.3).solve(x)
+        assert problem.lower_value(x, y) <= problem.lower_value(x, 0 * start)
+        assert np.linalg.norm(problem.lower_grad_y(x, y)) < 1e-8

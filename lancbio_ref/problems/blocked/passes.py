@@ -8,17 +8,18 @@ piece of the weights where they are learned, None where they are fixed: then the
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from ...blocks import Block
+from ...blocks import Block, added
 from ...errors import ArgumentError
 from ...operators import DesignMatrix, GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
 from ...operators.norms import row_norms
-from ...rounding import ROUND_UP, binary_exponent, norm2
+from ...rounding import ROUND_UP, SAFE_SQUARES, binary_exponent, norm2
 from ..generalized_linear.losses import Loss, Multinomial
 from ..generalized_linear.problem import weighted_mean
 from ..generalized_linear.samples import MultinomialFit, Samples, ScalarFit, fit_of
@@ -26,6 +27,7 @@ from ..generalized_linear.sums import (
     DataConstants,
     curvature_bound,
     floor_of,
+    least_weights,
     range_everywhere,
     range_within,
     train_constants,
@@ -35,7 +37,8 @@ from ..rounding.generalized_linear import errors_of
 from ..rounding.model import sums
 
 TYPES = (np.dtype(np.float32), np.dtype(np.float64))
-PIECE_BYTES = 2**22  # of a block, for what makes several float64 copies
+PIECE_BYTES = 2**20  # of a block, for what makes several float64 copies: they stay in the cache
+NARROW = 300  # columns, up to which the norm of a block comes from its Gram matrix
 Weights = np.ndarray | None
 
 
@@ -99,7 +102,7 @@ class Facts:
     targets: np.dtype
 
 
-def survey(block: Block, model: Model) -> Facts:
+def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
     """What there is to know; everything that can be wrong with a block raises here.
 
     Raises
@@ -117,7 +120,7 @@ def survey(block: Block, model: Model) -> Facts:
         exponent = binary_exponent(s) + 1
         weight = math.fsum(np.ldexp(s, -exponent))
     C = model.loss.n_classes if isinstance(model.loss, Multinomial) else 1
-    zeros, rows = np.zeros(n, design.dtype), rows_of(block)
+    zeros = np.zeros(n, design.dtype)
     gram = (
         MultinomialHessian(design, np.zeros((n, C), design.dtype), zeros)
         if isinstance(model.loss, Multinomial)
@@ -125,7 +128,7 @@ def survey(block: Block, model: Model) -> Facts:
     )
     J = MultinomialCross(design, np.zeros((n, C), design.dtype), zeros)
     return Facts(
-        norm=min(design.norm, norm2(rows) * ROUND_UP),
+        norm=norm_of(block, rows),
         longest=float(rows.max()),
         gram={dtype.char: gram.product_factor(dtype) for dtype in TYPES},
         cross={dtype.char: J.product_factor(dtype) for dtype in TYPES},
@@ -143,16 +146,48 @@ def squares_of(block: Block) -> np.ndarray:
     return GeneralizedLinear(DesignMatrix.of_checked(block.X).operator, np.ones(len(block))).diagonal()
 
 
-def survey_and_squares(block: Block, model: Model) -> tuple[Facts, np.ndarray, np.ndarray | None]:
+def survey_and_squares(block: Block, rows: np.ndarray, model: Model) -> tuple[Facts, np.ndarray, np.ndarray | None]:
     """Both of one reading, and s."""
-    return survey(block, model), squares_of(block), block.s
+    return survey(block, rows, model), squares_of(block), block.s
 
 
 def rows_of(block: Block) -> np.ndarray:
-    """≥ ‖x_i‖₂, a few rows at a time: on the way there are float64 copies of them."""
+    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them."""
+    if sp.issparse(block.X):
+        return row_norms(block.X)
+    return np.concatenate([_rows_of_piece(piece) for piece in _pieces(block)])
+
+
+@np.errstate(over="ignore", under="ignore")
+def _rows_of_piece(X: np.ndarray) -> np.ndarray:
+    wide = X.astype(np.float64, copy=False)
+    squares = np.einsum("ij,ij->i", wide, wide)
+    bounds = np.sqrt(squares) * ROUND_UP
+    odd = ~((squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1]))
+    if odd.any():
+        bounds[odd] = row_norms(X[odd])
+    return bounds
+
+
+def norm_of(block: Block, rows: np.ndarray) -> float:
+    """≥ ‖X_b‖₂: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
+    frobenius = norm2(rows) * ROUND_UP
+    if sp.issparse(block.X) or block.X.shape[1] <= NARROW:
+        return min(frobenius, DesignMatrix.of_checked(block.X).norm)
+    columns, longest = np.zeros(block.X.shape[1]), 0.0
+    with np.errstate(over="ignore"):
+        for piece in _pieces(block):
+            size = np.abs(piece.astype(np.float64, copy=False))
+            columns += np.ones(len(size)) @ size
+            longest = max(longest, float((size @ np.ones(size.shape[1])).max()))
+        return min(frobenius, math.sqrt(float(columns.max())) * math.sqrt(longest) * ROUND_UP)
+
+
+def _pieces(block: Block) -> Iterator[Any]:
+    """A few rows at a time of a dense block, all of a sparse one."""
     n, p = block.X.shape
     step = n if sp.issparse(block.X) else max(PIECE_BYTES // (8 * p), 1)
-    return np.concatenate([row_norms(block.X[first : first + step]) for first in range(0, n, step)])
+    return (block.X[first : first + step] for first in range(0, n, step))
 
 
 def samples_of(block: Block, model: Model, facts: Facts | None = None, rows: np.ndarray | None = None) -> Samples:
@@ -348,8 +383,11 @@ def floor_of_block(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """What curvature is left on the ball."""
     fit = _fitted(block, model, y, scores, facts, rows)
-    found = floor_of(fit, _weights(fit, w, y.dtype), radius)
-    return found.total, found.sums, found.spread
+    weights = least_weights(fit, _weights(fit, w, y.dtype), radius)
+    cuts = np.cumsum([piece.shape[0] for piece in _pieces(block)])[:-1]
+    parts = (floor_of(piece, own) for piece, own in zip(_pieces(block), np.split(weights, cuts), strict=True))
+    total, sums, spread = added((part.total, part.sums, part.spread) for part in parts)
+    return total, sums, spread
 
 
 def constants_within(

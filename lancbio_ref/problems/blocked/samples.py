@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,14 +67,18 @@ class BlockedSamples:
         ‖X e_j‖₂.
     sample_weight : list of ndarray or None
         s, in blocks.
+    roundings : int
+        That the weights have had, three and one of a batch, and one for a type that is not float64.
     """
 
+    roundings = 5
+
     def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched) -> None:
-        self.blocks, self.name = blocks, name
+        self.blocks, self.name, self.rows = blocks, name, blocks.keep(passes.rows_of)  # ≥ ‖x_i‖₂
         self.model = Model(loss, name, blocks.shape[0])
         facts, squares = [], np.zeros(blocks.shape[1])
         weights: list[np.ndarray] = []
-        for fact, own, s in watched(blocks.map(passes.survey_and_squares, self.model), len(blocks.rows)):
+        for fact, own, s in watched(blocks.map(passes.survey_and_squares, self.rows, self.model), len(blocks.rows)):
             facts.append(fact)
             squares += own
             if s is not None:
@@ -98,11 +101,6 @@ class BlockedSamples:
     def __len__(self) -> int:
         return self.blocks.shape[0]
 
-    @cached_property
-    def rows(self) -> Kept:
-        """≥ ‖x_i‖₂."""
-        return self.blocks.keep(passes.rows_of)
-
     @property
     def longest_row(self) -> float:
         return max(fact.longest for fact in self.facts.pieces)
@@ -123,6 +121,7 @@ class BlockedSamples:
             part.model = replace(self.model, n=n)
         else:
             part.model = replace(self.model, scale=self.model.scale * len(self) / n)
+        part.rows = blocks.keep(passes.rows_of)
         part.facts, part.has_bounds, part.sample_weight = Each([None] * len(blocks.rows)), False, None
         return part
 

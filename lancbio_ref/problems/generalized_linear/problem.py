@@ -24,9 +24,10 @@ from ...formation import FormationErrors
 from ...linearization import Linearization
 from ...operators import DiagonalLowRank, StackedRows
 from ...operators.base import StructuredOperator
-from ...problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
+from ...problem import LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ...rounding import ROUND_UP, Proven, gamma, norm2, unit_roundoff
 from ..classification import as_samples
+from ..portions import FiniteSum, Portion
 from ..rounding.generalized_linear import generalized_linear_errors
 from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus, proven_modulus
 from .losses import Loss, Multinomial, Squared
@@ -106,7 +107,7 @@ class Point:
 
     def floor(self, radius: float) -> Floor:
         """What curvature is left on the ball."""
-        return floor_of(self.fit, self.w, radius)
+        return floor_of(self.problem.train.design.X, least_weights(self.fit, self.w, radius))
 
     def proven_modulus(self, radius: float) -> float:
         """Of Xᵀ diag(wc) X + D on the ball, where that is found; else 0."""
@@ -144,7 +145,7 @@ class Point:
         return ball_at(self, self.gradient_bound) if self.gradient_bound < math.inf else None
 
 
-class GeneralizedLinearProblem(BilevelProblem):
+class GeneralizedLinearProblem(FiniteSum):
     """What :func:`generalized_linear` returns for a validation split.
 
     Attributes
@@ -155,6 +156,8 @@ class GeneralizedLinearProblem(BilevelProblem):
     penalty : Penalty
     weighting : Weighting
     train, validation : Samples
+    n_samples : tuple of int
+        Validation and training samples, as `minibatch` counts them.
     shape : tuple of int
         (C, q) of the coefficients Y.
     has_intercept : bool
@@ -186,10 +189,12 @@ class GeneralizedLinearProblem(BilevelProblem):
         *,
         intercept: bool,
         centre: tuple[np.ndarray, float] | None = None,
+        is_portion: bool = False,
     ) -> None:
-        self.centre = centre
+        self.centre, self._is_portion = centre, is_portion
         self.train, self.validation, self.loss = train, validation, loss
         self.penalty, self.weighting, self.has_intercept = penalty, weighting, intercept
+        self.n_samples = len(validation), len(train)
         self.n_scores = loss.n_classes if isinstance(loss, Multinomial) else 1
         q = train.design.shape[1]
         self.shape = (self.n_scores, q)
@@ -243,6 +248,19 @@ class GeneralizedLinearProblem(BilevelProblem):
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """See :mod:`lancbio_ref.problems.rounding.generalized_linear`."""
         return self.at(*self.promoted(x, y)).errors
+
+    def portion(self, *, upper: Portion | None, lower: Portion | None) -> GeneralizedLinearProblem:
+        """The problem with its sums over these rows alone, times their factors; see `minibatch`."""
+        return GeneralizedLinearProblem(
+            self.train.portion(lower),
+            self.validation.portion(upper),
+            self.loss,
+            self.penalty,
+            self.weighting.portion(lower),
+            intercept=self.has_intercept,
+            centre=self.centre,
+            is_portion=True,
+        )
 
     def scores(self, y: np.ndarray, X: Operator) -> np.ndarray:
         """Y x_i + b of samples X (without a column of ones), shape (n, C)."""
@@ -342,8 +360,9 @@ class GeneralizedLinearProblem(BilevelProblem):
         return finite(J.norm_bound() * (1 + 40 * u) * ROUND_UP + underflow)
 
     def constants_at(self, at: Point) -> LipschitzConstants | None:
-        """At this x, over all y where ℓ″ is Lipschitz, else on the ball; None where that is not found either."""
-        if not self.loss.is_smooth and at.ball is None:
+        """At this x, over all y where ℓ″ is Lipschitz, else on the ball; None where that is not found either, and of a
+        portion: they would cost more than it."""
+        if self._is_portion or (not self.loss.is_smooth and at.ball is None):
             return None
         data = at.data_constants(None if self.loss.is_smooth or at.ball is None else at.ball.radius)
         if not data.gyy < math.inf:

@@ -21,6 +21,7 @@ from ...operators import DesignMatrix, DiagonalLowRank, GeneralizedLinear, Multi
 from ...operators.base import StructuredOperator
 from ...rounding import ROUND_UP, binary_exponent, smallest_subnormal, unit_roundoff
 from ..classification import MOST_CLASSES, Fit
+from ..portions import Portion
 from ..rounding.model import sums
 from .losses import Loss, Multinomial, ScalarLoss
 from .losses.multinomial import LARGEST, STEEPEST
@@ -48,8 +49,12 @@ class Samples:
     t : ndarray, shape (n,)
         ``labels`` is another name of it.
     base : ndarray, shape (n,), float64
-        s_i/Σs.
+        s_i/Σs; of a portion of other samples, theirs times a factor.
+    roundings : int
+        That `base` has had, and one for a type that is not float64.
     """
+
+    roundings = 4
 
     def __init__(
         self,
@@ -87,6 +92,16 @@ class Samples:
 
     def __len__(self) -> int:
         return self.design.shape[0]
+
+    def portion(self, portion: Portion | None) -> Samples:
+        """These rows alone, their weights times the factor, copied once; of no rows, one whose weight is 0."""
+        if portion is None:
+            return self
+        rows, times = (portion.rows, portion.times) if portion.rows.size else (np.zeros(1, np.intp), 0.0)
+        part = object.__new__(Samples)
+        part.design, part.t, part.base = self.design.rows(rows), self.t[rows], times * self.base[rows]
+        part.labels, part.roundings = part.t, self.roundings + 2
+        return part
 
 
 def normalized(name: str, weight: np.ndarray) -> np.ndarray:

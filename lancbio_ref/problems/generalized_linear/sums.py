@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from ...operators.norms import weighted_gram_bound
 from ...rounding import ROUND_UP
@@ -53,9 +54,8 @@ def least_weights(fit: ScalarFit | MultinomialFit, w: np.ndarray, radius: float)
     return w.astype(np.float64) * least * BELOW
 
 
-def floor_of(fit: ScalarFit | MultinomialFit, w: np.ndarray, radius: float) -> Floor:
+def floor_of(X: np.ndarray | sp.csr_array, weights: np.ndarray) -> Floor:
     """The sums of `least_weights`."""
-    X, weights = fit.data.design.X, least_weights(fit, w, radius)
     sums = np.asarray(X.astype(np.float64).T @ weights).ravel()[:-1]
     spread = np.asarray(abs(X.astype(np.float64)).T @ weights).ravel()[:-1]
     return Floor(float(weights.sum()), sums, spread)

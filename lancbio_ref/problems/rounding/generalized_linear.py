@@ -170,10 +170,11 @@ class PointErrors:
                 gradient, error = at.fit.gradient(at.w), self.train.gradient(at.w, self.of_w)
                 if error is None:
                     return None
-                small = math.sqrt(at.w.size) * float(np.finfo(at.y.dtype).smallest_normal)
-                size = norm2(at.w) * (1 + self.of_w) + small
+                every = problem.weighting.of_all(at.parameters, at.w)
+                small = math.sqrt(every.size) * float(np.finfo(at.y.dtype).smallest_normal)
+                size = norm2(every) * (1 + self.of_w) + small
                 parts.append(size * error + (size * self.of_w + small) * norm2(gradient))
         return proven(*(part * ROUND_UP for part in parts))
 
     def b(self) -> Proven | None:
-        return self.validation.gradient(self.point.v, 4 * self.u)
+        return self.validation.gradient(self.point.v, self.point.problem.validation.roundings * self.u)
