@@ -28,6 +28,7 @@ import paper
 import products
 import rate
 import report
+import scale
 import stochastic
 import subspace
 import synthetic
@@ -35,6 +36,7 @@ from common import forget, load, machine, save, save_figure
 
 SCRIPTS = (
     core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators, own_method,
+    scale,
 )  # fmt: skip
 
 

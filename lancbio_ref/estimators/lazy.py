@@ -101,7 +101,8 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     low, high = _bounds(model, mean_square, t, s)
     box = Box(np.full(problem.n_x, low), np.full(problem.n_x, high), problem.n_x)
     start = model.log_penalties_ if model.warm_start and hasattr(model, "log_penalties_") else None
-    first = model._first(t, s)
+    share = s / s.sum()
+    first, unit = model._first(t, s), max(model._unit(t, share), 1e-16 * float(share @ t**2), 1e-200)
     found = learn(
         problem,
         box,
@@ -109,14 +110,14 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
         y0=_first_y(problem, first),
         method=model.method,
         tol=model.tol,
-        scale=max(model._unit(t, s / s.sum()), 1e-8),
+        unit=unit,
         max_iter=model.max_iter,
         rng=None if model.random_state is None else check_random_state(model.random_state),
         options=dict(model.method_options or {}),
         verbose=model.verbose,
     )
     model._report(found, box, problem.n_x, scales)
-    model._refit(whole, found, first, np.zeros(p), scales)
+    model._refit(whole, found, first, unit, np.zeros(p), scales)
 
 
 def _split(model: BilevelEstimator, n: int) -> tuple[np.ndarray, np.ndarray]:
