@@ -112,9 +112,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = REAL) -> np.ndarray:
     """A finite 1-D array of a floating-point type; integers become float64, which must hold them."""
-    if type(value) is np.ndarray and value.dtype.char in kinds and value.shape == (size or value.size,):
-        if _sum_is_finite(value) and value.size and value.dtype.isnative:  # as nearly always
-            return value
+    is_plain = type(value) is np.ndarray and value.dtype.char in kinds and value.dtype.isnative and value.size > 0
+    if is_plain and value.shape == (size or value.size,) and _sum_is_finite(value):  # as nearly always
+        return value
     array = as_array(name, value, "a 1-D array of numbers")
     if array.dtype.char not in kinds:
         raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")

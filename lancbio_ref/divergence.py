@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ArgumentError, CallableError, DivergenceError, LancbioError, RepresentationError
-from .methods import F2SA, TTSA, HalvedSteps, HJFBiO, SubBiO
+from .methods import F2SA, TTSA, Automatic, HalvedSteps, HJFBiO, SubBiO
 from .methods.base import State, decaying
 from .minibatch import Minibatched
 from .parallel import dot
@@ -255,6 +255,8 @@ def too_long(problem: Any, method: Any, growth: Growth, x_moved: bool = True) ->
             return name, value, f"{name} = {value:g} is too long ({held}): choose a smaller {name}"
     if not x_moved:
         return None, None, ""
+    if isinstance(method, Automatic):
+        return None, None, "halving the steps that were chosen did not help: give step_x, or try problem.check"
     if (value := getattr(method, "step_x", None)) is None:
         return None, None, "choose shorter steps"
     blame = f"step_x = {value:g} is too long: choose a smaller step_x"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -13,6 +14,7 @@ from .formation import Bound
 from .krylov import SolveReport, lanczos
 from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Linearization
+from .operators import CheckedOperator
 from .operators.proofs import rayleigh_quotient
 from .parallel import dot
 from .rounding import norm2
@@ -34,6 +36,8 @@ def norm_J_of(linearization: Linearization) -> Bound:
     """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
     if (norm_J := linearization.cross_norm) is not None:
         return Bound.of(norm_J)
+    if (norm := _estimate_of_its_own(linearization.J)) is not None:
+        return Bound(NORM_SAFETY * norm, ESTIMATED)
     J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
     try:
         J.rmatvec(ones)
@@ -45,6 +49,15 @@ def norm_J_of(linearization: Linearization) -> Bound:
     except ArgumentError as error:  # J Jᵀ that is not symmetric
         raise ArgumentError("J", f"J Jᵀ with {error.found}", "an operator whose rmatvec is its adjoint") from None
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
+
+
+def _estimate_of_its_own(J: LinearOperator) -> float | None:
+    """Of an operator that estimates its norm without a call a product, as those of :mod:`lancbio_ref.adapters` may."""
+    while isinstance(J, CheckedOperator):
+        J = J.inner
+    estimate: Callable[[], float] | None = getattr(J, "estimated_norm", None)
+    norm = math.nan if estimate is None else estimate()
+    return norm if math.isfinite(norm) else None  # where it is not, the products say why
 
 
 def smallest_ritz_value(linearization: Linearization, report: SolveReport) -> float:

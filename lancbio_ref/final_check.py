@@ -26,7 +26,7 @@ from .status import CertificateStatus, CheckVerdict, SolveStatus
 
 AGREEMENT = 0.1  # of the larger norm: how far a method's own h may be from the gradient
 ACCURACY = 1e-10  # of both solves, relative; 100u in a narrower type
-MODEL = 1e-8  # of what h is the difference of, where no bound is known
+MODEL = 1e-8  # of what h is the difference of, where no bound is known; 1000u in a narrower type
 ENOUGH = 1e-6  # of the gradient norm, where rounding lets the lower level go no further
 STORED = 20_000  # longer vectors are solved for without a stored basis
 
@@ -187,7 +187,7 @@ def _verdict(
     bound = (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50)
     certificate = min(found.certificate.error, found.certificate.lower_level)
     tolerance = max(tol, AGREEMENT * max(own, true), smallest_normal(h.dtype))
-    slack = bound if math.isfinite(bound) else MODEL * terms
+    slack = bound if math.isfinite(bound) else max(MODEL, 1000 * unit_roundoff(h.dtype)) * terms
     if distance + slack <= tolerance:
         verdict, words = CheckVerdict.AGREES, "h is the gradient of phi"
     elif distance - slack > tolerance:

@@ -280,10 +280,13 @@ class BilevelProblem:
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y); ∇_y g, μ, L and ‖J‖ are evaluated only when asked for."""
         lower, (x, y) = self.lower, self.promoted(x, y)
-        preconditioner = None
+        make: Callable[..., Linearization] = Linearization
         if lower.preconditioner is not None:
             preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
-        return Linearization(
+            make = partial(make, M=preconditioner)
+        elif not self._lends or type(self) is BilevelProblem:  # nobody has overridden what has checked all four
+            make = Linearization.of_parts
+        return make(
             self.hessian(x, y),
             self.cross(x, y),
             self.upper_grad_y(x, y),
@@ -292,7 +295,6 @@ class BilevelProblem:
             mu=lambda: self.lower_bound("mu", x, y),
             smoothness=lambda: self.lower_bound("smoothness", x, y),
             cross_norm=lambda: self.lower_bound("cross_norm", x, y),
-            M=preconditioner,
             lipschitz=self.lipschitz,
             at=(x, y),
             formation=self.formation_errors(x, y),

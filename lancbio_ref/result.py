@@ -20,7 +20,7 @@ from .krylov.basis import Basis
 from .krylov.recycled import RecycledInverse
 from .krylov.reorthogonalization import Full, Local, NoReorthogonalization
 from .lower_level import LowerSolution
-from .methods import STATES, State
+from .methods import STATES, State, Steps, SubspaceSchedule
 from .methods.recycled_model import Gains
 from .minibatch import Draw, Sampler
 from .rounding import norm2
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 may_hold(
-    *STATES, LanczosProcess, Basis, NoReorthogonalization, Local, Full, RecycledInverse, Gains, Sampler, Trace,
-    FinalCheck, HyperGradient, SolveReport, LowerSolution, Certificate, Bound,
+    *STATES, Steps, SubspaceSchedule, LanczosProcess, Basis, NoReorthogonalization, Local, Full, RecycledInverse, Gains,
+    Sampler, Trace, FinalCheck, HyperGradient, SolveReport, LowerSolution, Certificate, Bound,
 )  # fmt: skip
 
 
@@ -158,6 +158,12 @@ class BilevelResult:
     def success(self) -> bool:
         return self.status.success
 
+    @property
+    def steps(self) -> dict[str, str]:
+        """Of each option that was chosen by rule its last value and the rule; empty where all steps were given."""
+        found: dict[str, str] = {}
+        return found if self.state is None or self.state.steps is None else self.state.steps.words()
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of it to an npz file: arrays, and a text in JSON that says where they belong; nothing is pickled.
 
@@ -226,4 +232,5 @@ class BilevelResult:
             f"f(x, y) = {self.fun:.10g}, hyper-gradient norm {h}\n"
             f"{self.nit} iterations: {self.n_hvp} Hessian and {self.n_cross} cross products, "
             f"{self.n_grad} lower and {self.n_grad_upper} upper gradients"
+            + "".join(f"\n{name} = {words}" for name, words in self.steps.items())
         )

@@ -87,7 +87,7 @@ def norm2(x: np.ndarray) -> float:
 def largest(x: np.ndarray) -> float:
     """‖x‖_∞; infinite where an entry is not finite."""
     if x.size <= kernels.BLOCK and x.dtype.char in "fd" and x.flags.carray:
-        return kernels.largest_size(x)
+        return kernels.largest_finite(x)
     size = max(float(x.max()), -float(x.min()))  # NaN is larger than all, and infinity too
     return size if math.isfinite(size) else math.inf
 

@@ -14,7 +14,7 @@ import numpy as np
 from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, too_long
 from .errors import ArgumentError, RepresentationError
 from .final_check import FinalCheck
-from .methods import Method, State
+from .methods import Automatic, Method, State
 from .minibatch import Minibatched
 from .result import BilevelResult
 from .rounding import largest, norm2
@@ -56,7 +56,8 @@ class Run:
         self.diagnostics = Trace(DIAGNOSTICS)
         self.passes_before = getattr(self.full, "n_passes", None)
         own = () if self.passes_before is None else ("n_passes",)
-        self.trace = Trace(COLUMNS + own + columns, self.diagnostics if every else None)
+        self.chosen = method.missing if isinstance(method, Automatic) else ()
+        self.trace = Trace(COLUMNS + own + columns + self.chosen, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = Finished.of(state), 0.0, np.inf
         self.growth, self.before, self.under_way = Growth.of(state), state.k, False
         self.remembered: State | None = None  # what an iteration that fails would have overwritten
@@ -80,6 +81,8 @@ class Run:
         assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
         extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
+        if self.chosen and state.steps is not None:
+            extra |= {name: state.steps.chosen[name] for name in self.chosen}
         if self.passes_before is not None:
             extra["n_passes"] = getattr(self.full, "n_passes", 0) - self.passes_before
         self.trace.append(

@@ -98,6 +98,11 @@ class StepStatus(Outcome):
         "no step along -h, however short, is proven or seen to lower f: x was kept. Rounding, or the errors that the "
         "bounds allow for, hide what is left to gain; compute in a wider type",
     )
+    HALVED = (
+        8,
+        "the iteration diverged; it was made again, from a little before, with half of the steps that were chosen by "
+        "themselves",
+    )
 
 
 class CheckVerdict(Outcome):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator
 
-from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel, memory, methods, minimize, parallel
+from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel, memory, methods, minimize, parallel, problems
 from lancbio_ref.kernels import BLOCK, short_difference
 from lancbio_ref.rounding import largest
 
@@ -192,3 +192,10 @@ def test_the_size_of_a_vector_is_infinite_where_an_entry_is_not_finite(dtype):
             worse = x.copy()
             worse[n // 2] = bad
             assert largest(worse) == short_difference(worse, y, out) == np.inf
+
+
+def test_a_run_starts_from_vectors_of_the_other_byte_order():
+    start, options = [1.0, 2.0], dict(method="soba", maxiter=2, step_x=0.1, step_y=0.1, step_v=0.1)
+    problem = problems.quadratic(2, 2, rng=0)
+    other = np.array(start).astype(np.dtype(float).newbyteorder())
+    assert np.array_equal(minimize(problem, other, other, **options).x, minimize(problem, start, start, **options).x)

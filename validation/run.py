@@ -29,6 +29,7 @@ import products
 import rate
 import report
 import scale
+import steps
 import stochastic
 import subspace
 import synthetic
@@ -36,7 +37,7 @@ from common import forget, load, machine, save, save_figure
 
 SCRIPTS = (
     core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators, own_method,
-    scale,
+    steps, scale,
 )  # fmt: skip
 
 

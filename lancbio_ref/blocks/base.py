@@ -107,7 +107,11 @@ def added(results: Iterable[tuple[Any, ...]]) -> list[Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         for result in results:
             if not total:
-                total = [part.astype(np.float64) if isinstance(part, np.ndarray) else part for part in result]
+                wide = [np.result_type(part, np.float64) for part in result]
+                total = [
+                    part.astype(dtype) if isinstance(part, np.ndarray) else part
+                    for part, dtype in zip(result, wide, strict=True)
+                ]
                 continue
             for place, part in enumerate(result):
                 total[place] += part  # in place where it is an array

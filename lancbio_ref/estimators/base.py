@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 BELOW, ABOVE = -18.0, 12.0  # log-penalties, from the curvature of the data: 10⁻⁸ to 10⁵ times that
 RIDGE = 1e-6  # of the intercept, next to the mean loss
 MOST_FOLDS = 5
+LARGEST = 600.0  # of a log-penalty: its exponential, times a square, is a number
+HUGE = 1e100
 SMALL = 2**16  # entries of sparse features that are held dense
 
 
@@ -67,10 +69,12 @@ class BilevelEstimator(BaseEstimator):
         random_state: Any = None,
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
         self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
+        self.n_jobs = n_jobs
 
     # -- what a subclass says ----------------------------------------------------------------
 
@@ -135,6 +139,7 @@ class BilevelEstimator(BaseEstimator):
             unit=unit,
             max_iter=self.max_iter,
             rng=None if self.random_state is None else check_random_state(self.random_state),
+            n_jobs=self.n_jobs,
             options=dict(self.method_options or {}),
             verbose=self.verbose,
         )
@@ -160,6 +165,11 @@ class BilevelEstimator(BaseEstimator):
             raise ValueError(f"max_iter must be an integer >= 1, got {self.max_iter!r}")
         if not (isinstance(self.tol, (int, float, np.floating)) and 0 < self.tol < math.inf):
             raise ValueError(f"tol must be a finite number > 0, got {self.tol!r}")
+        for name in ("fit_intercept", "warm_start"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, (int, np.integer)) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs must be None or an integer that is not 0, got {self.n_jobs!r}")
         allowed = ("all", "group", "feature", "class") if self._n_scores() > 1 else ("all", "group", "feature")
         if self.penalty not in allowed:
             words = ", ".join(map(repr, allowed))
@@ -174,7 +184,12 @@ class BilevelEstimator(BaseEstimator):
         labels = np.asarray(self.groups)
         if labels.shape != (p,):
             raise ValueError(f"groups must hold one label for each of the {p} features, got shape {labels.shape}")
-        return np.unique(labels, return_inverse=True)[1]
+        if any(label is None or label != label for label in labels.tolist()):
+            raise ValueError("groups must hold a label for each feature, got None or NaN")
+        try:
+            return np.unique(labels, return_inverse=True)[1]
+        except TypeError:
+            raise ValueError("groups must hold labels of one kind, numbers or texts, got a mixture") from None
 
     def _standardized(self, X: Any, s: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         """(Z, means, scales): Z = (X − means)/scales, as far as the head of this file says."""
@@ -201,9 +216,13 @@ class BilevelEstimator(BaseEstimator):
             centre = math.log(max(float(np.mean(squares)) * self._curvature(t, s), 1e-100))
             low, high = centre + self._below, centre + ABOVE
         else:
-            low, high = (float(end) for end in self.bounds)
-            if not low < high:
-                raise ValueError(f"bounds must be (lower, upper) of log-penalties, got {self.bounds!r}")
+            try:
+                low, high = (float(end) for end in self.bounds)
+            except (TypeError, ValueError):
+                low, high = math.nan, math.nan
+            if not -LARGEST <= low < high <= LARGEST:
+                expected = f"(lower, upper) of log-penalties, finite and within ±{LARGEST:g}"
+                raise ValueError(f"bounds must be {expected}, got {self.bounds!r}")
         lower, upper = np.full(n + m, -8.0), np.full(n + m, 8.0)  # of σ's argument
         lower[:n], upper[:n] = low, high
         return Box(lower, upper, n)
@@ -262,6 +281,9 @@ class BilevelEstimator(BaseEstimator):
             accept_large_sparse=False,
             **options,
         )
+        size = float(abs(X).max())
+        if not (size == 0 or 1 / HUGE <= size <= HUGE):
+            raise ValueError(f"X holds numbers of size {size:.1g}, beyond what can be squared: scale the features")
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("sample_weight: at least one weight must be > 0")

@@ -15,11 +15,13 @@ Nothing of a search is certified, and its end is: y and v go to where rounding s
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
+from joblib import effective_n_jobs
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from sklearn.utils.parallel import Parallel, delayed
 
 from ..hypergradient import HyperGradient, hypergradient_of, linearization_at
 from ..linearization import Linearization
@@ -46,24 +48,35 @@ class DirectObjective:
     y0 : ndarray, shape (n_y,)
     unit : float
         What an intercept alone loses.
+    n_jobs : int, optional
+        Of joblib, over the fits of folds, in threads: most of a large fit is the BLAS, which releases Python's lock.
+        Each fit is what it is alone, and sums are taken in their order: no bit depends on it.
 
     Attributes
     ----------
     y : ndarray, shape (n_y,)
         Of the last evaluation.
+    n_factorizations : int
+        So far.
     rough : bool
         Whether fits end at a decrement of `ROUGH` instead of `DECREMENT`: enough to compare penalties far apart.
-    n_factorizations : int
     """
 
-    def __init__(self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray, unit: float) -> None:
+    def __init__(
+        self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray, unit: float, n_jobs: int | None = None
+    ) -> None:
         folds = problem if isinstance(problem, Folds) else Folds([problem])
         self.problem = problem
-        self.parts: tuple[Any, ...] = folds.problems
+        self.parts = cast("tuple[Any, ...]", folds.problems)
         self.weights, self._pieces = folds.weights, folds.split(y0)
         self._factors: list[Any] = [None] * len(self.parts)
         self._X = [as_it_multiplies_fastest(part.train.design.X) for part in self.parts]
-        self.unit, self.rough, self.n_factorizations = unit, False, 0
+        self.unit, self.rough, self.n_jobs = unit, False, n_jobs
+        self._counts = [0] * len(self.parts)
+
+    @property
+    def n_factorizations(self) -> int:
+        return sum(self._counts)
 
     @property
     def y(self) -> np.ndarray:
@@ -81,18 +94,32 @@ class DirectObjective:
     @np.errstate(under="ignore")
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """φ(x) and ∇φ(x), uncertified; scipy's ``LinAlgError`` where a Hessian is not positive definite to rounding."""
-        value, gradient, enough = 0.0, np.zeros(x.size), (ROUGH if self.rough else DECREMENT) * self.unit
-        for k, (part, weight) in enumerate(zip(self.parts, self.weights, strict=True)):
-            at = self._solve(k, part, x, enough)
-            v = cho_solve(self._factors[k], at.validation_fit.gradient(at.v))
-            value += weight * part.upper.value(x, at.y)
-            gradient -= weight * part.cross_at(at).matvec(v)
+        value, gradient = 0.0, np.zeros(x.size)
+        for weight, (f, Jv) in zip(self.weights, self._each(self._fold, x), strict=True):
+            value += weight * f
+            gradient -= weight * Jv
         return float(value), gradient
+
+    @np.errstate(under="ignore")  # of each thread its own
+    def _fold(self, k: int, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """f_k, and J_k v_k."""
+        part, at = self.parts[k], self._solve(k, x, (ROUGH if self.rough else DECREMENT) * self.unit)
+        v = cho_solve(self._factors[k], at.validation_fit.gradient(at.v))
+        return part.upper.value(x, at.y), part.cross_at(at).matvec(v)
+
+    def _each(self, function: Any, *arguments: Any) -> list[Any]:
+        """``function(k, *arguments)`` of every fit."""
+        K = len(self.parts)
+        if K == 1 or effective_n_jobs(self.n_jobs) == 1:
+            return [function(k, *arguments) for k in range(K)]
+        made: list[Any] = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
+            delayed(function)(k, *arguments) for k in range(K)
+        )
+        return made
 
     def solve(self, x: np.ndarray) -> np.ndarray:
         """y as near to y*(x) as rounding allows."""
-        for k, part in enumerate(self.parts):
-            self._solve(k, part, x, 0.0)
+        self._each(self._solve, x, 0.0)
         return self.y
 
     def certified(self, x: np.ndarray) -> tuple[float, HyperGradient]:
@@ -114,13 +141,15 @@ class DirectObjective:
             v, residual = trial, after
         return v, SolveStatus.FLOOR
 
-    def _solve(self, k: int, part: GeneralizedLinearProblem, x: np.ndarray, enough: float) -> Point:
+    @np.errstate(under="ignore")
+    def _solve(self, k: int, x: np.ndarray, enough: float) -> Point:
         """The fit of part k, to a Newton decrement; its y and the factors of its Hessian there are kept."""
+        part = self.parts[k]
         at, value, before = Point(part, x, self._pieces[k]), part.lower.value, math.inf
         assert value is not None
         for _ in range(NEWTON):
             self._factors[k] = cho_factor(hessian_array(at, self._X[k]), overwrite_a=True)
-            self.n_factorizations += 1
+            self._counts[k] += 1
             step = -cho_solve(self._factors[k], at.gradient)
             decrement = -float(at.gradient @ step)
             # near the end Newton's method is quadratic: a decrement that a step has not quartered is rounding

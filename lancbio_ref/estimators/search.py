@@ -3,7 +3,7 @@
     x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
     x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
 
-Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective, which certifies the end of either.
+Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective; each certifies its own end.
 φ is in the units of a loss and x has none: ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, over √n for the weights of n samples;
 φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
 at a bound that φ falls beyond. A gradient may be wrong by a tenth of the tolerance, or by `RELATIVE` of itself far from
@@ -13,6 +13,7 @@ the end.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from scipy import optimize
 
 from ..arguments import as_choice
+from ..errors import ArgumentError
 from ..hyper_objective import HyperObjective
 from ..hypergradient import HyperGradient
 from ..methods import names
@@ -97,6 +99,7 @@ def learn(
     unit: float,
     max_iter: int,
     rng: Any,
+    n_jobs: int | None,
     options: dict[str, Any],
     verbose: int,
 ) -> Learned:
@@ -111,7 +114,7 @@ def learn(
     if y0 is None:
         y0 = np.zeros(problem.n_y or 1)
     F = HyperObjective(problem, y0, accuracy=1e-8 * unit, relative=RELATIVE, strict=False)
-    direct = DirectObjective(problem, y0, unit) if DirectObjective.fits(problem) else None
+    direct = DirectObjective(problem, y0, unit, n_jobs) if DirectObjective.fits(problem) else None
     path: list[dict[str, Any]] = []
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -141,6 +144,8 @@ def learn(
         return value / scale, gradient / scale
 
     if method in names():
+        if method == "recycled-newton":
+            options = {"bounds": (box.lower, box.upper)} | options
         y = F.last.y if direct is None and F.last is not None else direct.y if direct is not None else y0
         run = minimize(problem, start, y, method=method, maxiter=max_iter, tol=tol * scale, rng=rng, **options)  # type: ignore[arg-type]
         x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, run.n_hvp
@@ -154,7 +159,12 @@ def learn(
             "trust-constr": gtol | {"maxiter": max_iter},
         }[name]
         bounds = optimize.Bounds(box.lower, box.upper)
-        found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Unknown solver options", optimize.OptimizeWarning)
+            try:
+                found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+            except optimize.OptimizeWarning as warning:
+                raise ArgumentError("method_options", str(warning), f"options of SciPy's {name}") from None
         best = min(path, key=lambda entry: entry["value"])  # a line search may end on a worse point
         x = np.clip(best["x"] if best["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)

@@ -120,7 +120,7 @@ def compare(
     problem: BilevelProblem,
     methods: Sequence[MethodName] | Mapping[str, Mapping[str, Any] | Method[Any]],
     x0: npt.ArrayLike,
-    y0: npt.ArrayLike,
+    y0: npt.ArrayLike | None = None,
     *,
     v0: npt.ArrayLike | None = None,
     seeds: Sequence[int] = (1,),
@@ -162,7 +162,8 @@ def compare(
     resume : bool
         Take the runs that are in `out` already, where their settings and the problem's numbers at the start are these.
     **options
-        Of all methods that have them, such as ``step_x=0.1``.
+        Of all methods that have them, such as ``step_x=0.1``. Steps that a method lacks are chosen by rule, as
+        :func:`lancbio_ref.minimize` does.
 
     Returns
     -------
@@ -186,7 +187,12 @@ def compare(
     (['method', 'runs'], 2)
     """
     as_problem(problem)
-    x, y = as_vector("x0", x0, getattr(problem, "n_x", None)), as_vector("y0", y0, problem.n_y)
+    x = as_vector("x0", x0, getattr(problem, "n_x", None))
+    if y0 is None:
+        if problem.n_y is None:
+            raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
+        y0 = np.zeros(problem.n_y, x.dtype)
+    y = as_vector("y0", y0, problem.n_y)
     v = np.zeros_like(y) if v0 is None else as_vector("v0", v0, y.size)
     maxiter = as_integer("maxiter", maxiter, least=1)
     if every is None:

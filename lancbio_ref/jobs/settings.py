@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..methods import DETERMINISTIC, METHODS, HalvedSteps, Method, SubspaceSchedule, names
+from ..methods import DETERMINISTIC, METHODS, Automatic, HalvedSteps, Method, SubspaceSchedule, names
 from ..minibatch import BatchSize
 
 CLEANING = ("digits", "mnist", "fashion-mnist", "kmnist")
@@ -109,7 +109,7 @@ class Settings:
             problem=self.problem,
             given=self.given,
             method=name,
-            options=asdict(self.methods[name]),  # type: ignore[call-overload]  # methods are frozen dataclasses
+            options=_options(self.methods[name]),
             maxiter=self.maxiter[name],
             every=self.every[name],
             batch_size=self.batch_size[name],
@@ -118,6 +118,13 @@ class Settings:
             certify=self.certify,
             seed=seed,
         )
+
+
+def _options(method: Any) -> dict[str, Any]:
+    """Of a method, a frozen dataclass; of one whose steps are chosen by rule those that are given."""
+    if isinstance(method, Automatic):
+        return dict.fromkeys(method.missing, "auto") | dict(method.given)
+    return asdict(method)
 
 
 def default_options(

@@ -51,7 +51,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
-from .updates import difference_and_step, largest_size, short_difference, step_along
+from .updates import difference_and_step, largest_finite, short_difference, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -99,6 +99,7 @@ __all__ = [
     "entries",
     "exact",
     "extremes",
+    "largest_finite",
     "largest_size",
     "loop",
     "next_in_place",

@@ -35,7 +35,7 @@ def difference_and_step(first, last, c, Jv, x, t, h, x_next):
 
 
 @exact
-def largest_size(x):
+def largest_finite(x):
     """max |x_i|; infinite where an entry is infinite or NaN.
 
     x : n, read.
@@ -59,4 +59,4 @@ def short_difference(a, b, out):
     """
     for i in range(out.size):
         out[i] = a[i] - b[i]
-    return largest_size(out)
+    return largest_finite(out)

@@ -141,12 +141,11 @@ def hypot(a, b, c):
 
 
 @exact
-def has_fresh(theta, residual, tolerance, least, refresh, good):
-    """Whether a Ritz vector has become good, or much better than when it was formed.
+def has_fresh(theta, residual, tolerance, good):
+    """Whether a Ritz vector has become good that was not formed yet.
 
-    theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
-    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
-        and how many vectors it has.
+    theta, residual : Ritz values in any order, and their residuals;  sorted.
+    good : 3 × clusters, ascending: the low and the high end of each, and how many vectors it has.
     """
     k = theta.size
     for i in range(1, k):  # in place: the loop before left them nearly in order
@@ -157,24 +156,22 @@ def has_fresh(theta, residual, tolerance, least, refresh, good):
         theta[j + 1], residual[j + 1] = value, size
     i = 0
     while i < k:
-        if max(residual[i], least) > tolerance:
+        if residual[i] > tolerance:
             i += 1
             continue
         low = high = theta[i]  # the good values from here on that lie within `tolerance` of the one before
-        worst, members = 0.0, 0
+        members = 0
         while i < k:
-            size = max(residual[i], least)
-            if size <= tolerance:
+            if residual[i] <= tolerance:
                 if theta[i] - high > tolerance:
                     break
-                high, worst, members = theta[i], max(worst, size), members + 1
+                high, members = theta[i], members + 1
             i += 1
-        vectors, before = 0.0, 0.0
+        vectors = 0.0
         for known in range(good.shape[1]):
             if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
-                vectors += good[3, known]
-                before = max(before, good[2, known])
-        if not (vectors >= members and worst > refresh * before):
+                vectors += good[2, known]
+        if vectors < members:
             return True
     return False
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -105,6 +105,8 @@ class AmIGOGD:
     inner_steps: int = 1
     inverse_steps: int = 5
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -159,6 +161,8 @@ class AmIGOCG:
     step_y: float
     inner_steps: int = 1
     inverse_steps: int = 5
+
+    limited_by: ClassVar = {"step_y": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self)

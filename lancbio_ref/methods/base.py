@@ -13,6 +13,7 @@ from ..arguments import as_integer, as_number
 from ..errors import ArgumentError, LancbioError
 from ..minibatch import Sampler
 from ..status import SolveStatus, StepStatus
+from .steps import Steps
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -52,6 +53,8 @@ class State:
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
     sampler : Sampler or None
         Of the run's mini-batches, where ``minimize(..., batch_size=...)`` makes them; it moves on as they are drawn.
+    steps : Steps or None
+        What :mod:`lancbio_ref.methods.automatic` has chosen, and what its next choice needs.
     """
 
     k: int
@@ -71,8 +74,9 @@ class State:
     n_grad: int = 0
     n_grad_upper: int = 0
     sampler: Sampler | None = None
+    steps: Steps | None = None
 
-    def renewed(self, **changes: Any) -> Self:
+    def renewed(self, **changes: object) -> Self:
         """The state of the next iteration, before anything but `changes` is new: it shares the vectors of this one."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, **changes)

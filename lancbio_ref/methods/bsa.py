@@ -19,7 +19,7 @@ In plain dense lines: `bsa` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -82,6 +82,9 @@ class BSA:
     step_v: float
     inner_steps: int = 1
     inverse_steps: int = 10
+
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+    is_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -25,7 +25,7 @@ In plain dense lines: `f2sa` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -112,6 +112,8 @@ class F2SA:
     decay_x: float = 0.0
     decay_y: float = 0.0
     decay_penalty: float = 0.0
+
+    limited_by: ClassVar = {"step_y": "sigma A + f", "step_z": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self)

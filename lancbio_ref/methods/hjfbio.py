@@ -16,7 +16,7 @@ In plain dense lines: `hjfbio` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -93,6 +93,8 @@ class HJFBiO:
     step_v: float
     radius: float = 1e3
     difference: float = 1e-5
+
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         for name in ("step_x", "step_y", "step_v", "radius", "difference"):

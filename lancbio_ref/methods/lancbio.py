@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -203,6 +203,8 @@ class LancBiO:
     inner_steps: int = 1
     subspace: int | SubspaceSchedule = 10
     reorthogonalization: Reorthogonalization = "none"
+
+    limited_by: ClassVar = {"step_y": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -14,7 +14,7 @@ In plain dense lines: `soba` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -71,6 +71,8 @@ class SOBA:
     step_x: float
     step_y: float
     step_v: float
+
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -17,7 +17,7 @@ In plain dense lines: `stocbio` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -74,6 +74,8 @@ class StocBiO:
     step_v: float
     inner_steps: int = 1
     inverse_steps: int = 10
+
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self, least_inverse_steps=0)

@@ -11,7 +11,7 @@ In plain dense lines: `subbio` in `textbook/trace.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -85,6 +85,8 @@ class SubBiO:
     step_y: float
     step_v: float
     inner_steps: int = 1
+
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -16,7 +16,7 @@ In plain dense lines: `ttsa` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -72,6 +72,9 @@ class TTSA:
     decay_x: float = 0.6
     decay_y: float = 0.4
     inverse_steps: int = 10
+
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+    is_random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_options(self)

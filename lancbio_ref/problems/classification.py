@@ -19,7 +19,7 @@ from ..arguments import Operator, as_array, as_integer
 from ..errors import ArgumentError
 from ..labels import Classes, as_label_array
 from ..operators.csr import as_csr
-from ..operators.multinomial import DesignMatrix, curvature_bound, softmax, transposed_product
+from ..operators.multinomial import DesignMatrix, curvature_bound, softmax
 from ..rounding import ROUND_UP
 from .elementary import expit
 
@@ -147,7 +147,7 @@ class Fit:
     def __init__(self, data: Labelled, Y: np.ndarray, logits: np.ndarray | None = None) -> None:
         self.data, self.Y = data, Y
         with np.errstate(under="ignore"):
-            self.logits = data.design.X @ Y.T if logits is None else logits
+            self.logits = data.design.scores(Y) if logits is None else logits
 
     @cached_property
     @np.errstate(under="ignore")
@@ -169,7 +169,7 @@ class Fit:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = vec((w ∘ R)ᵀ X)."""
-        return transposed_product(w[:, None] * self.R, self.data.design.X).ravel()
+        return self.data.design.sums(w[:, None] * self.R).ravel()
 
 
 class BinaryFit:

@@ -101,7 +101,7 @@ class Folds(FiniteSum):
     @property
     def n_samples(self) -> tuple[int, int]:  # type: ignore[override]
         """Validation and training samples of all folds together; no attribute where a part is no finite sum."""
-        counts = [part.n_samples for part in self.problems if isinstance(part, FiniteSum)]
+        counts = [part.n_samples for part in self.problems if isinstance(part, FiniteSum) and part.in_memory]
         if len(counts) < len(self.problems):
             raise AttributeError("n_samples: a part of these folds is no finite sum")
         return sum(upper for upper, _ in counts), sum(lower for _, lower in counts)

@@ -49,6 +49,7 @@ class FiniteSum(BilevelProblem):
     """
 
     n_samples: tuple[int, int]
+    in_memory = True  # whether `portion` can take rows out of it
     _origin: tuple[FiniteSum, dict[str, np.ndarray | None]] | None = None  # of a batch: the whole, and which rows
 
     def portion(self, *, upper: Portion | None, lower: Portion | None) -> FiniteSum:

@@ -194,7 +194,7 @@ def test_what_cannot_be_used_is_named_by_its_block_and_row(kind):
     if kind == "unknown":
         X.shape = (float("nan"), P)
     rows = None if isinstance(X, list) else ROWS
-    n = sum(map(lambda part: part.shape[0], X)) if isinstance(X, list) else N
+    n = sum(part.shape[0] for part in X) if isinstance(X, list) else N
     with pytest.raises(ArgumentError, match=message):
         list(LocalBlocks(X, np.zeros(n), block_rows=rows).map(product, np.ones(P)))
 

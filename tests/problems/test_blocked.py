@@ -1,4 +1,4 @@
-"""The family over blocks: bounds against Arb, the members in memory, bits, passes, mini-batches, memory, what is refused."""
+"""The family over blocks: bounds against Arb, members in memory, bits, passes, mini-batches, memory, refusals."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ from tests.problems.glm_cases import LOSSES, draw, mean_truth
 from tests.problems.glm_truth import BITS, column, distance
 from tests.thorough import THOROUGH, sampled
 
-CASES = 300 if THOROUGH else 3
+CASES = 300 if THOROUGH else 2
 CERTIFIED = CertificateStatus.CERTIFIED
 STEPS = dict(step_x=0.1, step_y=0.1)
 
@@ -115,10 +115,11 @@ def members(dtype):
     X, labels, X_val, labels_val, w = data()
     X, X_val, w = X.astype(dtype), X_val.astype(dtype), w.astype(dtype)
     three, three_val = np.arange(len(X)) % 3, np.arange(len(X_val)) % 3
+    words = np.array(["no", "yes"])
     return {
         "ridge": (problems.ridge, (X, X @ w, X_val, X_val @ w + 1), {}),
         "logistic": (problems.logistic, (X, labels, X_val, labels_val), {}),
-        "texts": (problems.logistic, (X, np.array(["no", "yes"])[labels], X_val, np.array(["no", "yes"])[labels_val]), {}),
+        "texts": (problems.logistic, (X, words[labels], X_val, words[labels_val]), {}),
         "softmax": (problems.logistic, (X, three, X_val, three_val), dict(weights="class")),
         "cleaning": (problems.data_cleaning, (X, three, X_val, three_val), dict(regularization=0.05)),
     }  # fmt: skip
@@ -163,11 +164,12 @@ def test_minibatches_are_those_in_memory(name):
     assert np.abs(runs[0].x).max() > 0 and np.allclose(runs[0].x, runs[1].x, rtol=1e-11, atol=1e-14)
 
 
-def test_weighted_minibatches_have_the_whole_as_their_mean():
+@pytest.mark.parametrize("weights", ["sigmoid", "simplex"])
+def test_weighted_minibatches_have_the_whole_as_their_mean(weights):
     X, labels, X_val, labels_val, _ = data(n=6, m=4, p=2)
-    s, x, y = np.array([1.0, 2, 3, 4, 5, 6]), np.zeros(8), np.array([0.3, -0.2])
+    s, x, y = np.array([1.0, 2, 3, 4, 5, 6]), np.linspace(-2, 2, 8), np.array([0.3, -0.2])
     problem = problems.generalized_linear(
-        X, labels, loss="logistic", validation=(X_val, labels_val), weights="sigmoid", sample_weight=s, block_rows=2
+        X, labels, loss="logistic", validation=(X_val, labels_val), weights=weights, sample_weight=s, block_rows=2
     )
     batches = [problem.minibatch(lower=[i, j]) for i in range(6) for j in range(i + 1, 6)]
     for ask in (
@@ -176,11 +178,6 @@ def test_weighted_minibatches_have_the_whole_as_their_mean():
         lambda part: part.cross(x, y).matvec(y),
     ):
         assert np.allclose(np.mean([ask(batch) for batch in batches], axis=0), ask(problem), rtol=1e-12, atol=1e-15)
-    simplex = problems.generalized_linear(
-        X, labels, loss="logistic", validation=(X_val, labels_val), weights="simplex", block_rows=2
-    )
-    with pytest.raises(ArgumentError, match="no finite sum"):
-        simplex.minibatch(lower=[0, 1])
 
 
 # -- bits, passes, memory ----------------------------------------------------------------------
@@ -248,9 +245,11 @@ def test_the_trace_counts_passes():
 
 
 MEMORY = """
-import resource, sys, threading, time, numpy as np
-from lancbio_ref import hypergradient, minimize, problems
-n, p = 20000, 1000
+import resource, sys, threading, numpy as np
+from lancbio_ref import hypergradient, problems
+from lancbio_ref.blocks import source
+source.BLOCK_BYTES = 2**21
+n, p = 10000, 1000
 with open(sys.argv[1], "wb") as file:
     file.truncate(8 * n * p)
 X = np.memmap(sys.argv[1], np.float64, "r", shape=(n, p))
@@ -258,18 +257,34 @@ rng = np.random.default_rng(0)
 t, X_val, t_val = np.arange(n) % 2, rng.standard_normal((50, p)), np.arange(50) % 2
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
-small = problems.generalized_linear(X_val, t_val, loss="logistic", validation=(X_val, t_val), intercept=True, block_rows=9)
+options = dict(loss="logistic", validation=(X_val, t_val), intercept=True)
+small = problems.generalized_linear(X_val, t_val, block_rows=9, **options)
 hypergradient(small, np.zeros(p), np.zeros(p + 1))
 before, peak, done = resident(), [0.0], threading.Event()
 def watch():
     while not done.wait(0.01):
         peak[0] = max(peak[0], resident())
 thread = threading.Thread(target=watch); thread.start()
-problem = problems.generalized_linear(X, t, loss="logistic", validation=(X_val, t_val), intercept=True)
+problem = problems.generalized_linear(X, t, **options)
 hypergradient(problem, np.zeros(p), np.zeros(p + 1), rtol=0.1)
 done.set(); thread.join()
 print(len(problem.train.blocks.rows), peak[0] - before)
 """
+
+
+def test_several_classes_have_the_same_bits_on_any_threads_of_the_blas():
+    pools = pytest.importorskip("threadpoolctl")
+    rng = np.random.default_rng(0)
+    X, x, y = rng.standard_normal((700, 400)), np.zeros(700), rng.standard_normal(3 * 401)
+    problem = problems.data_cleaning(X, np.arange(700) % 3, X[:90], np.arange(90) % 3, block_rows=600)
+    found = set()
+    for threads in (1, 2):
+        with pools.threadpool_limits(threads):
+            point = problem.linearize(x, y + 0.0)
+            problem._fits.clear()
+            parts = point.b, point.A.matvec(y), point.J.matvec(y), point.J.rmatvec(x + 1), problem.lower_grad_y(x, y)
+            found.add((*(part.tobytes() for part in parts), problem.value(x, y), point.formation["b"]))
+    assert len(found) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc how much is resident")
@@ -280,7 +295,7 @@ def test_a_file_larger_than_the_memory_that_is_used(tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     blocks, grown = ran.stdout.split()
-    assert int(blocks) > 9 and float(grown) < 110  # of 153 MB; 16 MB a block, two of them, and copies of one
+    assert int(blocks) > 30 and float(grown) < 40  # of 76 MB; 2 MB a block, two of them, and copies of one
 
 
 # -- the door ----------------------------------------------------------------------------------
@@ -300,7 +315,7 @@ def test_what_has_no_blocks_is_refused_with_the_remedy():
     folds = [(np.arange(50), np.arange(50, 90))]
     with pytest.raises(ArgumentError, match=r"folds: found folds of X in blocks, expected validation="):
         problems.generalized_linear(X, t, loss="logistic", folds=folds, block_rows=20)
-    with pytest.raises(ArgumentError, match="'centre'.*in memory"):
+    with pytest.raises(ArgumentError, match=r"'centre'.*in memory"):
         problems.generalized_linear(X, 1.0 * t, validation=(X_val, 1.0 * t_val), intercept="centre", block_rows=20)
     with pytest.raises(ArgumentError, match="X_val: found 4 features, expected 5"):
         logistic(X, t, X_val[:, :4], t_val, block_rows=20)

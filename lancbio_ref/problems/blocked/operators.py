@@ -66,12 +66,13 @@ class BlockedHessian(StructuredOperator):
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray:
         V = V.astype(self.result_type(V.dtype), copy=False)
+        wide = V.astype(np.result_type(V, np.float64), copy=False)
         if self.w is None and not self.fit.knows_gradient(None):
             sums, gradient = added(self.blocks.map(passes.product_and_gradient, self.curvatures, V, *self.fit.common))
             self.fit.learn_gradient(None, gradient)
         else:
             (sums,) = added(self.blocks.map(passes.hessian_products, self.curvatures, V))
-        sums += self.D.astype(np.float64) * V
+        sums += self.D.astype(np.float64) * wide
         with np.errstate(over="ignore"):
             return sums.astype(V.dtype, copy=False)
 

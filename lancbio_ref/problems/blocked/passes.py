@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ...blocks import Block, added
+from ...blocks import Block
 from ...errors import ArgumentError
-from ...operators import DesignMatrix, GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
+from ...operators import GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
+from ...operators.multinomial import FixedOrderDesign
 from ...operators.norms import row_norms
+from ...parallel import dot
 from ...rounding import ROUND_UP, SAFE_SQUARES, binary_exponent, norm2
 from ..generalized_linear.losses import Loss, Multinomial
-from ..generalized_linear.problem import weighted_mean
 from ..generalized_linear.samples import MultinomialFit, Samples, ScalarFit, fit_of
 from ..generalized_linear.sums import (
     DataConstants,
     curvature_bound,
-    floor_of,
     least_weights,
     range_everywhere,
     range_within,
@@ -52,11 +52,11 @@ class Model:
     name : str
         ``""`` or ``"_val"``.
     n : int
-        Samples in all, or in the batch that stands for them.
+        Samples in all.
     total, exponent : float and int
         Σ s_i 2^{−exponent}, of weights that were given.
     scale : float
-        n/|B| of a batch B with weights of the whole set; else 1.
+        n/|B| of a batch B; else 1.
     """
 
     loss: Loss
@@ -110,7 +110,7 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
     ArgumentError
         Targets that the loss does not have; negative weights, NaN among them.
     """
-    design, n = DesignMatrix.of_checked(block.X), len(block)
+    design, n = FixedOrderDesign.of_checked(block.X), len(block)
     t = model.loss.targets(f"t{model.name}, block {block.index}", block.t, n)
     weight, exponent = 0.0, 0
     if block.s is not None:
@@ -143,7 +143,7 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
 
 def squares_of(block: Block) -> np.ndarray:
     """Σ_i x_ij² of every column, float64."""
-    return GeneralizedLinear(DesignMatrix.of_checked(block.X).operator, np.ones(len(block))).diagonal()
+    return GeneralizedLinear(FixedOrderDesign.of_checked(block.X).operator, np.ones(len(block))).diagonal()
 
 
 def survey_and_squares(block: Block, rows: np.ndarray, model: Model) -> tuple[Facts, np.ndarray, np.ndarray | None]:
@@ -173,13 +173,13 @@ def norm_of(block: Block, rows: np.ndarray) -> float:
     """≥ ‖X_b‖₂: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
     frobenius = norm2(rows) * ROUND_UP
     if sp.issparse(block.X) or block.X.shape[1] <= NARROW:
-        return min(frobenius, DesignMatrix.of_checked(block.X).norm)
+        return min(frobenius, FixedOrderDesign.of_checked(block.X).norm)
     columns, longest = np.zeros(block.X.shape[1]), 0.0
     with np.errstate(over="ignore"):
         for piece in _pieces(block):
             size = np.abs(piece.astype(np.float64, copy=False))
-            columns += np.ones(len(size)) @ size
-            longest = max(longest, float((size @ np.ones(size.shape[1])).max()))
+            columns += size.sum(axis=0)  # not the BLAS, whose last digits depend on its threads
+            longest = max(longest, float(size.sum(axis=1).max()))
         return min(frobenius, math.sqrt(float(columns.max())) * math.sqrt(longest) * ROUND_UP)
 
 
@@ -192,7 +192,7 @@ def _pieces(block: Block) -> Iterator[Any]:
 
 def samples_of(block: Block, model: Model, facts: Facts | None = None, rows: np.ndarray | None = None) -> Samples:
     """The block as the family has its samples."""
-    design = DesignMatrix.of_checked(block.X)
+    design = FixedOrderDesign.of_checked(block.X)
     if facts is not None:
         design.__dict__["norm"] = facts.norm  # what was computed once
     if rows is not None:
@@ -230,7 +230,7 @@ def curvatures_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray,
 
 def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
     """The block's part of A."""
-    design = DesignMatrix.of_checked(block.X)
+    design = FixedOrderDesign.of_checked(block.X)
     if isinstance(curvatures, tuple):
         return MultinomialHessian(design, *curvatures)
     return GeneralizedLinear(design.operator, curvatures)
@@ -239,7 +239,7 @@ def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
 def hessian_products(block: Block, curvatures: Any, V: np.ndarray) -> tuple[np.ndarray]:
     """A_b v for the rows v of V, from one reading."""
     A = hessian_of(block, curvatures)
-    products = A._matvecs(V) if len(V) > 1 else None
+    products = A._matvecs(V) if len(V) > 1 and V.dtype.kind == "f" else None
     return (np.stack([A._matvec(v) for v in V]) if products is None else products,)
 
 
@@ -269,7 +269,7 @@ def gradient_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray, w
 def loss_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray, w: Weights) -> float:
     """Σ w_i ℓ_i; of fixed weights those in float64."""
     fit = _fitted(block, model, y, scores)
-    return weighted_mean(fit.data.base if w is None else w, fit.losses)
+    return dot((fit.data.base if w is None else w).astype(np.float64), fit.losses.astype(np.float64))
 
 
 def losses_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -287,27 +287,27 @@ def residuals_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray) 
 
 def cross_product(block: Block, R: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """d_i r_i·(V x_i)."""
-    return MultinomialCross(DesignMatrix.of_checked(block.X), R, d)._matvec(v)
+    return MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d)._matvec(v)
 
 
 def cross_adjoint(block: Block, R: np.ndarray, d: np.ndarray, u: np.ndarray) -> tuple[np.ndarray]:
     """Σ u_i d_i r_i ⊗ x_i."""
-    return (MultinomialCross(DesignMatrix.of_checked(block.X), R, d)._rmatvec(u),)
+    return (MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d)._rmatvec(u),)
 
 
 def absolute_cross(block: Block, R: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """|J_b| v."""
-    return MultinomialCross(DesignMatrix.of_checked(block.X), R, d).abs_product(v)
+    return MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d).abs_product(v)
 
 
 def absolute_adjoint(block: Block, R: np.ndarray, d: np.ndarray, u: np.ndarray) -> tuple[np.ndarray]:
     """|J_b|ᵀu."""
-    return (MultinomialCross(DesignMatrix.of_checked(block.X), R, d).abs_adjoint_product(u),)
+    return (MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d).abs_adjoint_product(u),)
 
 
 def cross_norm(block: Block, facts: Facts, rows: np.ndarray, R: np.ndarray, d: np.ndarray) -> float:
     """≥ ‖J_b‖."""
-    design = DesignMatrix.of_checked(block.X)
+    design = FixedOrderDesign.of_checked(block.X)
     design.__dict__.update(norm=facts.norm, row_norms=rows)
     return MultinomialCross(design, R, d).norm_bound()
 
@@ -367,8 +367,8 @@ def loss_error(block: Block, facts: Facts, rows: np.ndarray, model: Model, y: np
     """Of Σ b_i ℓ_i over the block."""
     fit = _fitted(block, model, y, scores, facts, rows)
     v, losses = fit.data.base, np.abs(fit.losses.astype(np.float64))
-    own = float(v @ errors_of(fit).loss_error) * ROUND_UP
-    return own + sums(2 * len(v) + 10, 2.0**-53) * float(v @ losses) * ROUND_UP
+    own = dot(v, errors_of(fit).loss_error) * ROUND_UP
+    return own + sums(2 * len(v) + 10, 2.0**-53) * dot(v, losses) * ROUND_UP
 
 
 def floor_of_block(
@@ -383,11 +383,9 @@ def floor_of_block(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """What curvature is left on the ball."""
     fit = _fitted(block, model, y, scores, facts, rows)
-    weights = least_weights(fit, _weights(fit, w, y.dtype), radius)
-    cuts = np.cumsum([piece.shape[0] for piece in _pieces(block)])[:-1]
-    parts = (floor_of(piece, own) for piece, own in zip(_pieces(block), np.split(weights, cuts), strict=True))
-    total, sums, spread = added((part.total, part.sums, part.spread) for part in parts)
-    return total, sums, spread
+    weights, operator = least_weights(fit, _weights(fit, w, y.dtype), radius), fit.data.design.operator
+    sums_, spread = operator.rmatvec(weights), operator.abs_adjoint_product(weights)
+    return float(weights.sum()), sums_[:-1], spread[:-1]
 
 
 def constants_within(

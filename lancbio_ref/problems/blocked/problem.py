@@ -14,19 +14,17 @@ import math
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from ...blocks import added
 from ...blocks.base import pieces_of
-from ...errors import ArgumentError
 from ...formation import FormationErrors
-from ...minibatch import as_indices
 from ...rounding import ROUND_UP, Proven
 from ..generalized_linear.losses import Loss
 from ..generalized_linear.penalty import Penalty
 from ..generalized_linear.problem import GeneralizedLinearProblem, Point
 from ..generalized_linear.sums import DataConstants, Floor, joined
 from ..generalized_linear.weighting import Weighting
+from ..portions import Portion
 from ..rounding.generalized_linear import PointErrors
 from . import passes
 from .passes import Weights
@@ -138,7 +136,7 @@ class BlockedProblem(GeneralizedLinearProblem):
     *Memory.* Two blocks, what a block's bounds need (some copies of it), a few vectors like y, and at most 64 MB of
     what is kept of the samples; with learned weights, x and what goes with it, of length n.
 
-    *Bits.* They depend on where X is cut, not on where it is or on threads; of several classes, on BLAS.
+    *Bits.* Those of values, gradients and products depend on where X is cut, not on where it is or on threads.
     """
 
     in_memory = False
@@ -158,7 +156,6 @@ class BlockedProblem(GeneralizedLinearProblem):
         self._fits: dict[str, BlockedFit] = {}
         self._constants: dict[np.dtype, DataConstants] = {}
         super().__init__(train, validation, loss, penalty, weighting, intercept=intercept)  # type: ignore[arg-type]
-        self.n_samples = len(validation), len(train)
 
     @property
     def n_passes(self) -> int:
@@ -191,32 +188,18 @@ class BlockedProblem(GeneralizedLinearProblem):
             self._constants[dtype] = joined(found)
         return joined(found)
 
-    def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> BlockedProblem:
-        """The problem with its sums over these rows only, times n/|B|; x keeps its length, None means all rows.
+    def portion(self, *, upper: Portion | None, lower: Portion | None) -> BlockedProblem:
+        """The problem with its sums over these rows alone, times their factors; see `minibatch`.
 
-        Rows are read from the blocks that they are in; no other row is. It carries no bounds.
-
-        Parameters
-        ----------
-        upper, lower : array_like of int, optional
-            Rows of the validation and of the training samples, increasing.
-
-        Raises
-        ------
-        ArgumentError
-            No rows, rows that are not increasing or not there; weights on the simplex, which are no finite sum.
+        Rows are copied where the blocks are that have them; no other row is read.
         """
-        train, validation, weighting = self.train, self.validation, self.weighting
-        if upper is not None:
-            validation = validation.taken(as_indices("upper", upper, len(validation)))
-        if lower is not None:
-            if weighting.kind == "simplex":
-                expected = "'sigmoid' or 'softplus': weights that sum to one are no finite sum"
-                raise ArgumentError("weights", "'simplex' with mini-batches", expected)
-            rows = as_indices("lower", lower, len(train))
-            if weighting.n:
-                scale = len(train) / len(rows)
-                own = rows if weighting.rows is None else weighting.rows[rows]
-                weighting = Weighting(weighting.kind, weighting.base[rows] * scale, own, weighting.n)
-            train = train.taken(rows)
-        return BlockedProblem(train, validation, self.loss, self.penalty, weighting, intercept=self.has_intercept)
+        part = BlockedProblem(
+            self.train if lower is None else self.train.taken(lower),
+            self.validation if upper is None else self.validation.taken(upper),
+            self.loss,
+            self.penalty,
+            self.weighting.portion(lower) if self.weighting.n else self.weighting,
+            intercept=self.has_intercept,
+        )
+        part._is_portion = True
+        return part

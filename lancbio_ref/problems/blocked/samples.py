@@ -26,6 +26,7 @@ from ...operators.base import StructuredOperator
 from ...rounding import ROUND_UP, Proven, gamma, smallest_subnormal, unit_roundoff
 from ..generalized_linear.losses import Loss
 from ..generalized_linear.samples import normalized
+from ..portions import Portion
 from ..rounding.model import proven
 from . import passes
 from .operators import BlockedCross, BlockedHessian
@@ -112,17 +113,14 @@ class BlockedSamples:
             return np.full(len(self), 1 / len(self))
         return normalized(f"sample_weight{self.name}", np.concatenate(self.sample_weight))
 
-    def taken(self, indices: np.ndarray) -> BlockedSamples:
-        """These rows alone, in the place of all: sums over them are multiplied by n/|B|. No bounds are known."""
+    def taken(self, portion: Portion) -> BlockedSamples:
+        """These rows alone, their weights times the factor. No bounds are known."""
         part = object.__new__(BlockedSamples)
-        blocks, n = self.blocks.take(indices), len(indices)
-        part.blocks, part.name, part.column_norms, part.t = blocks, self.name, self.column_norms, self.t
-        if self.sample_weight is None:
-            part.model = replace(self.model, n=n)
-        else:
-            part.model = replace(self.model, scale=self.model.scale * len(self) / n)
-        part.rows = blocks.keep(passes.rows_of)
-        part.facts, part.has_bounds, part.sample_weight = Each([None] * len(blocks.rows)), False, None
+        part.blocks = self.blocks.take(portion.rows)
+        part.name, part.column_norms, part.t = self.name, self.column_norms, self.t
+        part.model = replace(self.model, scale=self.model.scale * portion.times)
+        part.rows, part.facts = part.blocks.keep(passes.rows_of), Each([None] * len(part.blocks.rows))
+        part.has_bounds, part.sample_weight = False, None
         return part
 
     def at(self, y: np.ndarray) -> BlockedFit:

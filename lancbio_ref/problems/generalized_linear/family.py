@@ -170,6 +170,10 @@ def generalized_linear(
     for k, (rows, held_out) in enumerate(_splits(folds, X, targets)):
         rows, held_out = _indices(f"folds[{k}][0]", rows, n), _indices(f"folds[{k}][1]", held_out, n)
         _require_classes(loss, targets[rows], k)
+        if s is not None:
+            for j, chosen in enumerate((rows, held_out)):
+                if not s[chosen].any():
+                    raise ArgumentError(f"folds[{k}][{j}]", "samples whose weights are all 0", "a weight > 0 in it")
         part = fit(rows, X[held_out], targets[held_out], None if s is None else s[held_out])
         parts.append(part)
     return Folds(parts, fold_weights)
