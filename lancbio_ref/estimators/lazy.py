@@ -115,6 +115,7 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
         rng=None if model.random_state is None else check_random_state(model.random_state),
         options=dict(model.method_options or {}),
         verbose=model.verbose,
+        n_jobs=model.n_jobs,
     )
     model._report(found, box, problem.n_x, scales)
     model._refit(whole, found, first, unit, np.zeros(p), scales)
