@@ -28,6 +28,7 @@ import paper
 import products
 import rate
 import report
+import scale
 import steps
 import stochastic
 import subspace
@@ -36,7 +37,7 @@ from common import forget, load, machine, save, save_figure
 
 SCRIPTS = (
     core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators, own_method,
-    steps,
+    steps, scale,
 )  # fmt: skip
 
 

@@ -181,11 +181,6 @@ def coded(block: Block, name: str, classes: Classes) -> Block:
     return replace(block, t=classes.codes(f"{name}, block {block.index}", block.t, len(block)))
 
 
-def largest(block: Block) -> int:
-    """The largest target, if they are integers; else 0."""
-    return int(block.t.max()) if block.t.dtype.kind in "iu" else 0
-
-
 def _same(call: _Call) -> _Call:
     return call
 

@@ -24,6 +24,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ..blocks.from_dask import is_dask
 from ..errors import ArgumentError
 from ..lower_level import lower_solution
 from ..problems.folds import Folds
@@ -268,6 +269,8 @@ class BilevelEstimator(BaseEstimator):
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> tuple[Any, np.ndarray, np.ndarray]:
         """(X, y, sample weights) by scikit-learn's own validators, in float64."""
+        if is_dask(X):
+            raise ValueError(f"X: {type(self).__name__} takes no data of Dask; X.compute() is in memory, where it fits")
         X, y = validate_data(
             self,
             X,

@@ -10,7 +10,9 @@ from scipy.special import entr, expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
+from ..blocks.from_dask import is_dask
 from .base import BilevelEstimator
+from .lazy import by_block, fit_lazily, lazy_blocks, lazy_classes
 
 
 class BilevelClassifier(ClassifierMixin, BilevelEstimator):
@@ -55,21 +57,25 @@ class BilevelClassifier(ClassifierMixin, BilevelEstimator):
         self._fit(X, t, s, splits, y)
         self.coef_, self.intercept_ = self._coef, self._intercept
 
+    @by_block
     def decision_function(self, X: Any) -> np.ndarray:
         """Scores, shape (n_samples,) of two classes, (n_samples, n_classes) of more."""
         scores = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
+    @by_block
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class, shape (n_samples,)."""
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
+    @by_block
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities in the order of ``classes_``, shape (n_samples, n_classes)."""
         scores = self.decision_function(X)
         return np.column_stack([expit(-scores), expit(scores)]) if scores.ndim == 1 else softmax(scores, axis=1)
 
+    @by_block
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Their logarithms, none of them −∞ by rounding."""
         scores = self.decision_function(X)
@@ -130,5 +136,10 @@ class BilevelLogisticRegression(BilevelClassifier):
         ValueError
             As scikit-learn's estimators raise it; labels of one class; a fold whose training data lack a class.
         """
-        self._fit_classes(X, y, sample_weight)
+        if is_dask(X):
+            self.classes_, blocks = lazy_classes(self, lazy_blocks(X, y, sample_weight))
+            fit_lazily(self, X, blocks)
+            self.coef_, self.intercept_ = self._coef, self._intercept
+        else:
+            self._fit_classes(X, y, sample_weight)
         return self

@@ -10,7 +10,9 @@ from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 
+from ..blocks.from_dask import is_dask
 from .base import BilevelEstimator
+from .lazy import by_block, fit_lazily, lazy_blocks
 
 MOST = 1e15  # e⁴⁰ is where the loss is no exponential any more
 
@@ -75,6 +77,9 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
         ValueError
             As scikit-learn's estimators raise it; y < 0; parameters that cannot be used.
         """
+        if is_dask(X):
+            fit_lazily(self, X, lazy_blocks(X, y, sample_weight))
+            return self._fitted()
         X, y, s = self._checked(X, y, sample_weight, y_numeric=True)
         t = y.astype(np.float64)
         if t.min() < 0 or not t.any():
@@ -84,9 +89,13 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
                 f"y must be counts of at most {MOST:g} for Poisson regression, found {t.max():g}: divide y"
             )
         self._fit(X, t, s, self._splits(X, t, classifier=False), t)
+        return self._fitted()
+
+    def _fitted(self) -> BilevelPoissonRegressor:
         self.coef_, self.intercept_ = self._coef[0], float(self._intercept[0])
         return self
 
+    @by_block
     def predict(self, X: Any) -> np.ndarray:
         """E[y] = exp(X coef + intercept), shape (n_samples,)."""
         return np.exp(self._scores(X)[:, 0])

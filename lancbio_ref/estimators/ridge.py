@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
 
+from ..blocks.from_dask import is_dask
 from .base import BilevelEstimator
+from .lazy import by_block, fit_lazily, lazy_blocks
 
 
 class BilevelRidge(RegressorMixin, BilevelEstimator):
@@ -111,12 +113,19 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         ValueError
             As scikit-learn's estimators raise it; parameters that cannot be used.
         """
+        if is_dask(X):
+            fit_lazily(self, X, lazy_blocks(X, y, sample_weight))
+            return self._fitted()
         X, y, s = self._checked(X, y, sample_weight, y_numeric=True)
         t = y.astype(np.float64)
         self._fit(X, t, s, self._splits(X, t, classifier=False), t)
+        return self._fitted()
+
+    def _fitted(self) -> BilevelRidge:
         self.coef_, self.intercept_ = self._coef[0], float(self._intercept[0])
         return self
 
+    @by_block
     def predict(self, X: Any) -> np.ndarray:
         """X coef + intercept, shape (n_samples,)."""
         return self._scores(X)[:, 0]

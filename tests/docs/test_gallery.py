@@ -14,7 +14,8 @@ GALLERY = ROOT / "docs" / "gallery"
 SCRIPTS = sorted(GALLERY.glob("plot_*.py"))
 FASTEST = ("plot_07_negative_curvature", "plot_12_scipy", "plot_15_orthogonality")
 ALLOWED = {"numpy", "scipy", "matplotlib", "lancbio_ref"} | set(sys.stdlib_module_names)
-ALSO = {"jax": {"jax"}, "torch": {"torch"}, "relevance": {"sklearn"}, "pipeline": {"sklearn"}}  # what these are about
+ALSO = {"jax": {"jax"}, "torch": {"torch"}, "dask": {"dask", "distributed"}}  # what these are about
+ALSO |= {"relevance": {"sklearn"}, "pipeline": {"sklearn"}}
 
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
-from ...blocks import Blocks, LocalBlocks
+from ...blocks import Block, Blocks, LocalBlocks
 from ...blocks.from_dask import dask_blocks, is_dask
 from ...blocks.source import is_large, is_lazy
 from ...errors import ArgumentError
@@ -32,7 +32,13 @@ MOST = 1000  # classes in float32, for the proof of softmax
 
 def comes_in_blocks(block_rows: int | None, *matrices: Any) -> bool:
     """Whether somebody asks for blocks, has blocks, or has a matrix that is not in memory and larger than a block."""
-    return block_rows is not None or any(is_dask(X) or is_large(X) or is_list_of_blocks(X) for X in matrices)
+    kinds = is_blocks, is_dask, is_large, is_list_of_blocks
+    return block_rows is not None or any(kind(X) for kind in kinds for X in matrices)
+
+
+def is_blocks(X: Any) -> bool:
+    """Whether X is made into blocks already, with its targets."""
+    return all(hasattr(X, name) for name in ("rows", "map", "keep", "take", "with_ones"))
 
 
 def is_list_of_blocks(X: Any) -> bool:
@@ -48,6 +54,10 @@ def blocks_of(name: str, X: Any, t: Any, s: Any, block_rows: int | None) -> Bloc
     ArgumentError
         See :class:`~lancbio_ref.blocks.LocalBlocks`.
     """
+    if is_blocks(X):
+        if t is not None or s is not None:
+            raise ArgumentError(name, "blocks beside targets or weights", "None for these: blocks have their own")
+        return cast(Blocks, X)
     if is_dask(X):
         if block_rows is not None:
             raise ArgumentError(
@@ -126,7 +136,7 @@ def blocked(
     X_val, t_val, s_val = (*validation, None)[:3]
     held_out = blocks_of("X_val", X_val, t_val, s_val, block_rows)
     if n_classes is None and loss == Multinomial.name:
-        n_classes = _count_in_blocks(train) if is_dask(X) else _count(t)
+        n_classes = _count_in_blocks(train) if is_dask(X) or is_blocks(X) else _count(t)
     made_loss = as_loss(loss, 2 if n_classes is None else n_classes)
     C = made_loss.n_classes if isinstance(made_loss, Multinomial) else 1
     if penalty == "class" and C == 1:
@@ -148,9 +158,12 @@ def _weighting(weights: str, train: BlockedSamples) -> Weighting:
 
 def _count_in_blocks(train: Blocks) -> int:
     """The same of labels that are nowhere together."""
-    from ...blocks.dask import largest
+    return max(2, max(train.map(_largest)) + 1)
 
-    return max(2, max(train.map(largest)) + 1)
+
+def _largest(block: Block) -> int:
+    """The largest target, if they are integers; else 0."""
+    return int(block.t.max()) if block.t.dtype.kind in "iu" else 0
 
 
 def _count(t: Any) -> int:

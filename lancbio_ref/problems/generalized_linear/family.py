@@ -25,7 +25,7 @@ Split = tuple[npt.ArrayLike, npt.ArrayLike]
 
 def generalized_linear(
     X: Operator,
-    t: npt.ArrayLike,
+    t: npt.ArrayLike | None,
     *,
     loss: str | Loss = "squared",
     validation: tuple[Any, ...] | None = None,
@@ -51,9 +51,11 @@ def generalized_linear(
         Sparse ones are held as CSR and never made dense. What is not in memory is read in blocks of rows, and never
         whole: a memory map or a CSR matrix of such of more than 32 MB, an HDF5 or Zarr array,
         :func:`lancbio_ref.blocks.open_csr`; and so is a list of arrays or CSR matrices.
-    t : array_like, shape (n,)
+        What Dask has, an array, a DataFrame, or a list of delayed objects or futures of row blocks, stays on its
+        workers: see :func:`lancbio_ref.blocks.from_dask.dask_blocks`.
+    t : array_like, shape (n,), or None
         Targets: numbers, counts ≥ 0 (``"poisson"``), labels 0 and 1 (``"logistic"``, ``"squared_hinge"``) or
-        0 … C − 1 (``"multinomial"``).
+        0 … C − 1 (``"multinomial"``). None where X is a list whose delayed objects are pairs (X, t), or blocks.
     loss : {"squared", "logistic", "multinomial", "poisson", "huber", "squared_hinge"} or ScalarLoss
         Half the squared error, and so on: see :mod:`lancbio_ref.problems.generalized_linear.losses`.
     validation : (X_val, t_val) or (X_val, t_val, sample_weight_val), optional
@@ -123,6 +125,8 @@ def generalized_linear(
             unpenalized=unpenalized, weights=weights, sample_weight=sample_weight, intercept=intercept,
             intercept_ridge=intercept_ridge, n_classes=n_classes, block_rows=block_rows, progress=progress,
         )  # fmt: skip
+    if t is None:
+        raise ArgumentError("t", None, "targets: only samples in blocks may have their own")
     loss = as_loss(loss, _count(t) if n_classes is None else n_classes)
     C = loss.n_classes if isinstance(loss, Multinomial) else 1
     if penalty == "class" and C == 1:
