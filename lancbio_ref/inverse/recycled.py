@@ -33,6 +33,7 @@ INNER_Y, INNER_V = 0.3, 0.5  # of what is asked of E_y and E_v: what the solve i
 PLAIN = 0.7  # of what is asked: what y − H∇_y g is expected to reach where it is tried
 SHORTEST = 1e-4  # t of a Newton step
 NEWTON_STEPS, ROUNDS = 40, 5
+LONGEST = 5000  # products of one solve: where so many do not do, more will not either
 HALF = 0.5  # of E_y in the newest H: what a Newton direction leaves at most, so that it leads down
 LEAST_SHARE = 1e-6  # of E in one round of a solve to a 2-norm
 LEAST_DIAGONAL = 1e-8  # of the largest entry: what stands for a diagonal entry of B that is not positive
@@ -118,7 +119,7 @@ class Levels:
         H, d, pairs = self.H, np.zeros_like(r), list[Pair]()
         z, square = H.apply(r)
         p, floor = z, (10 * unit_roundoff(r.dtype)) ** 2 * square
-        while square > max(target * target, floor) and len(pairs) < 2 * r.size + 50:
+        while square > max(target * target, floor) and len(pairs) < min(2 * r.size + 50, LONGEST):
             Ap = self.product(A, p)
             curvature = parallel.dot(p, Ap)
             if not 0 < curvature < math.inf:
@@ -136,7 +137,14 @@ class Levels:
         return d, r, H.energy(r) if pairs else math.sqrt(square)
 
     def lower(
-        self, x: np.ndarray, y: np.ndarray, target: float, *, most: float = math.inf, other: np.ndarray | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        target: float,
+        *,
+        most: float = math.inf,
+        other: np.ndarray | None = None,
+        products: float = math.inf,
     ) -> Lower:
         """y with E_y ≤ target, or as near as it comes; not begun where E_y > most.
 
@@ -149,6 +157,8 @@ class Levels:
             E_y at the start, beyond which nobody wants the answer.
         other : ndarray, optional
             Another start, taken where y looks bad and it looks better.
+        products : float
+            No Newton step is begun after so many.
         """
         gradient = self.gradient(x, y)
         energy = self.H.energy(gradient)
@@ -159,8 +169,9 @@ class Levels:
         first = energy
         if not energy <= most:
             return Lower(y, gradient, energy, first)
+        ends = self.counts.n_hvp + products
         for _ in range(NEWTON_STEPS):
-            if energy <= target:
+            if energy <= target or self.counts.n_hvp >= ends:
                 break
             plain = self.H.k > 0 and self.contraction * energy <= PLAIN * target
             if plain:

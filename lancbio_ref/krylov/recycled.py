@@ -58,6 +58,8 @@ class RecycledInverse:
     memory : int
         Pairs (s, A s) kept at most; 0 keeps none, and H stays H_0.
     dtype : float64 or float32
+    flat : float
+        Pairs with sᵀA s at most this part of sᵀH_0⁻¹s are not kept.
 
     Attributes
     ----------
@@ -85,8 +87,8 @@ class RecycledInverse:
     array([1., 1., 0.])
     """
 
-    def __init__(self, n: int, memory: int, dtype: npt.DTypeLike = np.float64) -> None:
-        self.n, self.memory = as_integer("n", n, least=1), min(as_integer("memory", memory), n)
+    def __init__(self, n: int, memory: int, dtype: npt.DTypeLike = np.float64, flat: float = FLAT) -> None:
+        self.n, self.memory, self.least = as_integer("n", n, least=1), min(as_integer("memory", memory), n), flat
         self.S = self.Y = np.zeros((0, n), dtype)
         self.d, self.e = np.zeros(n, dtype), np.ones(n, dtype)
         self.beta, self._curvatures = 1.0, ()  # type: float, tuple[float, ...]
@@ -202,7 +204,7 @@ class RecycledInverse:
             if not left > DEPENDENT * size:
                 self.dependent += 1
                 continue
-            if not left > FLAT * sizes[i]:
+            if not left > self.least * sizes[i]:
                 self.flat += 1
                 continue
             root = math.sqrt(left)
