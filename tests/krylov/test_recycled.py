@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lancbio_ref.krylov.recycled import BYTES, RecycledInverse, pairs_within
-from lancbio_ref.operators import CheckedOperator, DenseOperator, DiagonalLowRank, GeneralizedLinear, diagonal_part
+from lancbio_ref.operators import (
+    BlockDiagonal,
+    CheckedOperator,
+    DenseOperator,
+    DiagonalLowRank,
+    GeneralizedLinear,
+    diagonal_part,
+)
 from tests.thorough import few
 
 
@@ -220,3 +227,5 @@ def test_which_operators_show_a_diagonal():
     np.testing.assert_array_equal(diagonal_part(DiagonalLowRank(d, base=inner)), [4, 6])
     np.testing.assert_array_equal(diagonal_part(DiagonalLowRank(d, base=np.eye(2))), d)
     assert diagonal_part(DenseOperator(np.eye(2))) is None
+    np.testing.assert_array_equal(diagonal_part(BlockDiagonal([inner, np.eye(1), inner])), [3, 4, 0, 3, 4])
+    assert diagonal_part(BlockDiagonal([np.eye(2), np.eye(1)])) is None
