@@ -13,6 +13,7 @@ from ..errors import ArgumentError
 from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
 from .base import Method, State
 from .bsa import BSA, BSAState
+from .choice import choose
 from .f2sa import F2SA, F2SAState
 from .halved import HalvedSteps
 from .hjfbio import HJFBiO, HJFBiOState
@@ -128,6 +129,7 @@ __all__ = [
     "SubspaceSchedule",
     "TTSAState",
     "build",
+    "choose",
     "names",
 ]
 

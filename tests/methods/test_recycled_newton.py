@@ -15,6 +15,7 @@ from lancbio_ref import (
     HyperObjective,
     LipschitzConstants,
     LowerLevel,
+    Minibatched,
     SolveStatus,
     UpperLevel,
     minimize,
@@ -23,7 +24,7 @@ from lancbio_ref import (
 from lancbio_ref.datasets import corrupt_labels, load_digits, stratified_split
 from lancbio_ref.inverse.recycled import Levels
 from lancbio_ref.krylov.recycled import RecycledInverse
-from lancbio_ref.methods import RecycledNewton
+from lancbio_ref.methods import RecycledNewton, choose
 from lancbio_ref.methods.recycled_end import as_box
 from lancbio_ref.methods.recycled_model import Gains, Model
 from lancbio_ref.methods.recycled_newton import RecycledNewtonState
@@ -464,6 +465,18 @@ def test_float32():
     result = run(problem, np.zeros(3, np.float32), np.zeros(6, np.float32), tol=1e-3)
     assert result.success
     np.testing.assert_allclose(result.x, problem.stationary_point(), atol=2e-2)
+
+
+def test_auto_is_this_method_to_the_bit_and_another_on_mini_batches():
+    problem, x0, y0 = ready("ridge")
+    named, auto = run(problem, x0, y0), minimize(problem, x0, y0, method="auto", tol=1e-6)
+    assert auto.status == SolveStatus.CONVERGED and named.x.tobytes() == auto.x.tobytes()
+    steps = dict(step_x=0.01, step_y=0.01)
+    of_batches = minimize(problem, x0, y0, method="auto", batch_size=4, rng=0, maxiter=3, **steps)
+    assert type(of_batches.state).__name__ == "LancBiOState"
+    assert choose(Minibatched(problem, 4, 4, rng=0)) == "lancbio"
+    with pytest.raises(ArgumentError, match="memory"):  # an option of another method names those of this one
+        minimize(problem, x0, y0, method="auto", step_x=0.1)
 
 
 def test_mini_batches_are_refused():
