@@ -37,11 +37,14 @@ import numpy.typing as npt
 
 from .. import parallel
 from ..arguments import as_integer
+from ..rounding import unit_roundoff
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 CONTRADICTION = 0.5  # |a − b| of a pair, as a part of √(|a|² + |b|² + 2sᵀy): beyond it, it belongs to another A
 DEPENDENT = 1e-6  # what the newer pairs leave of sᵀy: beneath it, rounding has a say
+AMPLIFIED = 0.4  # u to this power: what the rounding of S Yᵀ may be in a row; beyond it, the row is one of cancellation
+ROUNDS, NEARLY, ROUNDING = 4, 0.1, 1e3  # S Yᵀ = I + E: |E| ≤ NEARLY is halved away, |E| ≤ 10³u is left
 FLAT = 1e-9  # sᵀA s over sᵀH_0⁻¹s: a curvature that rounding may have made
 KEPT = 0.7  # of the memory, when it is full: the rest is room for the next solve
 RECENT = 20  # curvatures whose median is β
@@ -163,8 +166,16 @@ class RecycledInverse:
             return
         L, R, used = self._biorthogonal(S @ Y.T, np.einsum("ij,ij->i", S / self.H0, S))
         S, Y = L @ S, R @ Y
-        if used:
-            L, R = _straight(S @ Y.T)  # the second round leaves rounding only
+        for _ in range(ROUNDS):  # the first leaves what cancelled in it; the second, as a rule, rounding only
+            N = S @ Y.T
+            off = float(np.abs(N - np.eye(len(N))).max(initial=0.0))
+            if off <= ROUNDING * unit_roundoff(N.dtype):
+                break
+            if off <= NEARLY:
+                L, R = _straight(N)
+            else:
+                L, R, again = self._biorthogonal(N, np.einsum("ij,ij->i", S / self.H0, S))
+                used = [used[i] for i in again]
             S, Y = L @ S, R @ Y
         learned = S[: sum(i < fresh for i in used)]
         squares = np.einsum("ij,ij->i", learned, self.e * learned)
@@ -189,7 +200,8 @@ class RecycledInverse:
         """
         k, used = len(N), []  # type: int, list[int]
         L, R = np.zeros((k, k)), np.zeros((k, k))
-        N = N.astype(np.float64, copy=False)
+        N, u = N.astype(np.float64, copy=False), unit_roundoff(self.d.dtype)
+        roots = np.sqrt(np.maximum(np.diag(N), 0))
         for i in range(k):
             m, size = len(used), float(N[i, i])
             if not 0 < size < math.inf:
@@ -211,7 +223,11 @@ class RecycledInverse:
             L[m], R[m] = -a @ L[:m] / root, -b @ R[:m] / root
             L[m, i] += 1 / root
             R[m, i] += 1 / root
+            if not u * float(np.abs(L[m]) @ roots) * float(np.abs(R[m]) @ roots) <= u**AMPLIFIED:
+                self.dependent += 1  # u|L||N||R|: what the rounding of N has grown to
+                continue
             used.append(i)
+        L[len(used) :] = R[len(used) :] = 0
         return L[: len(used)].astype(self.d.dtype), R[: len(used)].astype(self.d.dtype), used
 
     def _condense(self, S: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
