@@ -3,9 +3,9 @@
     mini-batches                                        "lancbio", whose steps the caller says
     everything else                                     "recycled-newton"
 
-A recycled Krylov–Newton needs no more of a problem than the others do: an adjoint of J, a diagonal of A, μ and Lipschitz
-constants make it better where they are there. What it cannot use is a problem that is another one at each evaluation: a
-difference of two batches is noise.
+A recycled Krylov–Newton needs no more of a problem than the others do: an adjoint of J, a diagonal of A, μ and
+Lipschitz constants make it better where they are there. What it cannot use is a problem that is another one at each
+evaluation: a difference of two batches is noise.
 """
 
 from __future__ import annotations
