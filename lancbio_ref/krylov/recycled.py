@@ -130,8 +130,11 @@ class RecycledInverse:
         finite = [pair for pair in pairs if np.isfinite(pair).all()]
         self.flat += len(pairs) - len(finite)
         if (pairs := finite) and self.memory:
-            new = [np.array([pair[i] for pair in reversed(pairs)], self.d.dtype) for i in (0, 1)]
-            self._keep(np.concatenate([new[0], self.S]), np.concatenate([new[1], self.Y]), fresh=len(pairs))
+            S, Y = (
+                np.concatenate([np.array([pair[i] for pair in reversed(pairs)], self.d.dtype), old])
+                for i, old in enumerate((self.S, self.Y))
+            )
+            self._keep(S, Y, fresh=len(pairs))
 
     def change_diagonal(self, d: np.ndarray | None, e: np.ndarray | None = None) -> None:
         """A has another diagonal part now, None being 0, and B another diagonal, None being unknown: 1."""
@@ -256,6 +259,6 @@ def _straight(N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(len(N), dtype=N.dtype) - half, np.eye(len(N), dtype=N.dtype) - half.T
 
 
-def pairs_within(n: int, dtype: npt.DTypeLike = np.float64, most: int = 100) -> int:
-    """How many pairs of vectors of this length fit into `BYTES`; between 2 and `most`."""
-    return max(2, min(most, BYTES // (2 * n * np.dtype(dtype).itemsize)))
+def pairs_within(n: int, dtype: npt.DTypeLike = np.float64, most: int = 100, size: int = BYTES) -> int:
+    """How many pairs of vectors of this length fit into `size` bytes; between 2 and `most`."""
+    return max(2, min(most, size // (2 * n * np.dtype(dtype).itemsize)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -465,6 +466,19 @@ def test_float32():
     result = run(problem, np.zeros(3, np.float32), np.zeros(6, np.float32), tol=1e-3)
     assert result.success
     np.testing.assert_allclose(result.x, problem.stationary_point(), atol=2e-2)
+
+
+def test_what_it_holds_is_ten_vectors_a_pair_kept_and_130_more():
+    n, memory = 100_000, 5
+    problem = problems.synthetic(n, 1e3, matrix_free=True, rng=0)
+    x0, y0, _ = problem.initial_point(0)
+    tracemalloc.start()
+    try:
+        result = minimize(problem, x0, y0, method="recycled-newton", memory=memory, maxiter=1)
+        peak = tracemalloc.get_traced_memory()[1] / y0.nbytes
+    finally:
+        tracemalloc.stop()
+    assert result.n_hvp > 20 * memory / 2 and peak <= 10 * memory + 130, peak  # a solve alone makes 40 pairs
 
 
 def test_auto_is_this_method_to_the_bit_and_another_on_mini_batches():
