@@ -65,7 +65,7 @@ def minimize(
     method : str or method object
         A name (:func:`lancbio_ref.methods.names`), with `options` building it, or for example
         ``LancBiO(step_x=1.0, step_y=0.1)``. ``"auto"`` is ``"recycled-newton"``, which has no step to choose, and
-        ``"lancbio"`` on mini-batches: :func:`lancbio_ref.methods.choose` is the rule.
+        ``"soba"`` on mini-batches: :func:`lancbio_ref.methods.choose` is the rule.
     maxiter : int
         Outer iterations.
     tol : float

@@ -150,7 +150,13 @@ def word(work: float | None) -> str:
 
 def section(found: dict[str, Any]) -> str:
     rows = [
-        [run["problem"], str(run["seed"]), run["who"], *map(word, run["at"].values()), f"{run['norm']:.2g}"]
+        [
+            run["problem"],
+            str(run["seed"]),
+            run["who"],
+            *map(word, run["at"].values()),
+            "lost" if run["norm"] is None else f"{run['norm']:.2g}",
+        ]
         for run in found["runs"]
     ]
     head = ["problem", "seed", "who", *(f"W to {target}" for target in TARGETS), "of ‖∇φ(x_0)‖ at the end"]

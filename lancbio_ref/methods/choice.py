@@ -1,11 +1,12 @@
 """Which method a problem gets where nobody has named one: the one place of that rule.
 
-    mini-batches                                        "lancbio", whose steps the caller says
+    mini-batches                                        "soba", whose steps the caller says
     everything else                                     "recycled-newton"
 
 A recycled Krylov–Newton needs no more of a problem than the others do: an adjoint of J, a diagonal of A, μ and
 Lipschitz constants make it better where they are there. What it cannot use is a problem that is another one at each
-evaluation: a difference of two batches is noise.
+evaluation: a difference of two batches is noise. On batches SOBA was first where it was measured, and a subspace of
+LancBiO mixes the noise of as many batches as it has columns (`validation/REPORT.md`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-def choose(problem: BilevelProblem, *, batched: bool = False) -> Literal["lancbio", "recycled-newton"]:
+def choose(problem: BilevelProblem, *, batched: bool = False) -> Literal["soba", "recycled-newton"]:
     """The name of the method for `problem`.
 
     Parameters
@@ -35,6 +36,6 @@ def choose(problem: BilevelProblem, *, batched: bool = False) -> Literal["lancbi
     >>> from lancbio_ref.methods import choose
     >>> problem = problems.random_ridge(20, 10, 3, rng=0)
     >>> choose(problem), choose(problem, batched=True)
-    ('recycled-newton', 'lancbio')
+    ('recycled-newton', 'soba')
     """
-    return "lancbio" if batched or isinstance(problem, Minibatched) else "recycled-newton"
+    return "soba" if batched or isinstance(problem, Minibatched) else "recycled-newton"

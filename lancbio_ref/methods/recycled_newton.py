@@ -193,7 +193,10 @@ class RecycledNewton:
     ) -> RecycledNewtonState:
         """The state before the first iteration."""
         if isinstance(problem, Minibatched):
-            raise ArgumentError("batch_size", repr(problem.sizes), "None: differences and products need one problem")
+            expected = (
+                "None: a difference of two batches is noise, and batches that grow do not pay; 'soba' takes batches"
+            )
+            raise ArgumentError("batch_size", repr(problem.sizes), expected)
         as_box(self.bounds, x0).require(x0)
         memory = pairs_within(y0.size, y0.dtype) if self.memory is None else self.memory
         H, M = RecycledInverse(y0.size, memory, y0.dtype), RecycledInverse(x0.size, PAIRS_OF_X, x0.dtype, FLAT)

@@ -469,7 +469,7 @@ def test_float32():
 
 
 def test_what_it_holds_is_ten_vectors_a_pair_kept_and_130_more():
-    n, memory = 100_000, 5
+    n, memory = 50_000, 5
     problem = problems.synthetic(n, 1e3, matrix_free=True, rng=0)
     x0, y0, _ = problem.initial_point(0)
     tracemalloc.start()
@@ -478,24 +478,26 @@ def test_what_it_holds_is_ten_vectors_a_pair_kept_and_130_more():
         peak = tracemalloc.get_traced_memory()[1] / y0.nbytes
     finally:
         tracemalloc.stop()
-    assert result.n_hvp > 20 * memory / 2 and peak <= 10 * memory + 130, peak  # a solve alone makes 40 pairs
+    assert result.n_hvp > 20 * memory / 2 and peak <= 10 * memory + 130, (
+        peak
+    )  # a solve alone makes more pairs than are kept
 
 
 def test_auto_is_this_method_to_the_bit_and_another_on_mini_batches():
     problem, x0, y0 = ready("ridge")
     named, auto = run(problem, x0, y0), minimize(problem, x0, y0, method="auto", tol=1e-6)
     assert auto.status == SolveStatus.CONVERGED and named.x.tobytes() == auto.x.tobytes()
-    steps = dict(step_x=0.01, step_y=0.01)
+    steps = dict(step_x=0.01, step_y=0.01, step_v=0.01)
     of_batches = minimize(problem, x0, y0, method="auto", batch_size=4, rng=0, maxiter=3, **steps)
-    assert type(of_batches.state).__name__ == "LancBiOState"
-    assert choose(Minibatched(problem, 4, 4, rng=0)) == "lancbio"
+    assert type(of_batches.state).__name__ == "SOBAState"
+    assert choose(Minibatched(problem, 4, 4, rng=0)) == "soba"
     with pytest.raises(ArgumentError, match="memory"):  # an option of another method names those of this one
         minimize(problem, x0, y0, method="auto", step_x=0.1)
 
 
 def test_mini_batches_are_refused():
     problem, x0, y0 = ready("ridge")
-    with pytest.raises(ArgumentError, match="batch_size"):
+    with pytest.raises(ArgumentError, match=r"batch_size.*a difference of two batches is noise.*soba"):
         run(problem, x0, y0, batch_size=5)
 
 
