@@ -238,7 +238,7 @@ def section(found: dict[str, Any]) -> str:
         f" below 10⁻³ and 10⁻⁶ of ‖∇φ(x_0)‖. – is *not within the budget* ({budgets}). Seeds"
         f" {', '.join(map(str, seeds))}. Methods with steps: the best of one common 7 × 7 search (first seed)."
         " Known to 3 % (30 % for a method whose own ‖h‖ is far from the true one). Cells are geometric means over the"
-        " seeds that a contestant was run with, 1 for most; the last column compares on the seeds that both were run with.",
+        " seeds that a contestant was run with, 1 for most; the last column compares on the seeds of both.",
         f"Not run: {', '.join(absent) or 'none'}; where a cell is empty, this contestant was not run on this problem.",
     ]
     for target in TARGETS:

@@ -1,17 +1,17 @@
 """Solutions of chapter 11, recycling.
 
-1. (a) HY = SSᵀY + (I − SYᵀ)H_0(I − YSᵀ)Y = S + (I − SYᵀ)H_0(Y − Y) = S, by SᵀY = I. rᵀHr = ‖Sᵀr‖² + wᵀH_0w with w = r −
-   YSᵀr, a sum of squares; it is 0 only for Sᵀr = 0 and w = 0, and then r = w + YSᵀr = 0.
+1. (a) HY = SSᵀY + (I − SYᵀ)H_0(I − YSᵀ)Y = S + (I − SYᵀ)H_0(Y − Y) = S, by SᵀY = I. rᵀHr = ‖Sᵀr‖² + wᵀH_0w with w =
+   r − YSᵀr, a sum of squares; it is 0 only for Sᵀr = 0 and w = 0, and then r = w + YSᵀr = 0.
 
-   (b) In the coordinates A^{1/2}, with Z = A^{1/2}S, ZᵀZ = SᵀAS = I, P = I − ZZᵀ: A^{1/2}HA^{1/2} = ZZᵀ + P K P with K =
-   A^{1/2}H_0A^{1/2}, which is similar to H_0A. On span(Z) it is 1. On the complement it is the compression of K, whose
-   eigenvalues lie between the smallest and the largest of K (Rayleigh quotients of fewer vectors).
+   (b) In the coordinates A^{1/2}, with Z = A^{1/2}S, ZᵀZ = SᵀAS = I, P = I − ZZᵀ: A^{1/2}HA^{1/2} = ZZᵀ + P K P with
+   K = A^{1/2}H_0A^{1/2}, which is similar to H_0A. On span(Z) it is 1. On the complement it is the compression of K,
+   whose eigenvalues lie between the smallest and the largest of K (Rayleigh quotients of fewer vectors).
 
 2. `block_inverse` below; rows in place of columns.
 
-3. `turned` below. A diagonal ten times as far costs products, for A itself differs more from system to system, but no pair
-   contradicts another: all of them belong to the A in force. Where B turns, y = B s is that of an older B: pairs contradict
-   newer ones (by sᵢᵀyⱼ ≠ sⱼᵀyᵢ), some are dropped, and those that stay mislead a little.
+3. `turned` below. A diagonal ten times as far costs products, for A itself differs more from system to system, but no
+   pair contradicts another: all of them belong to the A in force. Where B turns, y = B s is that of an older B: pairs
+   contradict newer ones (by sᵢᵀyⱼ ≠ sⱼᵀyᵢ), some are dropped, and those that stay mislead a little.
 """
 
 import numpy as np
