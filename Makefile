@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXAMPLES := .venv-examples
 BENCH := .venv-bench
+BENCHOPT := .venv-benchopt
 DOCS := .venv-docs
 GUESTS := .venv-guests
 OLDEST := .venv-oldest
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help run docs test test-versions test-newest test-examples test-docs test-guests test-python test-thorough coverage validate fuzz bench bench-smoke lint typecheck format clean
+.PHONY: help run docs test test-versions test-newest test-examples test-docs test-guests test-python test-thorough coverage validate fuzz bench bench-smoke benchopt lint typecheck format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
@@ -51,10 +52,13 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python docs/candidates/run_all.py
 
-test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, pandas and joblib; installs them
-	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters $(ARGS)
+test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, Dask, pandas and joblib; installs them
+	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters tests/blocks $(ARGS)
 
-test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
+test-benchopt: $(BENCHOPT)/ready.stamp  ## the methods, SciPy, jaxopt and torchopt on problems of benchopt's kind; installs them (ARGS="-n 100": its options)
+	$(BENCHOPT)/bin/benchopt run validation/benchopt --no-display $(or $(ARGS),--config validation/benchopt/small.yml)
+
+docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \
 	    if command -v $${pair%:*} >/dev/null; then continue; fi; \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -103,7 +107,7 @@ format: $(VENV)/dev.stamp  ## let ruff format and sort
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and every cache
-	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(DOCS) $(GUESTS) $(OLDEST) $(NEWEST)-* docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) $(EXAMPLES) $(BENCH) $(BENCHOPT) $(DOCS) $(GUESTS) $(OLDEST) $(NEWEST)-* docs/_build docs/examples docs/reference/generated build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/%.stamp: pyproject.toml | $(BIN)/python
@@ -119,6 +123,12 @@ $(BENCH)/ready.stamp: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(BENCHOPT)/ready.stamp: pyproject.toml
+	$(PYTHON) -m venv $(BENCHOPT)
+	$(BENCHOPT)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BENCHOPT)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' benchopt
 	@touch $@
 
 $(GUESTS)/ready.stamp: pyproject.toml

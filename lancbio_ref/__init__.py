@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what an editor and a type checker see; `_HOMES` says the sa
     from .errors import (
         ArgumentError,
         CallableError,
+        ClusterError,
         DivergenceError,
         DomainError,
         EvaluationError,
@@ -61,6 +62,7 @@ __all__ = [
     "Certificate",
     "CertificateStatus",
     "CheckVerdict",
+    "ClusterError",
     "DivergenceError",
     "DomainError",
     "Draw",
@@ -101,7 +103,7 @@ __all__ = [
 
 _HOMES = {
     "certificate": "Certificate",
-    "errors": "ArgumentError CallableError DivergenceError DomainError EvaluationError LancbioError"
+    "errors": "ArgumentError CallableError ClusterError DivergenceError DomainError EvaluationError LancbioError"
     " RepresentationError",
     "evaluation": "Evaluation",
     "final_check": "FinalCheck",

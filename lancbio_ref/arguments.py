@@ -12,7 +12,7 @@ from scipy.sparse import sparray, spmatrix
 from scipy.sparse.linalg import LinearOperator
 
 from .errors import ArgumentError
-from .kernels import BLOCK, sum_entries
+from .kernels import sum_entries
 
 Operator = npt.ArrayLike | sparray | spmatrix | LinearOperator  # what `as_operator` takes
 Seed = (
@@ -112,6 +112,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = REAL) -> np.ndarray:
     """A finite 1-D array of a floating-point type; integers become float64, which must hold them."""
+    is_plain = type(value) is np.ndarray and value.dtype.char in kinds and value.dtype.isnative and value.size > 0
+    if is_plain and value.shape == (size or value.size,) and _sum_is_finite(value):  # as nearly always
+        return value
     array = as_array(name, value, "a 1-D array of numbers")
     if array.dtype.char not in kinds:
         raise ArgumentError(name, f"dtype {array.dtype}", f"a 1-D array of {type_names(kinds)}")
@@ -131,7 +134,7 @@ def as_vector(name: str, value: Any, size: int | None = None, *, kinds: str = RE
 
 def _sum_is_finite(array: np.ndarray) -> bool:
     """Of a vector; then all its entries are. The sum of a long one, or of large numbers, may say less than is true."""
-    return array.size <= BLOCK and array.flags.carray and array.dtype.char in REAL and math.isfinite(sum_entries(array))
+    return array.flags.carray and array.dtype.char in REAL and math.isfinite(sum_entries(array))
 
 
 def as_point(name: str, value: Any, n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:

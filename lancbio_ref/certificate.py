@@ -32,8 +32,18 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from .formation import MODEL_SAFETY, Bound
+from .kernels import BLOCK, squares_with_errors
 from .operators import coarsest, structure_of
-from .rounding import gamma, is_finite, norm2, scaled_quotient, smallest_subnormal, unit_roundoff, upper_product
+from .rounding import (
+    SAFE_SQUARES,
+    gamma,
+    is_finite,
+    norm2,
+    scaled_quotient,
+    smallest_subnormal,
+    unit_roundoff,
+    upper_product,
+)
 from .status import CertificateStatus
 
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
@@ -85,10 +95,9 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
     structure = structure_of(A)
     if structure is not None:
-        error = _product_error(structure, v)
+        both, rounding, size = _norms_with_errors(1 + u, residual, structure, v)
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
-        rho = outer * norm2((1 + u) * np.abs(residual).astype(np.float64, copy=False) + error) + underflow
-        return Bound(rho, CERTIFIED), outer * norm2(error) + u * norm2(residual) + underflow
+        return Bound(outer * both + underflow, CERTIFIED), outer * rounding + u * size + underflow
     product = MODEL_SAFETY * (n + 10) * coarsest(A, v.dtype) * norm_A.value * norm2(v) if v.any() else 0.0
     status = ESTIMATED if math.isfinite(product) else NONE
     return Bound(outer * ((1 + u) * norm2(residual) + product), status), product
@@ -102,20 +111,24 @@ def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound
     structure = structure_of(J)
     if structure is not None:
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(h.dtype)
-        error = u * np.abs(h).astype(np.float64, copy=False) + _product_error(structure, v)
-        return Bound(outer * norm2(error) + underflow, CERTIFIED)
+        return Bound(outer * _norms_with_errors(u, h, structure, v)[0] + underflow, CERTIFIED)
     product = MODEL_SAFETY * (v.size + 10) * coarsest(J, v.dtype) * norm_J.value * norm2(v) if v.any() else 0.0
     return Bound(outer * (u * norm2(h) + product), ESTIMATED if math.isfinite(product) else NONE)
 
 
-def _product_error(structure: Any, v: np.ndarray) -> np.ndarray:
-    """E = g fl(|A||v|), g = γ_m/(1 − γ_m) or what the operator says of its sums, in float64."""
-    factor = structure.product_factor(v.dtype)
+def _norms_with_errors(a: float, r: np.ndarray, structure: Any, v: np.ndarray) -> tuple[float, float, float]:
+    """‖a|r| + E‖, ‖E‖ and ‖r‖ for E = g fl(|A||v|), g = γ_m/(1 − γ_m) or what the operator says of its sums."""
+    factor, absolute = structure.product_factor(v.dtype), structure.abs_product(np.abs(v))
+    if r.size <= BLOCK and r.flags.c_contiguous and absolute.flags.c_contiguous:
+        squares = squares_with_errors(a, r, factor, absolute)
+        if all(SAFE_SQUARES[0] < square < SAFE_SQUARES[1] for square in squares):
+            both, errors, alone = squares
+            return math.sqrt(both), math.sqrt(errors), math.sqrt(alone)
     with np.errstate(invalid="ignore", over="ignore"):
-        error = factor * structure.abs_product(np.abs(v)).astype(np.float64, copy=False)
-    if is_finite(error):
-        return error
-    return np.where(np.isnan(error), math.inf, error)  # inf · 0 while bounding: nothing is known
+        error = factor * absolute.astype(np.float64, copy=False)
+    if not is_finite(error):
+        error = np.where(np.isnan(error), math.inf, error)  # inf · 0 while bounding: nothing is known
+    return norm2(a * np.abs(r).astype(np.float64, copy=False) + error), norm2(error), norm2(r)
 
 
 def error_bound(mu: Bound, norm_J: Bound, rho: Bound, eta: Bound, u: float) -> Bound:

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from .errors import ArgumentError, CallableError, DivergenceError, LancbioError, RepresentationError
-from .methods import F2SA, TTSA, HalvedSteps, HJFBiO, SubBiO
+from .methods import F2SA, TTSA, Automatic, HalvedSteps, HJFBiO, SubBiO
 from .methods.base import State, decaying
 from .minibatch import Minibatched
 from .parallel import dot
-from .rounding import norm2
+from .rounding import largest, norm2
 from .status import SolveStatus
 
 ENORMOUS = 1e8  # times the start, whatever else is known
@@ -35,12 +35,6 @@ LARGE, MOVING = 100.0, 0.1  # times the start, if the last change is still this 
 CALM = 10.0  # times the start: where nothing has gone wrong yet
 TRIAL_STEPS, TRIAL_GROWTH = 50, 10.0
 SHOWING = (LancbioError, ArithmeticError, ValueError)  # what comes out of code that gets a huge or infinite number
-
-
-def largest(vector: np.ndarray) -> float:
-    """‖z‖_∞; infinite where an entry is not finite."""
-    size = max(float(vector.max()), -float(vector.min()))  # NaN is larger than all, and infinity too
-    return size if math.isfinite(size) else math.inf
 
 
 @dataclass(frozen=True)
@@ -70,6 +64,8 @@ class Growth:
     ----------
     start, before, now, calm : Iterates
         At the start, at the last but one and the last finished iteration, and the last of the size of the start.
+    units : dict
+        s = max(1, ‖start‖_∞) of x, y and v, by name.
     calm_k : int
         The iteration of `calm`.
     h, lower : (float, float)
@@ -80,6 +76,7 @@ class Growth:
     before: Iterates
     now: Iterates
     calm: Iterates
+    units: dict[str, float]
     calm_k: int = 0
     h: tuple[float, float] = (0.0, 0.0)
     lower: tuple[float, float] = (0.0, 0.0)
@@ -88,12 +85,13 @@ class Growth:
     def of(cls, state: State) -> Growth:
         """Before the first iteration."""
         start = Iterates.of(state)
-        return cls(start, start, start, start)
+        return cls(start, start, start, start, {name: max(1.0, largest(z)) for name, z in start})
 
-    def add(self, state: State, h_norm: float) -> None:
-        """Iteration `state.k` is finished."""
+    def add(self, state: State, h_norm: float, sizes: dict[int, float]) -> None:
+        """Iteration `state.k` is finished; `sizes` are ‖z‖_∞ of arrays of the state, by the id of the array."""
         self.before, self.now = self.now, Iterates.of(state)
-        if all(largest(z) <= CALM * self.unit(name) for name, z in self.now):
+        known = ((name, sizes[id(z)] if id(z) in sizes else largest(z)) for name, z in self.now)
+        if all(size <= CALM * self.units[name] for name, size in known):
             self.calm, self.calm_k = self.now, state.k
         # h_1 has y_0 or v_0 in it and may be 0; h_2 a v that was made at y_0, where all steps are taken at once
         first = self.h[0] if self.h[0] > 0 and state.k > 3 else h_norm
@@ -102,13 +100,9 @@ class Growth:
             size = norm2(state.direction_y)
             self.lower = self.lower[0] or size, size
 
-    def unit(self, name: str) -> float:
-        """s = max(1, ‖start‖_∞) of x, y or v."""
-        return max(1.0, largest(getattr(self.start, name)))
-
     def is_grown(self, name: str, z: np.ndarray, before: np.ndarray) -> bool:
         """Whether z, which came from `before`, is *grown*: see the head of this file."""
-        size, unit = largest(z), self.unit(name)
+        size, unit = largest(z), self.units[name]
         if size >= ENORMOUS * unit or not size < math.inf:
             return True
         return size >= LARGE * unit and largest(z - before) >= MOVING * size
@@ -127,7 +121,7 @@ class Growth:
     def is_lost(self, error: BaseException | None) -> bool:
         """Whether any iterate is enormous, or not finite."""
         last = dict(self.now) | self.unfinished(error)
-        return any(not largest(z) < ENORMOUS * self.unit(name) for name, z in last.items())
+        return any(not largest(z) < ENORMOUS * self.units[name] for name, z in last.items())
 
     def unfinished(self, error: BaseException | None) -> dict[str, np.ndarray]:
         """The iterates within the iteration that failed, by name, as far as the error knows them."""
@@ -165,7 +159,7 @@ class Growth:
 
     def far(self, factor: float = FAR) -> str:
         """Which of x and y is `factor` times as large as at the start, in words; empty where neither is."""
-        far = [name for name, z in self.now if name != "v" and largest(z) >= factor * self.unit(name)]
+        far = [name for name, z in self.now if name != "v" and largest(z) >= factor * self.units[name]]
         return " and ".join(
             f"||{name}|| has grown from {norm2(getattr(self.start, name)):.3g} to {norm2(getattr(self.now, name)):.3g}"
             for name in far
@@ -261,6 +255,8 @@ def too_long(problem: Any, method: Any, growth: Growth, x_moved: bool = True) ->
             return name, value, f"{name} = {value:g} is too long ({held}): choose a smaller {name}"
     if not x_moved:
         return None, None, ""
+    if isinstance(method, Automatic):
+        return None, None, "halving the steps that were chosen did not help: give step_x, or try problem.check"
     if (value := getattr(method, "step_x", None)) is None:
         return None, None, "choose shorter steps"
     blame = f"step_x = {value:g} is too long: choose a smaller step_x"

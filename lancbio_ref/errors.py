@@ -133,3 +133,20 @@ class EvaluationError(LancbioError, ArithmeticError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.what, self.report, self.remedy), self.__dict__
+
+
+class ClusterError(LancbioError, RuntimeError):
+    """A cluster that holds the data no longer answers, or lost what nobody can make again.
+
+    Attributes
+    ----------
+    what, remedy : str
+        What ceased, and what to do.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what, self.remedy = what, remedy
+        super().__init__(f"{what}; {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.remedy), self.__dict__

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import html
 from .rounding import norm2
 from .status import CertificateStatus, SolveStatus
 
@@ -81,6 +82,20 @@ class Evaluation:
     def guaranteed(self) -> bool:
         """Whether a certificate says that ‖h − ∇φ(x)‖₂ ≤ tolerance; an estimated bound is none."""
         return self.certificate >= CertificateStatus.GIVEN and self.gradient_bound <= self.tolerance
+
+    def __repr__(self) -> str:
+        bounds = f"value_bound={self.value_bound:.3g}, gradient_bound={self.gradient_bound:.3g}"
+        return f"Evaluation(value={self.value:.10g}, norm={norm2(self.gradient):.6g}, status={self.status}, {bounds})"
+
+    def _repr_html_(self) -> str:
+        kind = html.GOOD if self.guaranteed else html.OPEN if self.status.success else html.BAD
+        facts = {
+            "phi(x)": f"{self.value:.15g}, wrong by {self.value_certificate.of(self.value_bound)}",
+            "grad phi(x)": f"norm {norm2(self.gradient):.6g}, wrong by {self.certificate.of(self.gradient_bound)}",
+            "spent": f"{self.n_hvp} Hessian products, {self.n_grad} lower gradients",
+        }
+        folded: dict[str, html.Shown | None] = {"hyper-gradient": self.hypergradient, "lower level": self.lower}
+        return html.card(f"{self.status}: {self.message}", kind, facts=facts, folded=folded)
 
     def __str__(self) -> str:
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -13,6 +14,7 @@ from .formation import Bound
 from .krylov import SolveReport, lanczos
 from .krylov.tridiagonal import extreme_ritz_values
 from .linearization import Linearization
+from .operators import CheckedOperator
 from .operators.proofs import rayleigh_quotient
 from .parallel import dot
 from .rounding import norm2
@@ -34,6 +36,8 @@ def norm_J_of(linearization: Linearization) -> Bound:
     """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
     if (norm_J := linearization.cross_norm) is not None:
         return Bound.of(norm_J)
+    if (norm := _estimate_of_its_own(linearization.J)) is not None:
+        return Bound(NORM_SAFETY * norm, ESTIMATED)
     J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
     try:
         J.rmatvec(ones)
@@ -45,6 +49,15 @@ def norm_J_of(linearization: Linearization) -> Bound:
     except ArgumentError as error:  # J Jᵀ that is not symmetric
         raise ArgumentError("J", f"J Jᵀ with {error.found}", "an operator whose rmatvec is its adjoint") from None
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
+
+
+def _estimate_of_its_own(J: LinearOperator) -> float | None:
+    """Of an operator that estimates its norm without a call a product, as those of :mod:`lancbio_ref.adapters` may."""
+    while isinstance(J, CheckedOperator):
+        J = J.inner
+    estimate: Callable[[], float] | None = getattr(J, "estimated_norm", None)
+    norm = math.nan if estimate is None else estimate()
+    return norm if math.isfinite(norm) else None  # where it is not, the products say why
 
 
 def smallest_ritz_value(linearization: Linearization, report: SolveReport) -> float:
@@ -59,10 +72,12 @@ def smallest_ritz_value(linearization: Linearization, report: SolveReport) -> fl
 def refutation(linearization: Linearization, report: SolveReport, mu: float, norm_A: float) -> np.ndarray | None:
     """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
     candidates = [] if report.suspect is None else [report.suspect]
-    if report.v.any():
-        v = report.v / norm2(report.v)
-        if dot(v, (linearization.b - report.residual) / norm2(report.v)) < mu:
-            candidates.append(v)
+    size = norm2(report.v)
+    moderate = 1e-100 < size < 1e100  # vᵀAv/‖v‖² as it stands
+    if (moderate and dot(report.v, linearization.b - report.residual) < mu * size * size) or (
+        size and not moderate and dot(report.v / size, (linearization.b - report.residual) / size) < mu
+    ):
+        candidates.append(report.v / size)
     for z in candidates:
         z = z / norm2(z)
         quotient, error = rayleigh_quotient(linearization.A, z, norm_A)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from . import html
 from .hypergradient import HyperGradient, hypergradient
 from .lower_level import LowerSolution, lower_solution
 from .rounding import norm2, smallest_normal, unit_roundoff
@@ -25,7 +26,7 @@ from .status import CertificateStatus, CheckVerdict, SolveStatus
 
 AGREEMENT = 0.1  # of the larger norm: how far a method's own h may be from the gradient
 ACCURACY = 1e-10  # of both solves, relative; 100u in a narrower type
-MODEL = 1e-8  # of what h is the difference of, where no bound is known
+MODEL = 1e-8  # of what h is the difference of, where no bound is known; 1000u in a narrower type
 ENOUGH = 1e-6  # of the gradient norm, where rounding lets the lower level go no further
 STORED = 20_000  # longer vectors are solved for without a stored basis
 
@@ -76,6 +77,17 @@ class FinalCheck:
     def refuted(self) -> bool:
         """Whether the run's own h is certainly, or by all that is known, no gradient of φ."""
         return self.verdict == CheckVerdict.DIFFERS
+
+    def __repr__(self) -> str:
+        return f"FinalCheck({self.verdict}, distance={self.distance:.3g}, bound={self.bound:.3g}, {self.certificate})"
+
+    def _repr_html_(self) -> str:
+        kind = {CheckVerdict.AGREES: html.GOOD, CheckVerdict.DIFFERS: html.BAD}.get(self.verdict, html.OPEN)
+        folded: dict[str, html.Shown | None] = {
+            "the certified hyper-gradient": self.hypergradient,
+            "lower level": self.lower,
+        }
+        return html.card(f"{self.verdict}: {self.message}", kind, words=[self.verdict.remedy], folded=folded)
 
     def __str__(self) -> str:
         return f"check: {self.verdict}: {self.message}"
@@ -175,7 +187,7 @@ def _verdict(
     bound = (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50)
     certificate = min(found.certificate.error, found.certificate.lower_level)
     tolerance = max(tol, AGREEMENT * max(own, true), smallest_normal(h.dtype))
-    slack = bound if math.isfinite(bound) else MODEL * terms
+    slack = bound if math.isfinite(bound) else max(MODEL, 1000 * unit_roundoff(h.dtype)) * terms
     if distance + slack <= tolerance:
         verdict, words = CheckVerdict.AGREES, "h is the gradient of phi"
     elif distance - slack > tolerance:

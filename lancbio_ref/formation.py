@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,11 +22,11 @@ from .rounding import Proven
 from .status import CertificateStatus
 
 MODEL_SAFETY = 4.0  # the model of a black box's rounding is multiplied by this; docs/decisions/0015 has the measurement
+_CERTIFIED, _GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
 Lazy = float | Callable[[], float | None] | None
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """A number with how far it can be trusted; absent is (inf, NONE)."""
 
     value: float
@@ -38,7 +37,7 @@ class Bound:
         """A `Proven` number is certified, a plain one given, None absent."""
         if value is None:
             return cls(absent, CertificateStatus.NONE)
-        return cls(float(value), CertificateStatus.CERTIFIED if isinstance(value, Proven) else CertificateStatus.GIVEN)
+        return cls(float(value), _CERTIFIED if isinstance(value, Proven) else _GIVEN)
 
 
 class FormationErrors:
@@ -73,6 +72,8 @@ class FormationErrors:
         if callable(found):
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows bounds nothing, below
                 found = self._lazy[name] = found()
+        if type(found) is Proven:
+            return found if 0 <= found < math.inf else None
         if not (found is None or isinstance(found, (float, int, np.floating, np.integer))):
             raise ArgumentError(f"FormationErrors.{name}", repr(found)[:80], "a number, None or a callable of ()")
         return found if found is not None and 0 <= found < math.inf else None  # nor does NaN, or less than 0

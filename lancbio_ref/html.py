@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Protocol
 
 GOOD, BAD, OPEN = "good", "bad", "open"  # what a verdict is
 STYLE = """<style>
-.lancbio{font:14px/1.45 system-ui,sans-serif;color:#1c1c1c;border-left:4px solid #5f5f5f;padding:.35em .9em;
-max-width:60em}
+.lancbio{font:14px/1.45 system-ui,sans-serif;color:inherit;border-left:4px solid #8a8a8a;padding:.35em .9em;
+margin:.2em 0;max-width:60em}
 .lancbio.good{border-color:#009e73}.lancbio.bad{border-color:#d55e00}.lancbio.open{border-color:#e69f00}
-.lancbio b{font-weight:600}.lancbio table{border-collapse:collapse;margin:.4em 0}
-.lancbio th,.lancbio td{text-align:left;padding:.1em .9em .1em 0;font-variant-numeric:tabular-nums;vertical-align:top;
-background:none;border:0}.lancbio th{font-weight:500;color:#5f5f5f}.lancbio pre{margin:.3em 0;white-space:pre-wrap;
-background:none;color:inherit}.lancbio summary{cursor:pointer;color:#0072b2}
-@media (prefers-color-scheme:dark){.lancbio{color:#e8e8e8}.lancbio th{color:#a8a8a8}.lancbio summary{color:#56b4e9}}
-[data-jp-theme-light=false] .lancbio,[data-theme=dark] .lancbio,.vscode-dark .lancbio{color:#e8e8e8}
+.lancbio b{font-weight:600}.lancbio table{border-collapse:collapse;margin:.4em 0;font-size:inherit;color:inherit}
+.lancbio tr,.lancbio th,.lancbio td{background:none!important;border:0}
+.lancbio th,.lancbio td{text-align:left!important;padding:.1em .9em .1em 0;font-variant-numeric:tabular-nums;
+vertical-align:top;white-space:pre-wrap;max-width:none}.lancbio th{font-weight:500;opacity:.72}
+.lancbio pre{margin:.3em 0;padding:0;white-space:pre-wrap;background:none;color:inherit;font-size:12.5px;border:0}
+.lancbio summary{cursor:pointer;text-decoration:underline dotted;opacity:.85}
+.lancbio details>div{margin-left:.3em}.lancbio p{margin:.3em 0}
 </style>"""
+
+
+class Shown(Protocol):
+    """Something that a notebook shows as HTML."""
+
+    def _repr_html_(self) -> str: ...
 
 
 def card(
@@ -27,6 +35,7 @@ def card(
     table: Sequence[Sequence[str]] = (),
     words: Iterable[str] = (),
     detail: str = "",
+    folded: Mapping[str, Shown | None] | None = None,
 ) -> str:
     """One report as HTML; all text is escaped.
 
@@ -44,6 +53,13 @@ def card(
         Paragraphs.
     detail : str
         Folded.
+    folded : mapping of str to a report of its own, optional
+        Folded, each under its name; None is left out.
+
+    Notes
+    -----
+    Text has the colour of what is around it, whether the theme of a notebook is light or dark, and the colours of the
+    verdicts are seen on both.
 
     Examples
     --------
@@ -59,9 +75,13 @@ def card(
         head, *body = table
         lines = [_row("th", head), *(_row("td", row) for row in body)]
         parts.append(f"<table>{''.join(lines)}</table>")
-    parts += [f"<div>{escape(text)}</div>" for text in words if text]
+    parts += [f"<p>{escape(text)}</p>" for text in words if text]
+    for name, thing in (folded or {}).items():
+        if thing is not None:
+            inner = thing._repr_html_().removeprefix(STYLE)
+            parts.append(f"<details><summary>{escape(name)}</summary>{inner}</details>")
     if detail:
-        parts.append(f"<details><summary>more</summary><pre>{escape(detail)}</pre></details>")
+        parts.append(f"<details><summary>all numbers</summary><pre>{escape(detail)}</pre></details>")
     return "".join([*parts, "</div>"])
 
 

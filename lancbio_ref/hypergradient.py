@@ -34,7 +34,7 @@ from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .inverse.strategies import Strategy, solved, strategy_of
 from .krylov import SolveReport
-from .krylov.bounds import cg_coefficients, gauss_radau_upper
+from .krylov.bounds import cg_coefficients, radau_upper
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
 from .operators.noise import coarse_noise, remedy_of
@@ -155,14 +155,20 @@ class HyperGradient:
         ]
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        bounds = f"error_bound={self.error_bound:.3g}, lower_level_bound={self.lower_level_bound:.3g}"
+        return f"HyperGradient(n_x={self.value.size}, norm={norm2(self.value):.6g}, status={self.status}, {bounds})"
+
     def _repr_html_(self) -> str:
+        known = self.certificate
         facts = {
-            "error bound": f"{self.error_bound:.3g} ({self.certificate.error})",
-            "lower-level bound": f"{self.lower_level_bound:.3g} ({self.certificate.lower_level})",
+            "error of the linear system": known.error.of(self.error_bound),
+            "error of y, and of forming A, J, b, c": known.lower_level.of(self.lower_level_bound),
         }
         verdict = f"hyper-gradient of length {self.value.size}, norm {norm2(self.value):.6g}: {self.status}"
-        kind = html.GOOD if self.success else html.BAD
-        return html.card(verdict, kind, facts=facts, words=[self.remedy], detail=str(self))
+        kind = html.BAD if not self.success else html.GOOD if known.error > NONE else html.OPEN
+        folded: dict[str, html.Shown | None] = {"lower level": self.lower}
+        return html.card(verdict, kind, facts=facts, words=[self.remedy], folded=folded, detail=str(self))
 
 
 @np.errstate(under="ignore")
@@ -362,7 +368,8 @@ def _estimate(
     mu = modulus.value if modulus.status != NONE else report.ritz_values[0]
     if not 0 < mu < math.inf or size <= 1000 * rounding:
         return math.inf
-    recurrence = math.sqrt(cg_coefficients(report.alpha, report.beta, start)[1][-1])
+    coefficients = cg_coefficients(report.alpha, report.beta, start)
+    recurrence = math.sqrt(coefficients[1][-1])
     if abs(recurrence - size) > 0.1 * size:  # T speaks of another vector than the one in hand
         return math.inf
-    return norm_J.value * float(gauss_radau_upper(report.alpha, report.beta, start, mu)[-1]) / math.sqrt(mu)
+    return norm_J.value * float(radau_upper(*coefficients, mu)[-1]) / math.sqrt(mu)

@@ -32,7 +32,7 @@ class Known(TypedDict, total=False):
     smoothness: Number
     cross_norm: Number
     M: Operator | None
-    lipschitz: LipschitzConstants | None
+    lipschitz: LipschitzConstants | Callable[[], LipschitzConstants | None] | None
     at: tuple[np.ndarray, np.ndarray] | None
     formation: FormationErrors | None
 
@@ -60,7 +60,7 @@ class Linearization:
         An upper bound of ‖J‖₂; taken from the entries where J is an array and none is given.
     M : array_like, sparse matrix or LinearOperator, shape (n_y, n_y), optional
         A preconditioner, M ≈ A⁻¹, symmetric positive definite.
-    lipschitz : LipschitzConstants, optional
+    lipschitz : LipschitzConstants or callable () → LipschitzConstants or None, optional
         With them, `mu` and `grad_y`, `lower_level_bound` is finite.
     at : (array, array), optional
         The point (x, y).
@@ -97,7 +97,7 @@ class Linearization:
         smoothness: Number = None,
         cross_norm: Number = None,
         M: Operator | None = None,
-        lipschitz: LipschitzConstants | None = None,
+        lipschitz: LipschitzConstants | Callable[[], LipschitzConstants | None] | None = None,
         at: tuple[np.ndarray, np.ndarray] | None = None,
         formation: FormationErrors | None = None,
     ) -> None:
@@ -112,11 +112,35 @@ class Linearization:
         self.coarsest = max(unit_roundoff(part) for part in (self.b.dtype, self.c.dtype, *_floats(self.A, self.J)))
         self.b, self.c = self.b.astype(dtype, copy=False), self.c.astype(dtype, copy=False)
         self._lazy: dict[str, Any] = {}
-        self._learn(M=M, lipschitz=lipschitz, at=at, formation=formation)
-        self._learn(grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+        self._learn(M=M, at=at, formation=formation)
+        self._learn(lipschitz=lipschitz, grad_y=grad_y, mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+
+    @classmethod
+    def of_parts(
+        cls,
+        A: CheckedOperator,
+        J: CheckedOperator,
+        b: np.ndarray,
+        c: np.ndarray,
+        *,
+        at: tuple[np.ndarray, np.ndarray],
+        formation: FormationErrors,
+        lipschitz: LipschitzConstants | Callable[[], LipschitzConstants | None] | None,
+        **lazy: Any,
+    ) -> Linearization:
+        """A linearization of what a problem of this package has made: finite, of one type, and of shapes that fit.
+
+        Nothing is looked at again, but that the types are one; `lazy` are `grad_y`, `mu`, `smoothness`, `cross_norm`.
+        """
+        if not (b.dtype == c.dtype == A.dtype == J.dtype):
+            return cls(A, J, b, c, at=at, formation=formation, lipschitz=lipschitz, **lazy)
+        new = object.__new__(cls)
+        new.A, new.J, new.b, new.c = A, J, b, c
+        new.coarsest, new.M = unit_roundoff(b.dtype), None
+        new.at, new.formation, new._lazy = at, formation, {"lipschitz": lipschitz, **lazy}
+        return new
 
     M: LinearOperator | None
-    lipschitz: LipschitzConstants | None
     at: tuple[np.ndarray, np.ndarray] | None
     formation: FormationErrors
 
@@ -125,10 +149,6 @@ class Linearization:
         for name, value in known.items():
             if name == "M":
                 self.M = None if value is None else _checked(as_operator("M", value, (self.n_y, self.n_y)), "M")
-            elif name == "lipschitz":
-                if not (value is None or all(hasattr(value, constant) for constant in ("fx", "fy", "gxy", "gyy"))):
-                    raise ArgumentError("lipschitz", type(value).__name__, "LipschitzConstants or None")
-                self.lipschitz = value
             elif name == "at":
                 self.at = None if value is None else as_point("at", value, self.n_x, self.n_y)
             elif name == "formation":
@@ -159,6 +179,11 @@ class Linearization:
     def grad_y(self) -> np.ndarray | None:
         """∇_y g(x, y), or None where it was not given."""
         return self._get("grad_y")
+
+    @property
+    def lipschitz(self) -> LipschitzConstants | None:
+        """Lipschitz constants in y, or None."""
+        return self._get("lipschitz")
 
     @property
     def mu(self) -> float | None:
@@ -234,6 +259,10 @@ class Linearization:
             return None
         if name == "grad_y":
             return as_vector(name, value, self.n_y)
+        if name == "lipschitz":
+            if not all(hasattr(value, constant) for constant in ("fx", "fy", "gxy", "gyy")):
+                raise ArgumentError("lipschitz", type(value).__name__, "LipschitzConstants or None")
+            return value
         return as_number(name, value, above=0.0) if name == "mu" else as_number(name, value, least=0.0)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import html
 from .arguments import as_integer, as_number, as_problem, as_vector, common_type
 from .errors import ArgumentError, RepresentationError
 from .formation import Bound, formation_errors
@@ -84,6 +85,16 @@ class LowerSolution:
     def remedy(self) -> str:
         """What to do about the status, in words; empty where nothing needs doing."""
         return remedy_of(self.noise) if self.noise else REMEDIES.get(self.status, self.status.remedy)
+
+    def __repr__(self) -> str:
+        size = f"n_y={self.y.size}, status={self.status}, grad_norm={self.grad_norm:.3g}"
+        return f"LowerSolution({size}, error_bound={self.error_bound:.3g}, {self.certificate})"
+
+    def _repr_html_(self) -> str:
+        kind = html.GOOD if self.status.success else html.BAD
+        facts = {"||y - y*||": self.certificate.of(self.error_bound), "||grad_y g||": f"{self.grad_norm:.3g}"}
+        facts["spent"] = f"{self.n_iter} Newton steps, {self.n_hvp} Hessian products, {self.n_grad} gradients"
+        return html.card(self.message, kind, facts=facts)
 
 
 @np.errstate(under="ignore")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError
 from .final_check import checked, final_check
-from .methods import Method, MethodName, MethodOptions, State, build, choose
+from .methods import Automatic, Method, MethodName, MethodOptions, State, build, choose
 from .methods.base import ended, require_representable
 from .minibatch import BatchSize, Minibatched, as_minibatched, run_type
 from .operators.vectors import asked
@@ -92,7 +92,10 @@ def minimize(
         A line every so many iterations, to the logger ``"lancbio_ref"`` at level INFO (to stderr where no handler is
         set); on a terminal with rich installed a bar. True is ten lines a run.
     **options
-        Of the method, where `method` is a name.
+        Of the method, where `method` is a name. A step that is given is used as it is; one that is missing, None or
+        ``"auto"`` is chosen by rule, and so are then `inner_steps`, `subspace`, `difference` and `penalty`, where they
+        are not given: see :mod:`lancbio_ref.methods.automatic`. ``result.steps`` says which and why, and the trace has
+        a column of each step.
 
     Returns
     -------
@@ -125,6 +128,8 @@ def minimize(
     >>> result = minimize(problem, np.zeros(3), np.zeros(4), maxiter=2000, tol=1e-8, step_x=1.0, step_y=0.1)
     >>> result.success, bool(np.allclose(result.x, problem.stationary_point(), atol=1e-6))
     (True, True)
+    >>> minimize(problem, np.zeros(3), tol=1e-8).success  # y_0 = 0, and no step is given
+    True
     """
     as_problem(problem)
     x0, y0, v0, dtype = _start(problem, x0, y0, v0, state)
@@ -145,6 +150,7 @@ def minimize(
     if state is not None:
         first = _gone_on(state, first)
         y0, v0 = first.y, first.v
+        first.steps = first.steps if isinstance(method, Automatic) else None
     first.tol = tol
     if batch_size is not None:
         assert isinstance(problem, Minibatched)

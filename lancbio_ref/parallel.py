@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels
+from . import kernels, memory
 from .errors import ArgumentError
 from .kernels import BLOCK
 
@@ -179,10 +179,43 @@ def subtract_rows(Q: np.ndarray, h: np.ndarray, w: np.ndarray) -> None:
 
 def combination(Q: np.ndarray, h: np.ndarray) -> np.ndarray:
     """Σ h_i q_i for the rows of Q, shape (n,), in the type of Q."""
-    out = np.empty(Q.shape[1], Q.dtype)  # not np.zeros: NumPy asks for large pages for `empty` alone
+    out = memory.empty(Q.shape[1], Q.dtype)  # not np.zeros: NumPy asks for large pages for `empty` alone
     out[:] = 0
     subtract_rows(Q, np.negative(h, dtype=np.float64), out)
     return out
+
+
+def step_along(z: np.ndarray, t: np.floating, g: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """z − t g, with the bits of NumPy's expression.   Writes `out`, if given."""
+    if not (t.dtype == z.dtype and _are_alike(z, g)):
+        if out is None:
+            return z - t * g
+        out[:] = z - t * g
+        return out
+    if out is None:
+        out = memory.empty(z.size, z.dtype)
+    each(kernels.step_along, z.size, z, t, g, out)
+    return out
+
+
+def minus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a − b."""
+    return np.subtract(a, b, memory.empty(a.size, a.dtype)) if _are_alike(a, b) else a - b
+
+
+def plus(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a + b."""
+    return np.add(a, b, memory.empty(a.size, a.dtype)) if _are_alike(a, b) else a + b
+
+
+def times(a: np.ndarray, factor: np.floating) -> np.ndarray:
+    """factor · a."""
+    return np.multiply(factor, a, memory.empty(a.size, a.dtype)) if factor.dtype == a.dtype else factor * a
+
+
+def _are_alike(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether both are contiguous vectors of one real type, as compiled loops want them."""
+    return a.dtype == b.dtype and a.dtype.char in "fd" and a.flags.carray and b.flags.carray
 
 
 @np.errstate(under="ignore")
@@ -194,7 +227,7 @@ def blockwise(function: Callable[..., np.ndarray], *vectors: np.ndarray) -> np.n
     n, size = vectors[0].size, 8 * BLOCK
     if n <= size:
         return function(*vectors)
-    out = np.empty(n, np.result_type(*vectors))
+    out = memory.empty(n, np.result_type(*vectors))
     for start in range(0, n, size):
         here = slice(start, start + size)
         out[here] = function(*(vector[here] for vector in vectors))

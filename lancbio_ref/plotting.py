@@ -1,21 +1,20 @@
-"""Figures of a run (needs matplotlib). Colours are Okabe and Ito's, which the colour-blind can tell apart."""
+"""Figures of jobs and comparisons (needs matplotlib), in the colours and the style of `curves`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
 
+from .curves import BLUE, GREEN, GREY, ORANGE, VERMILLION, canvas, styled
 from .methods import names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, VERMILLION, GREEN, ORANGE, GREY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#5F5F5F"
 FIT_LINES = {
     "before": ("before", VERMILLION, ":"),
     "validation_only": ("validation only", ORANGE, "--"),
@@ -30,34 +29,6 @@ QUANTITIES = {
     "test_accuracy": "test accuracy (%)",
 }
 ABSCISSAE = {"recorded_k": "outer iteration $k$", "seconds": "time (s)", "n_hvp": "Hessian products"}
-STYLE: dict[str, Any] = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.titlesize": 10.5,
-    "figure.titlesize": 12,
-    "axes.grid": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-}
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """`draw` under this module's style, whatever the caller's is."""
-
-    @wraps(draw)
-    def drawn(*arguments: Any) -> Figure:
-        from matplotlib import rc_context
-
-        with rc_context(STYLE):  # type: ignore[arg-type]  # its stub lists every key
-            return draw(*arguments)
-
-    return drawn
 
 
 @styled
@@ -135,18 +106,8 @@ def synthetic_figure(trace: Mapping[str, np.ndarray], summary: Mapping[str, Any]
     return figure
 
 
-def _canvas(size: tuple[float, float]) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _panels(summary: Mapping[str, Any], what: str) -> tuple[Figure, Any]:
-    figure = _canvas((10, 7.2))
+    figure = canvas((10, 7.2))
     axes = figure.subplots(2, 2)
     settings = summary["settings"]
     method = {"lancbio": "LancBiO", "subbio": "SubBiO"}[settings["method"]]
@@ -182,7 +143,7 @@ def comparison_figure(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], su
     matplotlib.figure.Figure
     """
     present = [name for name in QUANTITIES if any(name in run for mine in runs.values() for run in mine)]
-    figure = _canvas((13, 3.3 * len(present) + 1.4))
+    figure = canvas((13, 3.3 * len(present) + 1.4))
     axes = figure.subplots(len(present), len(ABSCISSAE), squeeze=False, sharey="row")
     lines = {}
     places = [*names(), *(name for name in runs if name not in names())]

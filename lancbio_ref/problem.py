@@ -16,8 +16,8 @@ from .arguments import Seed, as_callable, as_integer, as_number, as_vector, comm
 from .errors import ArgumentError, CallableError, DivergenceError
 from .formation import FormationErrors
 from .linearization import Linearization
-from .operators import CheckedOperator, as_operator
-from .operators.base import check_returned
+from .operators import CheckedOperator, StructuredOperator, as_operator
+from .operators.base import check_returned, require_finite
 from .operators.vectors import asked, is_ours
 from .problem_check import CheckReport, check_problem
 from .rounding import Proven
@@ -131,8 +131,11 @@ def finite(bound: float) -> Proven | None:
 
 def proven_constants(fx: float, fy: float, gxy: float, gyy: float) -> LipschitzConstants | None:
     """All four proven, or None where one is larger than any float."""
-    found = [finite(value) for value in (fx, fy, gxy, gyy)]
-    return None if None in found else LipschitzConstants(*found)  # type: ignore[arg-type]
+    if not max(fx, fy, gxy, gyy) < math.inf:
+        return None
+    new = object.__new__(LipschitzConstants)  # numbers that nobody has to look at again
+    new.__dict__.update(fx=Proven(fx), fy=Proven(fy), gxy=Proven(gxy), gyy=Proven(gyy))
+    return new
 
 
 class BilevelProblem:
@@ -152,6 +155,9 @@ class BilevelProblem:
     dtype : numpy.dtype or None
         Of the problem's data, where it has any. All arithmetic at (x, y) is done in the widest of this type and those
         of x and y: callables see both in it.
+    structures : tuple or None
+        Two objects whose ``unravel(vector)`` makes the user's own x and y of vectors, for ``result.tree``; problems of
+        :mod:`lancbio_ref.adapters` have them.
     calls : dict
         How often each callable and each operator product was called, by name.
 
@@ -181,6 +187,7 @@ class BilevelProblem:
     """
 
     dtype: np.dtype | None = None
+    structures: tuple[Any, Any] | None = None
     _lends: bool = True  # whether its callables are somebody else's, and get views to read
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -273,10 +280,13 @@ class BilevelProblem:
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y); ∇_y g, μ, L and ‖J‖ are evaluated only when asked for."""
         lower, (x, y) = self.lower, self.promoted(x, y)
-        preconditioner = None
+        make: Callable[..., Linearization] = Linearization
         if lower.preconditioner is not None:
             preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
-        return Linearization(
+            make = partial(make, M=preconditioner)
+        elif not self._lends or type(self) is BilevelProblem:  # nobody has overridden what has checked all four
+            make = Linearization.of_parts
+        return make(
             self.hessian(x, y),
             self.cross(x, y),
             self.upper_grad_y(x, y),
@@ -285,7 +295,6 @@ class BilevelProblem:
             mu=lambda: self.lower_bound("mu", x, y),
             smoothness=lambda: self.lower_bound("smoothness", x, y),
             cross_norm=lambda: self.lower_bound("cross_norm", x, y),
-            M=preconditioner,
             lipschitz=self.lipschitz,
             at=(x, y),
             formation=self.formation_errors(x, y),
@@ -365,6 +374,26 @@ class BilevelProblem:
         if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
             raise CallableError(name, call, f"dtype {operator.dtype}", "a real operator")
         return CheckedOperator(operator, f"{name}(x, y)", self.calls)
+
+    # -- what a problem of this package has made itself: counted, and looked at once ---------
+
+    def _made(self, name: str, array: np.ndarray, at: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """`array` as what `name` returned at this point; an exception where it is not finite."""
+        call = self._count(name)
+        require_finite(array, name, call, at=at)
+        return array
+
+    def _made_operator(self, name: str, operator: StructuredOperator, shape: tuple[int, int]) -> CheckedOperator:
+        """`operator`, counted; an exception where x or y was not of the length that makes it one of this shape."""
+        call = self._count(name)
+        if operator.shape != shape:
+            raise CallableError(name, call, f"shape {operator.shape}", f"shape {shape}")
+        return CheckedOperator(operator, f"{name}(x, y)", self.calls)
+
+    def _made_bound(self, name: str, bound: Proven | None) -> Proven | None:
+        """A bound that is a finite number where it is one."""
+        self._count(name)
+        return bound
 
 
 def _reading(method: Callable[..., Any]) -> Callable[..., Any]:

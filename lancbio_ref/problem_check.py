@@ -86,6 +86,10 @@ class CheckReport(Sequence[CheckRow]):
     def __getitem__(self, index: Any) -> Any:
         return self.rows[index]
 
+    def __repr__(self) -> str:
+        names = ", ".join(row.name for row in self.failed)
+        return f"CheckReport({len(self)} probes, " + (f"failed: {names})" if names else "none failed)")
+
     def _repr_html_(self) -> str:
         verdict = "all derivatives are as they should be" if self.ok else f"{len(self.failed)} probes failed"
         table = [("probe", "verdict", "note"), *((row.name, row.verdict, row.note) for row in self.failed)]

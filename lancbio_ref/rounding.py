@@ -50,6 +50,7 @@ def gamma(k: int, u: float) -> float:
     return math.inf if ku >= 1 else ku / (1 - ku) * (1 + 2.0**-50)
 
 
+@cache
 def rounding_factor(coarse: int, fine: int = 0, u: float = 2.0**-53) -> float:
     """g with |fl(A v) − A v| ≤ g fl(|A||v|), for products that collect `coarse` factors 1 + δ, |δ| ≤ u, and `fine` ones
     with |δ| ≤ 2⁻⁵³; infinite where nothing is proven.
@@ -81,6 +82,14 @@ def norm2(x: np.ndarray) -> float:
     exponent = math.frexp(largest)[1]
     scaled = scale(x.astype(np.float64), -exponent)
     return scale_number(math.sqrt(parallel.dot(scaled, scaled)), exponent)
+
+
+def largest(x: np.ndarray) -> float:
+    """‖x‖_∞; infinite where an entry is not finite."""
+    if x.size <= kernels.BLOCK and x.dtype.char in "fd" and x.flags.carray:
+        return kernels.largest_finite(x)
+    size = max(float(x.max()), -float(x.min()))  # NaN is larger than all, and infinity too
+    return size if math.isfinite(size) else math.inf
 
 
 def real_view(x: np.ndarray) -> np.ndarray:

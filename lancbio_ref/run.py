@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, largest, too_long
+from .divergence import SHOWING, Growth, describe_sizes, diverged, judged, too_long
 from .errors import ArgumentError, RepresentationError
 from .final_check import FinalCheck
-from .methods import Method, State
+from .methods import Automatic, Method, State
 from .minibatch import Minibatched
 from .result import BilevelResult
-from .rounding import norm2
+from .rounding import largest, norm2
 from .status import SolveStatus
 from .trace import COLUMNS, Trace
 
@@ -54,9 +54,13 @@ class Run:
         self.minibatched = problem if isinstance(problem, Minibatched) else None
         self.full = problem if self.minibatched is None else self.minibatched.full  # what draws nothing
         self.diagnostics = Trace(DIAGNOSTICS)
-        self.trace = Trace(COLUMNS + columns, self.diagnostics if every else None)
+        self.passes_before = getattr(self.full, "n_passes", None)
+        own = () if self.passes_before is None else ("n_passes",)
+        self.chosen = method.missing if isinstance(method, Automatic) else ()
+        self.trace = Trace(COLUMNS + own + columns + self.chosen, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = Finished.of(state), 0.0, np.inf
         self.growth, self.before, self.under_way = Growth.of(state), state.k, False
+        self.remembered: State | None = None  # what an iteration that fails would have overwritten
         self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
 
     def take(self) -> None:
@@ -64,6 +68,8 @@ class Run:
         k, self.under_way = self.state.k + 1, True
         if self.minibatched is not None:
             self.minibatched.k = k  # for its log
+        if not getattr(self.full, "in_memory", True) and _overwrites(self.state):  # a disk or a cluster may fail
+            self.remembered = copy.deepcopy(self.state)
         start = time.perf_counter()
         try:
             with np.errstate(all="ignore"):  # all that comes out is checked, and named in an exception
@@ -71,10 +77,14 @@ class Run:
         except SHOWING as error:
             self.fail(error, k, self.problem, self.calls[0])
         self.seconds += time.perf_counter() - start
-        self._require_finite(state)
+        sizes = self._finite_sizes(state)
         assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
         extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
+        if self.chosen and state.steps is not None:
+            extra |= {name: state.steps.chosen[name] for name in self.chosen}
+        if self.passes_before is not None:
+            extra["n_passes"] = getattr(self.full, "n_passes", 0) - self.passes_before
         self.trace.append(
             k=state.k,
             h_norm=self.h_norm,
@@ -87,7 +97,7 @@ class Run:
             **extra,
         )
         self.state, self.finished, self.under_way = state, Finished.of(state), False
-        self.growth.add(state, self.h_norm)
+        self.growth.add(state, self.h_norm, sizes)
         if self.every and state.k % self.every == 0:
             try:
                 with np.errstate(all="ignore"):
@@ -102,22 +112,29 @@ class Run:
             raise error
         raise found from error
 
-    def _require_finite(self, state: State) -> None:
-        """:class:`DivergenceError` where an iterate is infinite, :class:`RepresentationError` where no step is why."""
-        h_is_finite = largest(state.h) < math.inf  # type: ignore[arg-type]
+    def _finite_sizes(self, state: State) -> dict[int, float]:
+        """‖z‖_∞ of x_{k+1}, y, v and h, by the id of the array.
+
+        :class:`DivergenceError` where one is infinite, :class:`RepresentationError` where no step is why.
+        """
+        sizes = {id(z): largest(z) for z in (state.x_next, state.y, state.v, state.h)}  # type: ignore[arg-type]
+        if max(sizes.values()) < math.inf:
+            return sizes
+        h_is_finite = sizes[id(state.h)] < math.inf
         for name in ("x_next", "y", "v", "h"):
             value = getattr(state, name)
-            if largest(value) < math.inf:
+            if sizes[id(value)] < math.inf:
                 continue
             shown, last = f"{name} is not finite", {} if name == "h" else {name[0]: value}
             # at the first iteration x has left the start only where λh is too long, h being finite
             x_moved = self.growth.x_moved or (name == "x_next" and h_is_finite)
             if found := diverged(self.problem, self.method, self.growth, state.k, shown, last, x_moved=x_moved):
                 raise found
-            sizes = describe_sizes(self.growth.sizes(last))
+            described = describe_sizes(self.growth.sizes(last))
             raise RepresentationError(
-                f"{shown} at iteration {state.k}, with {sizes}, and no step is to blame: rescale the problem"
+                f"{shown} at iteration {state.k}, with {described}, and no step is to blame: rescale the problem"
             )
+        return sizes
 
     def _diagnose(self, state: State) -> None:
         point = self.full.linearize(state.x, state.y)
@@ -184,7 +201,8 @@ class Run:
             self.trace,
             [] if self.minibatched is None else [draw for draw in self.minibatched.log if draw.k <= done.k],
             check,
-            None if self.under_way and _overwrites(self.state) else self.state,
+            self.remembered if self.under_way and _overwrites(self.state) else self.state,
+            self.full.structures,
         )
 
 

@@ -103,7 +103,7 @@ class _Writer:
 
     def _attributes(self, thing: Any) -> dict[str, Any]:
         """Its own; of a basis the vectors alone, for nobody has written to the rest; of a trace its columns."""
-        known = dict(vars(thing))
+        known = {name: part for name, part in vars(thing).items() if name != "_memory"}  # a state's, of this process
         if isinstance(thing, Trace):
             known["_rows"] = [
                 thing[name] if thing[name].dtype != object else list(thing[name]) for name in thing.columns

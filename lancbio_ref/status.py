@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Self
 
@@ -97,6 +98,11 @@ class StepStatus(Outcome):
         "no step along -h, however short, is proven or seen to lower f: x was kept. Rounding, or the errors that the "
         "bounds allow for, hide what is left to gain; compute in a wider type",
     )
+    HALVED = (
+        8,
+        "the iteration diverged; it was made again, from a little before, with half of the steps that were chosen by "
+        "themselves",
+    )
 
 
 class CheckVerdict(Outcome):
@@ -130,3 +136,18 @@ class CertificateStatus(Outcome):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+    def of(self, bound: float) -> str:
+        """A bound with this status, in words.
+
+        Examples
+        --------
+        >>> from lancbio_ref import CertificateStatus
+        >>> CertificateStatus.GIVEN.of(2e-9)
+        "at most 2e-09, given: holds if the caller's mu, cross_norm and Lipschitz constants do"
+        >>> CertificateStatus.CERTIFIED.of(2e-9)
+        'at most 2e-09, certified: proven, with all rounding'
+        """
+        if self == CertificateStatus.NONE or math.isinf(bound):
+            return CertificateStatus.NONE.remedy
+        return f"at most {bound:.3g}, {self}: {self.remedy or 'proven, with all rounding'}"

@@ -56,10 +56,14 @@ class Watch:
 
     def update(self, done: int, k: int, h_norm: float, n_hvp: int, seconds: float) -> None:
         """Iteration k, the `done`-th of this run."""
+        words = "iteration %d: hyper-gradient norm %.3e, %d Hessian products, %.1f s"
+        self.say(done, words, k, h_norm, n_hvp, seconds, beside=f"hyper-gradient norm {h_norm:.3e}")
+
+    def say(self, done: int, words: str, *numbers: object, beside: str = "") -> None:
+        """The `done`-th of all is done: in words for a log, and what stands beside a bar."""
         if not self.every or done % self.every:
             return
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, description=f"hyper-gradient norm {h_norm:.3e}")
+            self._bar.update(self._bar.task_ids[0], completed=done, description=beside)
         else:
-            words = "iteration %d: hyper-gradient norm %.3e, %d Hessian products, %.1f s"
-            LOG.info(words, k, h_norm, n_hvp, seconds)
+            LOG.info(words, *numbers)

@@ -79,14 +79,37 @@ def test_arguments(change, argument):
 
 
 def test_ctrl_c_keeps_what_is_finished(monkeypatch):
-    from lancbio_ref.jobs import comparison
+    from lancbio_ref.jobs import compare as loop
 
-    real, made = comparison.run_one, []
+    real, made = loop.run_one, []
 
     def interrupted(*arguments):
         made.append(1)
         return real(*arguments) if len(made) == 1 else None
 
-    monkeypatch.setattr(comparison, "run_one", interrupted)
+    monkeypatch.setattr(loop, "run_one", interrupted)
     found = compare(PROBLEM, ["lancbio", "soba"], ZERO, ZERO, maxiter=3, **STEPS)
     assert found.interrupted and list(found.runs) == [(1, "lancbio")] and str(found).endswith("interrupted")
+
+
+def test_runs_in_a_folder_are_taken_up_again_where_the_problem_is_the_same(tmp_path, monkeypatch):
+    from lancbio_ref.jobs import compare as loop
+
+    given = (["lancbio", "soba"], ZERO, ZERO)
+    options = dict(maxiter=3, out=tmp_path / "runs here", check=False, **STEPS)
+    whole = compare(PROBLEM, *given, **options)
+    assert {path.name for path in (tmp_path / "runs here" / "runs").iterdir()} >= {"lancbio-1.npz", "soba-1.npz"}
+    with pytest.raises(ArgumentError, match="resume=True") as caught:
+        compare(PROBLEM, *given, **options)
+    assert caught.value.argument == "out"
+    (tmp_path / "runs here" / "runs" / "soba-1.npz").unlink()
+    real, made = loop.run_one, []
+    monkeypatch.setattr(loop, "run_one", lambda *run: made.append(run[3]) or real(*run))
+    again = compare(PROBLEM, *given, resume=True, **options)
+    assert made == ["soba"] and list(again.runs) == list(whole.runs)
+    for key, run in whole.runs.items():
+        np.testing.assert_array_equal(run["x"], again.runs[key]["x"])
+    other = problems.random_ridge(20, 20, 3, rng=1)
+    with pytest.raises(ArgumentError, match="numbers at the start") as caught:
+        compare(other, *given, resume=True, **options)
+    assert caught.value.argument == "resume"

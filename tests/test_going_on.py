@@ -257,3 +257,11 @@ def test_a_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     run(maxiter=4, verbose=2)
     assert "hyper-gradient norm" in capsys.readouterr().err
+
+
+def test_the_tree_of_a_plain_problem_is_its_arrays(tmp_path):
+    result = minimize(problems.quadratic(2, 3, rng=0), [1.0, 1.0], maxiter=3, step_x=0.1, step_y=0.1)
+    result.save(tmp_path / "run.npz")
+    for tree in (result.tree, BilevelResult.load(tmp_path / "run.npz").tree):
+        assert (tree.x == result.x).all() and (tree.y == result.y).all() and (tree.v == result.v).all()
+        assert (tree.hypergradient == result.hypergradient).all()

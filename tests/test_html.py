@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator
 
-from lancbio_ref import EvaluationError, Linearization, hypergradient, oracle, problems
-from lancbio_ref.html import card
+from lancbio_ref import (
+    EvaluationError,
+    HyperObjective,
+    Linearization,
+    compare,
+    hypergradient,
+    lower_solution,
+    minimize,
+    oracle,
+    problems,
+)
+from lancbio_ref.html import STYLE, card
+from lancbio_ref.oracle.candidates import CallableCandidate
+from lancbio_ref.oracle.check import check
 
 PROBLEM, X = problems.random_ridge(20, 10, 5, rng=0), np.zeros(5)
 
@@ -30,6 +42,14 @@ class Balanced(HTMLParser):
         self.text.append(data)
 
 
+def run(**options):
+    return minimize(PROBLEM, X, X, **dict(maxiter=12, step_x=0.1, step_y=0.001) | options)
+
+
+def checked(solver):
+    return check(CallableCandidate(solver), ["solve"], [oracle.load("quadratic-001")])
+
+
 def wrong_check():
     problem = problems.quadratic(2, 3, rng=0)
     object.__setattr__(problem.lower, "grad_y", lambda x, y: 0 * y)
@@ -45,11 +65,36 @@ def wrong_check():
         (wrong_check, "bad", "probes failed"),
         (lambda: oracle.diagnose(PROBLEM, X, PROBLEM.hypergradient(X)), "good", "right"),
         (lambda: oracle.diagnose(PROBLEM, X, -PROBLEM.hypergradient(X)), "bad", "H02"),
+        (lambda: run(), "open", "h was not checked"),
+        (lambda: run(check=True, step_y=0.1, maxiter=60), "good", "h is the gradient of phi"),
+        (lambda: run(check=True), "bad", "h is not the gradient of phi"),
+        (lambda: run(check=True).check, "bad", "DIFFERS"),
+        (lambda: run().trace, "open", "trace of 12 iterations"),
+        (lambda: HyperObjective(PROBLEM).evaluate(X), "good", "certified"),
+        (lambda: lower_solution(PROBLEM, X, tol=1e-8), "good", "||y - y*||"),
+        (lambda: lower_solution(PROBLEM, X, tol=1e-30, maxiter=1), "bad", "NOT_CONVERGED"),
+        (lambda: checked(lambda A, b, v0: np.linalg.solve(A, b)), "good", "1 passed"),
+        (lambda: checked(lambda A, b, v0: b), "bad", "quadratic-001, solve"),
+        (lambda: compare(PROBLEM, ["soba"], X, X, maxiter=2, step_x=0.1, step_y=0.1, step_v=0.1), "open", "soba"),
     ],
 )
 def test_a_report_has_its_verdict_and_its_colour(make, kind, words):
-    text = make()._repr_html_()
-    assert f'class="lancbio {kind}"' in text and words in "".join(Balanced(text).text)
+    """And it says itself in a line, without an array."""
+    report = make()
+    text = report._repr_html_()
+    assert text.startswith(f'{STYLE}<div class="lancbio {kind}"><b>') and text.count(STYLE) == 1
+    assert words in "".join(Balanced(text).text)
+    assert "\n" not in repr(report) and "array" not in repr(report) and len(repr(report)) < 300
+
+
+def test_a_solve_says_itself_in_a_line():
+    report = hypergradient(PROBLEM, X).solve
+    assert repr(report).startswith("SolveReport(n=5, status=CONVERGED, residual_norm=") and "array" not in repr(report)
+
+
+def test_what_is_folded_is_a_report_without_another_style():
+    text = card("outer", folded={"inner": hypergradient(PROBLEM, X), "nothing": None})
+    assert text.count("<style>") == 1 and "<summary>inner</summary><div class=" in text and "nothing" not in text
 
 
 def test_all_text_is_escaped():

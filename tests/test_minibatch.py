@@ -23,12 +23,27 @@ def make(name, n=5, m=4):
         return problems.ridge(sp.csr_array(X), rng.standard_normal(n), sp.csr_array(V), rng.standard_normal(m))
     if name == "cleaning":
         return problems.data_cleaning(X, labels, V, labels_val, n_classes=3, regularization=0.05)
+    if name in FAMILY:
+        given = FAMILY[name] | dict(sample_weight=rng.uniform(0.5, 2, n))
+        targets = {"multinomial": labels, "poisson": labels}.get(given["loss"], X[:, 0] + 1)
+        if "folds" in given:
+            half = np.arange(n) % 2 == 0
+            return problems.generalized_linear(X, targets, **given | dict(folds=[(half, ~half), (~half, half)]))
+        held = (V, labels_val, rng.uniform(0.5, 2, m))
+        return problems.generalized_linear(X, targets, validation=held, **given)
     if name == "binary":
         return problems.logistic(X, labels % 2, V, labels_val % 2)
     return problems.logistic(sp.csr_array(X), labels, sp.csr_array(V), labels_val, weights="class")
 
 
-NAMES = ("ridge", "sparse ridge", "cleaning", "binary", "multinomial")
+FAMILY = {  # sums with unequal weights, fixed and learned, and folds, of which a batch may have no sample of one
+    "poisson": dict(loss="poisson", weights="sigmoid", intercept=True),
+    "simplex": dict(loss="multinomial", n_classes=3, weights="simplex", penalty="class"),
+    "folds": dict(loss="squared", weights="softplus", folds=True, fold_weights=[1.0, 2.0]),
+    "simplex folds": dict(loss="huber", weights="simplex", folds=True, penalty="none", fixed=0.1),
+    "centred": dict(loss="squared", penalty="all", intercept="centre"),
+}
+NAMES = ("ridge", "sparse ridge", "cleaning", "binary", "multinomial", *FAMILY)
 
 
 def point(problem, seed=0):
@@ -189,9 +204,9 @@ def test_all_samples_are_the_deterministic_run(method):
         assert whole.batches == []
 
 
-@pytest.mark.parametrize("method", RUNS)
-def test_a_replay_is_the_run(method):
-    problem = make("cleaning", n=30, m=20)
+@pytest.mark.parametrize(("method", "name"), [(method, "cleaning") for method in RUNS] + [("soba", "simplex folds")])
+def test_a_replay_is_the_run(method, name):
+    problem = make(name, n=30, m=20)
     first = run(problem, method, batch_size=(5, 6))
     assert first.batches and {d.k for d in first.batches} == set(range(1, 7))
     again = run(Minibatched(problem, 5, 6, rng=99, replay=first.batches), method)
@@ -292,6 +307,10 @@ def test_a_replay_that_does_not_fit_is_refused():
         assert caught.value.argument == "replay"
     with pytest.raises(ArgumentError):
         first.batch("middle")
+    black_boxes = problems.Folds([problems.quadratic(2, 3, rng=0)])
+    for refused in (black_boxes.minibatch, lambda: Minibatched(black_boxes, 1, 1)):
+        with pytest.raises(ArgumentError, match="finite sum"):
+            refused()
 
 
 @pytest.mark.parametrize("size", [(1, 2, 3), "ab", 0, 99])

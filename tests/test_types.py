@@ -44,6 +44,7 @@ FUNCTIONS = dict(functions())
 def parameters(function):
     """(name, type) of the parameters; forward references are looked up where a user's checker would."""
     known = {**vars(typing), **NAMES, **vars(sys.modules["lancbio_ref.problem"])}
+    known["Figure"] = object  # matplotlib's, which need not be there
     known |= dict(HyperGradientOptions=HyperGradientOptions, S=methods.base.S, Sampler=methods.base.Sampler)
     hints = typing.get_type_hints(function, localns=known)
     return [(name, hints.get(name)) for name in inspect.signature(function).parameters if name != "self"]

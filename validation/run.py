@@ -29,6 +29,7 @@ import paper
 import products
 import rate
 import report
+import steps
 import stochastic
 import subspace
 import synthetic
@@ -36,7 +37,7 @@ from common import forget, load, machine, save, save_figure
 
 SCRIPTS = (
     core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators, own_method,
-    growing_batches,
+    growing_batches, steps,
 )  # fmt: skip
 
 

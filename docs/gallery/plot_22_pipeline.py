@@ -28,7 +28,7 @@ trusted = np.arange(len(train)) < 80
 wrong = ~trusted & (rng.random(len(train)) < 0.25)
 noisy = np.where(wrong, np.where(clean == "benign", "malignant", "benign"), clean)
 
-reweighter = BilevelReweighter(max_iter=30).set_fit_request(trusted=True, sample_weight=False)
+reweighter = BilevelReweighter().set_fit_request(trusted=True, sample_weight=False)
 model = make_pipeline(StandardScaler(), reweighter)
 model.fit(train, noisy, trusted=trusted)
 for name, given in (("clean labels", clean), ("noisy labels", noisy)):

@@ -33,6 +33,7 @@ try:
 except ImportError as error:
     raise ImportError("lancbio_ref.adapters.jax needs JAX (pip install jax)") from error
 
+NORM_STEPS = 12  # as for the black boxes whose ‖J‖ is estimated
 X64 = "jax.config.update('jax_enable_x64', True) before the first array, or np.float32 arrays"
 
 
@@ -138,9 +139,9 @@ class JaxDerivatives:
 
         self._f, self._g = jax.jit(jax.value_and_grad(self.f, (0, 1))), jax.jit(jax.value_and_grad(self.g, 1))
         self._grad_x = jax.jit(grad_x)
-        self._A, self._J = jax.jit(partial(linear_in_y, grad_y)), jax.jit(partial(linear_in_y, grad_x))
-        self._Jt = jax.jit(partial(linear_in_x, grad_y))
-        self._apply = jax.jit(lambda linear, vector: linear(vector))
+        self._A, self._J = _compiled(partial(linear_in_y, grad_y)), _compiled(partial(linear_in_y, grad_x))
+        self._Jt = _compiled(partial(linear_in_x, grad_y))
+        self._JJt = jax.jit(partial(_gram_steps, partial(linear_in_y, grad_x), partial(linear_in_x, grad_y)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.made_of  # compiled functions do not travel
@@ -161,22 +162,103 @@ class JaxDerivatives:
 
     def hessian(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → A v."""
-        return self._linear(self._A(x, y, rows, self.args))
+        return self._A(x, y, rows, self.args)
 
     def cross(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → J v."""
-        return self._linear(self._J(x, y, rows, self.args))
+        return self._J(x, y, rows, self.args)
 
     def cross_adjoint(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """u → Jᵀu."""
-        return self._linear(self._Jt(x, y, rows, self.args))
+        return self._Jt(x, y, rows, self.args)
+
+    def cross_norm(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
+        """√ of the largest Ritz value of J Jᵀ after 12 steps, in one call: at most ‖J‖, and mostly near it.
+
+        NaN where something is not finite, or J Jᵀ is not symmetric, as where only one of J and Jᵀ is cut off.
+        """
+        H, beta = map(np.asarray, self._JJt(x, y, rows, self.args))  # H_ij = q_jᵀJJᵀq_i, j ≤ i
+        alpha, beside, before = np.diag(H), beta[:-1], np.tril(H[:, :-1], -1)
+        T = np.diag(alpha) + np.diag(beside, -1)
+        uneven = np.abs(before - np.diag(beside, -1)).max(initial=0.0)
+        if not uneven <= np.finfo(H.dtype).eps ** (1 / 3) * np.abs(alpha).max():  # so is NaN
+            return np.nan
+        return float(np.sqrt(max(0.0, np.linalg.eigvalsh(T)[-1])))
 
     def rows(self, indices: np.ndarray) -> Batch:
         """An integer array of JAX."""
         return jnp.asarray(indices)
 
-    def _linear(self, linear: Any) -> Product:
-        return lambda vector: np.asarray(self._apply(linear, vector))
+
+class _Linear:
+    """A linear map that ``jax.linearize`` made, as arrays that a compiled function can return.
+
+    Those that are its own arguments, data mostly, are left out, by their place among these: else every point would
+    have a copy of all data.
+    """
+
+    def __init__(self, arrays: Sequence[Any], structure: Any, places: tuple[int | None, ...]) -> None:
+        self.arrays, self.structure, self.places = tuple(arrays), structure, places
+
+    @classmethod
+    def of(cls, linear: Callable[[Any], Any], arguments: Any) -> _Linear:
+        """While the map is traced: an argument is known by being the same object."""
+        arrays, structure = jax.tree_util.tree_flatten(linear)
+        known = {id(leaf): place for place, leaf in enumerate(jax.tree_util.tree_leaves(arguments))}
+        places = tuple(known.get(id(array)) for array in arrays)
+        return cls([a for a, place in zip(arrays, places, strict=True) if place is None], structure, places)
+
+    def applied(self, arguments: Any, vector: Any) -> Any:
+        """The map, of a vector."""
+        known, own = jax.tree_util.tree_leaves(arguments), iter(self.arrays)
+        arrays = [next(own) if place is None else known[place] for place in self.places]
+        return jax.tree_util.tree_unflatten(self.structure, arrays)(vector)
+
+
+jax.tree_util.register_pytree_node(
+    _Linear,
+    lambda linear: (linear.arrays, (linear.structure, linear.places)),
+    lambda about, arrays: _Linear(arrays, *about),
+)
+
+
+def _compiled(linear_at: Callable[..., Any]) -> Callable[..., Product]:
+    """(x, y, …) → the linear map there: compiled, and so is its product."""
+    make = jax.jit(lambda *arguments: _Linear.of(linear_at(*arguments), arguments))
+    apply = jax.jit(lambda linear, arguments, vector: linear.applied(arguments, vector))
+
+    def at(x: np.ndarray, y: np.ndarray, rows: Batch, args: tuple[Tree, ...]) -> Product:
+        arguments = (jnp.asarray(x), jnp.asarray(y), rows, args)  # once, and not with every vector
+        linear = make(*arguments)
+        return lambda vector: np.asarray(apply(linear, arguments, vector))
+
+    return at
+
+
+def _gram_steps(J_at: Callable[..., Any], Jt_at: Callable[..., Any], x: Any, y: Any, *data: Any) -> tuple[Any, Any]:
+    """At most 12 Lanczos steps with J Jᵀ from a fixed start: a row Qᵀw, and β_{j+1}, a step.
+
+        w = J Jᵀ q_j,   w ← (I − Q Qᵀ) w twice,   β_{j+1} = ‖w‖,   q_{j+1} = w/β_{j+1}
+
+    Where β is at the level of rounding the space is invariant: it counts as zero, and the steps after it are zero.
+    """
+    J, Jt = J_at(x, y, *data), Jt_at(x, y, *data)
+    start = jnp.asarray(np.random.default_rng(0).standard_normal(x.shape[0]), x.dtype)
+    steps = min(NORM_STEPS, x.shape[0])
+
+    def step(Q: Any, j: Any) -> tuple[Any, tuple[Any, Any]]:
+        w = J(Jt(Q[j]))
+        along, size = Q @ w, jnp.linalg.norm(w)
+        for _ in range(2):
+            w = w - (Q @ w) @ Q
+        beta = jnp.linalg.norm(w)
+        follows = beta > x.shape[0] * jnp.finfo(x.dtype).eps * size
+        beta = jnp.where(follows, beta, 0.0)
+        return Q.at[j + 1].set(jnp.where(follows, w / jnp.where(follows, beta, 1.0), 0.0)), (along, beta)
+
+    first = jnp.zeros((steps + 1, x.shape[0]), x.dtype).at[0].set(start / jnp.linalg.norm(start))
+    H, beta = jax.lax.scan(step, first, jnp.arange(steps))[1]
+    return H, beta
 
 
 def implicit(

@@ -109,8 +109,11 @@ class DerivedOperator(VectorOperator):
         dtype: np.dtype,
         make: Callable[[], Product],
         make_adjoint: Callable[[], Product],
+        norm: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(dtype, shape)
+        if norm is not None:
+            self.estimated_norm = norm
         self._make, self._make_adjoint = make, make_adjoint
 
     @cached_property
@@ -159,6 +162,7 @@ class AdaptedProblem(BilevelProblem):
     """
 
     n_samples: tuple[int, int]
+    structures: tuple[Structure, Structure]
 
     def __init__(
         self,
@@ -292,7 +296,11 @@ class AdaptedProblem(BilevelProblem):
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> DerivedOperator:
         shape = (x.size, y.size)
-        return DerivedOperator(shape, self._types["g"], self._map("cross", x, y), self._map("cross_adjoint", x, y))
+        J, Jt = self._map("cross", x, y), self._map("cross_adjoint", x, y)
+        norm = getattr(self.derivatives, "cross_norm", None)
+        if norm is not None:
+            norm = partial(norm, x.copy(), y.copy(), self._rows["lower"])
+        return DerivedOperator(shape, self._types["g"], J, Jt, norm)
 
     def _map(self, name: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Product]:
         """The linear map of this name, made when it is first asked for at this point."""

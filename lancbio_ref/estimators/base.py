@@ -29,7 +29,8 @@ from ..lower_level import lower_solution
 from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem, Loss, generalized_linear
 from ..rounding import norm2
-from .search import Box, learn
+from .direct import DirectObjective
+from .search import Box, Learned, learn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 BELOW, ABOVE = -18.0, 12.0  # log-penalties, from the curvature of the data: 10⁻⁸ to 10⁵ times that
 RIDGE = 1e-6  # of the intercept, next to the mean loss
 MOST_FOLDS = 5
+LARGEST = 600.0  # of a log-penalty: its exponential, times a square, is a number
+HUGE = 1e100
+SMALL = 2**16  # entries of sparse features that are held dense
 
 
 class BilevelEstimator(BaseEstimator):
@@ -64,10 +68,12 @@ class BilevelEstimator(BaseEstimator):
         random_state: Any = None,
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
         self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
+        self.n_jobs = n_jobs
 
     # -- what a subclass says ----------------------------------------------------------------
 
@@ -95,7 +101,9 @@ class BilevelEstimator(BaseEstimator):
         """Learn from targets t as the loss takes them, and refit; X, t and s have been checked."""
         self._check_parameters()
         Z, means, scales = self._standardized(X, s)
-        centred = self.fit_intercept and self._loss() == "squared" and not sp.issparse(Z)
+        centred = self.fit_intercept and self._loss() == "squared" and not sp.issparse(X)
+        if sp.issparse(Z) and math.prod(Z.shape) <= SMALL:
+            Z = Z.toarray()  # a product takes less time than what SciPy does before it
         given: dict[str, Any] = dict(
             loss=self._loss(),
             penalty=self.penalty,
@@ -118,7 +126,8 @@ class BilevelEstimator(BaseEstimator):
             start = start - self._shift(scales)
         else:
             start = None
-        first = self._first(t, s)
+        share = s / s.sum()
+        first, unit = self._first(t, s), max(self._unit(t, share), 1e-16 * float(share @ t**2), 1e-200)
         found = learn(
             problem,
             box,
@@ -126,20 +135,27 @@ class BilevelEstimator(BaseEstimator):
             y0=np.concatenate([_first_y(part, first) for part in parts]),
             method=self.method,
             tol=self.tol,
-            scale=max(self._unit(t, s / s.sum()), 1e-8) / math.sqrt(max(parts[0].weighting.n, 1)),
+            unit=unit,
             max_iter=self.max_iter,
             rng=None if self.random_state is None else check_random_state(self.random_state),
+            n_jobs=self.n_jobs,
             options=dict(self.method_options or {}),
             verbose=self.verbose,
         )
         self._report(found, box, parts[0].penalty.n, scales)
-        self._refit(whole, found, first, means, scales)
+        self._refit(whole, found, first, unit, means, scales)
 
-    def _refit(self, whole: Any, found: Any, first: float, means: np.ndarray, scales: np.ndarray) -> None:
-        start = _first_y(whole, first)
-        tol = 1e-9 * max(norm2(whole.lower_grad_y(found.x, start)), 1e-3)
-        solved = lower_solution(whole, found.x, start, tol=tol)
-        coef, intercept = whole.coefficients(solved.y)
+    def _refit(
+        self, whole: Any, found: Learned, first: float, unit: float, means: np.ndarray, scales: np.ndarray
+    ) -> None:
+        """Coefficients of a fit of all data, in the units of the user."""
+        y = _first_y(whole, first)
+        if DirectObjective.fits(whole):
+            y = DirectObjective(whole, y, unit).solve(found.x)
+        else:
+            tol = 1e-9 * max(norm2(whole.lower_grad_y(found.x, y)), 1e-3 * math.sqrt(unit))
+            y = lower_solution(whole, found.x, y, tol=tol).y
+        coef, intercept = whole.coefficients(y)
         self._coef = coef / scales
         self._intercept = intercept - self._coef @ means
 
@@ -148,6 +164,11 @@ class BilevelEstimator(BaseEstimator):
             raise ValueError(f"max_iter must be an integer >= 1, got {self.max_iter!r}")
         if not (isinstance(self.tol, (int, float, np.floating)) and 0 < self.tol < math.inf):
             raise ValueError(f"tol must be a finite number > 0, got {self.tol!r}")
+        for name in ("fit_intercept", "warm_start"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, (int, np.integer)) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs must be None or an integer that is not 0, got {self.n_jobs!r}")
         allowed = ("all", "group", "feature", "class") if self._n_scores() > 1 else ("all", "group", "feature")
         if self.penalty not in allowed:
             words = ", ".join(map(repr, allowed))
@@ -162,7 +183,12 @@ class BilevelEstimator(BaseEstimator):
         labels = np.asarray(self.groups)
         if labels.shape != (p,):
             raise ValueError(f"groups must hold one label for each of the {p} features, got shape {labels.shape}")
-        return np.unique(labels, return_inverse=True)[1]
+        if any(label is None or label != label for label in labels.tolist()):
+            raise ValueError("groups must hold a label for each feature, got None or NaN")
+        try:
+            return np.unique(labels, return_inverse=True)[1]
+        except TypeError:
+            raise ValueError("groups must hold labels of one kind, numbers or texts, got a mixture") from None
 
     def _standardized(self, X: Any, s: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         """(Z, means, scales): Z = (X − means)/scales, as far as the head of this file says."""
@@ -189,30 +215,36 @@ class BilevelEstimator(BaseEstimator):
             centre = math.log(max(float(np.mean(squares)) * self._curvature(t, s), 1e-100))
             low, high = centre + self._below, centre + ABOVE
         else:
-            low, high = (float(end) for end in self.bounds)
-            if not low < high:
-                raise ValueError(f"bounds must be (lower, upper) of log-penalties, got {self.bounds!r}")
+            try:
+                low, high = (float(end) for end in self.bounds)
+            except (TypeError, ValueError):
+                low, high = math.nan, math.nan
+            if not -LARGEST <= low < high <= LARGEST:
+                expected = f"(lower, upper) of log-penalties, finite and within ±{LARGEST:g}"
+                raise ValueError(f"bounds must be {expected}, got {self.bounds!r}")
         lower, upper = np.full(n + m, -8.0), np.full(n + m, 8.0)  # of σ's argument
         lower[:n], upper[:n] = low, high
         return Box(lower, upper, n)
 
-    def _report(self, found: Any, box: Box, n: int, scales: np.ndarray) -> None:
+    def _report(self, found: Learned, box: Box, n: int, scales: np.ndarray) -> None:
         """The attributes, and warnings in words."""
         x = found.x[:n]
         self.log_penalties_ = x + self._shift(scales)
         self.penalties_ = np.exp(self.log_penalties_)
-        self.validation_loss_ = float(found.last.value)
-        self.hypergradient_norm_ = float(norm2(box.projected(found.x, found.last.gradient)))
-        self.hypergradient_bound_ = float(found.last.gradient_bound)
-        self.certificate_ = found.last.hypergradient.certificate
+        self.validation_loss_, last = found.value, found.last
+        self.hypergradient_norm_ = float(norm2(box.projected(found.x, last.value)))
+        self.hypergradient_bound_ = (last.error_bound + last.lower_level_bound) * (1 + 2.0**-50)
+        self.certificate_ = last.certificate
         self.n_hessian_products_, self.n_iter_, self.path_ = found.n_products, found.n_iter, found.path
         self.message_ = found.message
         margin = 1e-3 * (box.upper[:n] - box.lower[:n])
         low, high = x <= box.lower[:n] + margin, x >= box.upper[:n] - margin
         if low.any() or high.any():
             self.message_ += f"; at the lower bound {low.sum()}, at the upper bound {high.sum()} of {n} penalties"
+        if not self.hypergradient_bound_ <= abs(found.value):
+            self.message_ += f"; the bound {self.hypergradient_bound_:.2g} of its hyper-gradient says nothing"
         meant = self.bounds is None and self._below != BELOW  # a floor that the estimator itself set
-        if n and 2 * low.sum() >= n and not meant:
+        if n and 2 * low.sum() > n and not meant:
             warnings.warn(
                 f"{low.sum()} of {n} penalties ran to the lower bound: the validation loss falls as they vanish, as it"
                 " does for separable classes or validation data like the training data; bounds=(lower, upper) moves it",
@@ -246,6 +278,9 @@ class BilevelEstimator(BaseEstimator):
             accept_large_sparse=False,
             **options,
         )
+        size = float(abs(X).max())
+        if not (size == 0 or 1 / HUGE <= size <= HUGE):
+            raise ValueError(f"X holds numbers of size {size:.1g}, beyond what can be squared: scale the features")
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weights.any():
             raise ValueError("sample_weight: at least one weight must be > 0")

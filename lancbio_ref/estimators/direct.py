@@ -1,32 +1,42 @@
 """φ and ∇φ of few coefficients by Cholesky factorizations: what a search evaluates many times.
 
     y ← y + t d,   A(x, y) d = −∇_y g,      t halved until g(x, y + t d) ≤ g(x, y) + 10⁻⁴ t dᵀ∇_y g       (Armijo)
+    until −dᵀ∇_y g ≤ `DECREMENT` · the loss of an intercept: twice what g still has to fall, whatever A's condition is
     ∇φ = Σ_k ω_k (c_k − J_k v_k),           A_k v_k = b_k
 
 a fit after another. A Hessian is formed by the BLAS and factored in time of the cube of the coefficients, which up to
-some hundreds is far less than the calls of a Lanczos process. Nothing here is certified: the end of the search is, by
-:class:`~lancbio_ref.HyperObjective`, which starts from the y of here.
+some hundreds is far less than the calls of a Lanczos process; sparse data of which that is faster are made dense, by
+the multiplications of both ways: n p² of the BLAS, and Σ nnz_i², of which each takes as long as `SPARSE` of the others.
+
+Nothing of a search is certified, and its end is: y and v go to where rounding stops them, and
+:func:`~lancbio_ref.hypergradient.hypergradient_of` says what they are worth.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
+from joblib import effective_n_jobs
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from sklearn.utils.parallel import Parallel, delayed
 
+from ..hypergradient import HyperGradient, hypergradient_of, linearization_at
+from ..linearization import Linearization
 from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem
 from ..problems.generalized_linear.ball import PIN
 from ..problems.generalized_linear.problem import Point
 from ..problems.generalized_linear.samples import ScalarFit
 from ..rounding import norm2
+from ..status import SolveStatus
 
-MOST = 400  # coefficients of one fit
-RTOL = 1e-9  # of ‖∇_y g‖, to what it was at the very first start
-NEWTON = 60
+MOST = 800  # coefficients of one fit
+SPARSE = 60
+DECREMENT, ROUGH = 1e-18, 1e-8
+NEWTON, REFINEMENTS, NOISE = 60, 5, 1e-12
 
 
 class DirectObjective:
@@ -36,20 +46,37 @@ class DirectObjective:
     ----------
     problem : GeneralizedLinearProblem or Folds of such
     y0 : ndarray, shape (n_y,)
+    unit : float
+        What an intercept alone loses.
+    n_jobs : int, optional
+        Of joblib, over the fits of folds, in threads: most of a large fit is the BLAS, which releases Python's lock.
+        Each fit is what it is alone, and sums are taken in their order: no bit depends on it.
 
     Attributes
     ----------
     y : ndarray, shape (n_y,)
         Of the last evaluation.
     n_factorizations : int
+        So far.
+    rough : bool
+        Whether fits end at a decrement of `ROUGH` instead of `DECREMENT`: enough to compare penalties far apart.
     """
 
-    def __init__(self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray) -> None:
+    def __init__(
+        self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray, unit: float, n_jobs: int | None = None
+    ) -> None:
         folds = problem if isinstance(problem, Folds) else Folds([problem])
-        self.parts: tuple[Any, ...] = folds.problems
+        self.problem = problem
+        self.parts = cast("tuple[Any, ...]", folds.problems)
         self.weights, self._pieces = folds.weights, folds.split(y0)
-        self._sizes: list[float | None] = [None] * len(self.parts)
-        self.n_factorizations = 0
+        self._factors: list[Any] = [None] * len(self.parts)
+        self._X = [as_it_multiplies_fastest(part.train.design.X) for part in self.parts]
+        self.unit, self.rough, self.n_jobs = unit, False, n_jobs
+        self._counts = [0] * len(self.parts)
+
+    @property
+    def n_factorizations(self) -> int:
+        return sum(self._counts)
 
     @property
     def y(self) -> np.ndarray:
@@ -59,50 +86,106 @@ class DirectObjective:
     def fits(problem: GeneralizedLinearProblem | Folds) -> bool:
         """Whether every part is small enough, and of this family."""
         parts = problem.problems if isinstance(problem, Folds) else (problem,)
-        return all(isinstance(part, GeneralizedLinearProblem) and math.prod(part.shape) <= MOST for part in parts)
+        return all(
+            isinstance(part, GeneralizedLinearProblem) and part.in_memory and math.prod(part.shape) <= MOST
+            for part in parts
+        )
 
     @np.errstate(under="ignore")
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """φ(x) and ∇φ(x), uncertified; scipy's ``LinAlgError`` where a Hessian is not positive definite to rounding."""
         value, gradient = 0.0, np.zeros(x.size)
-        for k, (part, weight) in enumerate(zip(self.parts, self.weights, strict=True)):
-            at, factor = self._solve(k, part, x, self._pieces[k])
-            self._pieces[k] = at.y
-            v = cho_solve(factor, at.validation_fit.gradient(at.v))
-            value += weight * part.upper.value(x, at.y)
-            gradient -= weight * part.cross_at(at).matvec(v)
+        for weight, (f, Jv) in zip(self.weights, self._each(self._fold, x), strict=True):
+            value += weight * f
+            gradient -= weight * Jv
         return float(value), gradient
 
-    def _solve(self, k: int, part: GeneralizedLinearProblem, x: np.ndarray, y: np.ndarray) -> tuple[Point, Any]:
-        """The fit of part k, and the factors of its Hessian there."""
-        at = Point(part, x, y)
-        norm = norm2(at.gradient)
-        start = self._sizes[k] = max(norm, 1e-12) if self._sizes[k] is None else self._sizes[k]
-        assert start is not None
-        value = part.lower.value
+    @np.errstate(under="ignore")  # of each thread its own
+    def _fold(self, k: int, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """f_k, and J_k v_k."""
+        part, at = self.parts[k], self._solve(k, x, (ROUGH if self.rough else DECREMENT) * self.unit)
+        v = cho_solve(self._factors[k], at.validation_fit.gradient(at.v))
+        return part.upper.value(x, at.y), part.cross_at(at).matvec(v)
+
+    def _each(self, function: Any, *arguments: Any) -> list[Any]:
+        """``function(k, *arguments)`` of every fit."""
+        K = len(self.parts)
+        if K == 1 or effective_n_jobs(self.n_jobs) == 1:
+            return [function(k, *arguments) for k in range(K)]
+        made: list[Any] = Parallel(n_jobs=self.n_jobs, require="sharedmem")(
+            delayed(function)(k, *arguments) for k in range(K)
+        )
+        return made
+
+    def solve(self, x: np.ndarray) -> np.ndarray:
+        """y as near to y*(x) as rounding allows."""
+        self._each(self._solve, x, 0.0)
+        return self.y
+
+    def certified(self, x: np.ndarray) -> tuple[float, HyperGradient]:
+        """φ(x), and ∇φ(x) with its bounds, from the y and v of factorizations."""
+        point = linearization_at(self.problem, x, self.solve(x))
+        found = hypergradient_of(point, inverse=self._inverse, rtol=0.0)
+        return float(self.problem.value(x, self.y)), found
+
+    def _inverse(self, point: Linearization, _: Any, **__: Any) -> tuple[np.ndarray, SolveStatus]:
+        """A⁻¹b by the factors in hand, its residual refined while it falls."""
+        v, residual = np.zeros_like(point.b), point.b
+        for _ in range(REFINEMENTS):
+            pieces = np.split(residual, np.cumsum([piece.size for piece in self._pieces])[:-1])
+            steps = [cho_solve(factor, piece) for factor, piece in zip(self._factors, pieces, strict=True)]
+            trial = v + np.concatenate(steps)
+            after = point.b - point.A.matvec(trial)
+            if not norm2(after) < 0.5 * norm2(residual):
+                break
+            v, residual = trial, after
+        return v, SolveStatus.FLOOR
+
+    @np.errstate(under="ignore")
+    def _solve(self, k: int, x: np.ndarray, enough: float) -> Point:
+        """The fit of part k, to a Newton decrement; its y and the factors of its Hessian there are kept."""
+        part = self.parts[k]
+        at, value, before = Point(part, x, self._pieces[k]), part.lower.value, math.inf
         assert value is not None
         for _ in range(NEWTON):
-            factor = cho_factor(hessian_array(at), overwrite_a=True)
-            self.n_factorizations += 1
-            if norm <= RTOL * start:
-                return at, factor
-            step = -cho_solve(factor, at.gradient)
-            slope, g, t = float(at.gradient @ step), value(x, at.y), 1.0
-            trial = Point(part, x, at.y + step)
-            while norm2(trial.gradient) > norm and value(x, trial.y) > g + 1e-4 * t * slope and t > 1e-8:
+            self._factors[k] = cho_factor(hessian_array(at, self._X[k]), overwrite_a=True)
+            self._counts[k] += 1
+            step = -cho_solve(self._factors[k], at.gradient)
+            decrement = -float(at.gradient @ step)
+            # near the end Newton's method is quadratic: a decrement that a step has not quartered is rounding
+            if decrement <= enough or (before <= 1e6 * DECREMENT * self.unit and decrement > 0.25 * before):
+                break
+            norm, g, t, trial = norm2(at.gradient), value(x, at.y), 1.0, Point(part, x, at.y + step)
+            noise = NOISE * (abs(g) + self.unit)  # of g, below which the gradient says whether a step is good
+            shortest = 0.1 if decrement <= noise else 1e-18  # of saturated scores, whose Hessian is all but 0
+            while not (
+                value(x, trial.y) <= g - 1e-4 * t * decrement or (decrement <= noise and norm2(trial.gradient) < norm)
+            ):
                 t /= 2
+                if t < shortest:
+                    break
                 trial = Point(part, x, at.y + t * step)
-            if t <= 1e-8 or not norm2(trial.gradient) < np.inf:
-                return at, factor  # rounding: no step makes it better
-            before, norm, at = norm, norm2(trial.gradient), trial
-            if norm > 0.5 * before and before <= 1e-6 * start:
-                break  # near the end Newton's method is quadratic: what halves the gradient no more is rounding
-        return at, cho_factor(hessian_array(at), overwrite_a=True)
+            if t < shortest or not norm2(trial.gradient) < np.inf:
+                break  # rounding: no step makes it better
+            before, at = decrement, trial
+        else:
+            self._factors[k] = cho_factor(hessian_array(at, self._X[k]), overwrite_a=True)
+        self._pieces[k] = at.y
+        return at
 
 
-def hessian_array(at: Point) -> np.ndarray:
+def as_it_multiplies_fastest(X: Any) -> Any:
+    """X, dense where Xᵀ diag(d) X then takes less time."""
+    if not sp.issparse(X):
+        return X
+    n, p = X.shape
+    dense, sparse = n * p * p, SPARSE * int(np.square(np.diff(X.indptr).astype(np.int64)).sum())
+    return X.toarray() if dense <= sparse else X
+
+
+def hessian_array(at: Point, X: Any) -> np.ndarray:
     """A as a dense array, by matrix products: Xᵀ diag(w ℓ″) X, or C² blocks of them, + diag D."""
-    problem, X = at.problem, at.problem.train.design.X
+    problem = at.problem
     if isinstance(at.fit, ScalarFit):
         A = _weighted_gram(X, at.w * at.fit.curvatures)
     else:
@@ -121,7 +204,8 @@ def hessian_array(at: Point) -> np.ndarray:
 
 def _weighted_gram(X: Any, d: np.ndarray) -> np.ndarray:
     if sp.issparse(X):
-        return np.asarray((X.T @ X.multiply(d[:, None])).todense())
+        scaled = sp.csr_array((X.data * np.repeat(d, np.diff(X.indptr)), X.indices, X.indptr), shape=X.shape)
+        return np.asarray((X.T @ scaled).toarray())
     return X.T @ (X * d[:, None])
 
 

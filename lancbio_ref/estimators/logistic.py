@@ -45,7 +45,14 @@ class BilevelClassifier(ClassifierMixin, BilevelEstimator):
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes, but the data have only 1 class"
             )
-        self._fit(X, t, s, self._splits(X, t, classifier=True) if splits is None else splits, y)
+        who = "cv: the training data of fold {k}" if splits is None else "trusted: the samples that are not trusted"
+        splits = self._splits(X, t, classifier=True) if splits is None else splits
+        for k, (rows, _) in enumerate(splits):
+            if (missing := np.setdiff1d(t, t[rows])).size:
+                lost = self.classes_[missing[0]].item() if hasattr(self.classes_[missing[0]], "item") else missing[0]
+                remedy = "fewer folds, a stratified splitter, or more samples of it"
+                raise ValueError(f"{who.format(k=k)} lack the class {lost!r}: {remedy}")
+        self._fit(X, t, s, splits, y)
         self.coef_, self.intercept_ = self._coef, self._intercept
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -78,7 +85,8 @@ class BilevelLogisticRegression(BilevelClassifier):
     ----------
     penalty : {"feature", "all", "group", "class"}
         One penalty a feature, one in all, one a group of features, or one a class (three classes or more).
-    groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose, bounds
+    groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
+    bounds, n_jobs
         As those of :class:`BilevelRidge`; folds are stratified.
 
     Attributes

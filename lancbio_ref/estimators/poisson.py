@@ -12,13 +12,16 @@ from sklearn.metrics import d2_tweedie_score
 
 from .base import BilevelEstimator
 
+MOST = 1e15  # e⁴⁰ is where the loss is no exponential any more
+
 
 class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
     """Poisson regression with the log link, whose penalties minimize the cross-validated likelihood.
 
     Parameters
     ----------
-    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose, bounds
+    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
+    bounds, n_jobs
         As those of :class:`BilevelRidge`.
 
     Attributes
@@ -76,6 +79,10 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
         t = y.astype(np.float64)
         if t.min() < 0 or not t.any():
             raise ValueError(f"y must be >= 0 and not all 0 for Poisson regression, found {t.min():g}..{t.max():g}")
+        if t.max() > MOST:
+            raise ValueError(
+                f"y must be counts of at most {MOST:g} for Poisson regression, found {t.max():g}: divide y"
+            )
         self._fit(X, t, s, self._splits(X, t, classifier=False), t)
         self.coef_, self.intercept_ = self._coef[0], float(self._intercept[0])
         return self

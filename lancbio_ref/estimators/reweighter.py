@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.validation import check_is_fitted
 
 from .logistic import BilevelClassifier
+from .search import Learned
 
 
 class BilevelReweighter(BilevelClassifier):
@@ -18,7 +19,7 @@ class BilevelReweighter(BilevelClassifier):
 
     Parameters
     ----------
-    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds
+    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds, n_jobs
         As those of :class:`BilevelLogisticRegression`. Where `fit` is told which samples to trust, `cv` is not used.
 
     Attributes
@@ -32,8 +33,10 @@ class BilevelReweighter(BilevelClassifier):
     Notes
     -----
     With trusted samples, the lower level is a fit of the others, and the upper level the log loss on the trusted; the
-    refit has all, each with its weight. The penalty is kept above e⁻⁵ of the curvature of the data unless `bounds` say
-    else: with as many parameters as samples, the trusted ones would be learned by heart. Without any trusted, folds
+    refit has all, each with its weight. `tol` is 0.01: a search of as many parameters as samples that ends early finds
+    more of the wrong labels than one that ends late, and has learned less of the trusted samples by heart (30 % wrong
+    labels of breast cancer, 100 of 350 trusted: AUC 0.951 at 1e-2, 0.938 at 1e-3, 0.931 at 1e-6). The penalty is kept
+    above e⁻⁵ of the curvature of the data unless `bounds` say else, for the same reason. Without any trusted, folds
     take turns: a sample is weighed by what it does for the samples of other folds, noisy as those are.
 
     Examples
@@ -61,15 +64,16 @@ class BilevelReweighter(BilevelClassifier):
         fit_intercept: bool = True,
         method: str = "auto",
         method_options: dict[str, Any] | None = None,
-        tol: float = 1e-3,
+        tol: float = 1e-2,
         max_iter: int = 100,
         random_state: Any = None,
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
-        self.random_state, self.verbose, self.bounds = random_state, verbose, bounds
+        self.random_state, self.verbose, self.bounds, self.n_jobs = random_state, verbose, bounds, n_jobs
 
     warm_start = False
 
@@ -108,14 +112,16 @@ class BilevelReweighter(BilevelClassifier):
         self._fit_classes(X, y, sample_weight, splits)
         return self
 
-    def _refit(self, whole: Any, found: Any, first: float, means: np.ndarray, scales: np.ndarray) -> None:
+    def _refit(
+        self, whole: Any, found: Learned, first: float, unit: float, means: np.ndarray, scales: np.ndarray
+    ) -> None:
         n = whole.penalty.n
         weights = expit(found.x[n:])
         if self._trusted is not None:
             weights[self._trusted] = 1.0
             found.x[n:][self._trusted] = 30.0  # σ = 1 to 10⁻¹³
         self.sample_weight_ = weights
-        super()._refit(whole, found, first, means, scales)
+        super()._refit(whole, found, first, unit, means, scales)
 
     def noise_auc(self, wrong: npt.ArrayLike) -> float:
         """How well small weights point at labels that are known to be wrong: the area under the ROC curve.
@@ -124,8 +130,17 @@ class BilevelReweighter(BilevelClassifier):
         ----------
         wrong : array_like of bool, shape (n_samples,)
             Which labels of the training data are wrong; trusted samples are left out.
+
+        Raises
+        ------
+        ValueError
+            Another shape; no sample that is judged, or all of them.
         """
         check_is_fitted(self, "sample_weight_")
         wrong = np.asarray(wrong, bool)
+        if wrong.shape != self.sample_weight_.shape:
+            raise ValueError(f"wrong must be of shape {self.sample_weight_.shape}, got {wrong.shape}")
         judged = np.ones(wrong.size, bool) if self._trusted is None else ~self._trusted
+        if wrong[judged].all() or not wrong[judged].any():
+            raise ValueError("wrong must hold some of the samples that are judged, and not all of them")
         return float(roc_auc_score(wrong[judged], -self.sample_weight_[judged]))

@@ -3,7 +3,7 @@
     x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
     x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
 
-Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective, which certifies the end of either.
+Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective; each certifies its own end.
 φ is in the units of a loss and x has none: ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, over √n for the weights of n samples;
 φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
 at a bound that φ falls beyond. A gradient may be wrong by a tenth of the tolerance, or by `RELATIVE` of itself far from
@@ -12,6 +12,8 @@ the end.
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +21,9 @@ import numpy as np
 from scipy import optimize
 
 from ..arguments import as_choice
-from ..evaluation import Evaluation
+from ..errors import ArgumentError
 from ..hyper_objective import HyperObjective
+from ..hypergradient import HyperGradient
 from ..methods import names
 from ..minimize import minimize
 from ..problems.folds import Folds
@@ -41,8 +44,10 @@ class Learned:
     Attributes
     ----------
     x : ndarray, shape (n_x,)
-    last : Evaluation
-        φ and ∇φ at x, with their certificates.
+    value : float
+        φ(x).
+    last : HyperGradient
+        ∇φ(x), with its certificate.
     path : list of dict
         Of every evaluation: ``value``, ``gradient_norm`` (of P∇φ), ``work`` so far (Hessian products, or
         factorizations), ``x``.
@@ -53,7 +58,8 @@ class Learned:
     """
 
     x: np.ndarray
-    last: Evaluation
+    value: float
+    last: HyperGradient
     path: list[dict[str, Any]] = field(repr=False)
     n_iter: int
     n_products: int
@@ -90,9 +96,10 @@ def learn(
     y0: np.ndarray | None,
     method: str,
     tol: float,
-    scale: float,
+    unit: float,
     max_iter: int,
     rng: Any,
+    n_jobs: int | None,
     options: dict[str, Any],
     verbose: int,
 ) -> Learned:
@@ -106,8 +113,8 @@ def learn(
     as_choice("method", method, METHODS)
     if y0 is None:
         y0 = np.zeros(problem.n_y or 1)
-    F = HyperObjective(problem, y0, accuracy=1e-8, relative=RELATIVE, strict=False)
-    direct = DirectObjective(problem, y0) if DirectObjective.fits(problem) else None
+    F = HyperObjective(problem, y0, accuracy=1e-8 * unit, relative=RELATIVE, strict=False)
+    direct = DirectObjective(problem, y0, unit, n_jobs) if DirectObjective.fits(problem) else None
     path: list[dict[str, Any]] = []
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -119,36 +126,56 @@ def learn(
             print(f"evaluation {len(path):4d}  validation loss {value:.8g}  gradient {size:.2e}")
         return value, gradient
 
+    if direct is not None:
+        direct.rough = True
     if start is None:
         start = _best_shared(evaluate, box)
+    if direct is not None:
+        direct.rough = False
     start = np.clip(start, box.lower, box.upper)
     value = abs(evaluate(start)[0])
-    scale = max(min(scale, value), 1e-3 * scale)
+    scale = max(min(unit, value), 1e-3 * unit) / math.sqrt(max(problem.n_x - box.n_shared, 1))
     F.accuracy = 0.1 * tol * scale
     products = 0
+
+    def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
+        """φ and ∇φ in the unit of `scale`: SciPy's tests of a decrease are next to 1."""
+        value, gradient = evaluate(x)
+        return value / scale, gradient / scale
+
     if method in names():
+        if method == "recycled-newton":
+            options = {"bounds": (box.lower, box.upper)} | options
         y = F.last.y if direct is None and F.last is not None else direct.y if direct is not None else y0
         run = minimize(problem, start, y, method=method, maxiter=max_iter, tol=tol * scale, rng=rng, **options)  # type: ignore[arg-type]
         x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, run.n_hvp
         converged = run.status.success
     else:
-        name, gtol = "L-BFGS-B" if method == "auto" else method, {"gtol": tol * scale}
+        name, gtol = "L-BFGS-B" if method == "auto" else method, {"gtol": tol}
         known = {
             "L-BFGS-B": gtol | {"maxiter": max_iter, "ftol": FTOL * tol},
             "TNC": gtol | {"maxfun": 10 * max_iter},
-            "SLSQP": {"maxiter": max_iter, "ftol": FTOL * tol * scale},
+            "SLSQP": {"maxiter": max_iter, "ftol": FTOL * tol},
             "trust-constr": gtol | {"maxiter": max_iter},
         }[name]
         bounds = optimize.Bounds(box.lower, box.upper)
-        found = optimize.minimize(evaluate, start, jac=True, method=name, bounds=bounds, options=known | options)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Unknown solver options", optimize.OptimizeWarning)
+            try:
+                found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+            except optimize.OptimizeWarning as warning:
+                raise ArgumentError("method_options", str(warning), f"options of SciPy's {name}") from None
         best = min(path, key=lambda entry: entry["value"])  # a line search may end on a worse point
-        x = np.clip(best["x"] if best["value"] < found.fun else found.x, box.lower, box.upper)
+        x = np.clip(best["x"] if best["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)
     if direct is not None:
-        F = HyperObjective(problem, direct.y, accuracy=F.accuracy, relative=RELATIVE, strict=False)
-    last = F.evaluate(x)
-    converged = converged or float(np.abs(box.projected(x, last.gradient)).max()) <= tol * scale
-    return Learned(x, last, path, max(n_iter, 1), F.n_hvp + products, converged, message)
+        value, last = direct.certified(x)
+        products += last.n_hvp
+    else:
+        end = F.evaluate(x)
+        value, last, products = end.value, end.hypergradient, products + F.n_hvp
+    converged = converged or float(np.abs(box.projected(x, last.value)).max()) <= tol * scale
+    return Learned(x, value, last, path, max(n_iter, 1), products, converged, message)
 
 
 def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
@@ -174,7 +201,8 @@ def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
         value, slope = shared(c)
         values.append(value)
         slopes.append(slope)
-        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > 1.05 * min(values) + 1e-12:
+        enough = 1.05 * min(values) + 1e-12 * abs(values[0])
+        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > enough:
             break  # overfitted for good
     best = int(np.argmin(values))
     other = best - 1 if slopes[best] < 0 else best + 1  # the grid falls

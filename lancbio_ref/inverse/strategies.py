@@ -304,7 +304,7 @@ def solved(
     here, whatever its report says of them.
     """
     A, b = linearization.A, linearization.b
-    if not b.any():
+    if norm2(b) == 0:
         return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy())
     if is_ours(type(strategy)) or strategy is scaled_inverse:
         return strategy(linearization, v0, rtol=rtol, maxiter=maxiter)  # type: ignore[return-value]

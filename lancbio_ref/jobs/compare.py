@@ -1,9 +1,11 @@
-"""Many methods, many seeds, one problem: each finished run is kept at once, and never made twice."""
+"""Many methods, many seeds: the one loop of the command and of the function; what is finished is kept at once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,41 @@ from .kept import finished_runs
 from .progress import make_progress
 from .record import execute, run_arrays, warm_up
 from .settings import Settings
-from .table import comparison_report, plain_settings, write_comparison
+from .table import comparison_report, plain_settings, summarize, write_comparison
+
+InstanceOf = Callable[[int], Instance]  # the problem and the start of a seed
+Runs = dict[tuple[int, str], dict[str, np.ndarray]]  # arrays by seed and method
+
+
+@dataclass
+class Compared:
+    """The runs of a comparison, and what became of its files.
+
+    Attributes
+    ----------
+    runs : dict of (int, str) to dict of str to ndarray
+        In the order of the seeds.
+    summary : dict
+        As in ``comparison.json``.
+    interrupted : bool
+        Whether Ctrl-C, or a file that could not be written, ended it.
+    kept : int
+        Runs that were there already.
+    files : list of str
+        A line about each file.
+    all_written : bool
+    """
+
+    runs: Runs
+    summary: dict[str, Any]
+    interrupted: bool
+    kept: int = 0
+    files: list[str] = field(default_factory=list)
+    all_written: bool = True
 
 
 def run_comparison(comparison: Settings) -> tuple[int, str]:
-    """Make what is missing, then the table, the JSON file and the figure of all runs.
+    """The command: make what is missing, then the table, the JSON file and the figure of all runs.
 
     Returns
     -------
@@ -32,11 +64,28 @@ def run_comparison(comparison: Settings) -> tuple[int, str]:
     Raises
     ------
     ArgumentError
+        As `compared`.
+    """
+    found = compared(comparison, lambda seed: make_instance(comparison, seed))
+    code = 2 if not found.all_written else 130 if found.interrupted else 0
+    return code, comparison_report(found.summary, found.files, found.kept)
+
+
+def compared(comparison: Settings, instance_of: InstanceOf) -> Compared:
+    """Make what is missing; with ``comparison.out``, keep each run in its file, and write those of all runs.
+
+    Raises
+    ------
+    ArgumentError
         The folder cannot be used, another process uses it, it holds runs already and `resume` is false, or it holds
         damaged ones or ones with other settings.
     """
-    with claimed(comparison.out) as out, claimed(out / "runs"):
-        runs = finished_runs(comparison)
+    with ExitStack() as claims:
+        runs: Runs = {}
+        if comparison.out is not None:
+            claims.enter_context(claimed(comparison.out))
+            claims.enter_context(claimed(comparison.out / "runs"))
+            runs = finished_runs(comparison)
         kept = len(runs)
         if kept and not comparison.quiet:
             print(
@@ -44,22 +93,23 @@ def run_comparison(comparison: Settings) -> tuple[int, str]:
             )
         interrupted, unwritten = False, list[str]()
         try:
-            interrupted = not _make_missing(comparison, runs)
+            interrupted = not _make_missing(comparison, instance_of, runs)
         except KeyboardInterrupt:  # outside `minimize`: while data are loaded or a run is written
             interrupted = True
         except UnwrittenRun as error:
             interrupted, unwritten = True, [f"failed: {error.__cause__}"]
         ordered = {key: runs[key] for key in comparison.runs() if key in runs}
-        summary, files, all_written = write_comparison(comparison, ordered, interrupted)
-    report = comparison_report(summary, unwritten + files, kept)
-    return (2 if unwritten or not all_written else 130 if interrupted else 0), report
+        if comparison.out is None:
+            return Compared(ordered, summarize(comparison, ordered, interrupted), interrupted)
+        summary, files, all_written = write_comparison(comparison, comparison.out, ordered, interrupted)
+    return Compared(ordered, summary, interrupted, kept, unwritten + files, all_written and not unwritten)
 
 
 class UnwrittenRun(Exception):
     """The file of a run could not be written, so that the next ones would be lost as well; the cause says why."""
 
 
-def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np.ndarray]]) -> bool:
+def _make_missing(comparison: Settings, instance_of: InstanceOf, runs: Runs) -> bool:
     """Make the runs that `runs` lacks, write and add each; False where Ctrl-C ended one."""
     missing = [key for key in comparison.runs() if key not in runs]
     total = sum(comparison.maxiter[name] for _, name in missing)
@@ -67,7 +117,7 @@ def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np
     with make_progress(total, quiet=comparison.quiet) as progress:
         for number, (seed, name) in enumerate(missing, 1):
             if instance is None or seed != seed_of:
-                instance, seed_of = make_instance(comparison, seed), seed
+                instance, seed_of = instance_of(seed), seed
             if name not in warm:
                 warm_up(comparison, instance, name)
                 warm.add(name)
@@ -79,12 +129,12 @@ def _make_missing(comparison: Settings, runs: dict[tuple[int, str], dict[str, np
             run = run_one(comparison, instance, seed, name, show)
             if run is None:
                 return False
-            try:
-                write_arrays(comparison.path(seed, name), run)
-            except ArgumentError as error:
-                runs[seed, name] = run
-                raise UnwrittenRun from error
             runs[seed, name] = run
+            if comparison.out is not None:
+                try:
+                    write_arrays(comparison.path(seed, name), run)
+                except ArgumentError as error:
+                    raise UnwrittenRun from error
             done += comparison.maxiter[name]
             if not comparison.quiet:
                 print(f"[{number}/{len(missing)}] {name}, seed {seed}: {run['message']}", flush=True)

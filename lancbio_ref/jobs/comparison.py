@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
@@ -12,21 +14,22 @@ import numpy.typing as npt
 
 from .. import html
 from ..arguments import as_choice, as_flag, as_integer, as_number, as_problem, as_vector
+from ..datasets.packed import as_path
 from ..errors import ArgumentError
 from ..methods import METHODS, Method, MethodName, MethodOptions, build
 from ..minibatch import BatchSize
 from ..plotting import comparison_figure
 from ..problem import BilevelProblem
-from .compare import run_one
+from .compare import compared
 from .instance import Instance
 from .options import largest_divisor
-from .record import warm_up
 from .settings import OPTIONS, Settings
-from .table import cells, summarize, table
+from .table import cells, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHOWN = 4  # troubles that a notebook shows unfolded
 Form = Literal["text", "markdown", "latex", "frame"]
 
 
@@ -96,18 +99,28 @@ class Comparison:
     def __str__(self) -> str:
         return "\n".join([self.table(), *self._troubles(), *(["interrupted"] if self.interrupted else [])])
 
+    def __repr__(self) -> str:
+        finished = sum(entry["finished"] for entry in self.summary["methods"].values())
+        state = ", interrupted" if self.interrupted else ""
+        return f"Comparison({', '.join(self.summary['methods'])}: {finished} of {len(self.runs)} runs finished{state})"
+
     def _repr_html_(self) -> str:
-        troubles = self._troubles()
-        verdict = f"{len(self.summary['methods'])} methods" + (", interrupted" if self.interrupted else "")
-        kind = html.OPEN if troubles or self.interrupted else html.GOOD
-        return html.card(verdict, kind, table=cells(self.summary), detail="\n".join(troubles))
+        troubles, methods = self._troubles(), self.summary["methods"]
+        checked = any(entry["verdicts"] for entry in methods.values())
+        verdict = f"{len(methods)} methods on {self.summary['problem']}" + (", interrupted" if self.interrupted else "")
+        if troubles:
+            verdict += f": {len(troubles)} of {len(self.runs)} runs failed, or their h is in doubt"
+        elif checked:
+            verdict += ": every h is the gradient of phi"
+        kind = html.GOOD if checked and not troubles and not self.interrupted else html.OPEN
+        return html.card(verdict, kind, table=cells(self.summary), words=troubles[:SHOWN], detail=str(self))
 
 
 def compare(
     problem: BilevelProblem,
     methods: Sequence[MethodName] | Mapping[str, Mapping[str, Any] | Method[Any]],
     x0: npt.ArrayLike,
-    y0: npt.ArrayLike,
+    y0: npt.ArrayLike | None = None,
     *,
     v0: npt.ArrayLike | None = None,
     seeds: Sequence[int] = (1,),
@@ -117,6 +130,8 @@ def compare(
     batch_size: BatchSize | None = None,
     check: bool = True,
     name: str = "your problem",
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     **options: Unpack[MethodOptions],
 ) -> Comparison:
     """Run several methods from one start, and compare them.
@@ -141,8 +156,14 @@ def compare(
         Compare the last h of each run with a certified gradient of φ.
     name : str
         Of the problem, in the figure.
+    out : str or path-like, optional
+        A folder that each run is written to when it is finished, and the table, the figure and ``comparison.json`` at
+        the end, as ``lancbio-ref compare`` does.
+    resume : bool
+        Take the runs that are in `out` already, where their settings and the problem's numbers at the start are these.
     **options
-        Of all methods that have them, such as ``step_x=0.1``.
+        Of all methods that have them, such as ``step_x=0.1``. Steps that a method lacks are chosen by rule, as
+        :func:`lancbio_ref.minimize` does.
 
     Returns
     -------
@@ -152,8 +173,9 @@ def compare(
     Raises
     ------
     ArgumentError
-        A method or an option that does not exist, a start that does not fit. A run that fails raises nothing: it is in
-        the table's report with its message.
+        A method or an option that does not exist, a start that does not fit; a folder that cannot be written to, or
+        that holds runs: without `resume` any, with it damaged ones or others than these. A run that
+        fails raises nothing: it is in the table's report with its message.
 
     Examples
     --------
@@ -165,7 +187,12 @@ def compare(
     (['method', 'runs'], 2)
     """
     as_problem(problem)
-    x, y = as_vector("x0", x0, getattr(problem, "n_x", None)), as_vector("y0", y0, problem.n_y)
+    x = as_vector("x0", x0, getattr(problem, "n_x", None))
+    if y0 is None:
+        if problem.n_y is None:
+            raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
+        y0 = np.zeros(problem.n_y, x.dtype)
+    y = as_vector("y0", y0, problem.n_y)
     v = np.zeros_like(y) if v0 is None else as_vector("v0", v0, y.size)
     maxiter = as_integer("maxiter", maxiter, least=1)
     if every is None:
@@ -179,27 +206,38 @@ def compare(
         seeds=tuple(as_integer("seeds", seed) for seed in seeds),
         maxiter=dict.fromkeys(built, maxiter),
         every=dict.fromkeys(built, every),
-        given={},
-        out=Path(),
+        given={} if out is None else {"numbers at the start": _numbers_at(problem, x, y, v)},
+        out=None if out is None else as_path(out),
         batch_size=dict.fromkeys(built, batch_size),
         tol=as_number("tol", tol, least=0.0),
         certify=as_flag("check", check),
+        resume=as_flag("resume", resume),
         quiet=True,
     )
     instance = Instance(problem, x, y, v)
-    runs: dict[tuple[int, str], dict[str, np.ndarray]] = {}
-    interrupted = False
     try:
-        for key in built:
-            warm_up(settings, instance, key)
-        for seed, key in settings.runs():
-            run = run_one(settings, instance, seed, key, lambda state: None)
-            if run is None:
-                raise KeyboardInterrupt
-            runs[seed, key] = run
-    except KeyboardInterrupt:  # what is finished is kept
-        interrupted = True
-    return Comparison(summarize(settings, runs, interrupted), runs, interrupted)
+        found = compared(settings, lambda seed: instance)
+    except ArgumentError as error:  # about files, in the words of the command
+        argument, expected = (
+            str(text).replace("--out", "out").replace("--resume", "resume=True")
+            for text in (error.argument, error.expected)
+        )
+        raise ArgumentError(argument.removesuffix("=True"), error.found, expected) from None
+    if unwritten := [line for line in found.files if not found.all_written and line.startswith("failed")]:
+        warnings.warn("; ".join(unwritten), RuntimeWarning, stacklevel=2)  # the numbers are here all the same
+    return Comparison(found.summary, found.runs, found.interrupted)
+
+
+def _numbers_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> str:
+    """A digest of f, its gradients, ∇_y g, and of products with A and J at the start: what tells problems apart.
+
+    Runs are taken up again only where it is the same; the settings in their files know nothing of a problem but this.
+    """
+    with np.errstate(all="ignore"):
+        point, w = problem.linearize(x, y), np.cos(np.arange(y.size)).astype(y.dtype)
+        numbers = [x, y, v, point.b, point.c, point.A.matvec(w), point.J.matvec(w), problem.lower_grad_y(x, y)]
+        numbers.append(np.array(problem.value(x, y)))
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in numbers)).hexdigest()[:16]
 
 
 def _built(methods: Any, options: Mapping[str, Any]) -> dict[str, Method[Any]]:

@@ -26,6 +26,7 @@ def run_job(settings: Settings) -> tuple[int, str]:
         0; 130 after Ctrl-C; 2 where a file could not be written.
     report : str
     """
+    assert settings.out is not None  # the command always has a folder
     with claimed(settings.out) as out:
         return _run_in(out, settings)
 

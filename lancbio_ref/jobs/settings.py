@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..methods import DETERMINISTIC, METHODS, HalvedSteps, Method, SubspaceSchedule, names
+from ..methods import DETERMINISTIC, METHODS, Automatic, HalvedSteps, Method, SubspaceSchedule, names
 from ..minibatch import BatchSize
 
 CLEANING = ("digits", "mnist", "fashion-mnist", "kmnist")
@@ -62,7 +62,8 @@ class Settings:
         Outer iterations of each method, and how often its loss, residual and accuracy are recorded.
     given : dict
         What the problem is made from: those of `KEPT` that it knows.
-    out : Path
+    out : Path or None
+        The folder for what is written; None, of ``lancbio_ref.compare``, writes nothing.
     batch_size : dict of str to int or (int, int) or None
         Of each method; None is deterministic.
     halve_from : int or None
@@ -80,7 +81,7 @@ class Settings:
     maxiter: dict[str, int]
     every: dict[str, int]
     given: dict[str, Any]
-    out: Path
+    out: Path | None
     batch_size: Mapping[str, BatchSize | None]
     halve_from: int | None = None
     tol: float = 0.0
@@ -98,6 +99,7 @@ class Settings:
         return method if self.halve_from is None else HalvedSteps(method, self.halve_from)
 
     def path(self, seed: int, name: str) -> Path:
+        assert self.out is not None  # else nothing asks
         return self.out / "runs" / f"{name}-{seed}.npz"
 
     def run_settings(self, seed: int, name: str) -> dict[str, Any]:
@@ -107,7 +109,7 @@ class Settings:
             problem=self.problem,
             given=self.given,
             method=name,
-            options=asdict(self.methods[name]),  # type: ignore[call-overload]  # methods are frozen dataclasses
+            options=_options(self.methods[name]),
             maxiter=self.maxiter[name],
             every=self.every[name],
             batch_size=self.batch_size[name],
@@ -116,6 +118,13 @@ class Settings:
             certify=self.certify,
             seed=seed,
         )
+
+
+def _options(method: Any) -> dict[str, Any]:
+    """Of a method, a frozen dataclass; of one whose steps are chosen by rule those that are given."""
+    if isinstance(method, Automatic):
+        return dict.fromkeys(method.missing, "auto") | dict(method.given)
+    return asdict(method)
 
 
 def default_options(

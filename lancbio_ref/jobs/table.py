@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,8 +103,10 @@ def _cell(found: Mapping[str, Any] | None, form: str) -> str:
     return mean if math.isnan(found["deviation"]) else f"{mean} ± {form.format(found['deviation'])}"
 
 
-def write_comparison(comparison: Settings, runs: Runs, interrupted: bool) -> tuple[dict[str, Any], list[str], bool]:
-    """Write ``comparison.json``, ``table.txt`` and ``figure.png``.
+def write_comparison(
+    comparison: Settings, out: Path, runs: Runs, interrupted: bool
+) -> tuple[dict[str, Any], list[str], bool]:
+    """Write ``comparison.json``, ``table.txt`` and ``figure.png`` to the folder `out`.
 
     Returns
     -------
@@ -113,7 +116,6 @@ def write_comparison(comparison: Settings, runs: Runs, interrupted: bool) -> tup
     all_written : bool
     """
     summary = summarize(comparison, runs, interrupted)
-    out = comparison.out
     drawn = any("recorded_k" in run for run in runs.values())
     by_method = {name: [run for (_, method), run in runs.items() if method == name] for name in summary["methods"]}
     lines, all_written = write_all(

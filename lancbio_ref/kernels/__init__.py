@@ -29,7 +29,7 @@ Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
 from .compiled import JIT, compiled
-from .compiling import BLOCK, PIECE, exact, loop
+from .compiling import BLOCK, PIECE, exact, loop, reduction
 from .dense import (
     EIGHT,
     dense_absolute_gram,
@@ -51,6 +51,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
+from .updates import difference_and_step, largest_finite, short_difference, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -59,13 +60,17 @@ from .vectors import (
     dot,
     dot_after,
     entries,
+    extremes,
+    largest_size,
     next_in_place,
     next_vector,
     scaled_to_one,
     short_dot,
+    squares_with_errors,
     subtract_rows,
     sum_entries,
     sum_in_order,
+    weighted_squares,
 )
 
 __all__ = [
@@ -87,15 +92,21 @@ __all__ = [
     "dense_transposed",
     "dense_weighted_squares",
     "descend",
+    "difference_and_step",
     "divide",
     "dot",
     "dot_after",
     "entries",
     "exact",
+    "extremes",
+    "largest_finite",
+    "largest_size",
     "loop",
     "next_in_place",
     "next_vector",
+    "reduction",
     "scaled_to_one",
+    "short_difference",
     "short_dot",
     "sparse_absolute_gram",
     "sparse_gram",
@@ -103,7 +114,10 @@ __all__ = [
     "sparse_product",
     "sparse_products",
     "sparse_transposed",
+    "squares_with_errors",
+    "step_along",
     "subtract_rows",
     "sum_entries",
     "sum_in_order",
+    "weighted_squares",
 ]

@@ -184,6 +184,60 @@ def subtract_rows(first, last, Q, h, w):
 
 
 @exact
+def extremes(x):
+    """min x_i and max x_i, in float64; NaN where an entry is none.   x : n > 0, read."""
+    least = largest = np.float64(x[0])
+    for i in range(x.size):
+        value = np.float64(x[i])
+        if value != value:
+            return value, value
+        least, largest = min(least, value), max(largest, value)
+    return least, largest
+
+
+@reduction
+def squares_with_errors(a, r, factor, absolute):
+    """Σ (a|r_i| + g e_i)², Σ (g e_i)² and Σ r_i², g the factor and e the absolute product, in float64.
+
+    r, absolute : n, read.
+    """
+    both = errors = alone = 0.0
+    for i in range(r.size):
+        size, error = abs(np.float64(r[i])), factor * absolute[i]
+        both += (a * size + error) * (a * size + error)
+        errors += error * error
+        alone += size * size
+    return both, errors, alone
+
+
+@exact
+def largest_size(x):
+    """max |x_i|, in float64; NaN where an entry is none.   x : n, read."""
+    largest = 0.0
+    for i in range(x.size):
+        size = abs(np.float64(x[i]))
+        if not size <= largest:
+            largest = size
+            if size != size:
+                break
+    return largest
+
+
+@reduction
+def weighted_squares(w, x):
+    """Σ w_i x_i² and max w_i, for w ≥ 0, in float64; no finite number where an entry is none.
+
+    w, x : n, read.
+    """
+    total, largest = 0.0, 0.0
+    for i in range(x.size):
+        weight, size = np.float64(w[i]), np.float64(x[i])
+        total += weight * size * size
+        largest = max(largest, weight)
+    return total, largest
+
+
+@exact
 def scaled_to_one(x, out):
     """out ← |x|/2^e with a largest entry in [½, 1); returns e, and whether there is one: x is finite and not 0.
 

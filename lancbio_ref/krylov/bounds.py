@@ -85,7 +85,11 @@ def gauss_radau_upper(alpha: np.ndarray, beta: np.ndarray, start_norm: float, mu
     array([1.414214, 0.408248])
     """
     mu = float(as_number("mu", mu, above=0.0))
-    gamma, squares = cg_coefficients(alpha, beta, start_norm)
+    return radau_upper(*cg_coefficients(alpha, beta, start_norm), mu)
+
+
+def radau_upper(gamma: np.ndarray, squares: np.ndarray, mu: float) -> np.ndarray:
+    """:func:`gauss_radau_upper` from the coefficients that :func:`cg_coefficients` gives."""
     upper = np.empty(squares.size)
     recurrences.radau_bounds(gamma, squares, mu, upper)
     return upper

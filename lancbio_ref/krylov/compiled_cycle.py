@@ -1,26 +1,30 @@
 """A cycle of `solve` whose steps are made by compiled code (:mod:`lancbio_ref.krylov.steps`), where that can be.
 
 It can for an operator that is a tuple of arrays (:mod:`lancbio_ref.operators.ready`), without a preconditioner or a
-callback, where a product is too small to be shared among threads. The process and the iterate are those of the Python
-path; they are filled in when the compiled steps come back, and what Python alone can do is done by their own methods.
+callback, where a product is too small to be shared among threads. The process and the iterate of the Python path are
+made, and filled in, where Python has to do something: what it alone can do is done by their own methods.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import parallel
+from ..arguments import Reorthogonalization
 from ..kernels import JIT
 from ..operators import CheckedOperator
 from ..operators.ready import Ready, ready
+from ..rounding import norm2, unit_roundoff
 from . import steps
+from .basis import Basis
 from .iterates import ShortIterate, StoredIterate
 from .lapack import address_of
 from .process import _NOTHING, LanczosProcess
-from .reorthogonalization import Selective
+from .reorthogonalization import MODES, Selective
 
 if TYPE_CHECKING:
     from .report import SolveReport
@@ -40,103 +44,175 @@ def compiled_form(system: System, mode: str, dtype: np.dtype) -> tuple[Ready, in
     return form
 
 
+def count_products(A: Any, made: int) -> None:
+    """Tell a `CheckedOperator` of products that compiled code has made."""
+    A.products += made
+    what = A.name + " @ v"
+    A.calls[what] = A.calls.get(what, 0) + made
+
+
 class CompiledCycle:
-    """The steps of one cycle.
+    """The steps of one cycle; what a process and an iterate know of them has the same names here.
 
     Parameters
     ----------
     form : (tuple, int)
         As `compiled_form` gives it.
-    system, process, iterate, report, tolerance
-        Of the cycle; the process has made no step.
+    system, b, report, tolerance
+        Of the solve; the cycle starts from `report.x`, whose residual is `report.residual`.
+    mode : str
+        How the basis is kept orthogonal; `short` says whether by short recurrences.
     maxiter, restart : int
         Steps of the whole solve, and vectors of a basis.
     moderate : int
         The largest binary exponent that the norm of A may have.
+
+    Attributes
+    ----------
+    evaluated : ndarray or None
+        b − A x of the solution, where compiled code has evaluated it and it is finite.
     """
 
     def __init__(
         self,
         form: tuple[Ready, int],
         system: System,
-        process: LanczosProcess,
-        iterate: StoredIterate,
+        b: np.ndarray,
         report: SolveReport,
         tolerance: float,
         *,
+        mode: Reorthogonalization,
+        short: bool,
         maxiter: int,
         restart: int,
         moderate: int,
     ) -> None:
-        self.form, self.system, self.process, self.iterate, self.report = form[0], system, process, iterate, report
-        n, u = process.n, process.unit_roundoff
-        self.cycle = cycle = np.zeros(1, steps.CYCLE)
-        self.counted = 0
-        known = (
-            ("mode", steps.MODES[process.reorthogonalization]),
-            ("u", u),
-            ("tolerance", tolerance),
-            ("most", maxiter - report.iterations),
-            ("restart", restart),
-            ("known_norm", system.norm_A or 0.0),
-            ("floor_from", math.sqrt(u) * report.residual_norms[0]),
-            ("moderate", moderate),
-            ("from_zero", not iterate.start.any()),
-            ("start_norm", process.start_norm),
-            ("ptsv", address_of("dptsv")),
-            ("pause", max(PAUSE // (form[1] + n), 16)),
-            ("unit", process.unit),
-            ("residual_norm", process.residual_norm),
-            ("z", process.start_norm),
-            ("definite", 1),
-            ("proposed", process.residual_norm),
-            ("floor_at", math.inf),
-            ("size", -1.0),
+        self.form, self.system, self.b, self.report, self.start = form[0], system, b, report, report.x
+        self.mode, self.short, self.store, n = mode, short, not short, b.size
+        self.start_norm, self.evaluated, self.counted = report.residual_norms[-1], None, 0
+        u = unit_roundoff(b.dtype)
+        self.capacity = min(n, 16) if short else min(restart, n, maxiter)
+        ring = (3 if MODES[mode].needs_last_two else 2) if short else 0
+        self.basis = Basis(n, b.dtype, capacity=self.capacity, ring=ring, has_duals=False)
+        self._alpha, self._beta = np.zeros(self.basis.capacity + 1), np.zeros(self.basis.capacity + 2)
+        known = dict(
+            mode=steps.MODES[mode],
+            u=u,
+            tolerance=tolerance,
+            most=maxiter - report.iterations,
+            restart=restart,
+            known_norm=system.norm_A or 0.0,
+            floor_from=math.sqrt(u) * report.residual_norms[0],
+            moderate=moderate,
+            from_zero=norm2(self.start) == 0,
+            start_norm=self.start_norm,
+            ptsv=address_of("dptsv"),
+            pause=max(PAUSE // (form[1] + n), 16),
+            phase=steps.BEGIN,
+            unit=1.0,
+            residual_norm=self.start_norm,
+            z=self.start_norm,
+            definite=1,
+            proposed=self.start_norm,
+            floor_at=math.inf,
+            size=-1.0,
         )
-        for name, value in known:
-            cycle[name] = value
-        if isinstance(iterate, ShortIterate):
-            self.x, self.p = iterate.current, iterate.p
-        else:
-            self.x = self.p = np.empty(n, process.dtype)
-        self.ritz, self.good = np.empty((0, n), process.dtype), np.empty((4, 0))
+        self.cycle = np.empty(1, steps.CYCLE)  # np.zeros of a record takes ten times as long
+        self.cycle[0] = tuple((_ZEROS | known).values())
+        self.r = report.residual.copy()
+        self.x = self.p = np.empty(n, b.dtype)
+        if short:
+            self.x, self.p = self.start.copy(), np.zeros(n, b.dtype)
+        self.ritz, self.good = np.empty((0, n), b.dtype), _NO_CLUSTERS
+        self.known: dict[str, float] = {}
 
     def run(self) -> int:
-        """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes process, iterate and report."""
-        process, cycle = self.process, self.cycle
+        """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes report."""
         while True:
-            steps.take_steps(
+            norm = steps.take_steps(
                 self.form,
-                process._basis._q,
-                process._alpha,
-                process._beta,
+                self.basis._q,
+                self._alpha,
+                self._beta,
                 self.ritz,
                 self.good,
-                self.iterate.start,
+                self.start,
                 self.x,
                 self.p,
-                cycle,
+                self.b,
+                self.r,
+                self.cycle,
             )
             reason = self._fill_in()
             if reason in (steps.DONE, steps.MEMORY_FULL, steps.NOT_MODERATE):
+                self.evaluated = self.r if norm >= 0 else None
                 return reason
             if reason == steps.ASK_SIZE:
-                cycle["size"] = self.iterate.norm()
+                self.cycle["size"] = self.iterate.norm()
             elif reason != steps.PAUSE:
-                last = cycle["phase"] == steps.LAST_STEP
+                last = self.cycle["phase"] == steps.LAST_STEP
                 self._step() if reason == steps.STEP_IN_PYTHON else self._reorthogonalize()
                 self._take_over()
                 if last:
                     return steps.DONE
 
+    # -- what a process and an iterate have ------------------------------------------------
+
+    @cached_property
+    def process(self) -> LanczosProcess:
+        """The process itself, made when Python has to do something."""
+        r = self.report.residual
+        process = LanczosProcess(r, reorthogonalization=self.mode, store=self.store, capacity=self.capacity)
+        process._basis, process._alpha, process._beta = self.basis, self._alpha, self._beta
+        self._tell_process(process)
+        return process
+
+    @cached_property
+    def iterate(self) -> StoredIterate:
+        """The iterate, likewise."""
+        iterate = (ShortIterate if self.short else StoredIterate)(self.process, self.start)
+        if isinstance(iterate, ShortIterate):
+            iterate.current, iterate.p = self.x, self.p
+        self._tell_iterate(iterate)
+        return iterate
+
+    @property
+    def alpha(self) -> np.ndarray:
+        return self._alpha[: int(self.known["k"])]
+
+    @property
+    def beta(self) -> np.ndarray:
+        return self._beta[1 : int(self.known["k"]) + 1]
+
+    @property
+    def norm_A(self) -> float:
+        return self.known["scale"]
+
+    @property
+    def definite(self) -> bool:
+        return bool(self.known["definite"])
+
+    def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.process.ritz_vectors(first, last)
+
+    def direction(self) -> np.ndarray:
+        return self.iterate.direction()
+
+    def pivot_direction(self) -> np.ndarray | None:
+        return self.iterate.pivot_direction()
+
     def solution(self) -> np.ndarray:
         """x_j."""
-        return self.x if self.cycle["has_x"] else self.iterate.x()
+        return self.x if self.short or self.cycle["has_x"] else self.iterate.x()
+
+    # -- what is Python's ------------------------------------------------------------------
 
     def _step(self) -> None:
         """A step by Python: it says what is not finite, or makes room."""
-        self.process.columns = [_NOTHING] * self.process.k
-        self.process.step(self.system.A)
+        process = self.process
+        process.columns = [_NOTHING] * process.k
+        process.step(self.system.A)
+        self._alpha, self._beta = process._alpha, process._beta
         self.report.n_products += 1
         self.report.iterations += 1
         self.cycle["steps"] += 1
@@ -151,39 +227,47 @@ class CompiledCycle:
         assert isinstance(rule, Selective)
         if rule.clusters:
             self.ritz = rule.vectors
-            self.good = np.array([(c.low, c.high, c.residual, len(c.rows)) for c in rule.clusters]).T.copy()
+            self.good = np.array([(c.low, c.high, len(c.rows)) for c in rule.clusters]).T.copy()
         else:
-            self.ritz, self.good = np.empty((0, process.n), process.dtype), np.empty((4, 0))
+            self.ritz, self.good = np.empty((0, process.n), process.dtype), _NO_CLUSTERS
 
     def _fill_in(self) -> int:
-        """Tell the process, the iterate and the report of the steps that were made; why they ended."""
-        process, iterate, report = self.process, self.iterate, self.report
-        c = dict(zip(_NAMES, self.cycle.item(), strict=True))
+        """Tell the report, and the process and the iterate if they are made, of the steps; why they ended."""
+        self.known = dict(zip(_NAMES, self.cycle.item(), strict=True))
+        if "process" in self.__dict__:
+            self._tell_process(self.process)
+        if "iterate" in self.__dict__:
+            self._tell_iterate(self.iterate)
+        made = int(self.known["steps"]) - self.counted
+        self.counted += made
+        self.report.n_products += made
+        self.report.iterations += made
+        count_products(self.system.A, made)
+        return int(self.known["reason"])
+
+    def _tell_process(self, process: LanczosProcess) -> None:
+        c: dict[str, Any] = self.known
         process.k, process.scale, process.unit = c["k"], c["scale"], c["unit"]
         process.residual_norm, process.breakdown = c["residual_norm"], bool(c["breakdown"])
         process.n_reorthogonalized, process.norm_A = c["n_reorthogonalized"], c["scale"]
+
+    def _tell_iterate(self, iterate: StoredIterate) -> None:
+        c: dict[str, Any] = self.known
         factor = iterate.factor
         factor.z, factor.multiplier, factor.pivot, factor.last = c["z"], c["multiplier"], c["pivot"], c["last"]
         factor.definite = iterate.definite = bool(c["definite"])
         iterate.taken, iterate.columns, iterate.residual_norm = c["taken"], c["columns"], c["proposed"]
         if isinstance(iterate, ShortIterate):
             iterate.p_square = c["p_square"]
-        made = c["steps"] - self.counted
-        self.counted += made
-        report.n_products += made
-        report.iterations += made
-        A = self.system.A
-        A.products += made
-        what = A.name + " @ v"
-        A.calls[what] = A.calls.get(what, 0) + made
-        return c["reason"]
 
     def _take_over(self) -> None:
         """Go on from where Python has brought the process: the step is made, and its tests are due."""
         process, cycle = self.process, self.cycle
         for name in ("k", "scale", "unit", "residual_norm", "breakdown", "n_reorthogonalized"):
-            cycle[name] = getattr(process, name)
+            cycle[name] = self.known[name] = getattr(process, name)
         cycle["phase"] = steps.ADVANCE
 
 
 _NAMES = steps.CYCLE.names or ()
+_NO_CLUSTERS = np.empty((3, 0))
+_ZEROS: dict[str, float] = dict.fromkeys(_NAMES, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,25 @@ from .lapack import address_of
 if TYPE_CHECKING:
     from .process import LanczosProcess
 
-KEPT = ("k", "scale", "unit", "n_reorthogonalized")
 _NOTHING = np.zeros(0)
+_PLACES = {name: place for place, name in enumerate(steps.CYCLE.names or ())}  # each field has 8 bytes
+_K, _REORTHOGONALIZED, _BREAKDOWN, _HAS_X, _REASON, _MODE = (
+    _PLACES[name] for name in ("k", "n_reorthogonalized", "breakdown", "has_x", "reason", "mode")
+)
+_SCALE, _UNIT, _NORM, _U, _PTSV = (_PLACES[name] for name in ("scale", "unit", "residual_norm", "u", "ptsv"))
+
+
+class _Record(threading.local):
+    """The record of a call, and its numbers by their places: a field by its name costs five times as much."""
+
+    def __init__(self) -> None:
+        self.cycle = np.zeros(1, steps.CYCLE)
+        self.reals, self.integers = self.cycle.view(np.float64), self.cycle.view(np.int64)
+        self.addresses = self.cycle.view(np.uint64)
+        self.integers[_MODE] = steps.NONE
+
+
+_record = _Record()
 
 
 def is_plain(process: LanczosProcess, r: np.ndarray) -> bool:
@@ -33,17 +51,15 @@ def finish(
 
     Returns whether it solved T y = Qᵀr.   Writes process, projected, y and dv.
     """
-    cycle = np.zeros(1, steps.CYCLE)
-    record = cycle[0]
-    for name in KEPT:
-        record[name] = getattr(process, name)
-    record["mode"], record["u"], record["ptsv"] = steps.NONE, process.unit_roundoff, address_of("dptsv")
-    steps.step_and_solve(process._basis._q, process._alpha, process._beta, Aq, r, projected, y, dv, cycle)
-    if record["reason"] != steps.GOES_ON:
+    reals, integers = _record.reals, _record.integers
+    integers[_K], integers[_REORTHOGONALIZED] = process.k, process.n_reorthogonalized
+    reals[_SCALE], reals[_UNIT], reals[_U] = process.scale, process.unit, process.unit_roundoff
+    _record.addresses[_PTSV] = address_of("dptsv")
+    steps.step_and_solve(process._basis._q, process._alpha, process._beta, Aq, r, projected, y, dv, _record.cycle)
+    if integers[_REASON] != steps.GOES_ON:
         return False
-    for name in KEPT:
-        setattr(process, name, record[name].item())
-    process.norm_A, process.residual_norm = process.scale, record["residual_norm"].item()
-    process.breakdown = bool(record["breakdown"])
+    process.k, process.n_reorthogonalized = integers.item(_K), integers.item(_REORTHOGONALIZED)
+    process.scale, process.unit, process.residual_norm = reals.item(_SCALE), reals.item(_UNIT), reals.item(_NORM)
+    process.norm_A, process.breakdown = process.scale, bool(integers[_BREAKDOWN])
     process.columns.append(_NOTHING)
-    return bool(record["has_x"])
+    return bool(integers[_HAS_X])

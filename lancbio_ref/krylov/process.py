@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .. import parallel
+from .. import memory, parallel
 from ..arguments import COMPLEX, Operator, Reorthogonalization, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
 from ..operators import CheckedOperator, as_square
@@ -149,12 +149,12 @@ class LanczosProcess:
         self._alpha, self._beta = np.zeros(self.capacity + 1), np.zeros(self.capacity + 2)
         self.columns: list[np.ndarray] = []
         self.defects: list[float] = []
-        if not q1.any():
+        size = self.residual_norm = norm2(q1)
+        if size == 0:
             raise ArgumentError("q1", "zeros", "a vector that is not zero")
         basis = self._basis
         p = basis.p(1)
         p[:] = q1
-        size = self.residual_norm = norm2(q1)
         exponent = 0
         if self._preconditioner is not None:
             exponent = exponent_of(size, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
@@ -255,7 +255,7 @@ class LanczosProcess:
         A, j = self._checked(A), self.k + 1
         vectors = self._basis.step(j)
         Aq = A.product(vectors[0], self.dtype)
-        projected, y, dv = np.empty(j), np.empty(j), np.empty(self.n, self.dtype)
+        projected, y, dv = np.empty(j), np.empty(j), memory.empty(self.n, self.dtype)
         if compiled_step.is_plain(self, r) and compiled_step.finish(self, Aq, r, projected, y, dv):
             return projected, TridiagonalSolution(y, StepStatus.REGULAR), dv
         if self.k < j:

@@ -68,6 +68,24 @@ def last_components(d, e, z):
     return True
 
 
+@exact
+def least_last_component(alpha, beta):
+    """A lower bound of |e_kᵀs| for every eigenvector s of T, of norm 1.
+
+    (e_1ᵀs_i)(e_kᵀs_i) Π_{j≠i}(θ_i − θ_j) = β_2 ⋯ β_k (Parlett, The Symmetric Eigenvalue Problem, 7.9); |e_1ᵀs_i| ≤ 1, and
+    the θ lie within Gershgorin's interval.
+
+    alpha, beta : β_j in beta[j − 1] couples α_{j−1} and α_j; k and k + 1, read.
+    """
+    k, low, high, least = alpha.size, math.inf, -math.inf, 1.0
+    for j in range(k):
+        radius = beta[j] * (j > 0) + beta[j + 1] * (j < k - 1)
+        low, high = min(low, alpha[j] - radius), max(high, alpha[j] + radius)
+    for j in range(1, k):
+        least *= beta[j] / (high - low)
+    return least
+
+
 @loop
 def omega_recurrence(alpha, beta, j, theta, before, row, after):
     """Simon's estimate of q_{j+1}ᵀq_k for k < j, from those of q_j (`row`) and q_{j−1} (`before`); indices from 0.
@@ -123,12 +141,11 @@ def hypot(a, b, c):
 
 
 @exact
-def has_fresh(theta, residual, tolerance, least, refresh, good):
-    """Whether a Ritz vector has become good, or much better than when it was formed.
+def has_fresh(theta, residual, tolerance, good):
+    """Whether a Ritz vector has become good that was not formed yet.
 
-    theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
-    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
-        and how many vectors it has.
+    theta, residual : Ritz values in any order, and their residuals;  sorted.
+    good : 3 × clusters, ascending: the low and the high end of each, and how many vectors it has.
     """
     k = theta.size
     for i in range(1, k):  # in place: the loop before left them nearly in order
@@ -139,24 +156,22 @@ def has_fresh(theta, residual, tolerance, least, refresh, good):
         theta[j + 1], residual[j + 1] = value, size
     i = 0
     while i < k:
-        if max(residual[i], least) > tolerance:
+        if residual[i] > tolerance:
             i += 1
             continue
         low = high = theta[i]  # the good values from here on that lie within `tolerance` of the one before
-        worst, members = 0.0, 0
+        members = 0
         while i < k:
-            size = max(residual[i], least)
-            if size <= tolerance:
+            if residual[i] <= tolerance:
                 if theta[i] - high > tolerance:
                     break
-                high, worst, members = theta[i], max(worst, size), members + 1
+                high, members = theta[i], members + 1
             i += 1
-        vectors, before = 0.0, 0.0
+        vectors = 0.0
         for known in range(good.shape[1]):
             if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
-                vectors += good[3, known]
-                before = max(before, good[2, known])
-        if not (vectors >= members and worst > refresh * before):
+                vectors += good[2, known]
+        if vectors < members:
             return True
     return False
 

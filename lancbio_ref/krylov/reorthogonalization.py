@@ -103,20 +103,29 @@ class Partial(NoReorthogonalization):
 class Selective(NoReorthogonalization):
     """Against the Ritz vectors Q_j s_i that are good: β_{j+1}|s_i[j]| ≤ √u ‖T_j‖.
 
-    A Ritz vector is formed when its pair becomes good, and again when its residual has fallen by another factor
-    `refresh`: it goes stale as the space grows, for what it lacks lies in later directions. Ritz values closer than
-    √u‖T_j‖ do not define their vectors one by one, only the space that they span: such a cluster is formed together.
+    A Ritz vector is formed when its pair becomes good, once, and is locked: what it lacks is of size √u, and so is what
+    it leaves in w_j. Ritz values closer than √u‖T_j‖ do not define their vectors one by one, only the space that they
+    span: such a cluster is formed together, and again when it has gained a member.
     """
 
     needs_basis = True
     one_operator = True
-    refresh = 1e-2
 
     def __init__(self) -> None:
         self.unit = 0.0
         self.clusters: list[Cluster] = []
-        self.vectors = self.duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
+        self._vectors = self._duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
         self.free: list[int] = []
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The good Ritz vectors, one a row, to the next multiple of four rows; the rows that are none are zero."""
+        return self._vectors[: self._used]
+
+    @property
+    def _used(self) -> int:
+        """Rows are taken from the first on, and loops take four at a time."""
+        return -4 * (-(1 + max((max(c.rows) for c in self.clusters), default=-1)) // 4)
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         if self.unit != process.unit:  # T has grown by hundreds of binary digits: what was good has to show it again
@@ -132,28 +141,28 @@ class Selective(NoReorthogonalization):
         tolerance = math.sqrt(process.unit_roundoff) * size
         if residual.min() <= tolerance:
             order = np.argsort(theta)
-            self._update(process, theta[order], np.maximum(residual[order], process.unit_roundoff * size), tolerance)
+            self._update(process, theta[order], residual[order], tolerance)
         if not self.clusters:
             return False
-        fused.subtract(w, self.vectors, self.duals)
+        fused.subtract(w, self.vectors, self._duals[: self._used])
         return True
 
     def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:
-        """Form what is newly good, or much better than when it was formed; theta ascends."""
+        """Form what is newly good; theta ascends."""
         good = np.flatnonzero(residual <= tolerance)
         lows, highs = np.array([c.low for c in self.clusters]), np.array([c.high for c in self.clusters])
         replaced: set[int] = set()
         fresh = []
         for members in np.split(good, np.flatnonzero(np.diff(theta[good]) > tolerance) + 1):
-            low, high, worst = theta[members[0]], theta[members[-1]], residual[members].max()
+            low, high = theta[members[0]], theta[members[-1]]
             known = np.arange(np.searchsorted(highs, low - tolerance), np.searchsorted(lows, high + tolerance, "right"))
             old = [self.clusters[i] for i in known]
-            if sum(len(c.rows) for c in old) >= members.size and worst > self.refresh * max(c.residual for c in old):
+            if sum(len(c.rows) for c in old) >= members.size:
                 continue
             replaced.update(known)
             for cluster in old:
                 self._discard(cluster)
-            fresh.append(Cluster(low, high, worst, self._form(process, members)))
+            fresh.append(Cluster(low, high, self._form(process, members)))
         if fresh:
             kept = [c for i, c in enumerate(self.clusters) if i not in replaced]
             self.clusters = sorted(kept + fresh, key=lambda c: c.low)
@@ -166,31 +175,30 @@ class Selective(NoReorthogonalization):
             if not self.free:
                 self._grow(process)
             rows.append(self.free.pop())
-            self.vectors[rows[-1]], self.duals[rows[-1]] = vectors[i], duals[i]
+            self._vectors[rows[-1]], self._duals[rows[-1]] = vectors[i], duals[i]
         return rows
 
     def _discard(self, cluster: Cluster) -> None:
-        self.vectors[cluster.rows] = self.duals[cluster.rows] = 0
+        self._vectors[cluster.rows] = self._duals[cluster.rows] = 0
         self.free += cluster.rows
 
     def _grow(self, process: LanczosProcess) -> None:
         """Twice as many rows; duals are the vectors themselves where there is no preconditioner."""
-        size = self.vectors.shape[0]
+        size = self._vectors.shape[0]
         more = np.zeros((max(size, 4), process.n), process.dtype)
-        vectors, duals = self.vectors, self.duals
-        self.vectors = np.concatenate([vectors, more]) if size else more
-        self.duals = self.vectors
+        vectors, duals = self._vectors, self._duals
+        self._vectors = np.concatenate([vectors, more]) if size else more
+        self._duals = self._vectors
         if process.M is not None:
-            self.duals = np.concatenate([duals, more]) if size else more.copy()
+            self._duals = np.concatenate([duals, more]) if size else more.copy()
         self.free = list(range(size + more.shape[0] - 1, size - 1, -1))
 
 
 class Cluster(NamedTuple):
-    """Good Ritz values within √u‖T‖ of each other, the largest residual they had, and where their vectors are."""
+    """Good Ritz values within √u‖T‖ of each other, and where their vectors are."""
 
     low: float
     high: float
-    residual: float
     rows: list[int]
 
 

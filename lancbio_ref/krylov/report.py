@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..rounding import norm2
 from ..status import SolveStatus
 
 
@@ -69,6 +70,10 @@ class SolveReport:
 
     def __iter__(self) -> Iterator[np.ndarray | SolveStatus]:
         return iter((self.x, self.status))
+
+    def __repr__(self) -> str:
+        size = f"n={self.x.size}, status={self.status}, residual_norm={norm2(self.residual):.3g}"
+        return f"SolveReport({size}, iterations={self.iterations}, n_products={self.n_products})"
 
     def widen(self, low: float, high: float, *, preconditioned: bool = False) -> None:
         """Take in the extreme Ritz values of one more T; of a preconditioned A they do not tell the condition of A."""

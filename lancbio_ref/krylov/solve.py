@@ -29,10 +29,10 @@ from ..arguments import Reorthogonalization
 from ..errors import RepresentationError
 from ..operators.proofs import rayleigh_quotient
 from ..operators.ready import Ready
-from ..rounding import norm2, scale, scale_number, unit_roundoff
+from ..rounding import is_finite, norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from . import steps
-from .compiled_cycle import CompiledCycle, compiled_form
+from .compiled_cycle import CompiledCycle, compiled_form, count_products
 from .iterates import ShortIterate, StoredIterate
 from .process import LanczosProcess
 from .report import SolveReport
@@ -131,10 +131,11 @@ def solve(
     RepresentationError
         The solution overflows or underflows.
     """
-    if not b.any():  # whatever x0: A x0 may underflow to 0, and would look like a solution
+    size = norm2(b)
+    if size == 0:  # whatever x0: A x0 may underflow to 0, and would look like a solution
         return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy(), residual_norms=[0.0])
     system = System(A, M, norm_A if norm_A is not None and math.isfinite(norm_A) else None, mu)
-    powers = _Powers(exponent_of(norm2(b), b.dtype), exponent_of(system.norm_A or 0.0, b.dtype), 0)
+    powers = _Powers(exponent_of(size, b.dtype), exponent_of(system.norm_A or 0.0, b.dtype), 0)
     cycles = _Cycles(system, reorthogonalization, restart, maxiter, callback)
     report = cycles.run(powers, b, x0, tolerance, rtol)
     if cycles.powers != powers:  # the first product has shown that A, or M, lies near an end of the range
@@ -191,27 +192,30 @@ class _Cycles:
         fits = BASIS_BYTES // (np.dtype(system.A.dtype).itemsize * n * bases)
         self.restart = max(2, fits) if restart is None else restart
         self.measured = False
+        self.form: tuple[Ready, int] | None = None
+        self.evaluated: np.ndarray | None = None  # b − A x of the last x, where compiled code has evaluated it
 
     def run(self, powers: _Powers, b: np.ndarray, x0: np.ndarray | None, tolerance: float, rtol: float) -> SolveReport:
         """Solve (2^−a A) x' = 2^−b b from 2^(a−b) x0, preconditioned with 2^−m M; a report in these units."""
         self.powers, self.system = powers, self.given.scaled(powers)
+        self.form = None if self.callback is not None else compiled_form(self.system, self.mode, b.dtype)
         if any(powers):
             b, tolerance = scale(b, -powers.b), scale_number(tolerance, -powers.b)
             x0 = None if x0 is None else _scaled_start(x0, -powers.x)
         tolerance = asked(rtol, tolerance, norm2(b))
-        x = np.zeros_like(b) if x0 is None else x0.copy()  # what leaves is never the caller's own
+        x = np.zeros(b.size, b.dtype) if x0 is None else x0.copy()  # what leaves is never the caller's own
         report = SolveReport(x, SolveStatus.NOT_CONVERGED, b.copy())
-        if x.any():
+        if x0 is not None and x.any():
             report.residual = self._evaluate(b, x, report)
         norm = norm2(report.residual)
         report.residual_norms.append(norm)
         while norm > tolerance:
             if report.iterations >= self.maxiter:  # all steps are spent
                 return report
-            x, memory_full = self._cycle(report, tolerance)
+            x, memory_full = self._cycle(b, report, tolerance)
             if report.status == SolveStatus.INDEFINITE or self.powers != powers:
                 return report
-            if not np.isfinite(x).all():  # A is so near to a singular one that the correction overflows
+            if not is_finite(x):  # A is so near to a singular one that the correction overflows
                 report.status = SolveStatus.STALLED
                 return report
             residual = self._evaluate(b, x, report)
@@ -238,8 +242,10 @@ class _Cycles:
         report.status = SolveStatus.CONVERGED
         return report
 
-    def _cycle(self, report: SolveReport, tolerance: float) -> tuple[np.ndarray, bool]:
+    def _cycle(self, b: np.ndarray, report: SolveReport, tolerance: float) -> tuple[np.ndarray, bool]:
         """Steps of one process from report.residual: the corrected x, and whether it was memory that ended them."""
+        if self.form is not None:
+            return self._compiled_cycle(self.form, b, report, tolerance)
         system, short = self.system, self.mode in SHORT
         process = LanczosProcess(
             report.residual,
@@ -249,8 +255,6 @@ class _Cycles:
             capacity=None if short else min(self.restart, system.A.shape[0], self.maxiter),
         )
         iterate = (ShortIterate if short else StoredIterate)(process, report.x)
-        if self.callback is None and (form := compiled_form(system, self.mode, process.dtype)) is not None:
-            return self._compiled_cycle(form, process, iterate, report, tolerance)
         memory_full, floor, floor_at, u = False, 0.0, math.inf, process.unit_roundoff
         while True:
             self._step(process, report)
@@ -285,31 +289,28 @@ class _Cycles:
         return iterate.x(), memory_full
 
     def _compiled_cycle(
-        self,
-        form: tuple[Ready, int],
-        process: LanczosProcess,
-        iterate: StoredIterate,
-        report: SolveReport,
-        tolerance: float,
+        self, form: tuple[Ready, int], b: np.ndarray, report: SolveReport, tolerance: float
     ) -> tuple[np.ndarray, bool]:
-        """`_cycle` with the loop below it compiled."""
+        """`_cycle` with the loop below it compiled, and b − A x of the x that it returns."""
         cycle = CompiledCycle(
             form,
             self.system,
-            process,
-            iterate,
+            b,
             report,
             tolerance,
+            mode=self.mode,
+            short=self.mode in SHORT,
             maxiter=self.maxiter,
             restart=self.restart,
-            moderate=NO_LIMIT if self.measured else largest_exponent(process.dtype),
+            moderate=NO_LIMIT if self.measured else largest_exponent(b.dtype),
         )
         ended = cycle.run()
         if ended == steps.NOT_MODERATE:
-            self._is_moderate(process)
+            self._is_moderate(cycle.process)
             return report.x, False
         self.measured = True
-        self._record(report, process, iterate)
+        self._record(report, cycle, cycle)
+        self.evaluated = cycle.evaluated
         return cycle.solution(), ended == steps.MEMORY_FULL
 
     def _step(self, process: LanczosProcess, report: SolveReport) -> None:
@@ -328,12 +329,14 @@ class _Cycles:
         self.powers = _Powers(self.powers.b, self.powers.A + A_exponent, M_exponent)
         return A_exponent == M_exponent == 0
 
-    def _record(self, report: SolveReport, process: LanczosProcess, iterate: StoredIterate) -> None:
+    def _record(
+        self, report: SolveReport, process: LanczosProcess | CompiledCycle, iterate: StoredIterate | CompiledCycle
+    ) -> None:
         """Keep T, the Ritz values, and where T shows it proof of negative curvature, or doubt of mu."""
         report.alpha, report.beta = process.alpha.copy(), process.beta.copy()
         report.start_norm = process.start_norm
         report.norm_A = max(report.norm_A, process.norm_A)
-        low, high = extreme_ritz_values(process.alpha, process.beta)
+        low, high = extreme_ritz_values(report.alpha, report.beta)
         if not iterate.definite and not self._prove_negative(report, iterate.direction()):
             self._prove_negative(report, iterate.pivot_direction())
         mu, lowest = self.system.mu, report.ritz_values[0]
@@ -357,7 +360,11 @@ class _Cycles:
 
     def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> np.ndarray:
         report.n_products += 1
-        return self.system.residual(b, x)
+        evaluated, self.evaluated = self.evaluated, None
+        if evaluated is None:
+            return self.system.residual(b, x)
+        count_products(self.system.A, 1)
+        return evaluated
 
     def _at_floor(self, b: np.ndarray, report: SolveReport, norm: float) -> bool:
         """Whether rounding explains the evaluated residual, so that none of the same x can be told to be better.

@@ -22,7 +22,7 @@ from ..rounding import SAFE_SQUARES
 from . import lapack, recurrences
 
 # What a cycle may wait for: `phase`
-STEP, ADVANCE, TESTS, LAST_STEP = range(4)
+STEP, ADVANCE, TESTS, LAST_STEP, BEGIN = range(5)
 # Why it came back: `reason`
 GOES_ON, DONE, MEMORY_FULL, STEP_IN_PYTHON, FORM, ASK_SIZE, NOT_MODERATE, PAUSE = range(8)
 # How its basis is kept orthogonal: `mode`
@@ -31,7 +31,6 @@ MODES = {"none": NONE, "local": LOCAL, "full": FULL, "selective": SELECTIVE}
 
 LARGEST = float(np.finfo(float).max)
 LOW, HIGH = SAFE_SQUARES
-REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has fallen by this factor
 
 CYCLE = np.dtype(
     [
@@ -146,6 +145,8 @@ def _combination(Q, y, x):
 def _needs_ritz_vectors(alpha, beta, good, b, c):
     """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the QL iteration failed, else 0."""
     k = c.k
+    if b * recurrences.least_last_component(alpha[:k], beta) > 2 * math.sqrt(c.u) * c.scale:
+        return 0  # no pair can be good yet
     theta, off, last = np.empty(k), np.empty(k), np.empty(k)
     for i in range(k):
         theta[i], off[i] = alpha[i] / c.unit, beta[i + 1] / c.unit
@@ -156,7 +157,7 @@ def _needs_ritz_vectors(alpha, beta, good, b, c):
     for i in range(k):
         last[i] = b / c.unit * abs(last[i])  # the residuals of the Ritz pairs
         is_good = is_good or last[i] <= tolerance
-    return int(is_good and recurrences.has_fresh(theta, last, tolerance, c.u * size, REFRESH, good))
+    return int(is_good and recurrences.has_fresh(theta, last, tolerance, good))
 
 
 @within
@@ -312,19 +313,25 @@ def _test(Q, alpha, beta, start, x, partial, c):
 
 
 @stepping
-def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, cycle):
-    """Steps, until `reason` says why not.
+def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, cycle):
+    """Steps, until `reason` says why not; returns ‖b − A x_j‖, or −1 where Python has to evaluate it.
 
     A : a tuple of :mod:`lancbio_ref.operators.ready`.
     Q : rows × n, the basis or a ring of it;  written.
     alpha, beta : α_j in alpha[j − 1], β_j in beta[j − 1];  written.
-    ritz : good Ritz vectors, one a row, read.   good : 4 × their clusters, as `recurrences.has_fresh` wants it.
+    ritz : good Ritz vectors, one a row, read.   good : 3 × their clusters, as `recurrences.has_fresh` wants it.
     start : x_0.   x, p : the iterate and its direction, of short recurrences; else x is x_j at the end;  written.
+    b : the right-hand side, read.   r : b − A x_0 at the beginning;  b − A x_j at the end, where its norm is returned.
     cycle : one record of type CYCLE;  written.
     """
     c = cycle[0]
     c.reason, n = GOES_ON, x.size
     Aq, partial, ended = np.empty(n, x.dtype), np.empty(-(-n // BLOCK)), c.steps + c.pause
+    if c.phase == BEGIN:  # q_1 = r/‖r‖
+        for i in range(n):
+            Q[0, i] = r[i]
+        kernels.divide(0, partial.size, Q[0], c.start_norm)
+        c.phase = STEP
     while c.reason == GOES_ON:
         if c.phase == STEP or c.phase == LAST_STEP:
             if alpha.size <= c.k + 1 or (c.mode > LOCAL and c.k + 1 >= Q.shape[0]):
@@ -349,6 +356,14 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, cycle):
             _test(Q, alpha, beta, start, x, partial, c)
     if c.mode > LOCAL and (c.reason == DONE or c.reason == MEMORY_FULL) and c.definite and c.columns:
         c.has_x = _form(Q, alpha, beta, start, x, c)
+    if not ((c.reason == DONE or c.reason == MEMORY_FULL) and (c.mode <= LOCAL or c.has_x) and _all_finite(x)):
+        return -1.0
+    ready.product(A, x, Aq)
+    if not _all_finite(Aq):
+        return -1.0
+    for i in range(n):
+        r[i] = b[i] - Aq[i]
+    return _norm(r, partial)
 
 
 @stepping
@@ -362,7 +377,7 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
     """
     c = cycle[0]
     c.reason, blocks = GOES_ON, -(-r.size // BLOCK)
-    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), Aq, np.empty(blocks), c)
+    _close_step(Q, alpha, beta, Q[:0], np.empty((3, 0)), Aq, np.empty(blocks), c)
     if c.reason != GOES_ON:
         return
     partial = np.empty((blocks, c.k))

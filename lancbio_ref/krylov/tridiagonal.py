@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal, lapack
 
 from ..errors import ArgumentError
+from ..kernels import largest_size
 from ..rounding import is_finite, scale_number
 from ..status import StepStatus
 
@@ -89,7 +90,7 @@ def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, flo
     off = beta[: alpha.size - 1]
     if alpha.size == 1:
         return float(alpha[0]), float(alpha[0])
-    largest = max(float(np.abs(alpha).max()), float(np.abs(off).max()))
+    largest = max(largest_size(alpha), largest_size(off))
     exponent = math.frexp(largest)[1]
     exponent = exponent if abs(exponent) > 400 else 0  # LAPACK squares
     if exponent:

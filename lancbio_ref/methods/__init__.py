@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, TypedDict
 
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..arguments import Reorthogonalization, as_choice, as_options
 from ..errors import ArgumentError
 from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
+from .automatic import AUTO, OTHERS, STEPS, Automatic
 from .base import Method, State
 from .bsa import BSA, BSAState
 from .choice import choose
@@ -23,6 +24,7 @@ from .maid import MAID, MAIDState
 from .recycled_newton import RecycledNewton, RecycledNewtonState
 from .soba import SOBA, SOBAState
 from .stable import STABLE, STABLEState
+from .steps import Steps
 from .stocbio import StocBiO, StocBiOState
 from .subbio import SubBiO, SubBiOState
 from .ttsa import TTSA, TTSAState
@@ -62,19 +64,20 @@ METHODS: dict[str, type] = {
 DETERMINISTIC = ("hoag", "maid", "recycled-newton")  # they solve to an accuracy and find their steps: no mini-batches
 
 
+Auto = Literal["auto"]
 STATES = tuple(kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, State))
 
 
 class MethodOptions(TypedDict, total=False):
     """The options of all methods; which a method takes is in its own docstring."""
 
-    step_x: float
-    step_y: float
-    step_v: float
-    step_z: float | None
-    inner_steps: int
+    step_x: float | Auto | None
+    step_y: float | Auto | None
+    step_v: float | Auto | None
+    step_z: float | Auto | None
+    inner_steps: int | Auto
     inverse_steps: int
-    subspace: int | SubspaceSchedule
+    subspace: int | SubspaceSchedule | Auto
     reorthogonalization: Reorthogonalization
     decay_x: float
     decay_y: float
@@ -82,10 +85,10 @@ class MethodOptions(TypedDict, total=False):
     momentum: float
     mu: float | None
     cross_norm: float | None
-    penalty: float
+    penalty: float | Auto
     penalty_growth: float
     radius: float
-    difference: float
+    difference: float | Auto
     tolerance: float
     decrease: Literal["exponential", "quadratic", "cubic"]
     backtracks: int
@@ -105,6 +108,7 @@ __all__ = [
     "AmIGOCGState",
     "AmIGOGD",
     "AmIGOGDState",
+    "Automatic",
     "BSAState",
     "F2SAState",
     "HJFBiO",
@@ -122,6 +126,7 @@ __all__ = [
     "SOBAState",
     "STABLEState",
     "State",
+    "Steps",
     "StocBiO",
     "StocBiOState",
     "SubBiO",
@@ -149,10 +154,13 @@ def names() -> tuple[str, ...]:
 def build(method: str | Method[Any], options: Mapping[str, object]) -> Method[Any]:
     """The method object behind a name and its options, or a method object as it is.
 
+    Where a step that the method cannot do without is missing, None or ``"auto"``, or any option is ``"auto"``, that is
+    an :class:`~lancbio_ref.methods.automatic.Automatic` one.
+
     Raises
     ------
     ArgumentError
-        An unknown name or option (the valid ones are listed), a missing option, or options beside an object.
+        An unknown name or option (the valid ones are listed), or options beside an object.
     """
     if not isinstance(method, str):
         if not (hasattr(method, "init") and hasattr(method, "step")) or isinstance(method, type):
@@ -161,9 +169,16 @@ def build(method: str | Method[Any], options: Mapping[str, object]) -> Method[An
             raise ArgumentError("options", ", ".join(options), "none beside a method object, which holds its own")
         return method
     kind = METHODS[as_choice("method", method, METHODS)]
-    valid = [f.name for f in fields(kind)]
-    as_options(repr(method), options, valid)
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise ArgumentError("options", str(error), f"options of {method!r}: " + ", ".join(valid)) from None
+    known = {f.name: f for f in fields(kind)}
+    as_options(repr(method), options, list(known))
+    left = {name for name in (*STEPS, *OTHERS) if name in known and _is_auto(options.get(name), known[name])}
+    given = {name: value for name, value in options.items() if name not in left}
+    if left and hasattr(kind, "limited_by"):
+        return Automatic(kind, given)
+    made: Method[Any] = kind(**given)  # who finds its steps begins with its own default
+    return made
+
+
+def _is_auto(value: object, option: Field[Any]) -> bool:
+    """Whether the option is left to its rule; None and nothing mean that of a step without a default."""
+    return (isinstance(value, str) and value == AUTO) or (value is None and option.default is MISSING)

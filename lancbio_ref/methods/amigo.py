@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from .. import memory
+from ..memory import kept_by_its_state
 from ..operators import one_batch
-from ..parallel import dot
-from ..rounding import norm2, scale, scale_number, unit_roundoff
+from ..parallel import dot, minus, plus, step_along
+from ..rounding import norm2, scale_number, unit_roundoff
 from ..status import StepStatus
 from .base import State, advance, check_options, descend
 
@@ -103,6 +105,8 @@ class AmIGOGD:
     inner_steps: int = 1
     inverse_steps: int = 5
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -112,13 +116,14 @@ class AmIGOGD:
         """The state before the first iteration."""
         return AmIGOGDState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: AmIGOGDState) -> AmIGOGDState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
         for _ in range(self.inverse_steps):
-            new.residual = point.A.matvec(new.v) - point.b
-            new.v = new.v - eta * new.residual
+            new.residual = minus(point.A.matvec(new.v), point.b)
+            new.v = step_along(new.v, eta, new.residual)
         new.n_hvp += self.inverse_steps
         return descend(new, point, self.step_x)
 
@@ -157,6 +162,8 @@ class AmIGOCG:
     inner_steps: int = 1
     inverse_steps: int = 5
 
+    limited_by: ClassVar = {"step_y": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -166,6 +173,7 @@ class AmIGOCG:
         """The state before the first iteration."""
         return AmIGOCGState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: AmIGOCGState) -> AmIGOCGState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
@@ -178,11 +186,12 @@ def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, st
 
     r_0 is first scaled by a power of two to a norm near 1, which changes no digit, and lets no ‖r_j‖² underflow.
     """
-    new.r0 = r0 = b - A.matvec(new.v)
+    new.r0 = r0 = minus(b, A.matvec(new.v))
     new.n_hvp += 1
     exponent = math.frexp(norm2(r0))[1]
-    r = p = scale(r0, -exponent)
-    d, rho = np.zeros_like(r), dot(r, r)
+    r = p = _scaled(r0, -exponent)
+    d, rho = memory.empty(r.size, r.dtype), dot(r, r)
+    d[:] = 0
     floor = scale_number(unit_roundoff(r.dtype) * norm2(b), -exponent)
     gammas, deltas = [], []
     for _ in range(steps):
@@ -195,12 +204,18 @@ def _conjugate_gradients(A: LinearOperator, b: np.ndarray, new: AmIGOCGState, st
             new.status = StepStatus.NEGATIVE_CURVATURE
             break
         gamma = rho / curvature  # γ_j = ‖r_j‖²/p_jᵀA p_j
-        d = d + r.dtype.type(gamma) * p
-        r = r - r.dtype.type(gamma) * Ap
+        d = step_along(d, r.dtype.type(-gamma), p)
+        r = step_along(r, r.dtype.type(gamma), Ap)
         delta, rho = dot(r, r) / rho, dot(r, r)  # δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²
-        p = r + r.dtype.type(delta) * p
+        p = step_along(r, r.dtype.type(-delta), p)
         gammas.append(gamma)
         deltas.append(delta)
-    new.dv, new.residual, new.direction = scale(d, exponent), scale(r, exponent), scale(p, exponent)
+    new.dv, new.residual, new.direction = _scaled(d, exponent), _scaled(r, exponent), _scaled(p, exponent)
     new.gamma, new.delta = np.array(gammas), np.array(deltas)
-    new.v = new.v + new.dv
+    new.v = plus(new.v, new.dv)
+
+
+@np.errstate(under="ignore")
+def _scaled(x: np.ndarray, exponent: int) -> np.ndarray:
+    """x · 2^exponent."""
+    return np.ldexp(x, exponent, memory.empty(x.size, x.dtype))

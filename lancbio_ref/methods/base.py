@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
+from .. import kernels, memory, parallel
 from ..arguments import as_integer, as_number
 from ..errors import ArgumentError, LancbioError
 from ..minibatch import Sampler
 from ..status import SolveStatus, StepStatus
+from .steps import Steps
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -52,6 +53,8 @@ class State:
         Used since the start: Hessian products, cross products, gradients ∇_y g, gradients of f (b and c are one).
     sampler : Sampler or None
         Of the run's mini-batches, where ``minimize(..., batch_size=...)`` makes them; it moves on as they are drawn.
+    steps : Steps or None
+        What :mod:`lancbio_ref.methods.automatic` has chosen, and what its next choice needs.
     """
 
     k: int
@@ -71,6 +74,17 @@ class State:
     n_grad: int = 0
     n_grad_upper: int = 0
     sampler: Sampler | None = None
+    steps: Steps | None = None
+
+    def renewed(self, **changes: object) -> Self:
+        """The state of the next iteration, before anything but `changes` is new: it shares the vectors of this one."""
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__, **changes)
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a pickle, gets: all but the memory of the run."""
+        return {name: value for name, value in self.__dict__.items() if name != "_memory"}
 
 
 S = TypeVar("S", bound=State)
@@ -115,16 +129,22 @@ def advance(problem: BilevelProblem, state: Any, step_y: float, inner_steps: int
     try:
         for _ in range(inner_steps):
             gradient = problem.lower_grad_y(x, y)
-            y = y - theta * gradient
+            y = parallel.step_along(y, theta, gradient)
         point = problem.linearize(x, y)
     except (LancbioError, ArithmeticError, ValueError) as error:
         locate(error, x, y)
         raise
-    new = copy.copy(state)
-    new.k, new.x, new.y, new.b, new.c = state.k + 1, x, y, point.b, point.c
-    new.direction_y, new.status = gradient, StepStatus.REGULAR
-    new.n_grad += inner_steps
-    new.n_grad_upper += 1
+    new = state.renewed(
+        k=state.k + 1,
+        x=x,
+        y=y,
+        b=point.b,
+        c=point.c,
+        direction_y=gradient,
+        status=StepStatus.REGULAR,
+        n_grad=state.n_grad + inner_steps,
+        n_grad_upper=state.n_grad_upper + 1,
+    )
     return new, point
 
 
@@ -144,10 +164,20 @@ def decaying(step: float, k: int, decay: float) -> float:
 
 def descend(new: Any, point: Any, step_x: float) -> Any:
     """h_k = c_k − J_k v_k and x_{k+1} = x_k − λh_k, from the v_k that `new` holds."""
-    new.h = point.c - point.J.matvec(new.v)
+    new.h, new.x_next = difference_and_step(point.c, point.J.matvec(new.v), new.x, step_x)
     new.n_cross += 1
-    new.x_next = new.x - new.x.dtype.type(step_x) * new.h
     return new
+
+
+def difference_and_step(c: np.ndarray, Jv: np.ndarray, x: np.ndarray, step_x: float) -> tuple[np.ndarray, np.ndarray]:
+    """h = c − J v and x − λh, from one reading of all three."""
+    step = x.dtype.type(step_x)
+    if not (c.dtype == Jv.dtype == x.dtype and all(a.flags.carray for a in (c, Jv, x))):
+        h = c - Jv
+        return h, x - step * h
+    h, x_next = memory.empty(x.size, x.dtype), memory.empty(x.size, x.dtype)
+    parallel.each(kernels.difference_and_step, x.size, c, Jv, x, step, h, x_next)
+    return h, x_next
 
 
 def require_representable(method: Any, dtype: np.dtype) -> None:

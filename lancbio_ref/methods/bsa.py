@@ -19,11 +19,13 @@ In plain dense lines: `bsa` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..arguments import as_generator
+from ..memory import kept_by_its_state
+from ..parallel import step_along, times
 from .base import State, advance, check_options, descend
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ class BSA:
     inner_steps: int = 1
     inverse_steps: int = 10
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+    is_random: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -90,6 +95,7 @@ class BSA:
         """The state before the first iteration."""
         return BSAState(k=0, x=x0, x_next=x0, y=y0, v=v0, rng=as_generator(rng))
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: BSAState) -> BSAState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
@@ -106,5 +112,5 @@ def random_neumann(
     p = int(as_generator(rng).integers(count))
     term = point.b
     for _ in range(p):
-        term = term - eta * point.A.matvec(term)
-    return p, term, eta * point.dtype.type(count) * term
+        term = step_along(term, eta, point.A.matvec(term))
+    return p, term, times(term, eta * point.dtype.type(count))

@@ -1,6 +1,6 @@
 """Which method a problem gets where nobody has named one: the one place of that rule.
 
-    mini-batches                                        "soba", whose steps the caller says
+    mini-batches                                        "soba", its steps by their rule
     everything else                                     "recycled-newton"
 
 A recycled Krylov–Newton needs no more of a problem than the others do: an adjoint of J, a diagonal of A, μ and

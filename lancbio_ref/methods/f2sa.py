@@ -24,13 +24,15 @@ In plain dense lines: `f2sa` in `textbook/baselines.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ..arguments import as_number
 from ..errors import LancbioError
+from ..memory import kept_by_its_state
+from ..parallel import minus, step_along
 from ..rounding import is_finite, norm2
 from .base import State, check_options, decaying, locate
 
@@ -111,6 +113,8 @@ class F2SA:
     decay_y: float = 0.0
     decay_penalty: float = 0.0
 
+    limited_by: ClassVar = {"step_y": "sigma A + f", "step_z": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
         if self.step_z is not None:
@@ -125,6 +129,7 @@ class F2SA:
         """The state before the first iteration."""
         return F2SAState(k=0, x=x0, x_next=x0, y=y0, v=v0, z=y0, sigma=self.penalty, sigma_next=self.penalty)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: F2SAState) -> F2SAState:
         """One outer iteration."""
         k, x, y = state.k + 1, state.x_next, state.y
@@ -136,16 +141,16 @@ class F2SA:
         try:
             for _ in range(self.inner_steps):
                 direction_z = problem.lower_grad_y(x, z)
-                z = z - gamma * direction_z
-                direction_y = problem.upper_grad_y(x, y) + number(sigma) * problem.lower_grad_y(x, y)
-                y = y - number(alpha) * direction_y
+                z = step_along(z, gamma, direction_z)
+                # ∇_y f + σ∇_y g, for −(−σ) rounds as σ does
+                direction_y = step_along(problem.upper_grad_y(x, y), number(-sigma), problem.lower_grad_y(x, y))
+                y = step_along(y, number(alpha), direction_y)
             c, grad_x_y, grad_x_z = problem.upper_grad_x(x, y), problem.lower_grad_x(x, y), problem.lower_grad_x(x, z)
         except (LancbioError, ArithmeticError, ValueError) as error:
             locate(error, x, z if is_finite(y) and not norm2(z) < norm2(y) else y)  # the larger one
             raise
-        h = c + number(sigma) * (grad_x_y - grad_x_z)
-        return replace(
-            state,
+        h = step_along(c, number(-sigma), minus(grad_x_y, grad_x_z))
+        return state.renewed(
             k=k,
             x=x,
             y=y,
@@ -160,7 +165,7 @@ class F2SA:
             direction_z=direction_z,
             grad_x_y=grad_x_y,
             grad_x_z=grad_x_z,
-            x_next=x - number(step) * h,
+            x_next=step_along(x, number(step), h),
             n_grad=state.n_grad + 2 * self.inner_steps,
             n_grad_x=state.n_grad_x + 2,
             n_grad_upper=state.n_grad_upper + self.inner_steps + 1,

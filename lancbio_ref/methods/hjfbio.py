@@ -15,15 +15,17 @@ In plain dense lines: `hjfbio` in `textbook/baselines.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ..arguments import as_number
+from ..memory import kept_by_its_state
 from ..minibatch import fixed_batch
+from ..parallel import minus, step_along, times
 from ..rounding import norm2
-from .base import State
+from .base import State, difference_and_step
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -92,6 +94,8 @@ class HJFBiO:
     radius: float = 1e3
     difference: float = 1e-5
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         for name in ("step_x", "step_y", "step_v", "radius", "difference"):
             as_number(name, getattr(self, name), above=0.0)
@@ -102,23 +106,23 @@ class HJFBiO:
         """The state before the first iteration."""
         return HJFBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0, y_next=y0, v_next=v0)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: HJFBiOState) -> HJFBiOState:
         """One outer iteration."""
         x, y, v = state.x_next, state.y_next, state.v_next
         number = x.dtype.type
         delta = number(self.difference)
-        ahead, behind = y + delta * v, y - delta * v
+        ahead, behind = step_along(y, -delta, v), step_along(y, delta, v)
         for_A, for_J = fixed_batch(problem, "lower.hessian"), fixed_batch(problem, "lower.cross")
-        Av = (for_A.lower_grad_y(x, ahead) - for_A.lower_grad_y(x, behind)) / (2 * delta)
-        Jv = (for_J.lower_grad_x(x, ahead) - for_J.lower_grad_x(x, behind)) / (2 * delta)
+        Av = _quotient(for_A.lower_grad_y(x, ahead), for_A.lower_grad_y(x, behind), 2 * delta)
+        Jv = _quotient(for_J.lower_grad_x(x, ahead), for_J.lower_grad_x(x, behind), 2 * delta)
         b, c, direction_y = problem.upper_grad_y(x, y), problem.upper_grad_x(x, y), problem.lower_grad_y(x, y)
-        h, direction_v = c - Jv, Av - b
-        v_next = v - number(self.step_v) * direction_v
+        (h, x_next), direction_v = difference_and_step(c, Jv, x, self.step_x), minus(Av, b)
+        v_next = step_along(v, number(self.step_v), direction_v)
         projected = (length := norm2(v_next)) > self.radius
         if projected:
-            v_next = v_next * number(self.radius / length)
-        return replace(
-            state,
+            v_next = times(v_next, number(self.radius / length))
+        return state.renewed(
             k=state.k + 1,
             x=x,
             y=y,
@@ -131,10 +135,16 @@ class HJFBiO:
             direction_y=direction_y,
             direction_v=direction_v,
             projected=projected,
-            x_next=x - number(self.step_x) * h,
-            y_next=y - number(self.step_y) * direction_y,
+            x_next=x_next,
+            y_next=step_along(y, number(self.step_y), direction_y),
             v_next=v_next,
             n_grad=state.n_grad + 3,
             n_grad_x=state.n_grad_x + 2,
             n_grad_upper=state.n_grad_upper + 1,
         )
+
+
+def _quotient(ahead: np.ndarray, behind: np.ndarray, length: np.floating) -> np.ndarray:
+    """(ahead − behind)/length."""
+    difference = minus(ahead, behind)
+    return np.divide(difference, length, difference) if length.dtype == difference.dtype else difference / length

@@ -22,13 +22,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from .. import kernels, parallel
 from ..arguments import Reorthogonalization, as_choice, as_integer, as_number
 from ..errors import ArgumentError, RepresentationError
+from ..kernels import BLOCK
 from ..krylov import LanczosProcess
+from ..memory import kept_by_its_state
 from ..operators.vectors import read_only
 from ..rounding import is_finite
 from ..status import StepStatus
@@ -95,8 +98,6 @@ class LancBiOState(State):
         The dynamic process since the last restart; None where b_k = w left nothing to do.
     v_bar, w : ndarray, shape (n_y,)
         v̄ and A v̄ of the last restart.
-    r : ndarray, shape (n_y,)
-        b_k − w.
     projected : ndarray, shape (j,)
         Q_jᵀ(b_k − w).
     coefficients : ndarray, shape (j,)
@@ -113,12 +114,16 @@ class LancBiOState(State):
     process: LanczosProcess | None = None
     v_bar: np.ndarray = field(default_factory=_empty)
     w: np.ndarray = field(default_factory=_empty)
-    r: np.ndarray | None = None
     projected: np.ndarray | None = None
     coefficients: np.ndarray | None = None
     dv: np.ndarray | None = None
     restarted: bool = False
     restart_due: bool = True
+
+    @property
+    def r(self) -> np.ndarray | None:
+        """b_k − w."""
+        return None if self.b is None else self.b - self.w
 
     @property
     def T(self) -> np.ndarray:
@@ -199,6 +204,8 @@ class LancBiO:
     subspace: int | SubspaceSchedule = 10
     reorthogonalization: Reorthogonalization = "none"
 
+    limited_by: ClassVar = {"step_y": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
         if not isinstance(self.subspace, SubspaceSchedule):
@@ -223,6 +230,7 @@ class LancBiO:
         """The state before the first iteration."""
         return LancBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0, m=self.schedule.initial)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: LancBiOState) -> LancBiOState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
@@ -241,10 +249,10 @@ class LancBiO:
             new.w = point.A.matvec(new.v_bar)
             new.n_hvp += 1
             new.status = StepStatus.RESTARTED
-        new.r = r = point.b - new.w
-        if not is_finite(r):
+        r, size = _difference(point.b, new.w)
+        if not size < math.inf:
             raise RepresentationError("b - w overflows: rescale the upper level")
-        if not r.any():  # b_k = w
+        if not size > 0:  # b_k = w
             new.v, new.dv = new.v_bar, np.zeros_like(r)
             new.process = None if new.restarted else new.process
             new.projected = new.coefficients = np.zeros(0 if new.process is None else new.process.k)
@@ -259,12 +267,21 @@ class LancBiO:
         new.projected, solution, dv = process.step_and_solve(point.A, r)
         new.n_hvp += 1
         if dv is None:  # v stays v_{k−1}
-            new.dv, new.coefficients = new.v - new.v_bar, None
+            new.dv, new.coefficients = parallel.minus(new.v, new.v_bar), None
             new.status, new.restart_due = StepStatus.SINGULAR, True
             return
         new.coefficients, new.dv = solution.y, dv
-        new.v = new.v_bar + dv
+        new.v = parallel.plus(new.v_bar, dv)
         if solution.status == StepStatus.INDEFINITE:
             new.status = StepStatus.INDEFINITE
         if process.breakdown:
             new.status, new.restart_due = StepStatus.BREAKDOWN, True
+
+
+def _difference(b: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, float]:
+    """b − w, and a number that is 0 where b = w and infinite where an entry of the difference is not finite."""
+    if b.size <= BLOCK and b.dtype == w.dtype and b.flags.carray and w.flags.carray:
+        r = np.empty_like(b)
+        return r, kernels.short_difference(b, w, r)
+    r = parallel.minus(b, w)
+    return r, float(r.any()) if is_finite(r) else math.inf

@@ -13,12 +13,14 @@ In plain dense lines: `soba` in `textbook/baselines.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .base import State, check_options
+from ..memory import kept_by_its_state
+from ..parallel import minus, step_along
+from .base import State, check_options, difference_and_step
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -70,6 +72,8 @@ class SOBA:
     step_y: float
     step_v: float
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -79,16 +83,16 @@ class SOBA:
         """The state before the first iteration."""
         return SOBAState(k=0, x=x0, x_next=x0, y=y0, v=v0, y_next=y0, v_next=v0)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: SOBAState) -> SOBAState:
         """One outer iteration."""
         x, y, v = state.x_next, state.y_next, state.v_next
         step = x.dtype.type
         point = problem.linearize(x, y)
         direction_y = problem.lower_grad_y(x, y)
-        direction_v = point.A.matvec(v) - point.b
-        h = point.c - point.J.matvec(v)
-        return replace(
-            state,
+        direction_v = minus(point.A.matvec(v), point.b)
+        h, x_next = difference_and_step(point.c, point.J.matvec(v), x, self.step_x)
+        return state.renewed(
             k=state.k + 1,
             x=x,
             y=y,
@@ -98,9 +102,9 @@ class SOBA:
             h=h,
             direction_y=direction_y,
             direction_v=direction_v,
-            x_next=x - step(self.step_x) * h,
-            y_next=y - step(self.step_y) * direction_y,
-            v_next=v - step(self.step_v) * direction_v,
+            x_next=x_next,
+            y_next=step_along(y, step(self.step_y), direction_y),
+            v_next=step_along(v, step(self.step_v), direction_v),
             n_hvp=state.n_hvp + 1,
             n_cross=state.n_cross + 1,
             n_grad=state.n_grad + 1,

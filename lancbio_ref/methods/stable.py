@@ -21,7 +21,7 @@ In plain dense lines: `stable` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -110,6 +110,8 @@ class STABLE:
     momentum: float = 0.5
     mu: float | None = None
     cross_norm: float | None = None
+
+    limited_by: ClassVar = {"step_y": "A"}  # what the steps multiply
 
     def __post_init__(self) -> None:
         check_options(self)

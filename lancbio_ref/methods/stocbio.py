@@ -17,10 +17,13 @@ In plain dense lines: `stocbio` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .. import memory
+from ..memory import kept_by_its_state
+from ..parallel import step_along, times
 from .base import State, advance, check_options, descend
 
 if TYPE_CHECKING:
@@ -72,6 +75,8 @@ class StocBiO:
     inner_steps: int = 1
     inverse_steps: int = 10
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self, least_inverse_steps=0)
 
@@ -81,14 +86,16 @@ class StocBiO:
         """The state before the first iteration."""
         return StocBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: StocBiOState) -> StocBiOState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
-        new.terms = terms = np.empty((self.inverse_steps + 1, new.y.size), point.dtype)
+        count = self.inverse_steps + 1
+        new.terms = terms = memory.empty(count * new.y.size, point.dtype).reshape(count, -1)
         terms[0] = point.b
         for q in range(self.inverse_steps):
-            terms[q + 1] = terms[q] - eta * point.A.matvec(terms[q])  # (I − ηA)^{q+1} b
-        new.v = eta * terms.sum(axis=0)
+            step_along(terms[q], eta, point.A.matvec(terms[q]), out=terms[q + 1])  # (I − ηA)^{q+1} b
+        new.v = times(np.sum(terms, axis=0, out=memory.empty(new.y.size, point.dtype)), eta)
         new.n_hvp += self.inverse_steps
         return descend(new, point, self.step_x)

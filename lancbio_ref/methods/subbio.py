@@ -11,12 +11,13 @@ In plain dense lines: `subbio` in `textbook/trace.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .. import parallel
+from .. import memory, parallel
 from ..errors import RepresentationError
+from ..memory import kept_by_its_state
 from ..operators import one_batch
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
@@ -85,6 +86,8 @@ class SubBiO:
     step_v: float
     inner_steps: int = 1
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -94,15 +97,19 @@ class SubBiO:
         """The state before the first iteration."""
         return SubBiOState(k=0, x=x0, x_next=x0, y=y0, v=v0)
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: SubBiOState) -> SubBiOState:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
         new.Av = point.A.matvec(state.v)
-        new.second = state.v - eta * new.Av
+        new.second = parallel.step_along(state.v, eta, new.Av)
         new.S = orthonormal_pair(point.b, new.second)
         A = one_batch(point.A)  # with a batch a column the 2 × 2 matrix would not be symmetric
-        new.AS = _columns([A.matvec(s) for s in new.S.T], point.b)
+        products = _rows(new.S.shape[1], point.b)
+        for s, As in zip(new.S.T, products, strict=True):
+            As[:] = A.matvec(s)
+        new.AS = products.T
         new.n_hvp += 1 + new.S.shape[1]
         G = np.array([parallel.coefficients(new.S.T, As) for As in new.AS.T]).reshape(2 * new.S.shape[1:])
         new.projected = (G + G.T) / 2
@@ -131,20 +138,22 @@ def orthonormal_pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Gram–Schmidt, twice; the second direction is dependent when what is left of it is rounding.
     """
-    columns: list[np.ndarray] = []
+    rows, r = _rows(2, first), 0
     for vector in (first, second):
         size = norm2(vector)
         if size == 0:
             continue
-        rest = vector / size
-        for q in columns * 2:
-            rest = rest - rest.dtype.type(parallel.dot(q, rest)) * q
+        here = rows[r] if vector.dtype == rows.dtype else None
+        rest = np.divide(vector, size, here)
+        for q in (*rows[:r], *rows[:r]):
+            rest = parallel.step_along(rest, rest.dtype.type(parallel.dot(q, rest)), q, out=here)
         left = norm2(rest)
         if left > 10 * np.sqrt(vector.size) * unit_roundoff(vector.dtype):
-            columns.append(rest / left)
-    return _columns(columns, first)
+            np.divide(rest, left, rows[r], casting="same_kind")
+            r += 1
+    return rows[:r].T
 
 
-def _columns(vectors: list[np.ndarray], like: np.ndarray) -> np.ndarray:
-    """The vectors as columns, shape (n, r), each contiguous."""
-    return np.array(vectors, like.dtype).reshape(-1, like.size).T
+def _rows(count: int, like: np.ndarray) -> np.ndarray:
+    """Room for so many vectors, one a row."""
+    return memory.empty(count * like.size, like.dtype).reshape(count, like.size)

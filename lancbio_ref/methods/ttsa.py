@@ -16,11 +16,12 @@ In plain dense lines: `ttsa` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ..arguments import as_generator, as_number
+from ..memory import kept_by_its_state
 from .base import advance, check_options, decaying, descend
 from .bsa import BSAState, random_neumann
 
@@ -72,6 +73,9 @@ class TTSA:
     decay_y: float = 0.4
     inverse_steps: int = 10
 
+    limited_by: ClassVar = {"step_y": "A", "step_v": "A"}  # what the steps multiply
+    is_random: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_options(self)
         as_number("decay_x", self.decay_x, least=0.0)
@@ -83,6 +87,7 @@ class TTSA:
         """The state before the first iteration."""
         return TTSAState(k=0, x=x0, x_next=x0, y=y0, v=v0, rng=as_generator(rng))
 
+    @kept_by_its_state
     def step(self, problem: BilevelProblem, state: TTSAState) -> TTSAState:
         """One outer iteration."""
         k = state.k + 1

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
+from .. import memory
 from ..arguments import plain_array
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..rounding import is_finite, rounding_factor, unit_roundoff
@@ -129,6 +130,22 @@ class CheckedOperator(VectorOperator):
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
         return self._checked(self.inner._rmatvec, v, self.name + ".T @ v", self.shape[1])
 
+    def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        """Those of `inner`, where one reading of what it holds serves several vectors; counted as as many products."""
+        if self._lends or not isinstance(self.inner, VectorOperator):
+            return None
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            products = self.inner._matvecs(V)
+        if products is None:
+            return None
+        what = self.name + " @ v"
+        for v, product in zip(V, products, strict=True):
+            self.products += 1
+            call = self.calls[what] = self.calls.get(what, 0) + 1
+            require_finite(product, what, call, at=(v,))
+        self._note(products.dtype)
+        return products
+
     def product(self, v: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """A v for a kernel: contiguous, of this type, and good until the next product.
 
@@ -191,8 +208,8 @@ def check_returned(
     array = as_returned(value, what, call, size, kinds=kinds)
     # somebody else may write into it. To copy whatever comes would cost a product with a diagonal of 10⁵ entries 70 %
     # more, one with diagonal and rank 3 10 %, a dense one of 2000 rows nothing that shows (median of 9, one thread)
-    if not (array.flags.owndata and sys.getrefcount(array) <= _ALONE):
-        array = array.copy()
+    if not (array.flags.owndata and sys.getrefcount(array) <= _ALONE + memory.holds(array)):
+        array = memory.copied(array)
     require_finite(array, what, call, at=at)
     return array
 
@@ -241,6 +258,8 @@ def require_finite(array: np.ndarray, what: str, call: int, *, at: tuple[np.ndar
 def as_dense(A: LinearOperator, dtype: npt.DTypeLike | None = None) -> np.ndarray:
     """The matrix of an operator, by a product with each unit vector, of its own type by default."""
     units = np.eye(A.shape[1], dtype=A.dtype if dtype is None else dtype)
+    if isinstance(A, VectorOperator) and (products := A._matvecs(units)) is not None:
+        return np.ascontiguousarray(products.T)
     return np.stack([A.matvec(e) for e in units], axis=1)
 
 

@@ -58,6 +58,13 @@ class DenseOperator(StructuredOperator):
         super().__init__(A.dtype, A.shape)
         self.A = read_only(A if A.flags.forc else np.ascontiguousarray(A))
         self.terms = A.shape[1]
+        self._counts: dict[tuple[Callable[[np.ndarray, bool], Counts], bool], Counts] = {}
+
+    def counts(self, of: Callable[[np.ndarray, bool], Counts], single: bool) -> Counts:
+        """``of(A, single)``, for a function of the shape and the order of A: computed once."""
+        if (found := self._counts.get((of, single))) is None:
+            found = self._counts[of, single] = of(self.A, single)
+        return found
 
     def rows(self, indices: np.ndarray | slice) -> DenseOperator:
         """These rows of A as an operator: what has been checked once is not checked again.
@@ -91,7 +98,7 @@ class DenseOperator(StructuredOperator):
         return self._factor(transposed_counts, self.result_type(dtype))
 
     def _factor(self, counts: Callable[[np.ndarray, bool], Counts], result: np.dtype) -> float:
-        coarse, fine = counts(self.A, result == np.float32)
+        coarse, fine = self.counts(counts, result == np.float32)
         return rounding_factor(2 * coarse + 4 if result.kind == "c" else coarse, fine, unit_roundoff(result))
 
     def is_symmetric(self) -> bool:

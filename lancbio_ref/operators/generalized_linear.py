@@ -9,7 +9,15 @@ import scipy.sparse as sp
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
 from ..kernels import BLOCK
-from ..rounding import gamma, nan_to_infinity, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
+from ..rounding import (
+    gamma,
+    is_finite,
+    nan_to_infinity,
+    rounding_factor,
+    smallest_normal,
+    smallest_subnormal,
+    unit_roundoff,
+)
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .products import dense_absolute_gram, dense_gram, dense_grams, dense_weighted_squares, gram_counts
@@ -63,7 +71,7 @@ class GeneralizedLinear(StructuredOperator):
         refuse_masked("X", X)
         if not isinstance(X, (DenseOperator, SparseOperator)):
             X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name="X")
-        self._sparse = X.products if isinstance(X, SparseOperator) else None
+        self.data, self._sparse = X, X.products if isinstance(X, SparseOperator) else None
         chain = X.terms + (X.column_terms if isinstance(X, SparseOperator) else X.shape[0])
         X = X.A
         if X.dtype.kind == "c":
@@ -76,13 +84,25 @@ class GeneralizedLinear(StructuredOperator):
         super().__init__(np.result_type(X, self.d, self.ridge), (p, p))
         self.terms = chain + 4
 
+    @classmethod
+    def of_parts(cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray) -> GeneralizedLinear:
+        """That of vectors which this package has made: they fit, and are finite where `d` is."""
+        new = object.__new__(cls)
+        sparse = isinstance(X, SparseOperator)
+        new.data, new._sparse = X, X.products if sparse else None
+        new.X, new.d, new.ridge = X.A, as_vector("d", d, X.shape[0]), ridge
+        dtype = d.dtype if X.dtype == d.dtype == ridge.dtype else np.result_type(X.dtype, d, ridge)
+        super().__init__(new, dtype, (X.shape[1], X.shape[1]))
+        new.terms = X.terms + (X.column_terms if sparse else X.shape[0]) + 4
+        return new
+
     def product_factor(self, dtype: npt.DTypeLike) -> float:
         """Of a dense X, the roundings of both sums in their order (`gram_counts`), and four: two for τ, one for the
         penalty, one for a float32 result.
         """
         single = self.is_single(dtype)
         if self._sparse is None:
-            coarse, fine = gram_counts(self.X, single)
+            coarse, fine = self.data.counts(gram_counts, single)
         elif single:  # in float32 every part is float32; a sparse triple sum is all in float64
             coarse, fine = 0, self.terms + self._sparse.blocks
         else:
@@ -137,7 +157,8 @@ class GeneralizedLinear(StructuredOperator):
                 sums = dense_absolute_gram(self.X, self.d, v, tau)
             else:
                 sums = self._sparse.absolute_gram(self.d, v, tau)
-            return nan_to_infinity(sums + np.abs(self.ridge) * v)
+            sums += np.abs(self.ridge) * v
+        return sums if is_finite(sums) else nan_to_infinity(sums)
 
     def norm_bound(self) -> float:
         row_sum = float(self.abs_product(np.ones(self.shape[0])).max())

@@ -26,6 +26,7 @@ from ..rounding import ROUND_UP, nan_to_infinity, rounding_factor, scale_up, sma
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .norms import largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
+from .products import dense_product, dense_transposed, transposed_counts
 from .sparse import SparseOperator
 
 ROWS = 2**11  # whose sums the BLAS forms in float32, before they are added in float64
@@ -112,6 +113,14 @@ class DesignMatrix:
     def _hold(self, operator: SparseOperator | DenseOperator) -> None:
         self.operator, self.X = operator, operator.A
 
+    @classmethod
+    def of_checked(cls, X: np.ndarray | sp.csr_array) -> DesignMatrix:
+        """X, finite floats in C order or CSR that have been looked at already, uncopied."""
+        design, operator = object.__new__(cls), object.__new__(SparseOperator if sp.issparse(X) else DenseOperator)
+        operator._hold(X)
+        design._hold(operator)
+        return design
+
     def rows(self, indices: np.ndarray) -> DesignMatrix:
         """These rows, increasing, copied once: what has been checked once is not checked again."""
         part = object.__new__(DesignMatrix)
@@ -135,6 +144,41 @@ class DesignMatrix:
         return row_norms(self.X)
 
     @cached_property
+    def sum_of_row_norms(self) -> float:
+        """Σ `row_norms`."""
+        return float(self.row_norms.sum())
+
+    @cached_property
+    def largest_row_norm(self) -> float:
+        """max `row_norms`."""
+        return float(self.row_norms.max())
+
+    def product(self, v: np.ndarray) -> np.ndarray:
+        """X v."""
+        return self.operator.matvec(v) if sp.issparse(self.X) else dense_product(self.X, v)
+
+    def transposed(self, u: np.ndarray) -> np.ndarray:
+        """Xᵀu."""
+        return self.operator.rmatvec(u) if sp.issparse(self.X) else dense_transposed(self.X, u)
+
+    def product_factor(self, dtype: np.dtype) -> float:
+        """That of `operator`, computed once for each type."""
+        return self._factor("product_factor", dtype)
+
+    def adjoint_factor(self, dtype: np.dtype) -> float:
+        """That of `operator`, in the same way."""
+        return self._factor("adjoint_factor", dtype)
+
+    def _factor(self, name: str, dtype: np.dtype) -> float:
+        if (found := self._factors.get((name, dtype))) is None:
+            found = self._factors[name, dtype] = getattr(self.operator, name)(dtype)
+        return found
+
+    @cached_property
+    def _factors(self) -> dict[tuple[str, np.dtype], float]:
+        return {}
+
+    @cached_property
     def norm(self) -> float:
         """A proven upper bound of ‖X‖₂."""
         return self.operator.norm_bound()
@@ -153,6 +197,14 @@ class DesignMatrix:
     def column_terms(self) -> int:
         """As many terms as a sum over samples has: those of the fullest column of a sparse X."""
         return self.operator.column_terms if isinstance(self.operator, SparseOperator) else self.shape[0]
+
+    def scores(self, V: np.ndarray) -> np.ndarray:
+        """X Vᵀ, shape (n, C)."""
+        return self.X @ V.T
+
+    def sums(self, U: np.ndarray) -> np.ndarray:
+        """UᵀX, shape (C, p)."""
+        return transposed_product(U, self.X)
 
     def counts(self) -> tuple[int, int, int]:
         """(features, samples, pieces): float32 roundings in X Vᵀ and in Uᵀ X, and the additions in float64."""
@@ -179,6 +231,41 @@ class DesignMatrix:
 
     def _pieces(self) -> Iterator[np.ndarray]:
         return (self.absolute[start : start + ROWS] for start in range(0, self.shape[0], ROWS))
+
+
+class FixedOrderDesign(DesignMatrix):
+    """The same whose products have the same bits on any number of threads, the BLAS's too: class by class.
+
+    For blocks, which may be on machines with other threads. The BLAS is faster where classes are many.
+    """
+
+    def scores(self, V: np.ndarray) -> np.ndarray:
+        """X Vᵀ, shape (n, C); a dense X is read once for eight classes."""
+        if sp.issparse(self.X):
+            return super().scores(V)
+        products = None if V.dtype.kind == "c" else self.operator._matvecs(np.ascontiguousarray(V))
+        if products is None:
+            products = np.stack([self.operator._matvec(v) for v in V])
+        return np.ascontiguousarray(products.T)
+
+    def sums(self, U: np.ndarray) -> np.ndarray:
+        """UᵀX, shape (C, p)."""
+        if sp.issparse(self.X):
+            return super().sums(U)
+        return np.stack([self.operator._rmatvec(np.ascontiguousarray(u)) for u in U.T])
+
+    def counts(self) -> tuple[int, int, int]:
+        """Those of a sum over rows in its order."""
+        if sp.issparse(self.X):
+            return super().counts()
+        samples, pieces = transposed_counts(self.X, True)
+        return self.row_terms, samples, pieces
+
+    def absolute_product(self, V: np.ndarray) -> np.ndarray:
+        return np.stack([self.operator.abs_product(v) for v in np.ascontiguousarray(V)], axis=1)
+
+    def absolute_transposed(self, U: np.ndarray) -> np.ndarray:
+        return np.stack([self.operator.abs_adjoint_product(np.ascontiguousarray(u)) for u in U.T])
 
 
 class MultinomialHessian(StructuredOperator):
@@ -252,10 +339,10 @@ class MultinomialHessian(StructuredOperator):
         self.terms = self.design.column_terms + self.design.row_terms + classes + 5
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        X, P, V = self.design.X, self.P, _promoted(self, v).reshape(self.P.shape[1], -1)
-        PS = P * (X @ V.T)  #                                                P ∘ S
+        P, V = self.P, _promoted(self, v).reshape(self.P.shape[1], -1)
+        PS = P * self.design.scores(V)  #                                    P ∘ S
         U = self.w * (PS - P * PS.sum(axis=1, keepdims=True))
-        return (transposed_product(U, X) + self.ridge * V).ravel()
+        return (self.design.sums(U) + self.ridge * V).ravel()
 
     _rmatvec = _matvec
 
@@ -283,7 +370,8 @@ class MultinomialHessian(StructuredOperator):
         """Σ_i w_i (p_ic − p_ic²) x_ij² + λ, shape (Cp,): one pass over X."""
         X: Any = self.design.X
         squares = X.power(2) if sp.issparse(X) else X * X
-        return (transposed_product(self.w * (self.P - self.P * self.P), squares) + self.ridge).ravel()
+        squared = type(self.design).of_checked(squares)
+        return (squared.sums(self.w * (self.P - self.P * self.P)) + self.ridge).ravel()
 
     def diagonal_part(self) -> np.ndarray:
         """λ in every entry, shape (Cp,)."""
@@ -338,10 +426,10 @@ class MultinomialCross(StructuredOperator):
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         V = _promoted(self, v).reshape(self.R.shape[1], -1)
-        return self.d * np.einsum("ic,ic->i", self.R, self.design.X @ V.T)
+        return self.d * np.einsum("ic,ic->i", self.R, self.design.scores(V))
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
-        return transposed_product((self.d * _promoted(self, u))[:, None] * self.R, self.design.X).ravel()
+        return self.design.sums((self.d * _promoted(self, u))[:, None] * self.R).ravel()
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         R, d = np.abs(self.R.astype(np.float64)), np.abs(self.d.astype(np.float64))

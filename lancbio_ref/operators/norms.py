@@ -35,7 +35,7 @@ def entrywise_norm_bound(absolute: Any) -> float:
 @np.errstate(under="ignore")
 def row_norms(A: Any) -> np.ndarray:
     """Upper bounds of the 2-norms of the rows of a dense or sparse A, in float64; infinite where they overflow."""
-    A = abs(A.astype(np.float64))
+    A = abs(A.astype(np.float64, copy=False))
     if A.shape[1] == 1 and not sp.issparse(A):
         bounds = A[:, 0] * ROUND_UP
         return np.where((bounds < SMALLEST_NORMAL) & (A[:, 0] > 0), np.nextafter(bounds, np.inf), bounds)
@@ -68,6 +68,9 @@ def weighted_gram_bound(rows: np.ndarray, norm: float, w: np.ndarray) -> float:
     In units of 2^(2e + f), max r_i ~ 2^e and max w_i ~ 2^f, no square overflows, and what underflows is below
     n·2⁻¹⁰⁷⁴ of a sum that is bounded by n.
     """
+    value, largest = kernels.weighted_squares(w, rows)
+    if 1e-200 < value < 1e200 and 1e-50 < norm < 1e50 and largest < 1e100:  # the same numbers, far from both ends
+        return scale_up(min(value, largest * norm * norm) * ROUND_UP, 0)
     scaled_rows, scaled_w = np.empty(rows.size), np.empty(w.size)
     (e, usable), (f, w_usable) = kernels.scaled_to_one(rows, scaled_rows), kernels.scaled_to_one(w, scaled_w)
     if not (usable and w_usable):

@@ -39,7 +39,7 @@ def dense_product(A: np.ndarray, v: np.ndarray) -> np.ndarray:
     if not A.flags.c_contiguous:
         return _dense_transposed(A.T, ready(v))
     v = ready(v)
-    rows, out = _rows(A), np.empty(A.shape[0], np.result_type(A, v))
+    rows, out = _rows(A), np.empty(A.shape[0], v.dtype if v.dtype == A.dtype else np.result_type(A, v))
     in_pieces = out.dtype == np.float32 and A.shape[1] > PIECE
     kernel = kernels.dense_product_in_pieces if in_pieces else kernels.dense_product
     parallel.run(kernel, -(-A.shape[0] // rows), A.size, rows, A, v, out)
@@ -52,7 +52,7 @@ def dense_transposed(A: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 def _dense_transposed(A: np.ndarray, u: np.ndarray) -> np.ndarray:
-    rows, partial = _partial(A, np.result_type(A, u))
+    rows, partial = _partial(A, u.dtype if u.dtype == A.dtype else np.result_type(A, u))
     parallel.run(kernels.dense_transposed, partial.shape[0], A.size, rows, A, u, partial)
     return parallel.added(partial)
 

@@ -10,6 +10,7 @@ Everything is of one type, float32 or float64, that of v and out too, and contig
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy.sparse as sp
@@ -121,10 +122,9 @@ def ready(A: LinearOperator, dtype: np.dtype) -> Made:
 
 
 def _dense(operator: DenseOperator, dtype: np.dtype) -> Made:
-    A = operator.A
-    if not _fit(dtype, A):
+    if not _fit(dtype, operator.A):
         return None
-    A = _shown(A)
+    A = _shown_once(operator)
     if A.flags.c_contiguous:
         if dtype == np.float32 and A.shape[1] > PIECE:
             return None
@@ -137,23 +137,23 @@ def _sparse(operator: SparseOperator, dtype: np.dtype) -> Made:
     products, A = operator.products, operator.A
     if not _fit(dtype, A.data):
         return None
-    return Sparse(*_shown_csr(A), products._rows, np.empty(A.shape[1])), A.nnz
+    return Sparse(*_shown_once(operator), products._rows, np.empty(A.shape[1])), A.nnz
 
 
 def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
     X, d, ridge, sparse = operator.X, operator.d, operator.ridge, operator._sparse
     if not _fit(dtype, d, ridge, X if sparse is None else X.data):
         return None
-    d, ridge = _shown(d), _shown(ridge)
+    d, ridge, shown = _shown(d), _shown(ridge), _shown_once(operator.data)
     if sparse is not None:
         partial = np.empty((sparse.blocks, X.shape[1]))
-        return SparseGram(*_shown_csr(X), sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
+        return SparseGram(*shown, sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
     if X.flags.c_contiguous:
         rows, partial = _partial(X, dtype)
-        return Gram(_shown(X), d, ridge, rows, partial), X.size
+        return Gram(shown, d, ridge, rows, partial), X.size
     tile = _tile(X)
     rows, partial = _partial(X, dtype, tile)
-    return GramByColumns(_shown(X).T, d, ridge, rows, tile, np.empty(X.shape[0], dtype), partial), X.size
+    return GramByColumns(shown.T, d, ridge, rows, tile, np.empty(X.shape[0], dtype), partial), X.size
 
 
 def _diagonal_low_rank(operator: DiagonalLowRank, dtype: np.dtype) -> Made:
@@ -190,6 +190,18 @@ def _shown(array: np.ndarray) -> np.ndarray:
 
 def _shown_csr(A: sp.csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return _shown(A.data), _shown(A.indices), _shown(A.indptr)
+
+
+def _shown_once(operator: DenseOperator | SparseOperator) -> Any:
+    """`_shown` of the array or of the three that it holds: made once, for to make one takes as long as a small product."""
+    found = _VIEWS.get(operator)
+    if found is None:
+        A = operator.A
+        found = _VIEWS[operator] = _shown_csr(A) if isinstance(operator, SparseOperator) else _shown(A)
+    return found
+
+
+_VIEWS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 _MAKERS: dict[type, Any] = {

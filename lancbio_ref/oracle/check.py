@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from .. import html
 from ..errors import ArgumentError
 from .candidates import Candidate, Reply
 from .faults import Fault
@@ -17,6 +18,7 @@ from .levels import LEVELS, make_case
 from .suspects import Suspect
 from .suspects import suspects as find_suspects
 
+COUNTED = ("passed", "failed", "undecided")
 GIVE_UP = dict(hang=3, crash=10)  # so many in a row, and the rest of the run is not asked
 
 
@@ -63,6 +65,18 @@ class CheckResult:
     verdicts: tuple[Verdict, ...]
     suspects: dict[str, Sequence[Suspect]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.count(status)} {status}" for status in COUNTED)
+        return f"CheckResult({self.candidate}: {', '.join(self.levels)}: {counts})"
+
+    def _repr_html_(self) -> str:
+        verdict = f"{self.candidate}: " + ", ".join(f"{self.count(status)} {status}" for status in COUNTED)
+        rows = [(t.level, t.family, *(str(t.count(status)) for status in COUNTED)) for t in self.tallies()]
+        words = [f"{found[0]}: {found[0].fault.remedy}" for found in self.suspects.values() if found]
+        detail = "\n".join(f"{bad.id}, {bad.level}: {' '.join(bad.reason.split())}" for bad in self.failures)
+        kind = html.GOOD if self.passed else html.BAD if self.failures else html.OPEN
+        return html.card(verdict, kind, table=[("level", "family", *COUNTED), *rows], words=words, detail=detail)
 
     def count(self, status: str) -> int:
         """How many cases are ``"passed"``, ``"failed"`` or ``"undecided"``."""

@@ -34,7 +34,8 @@ from .faults import fault as fault_named
 from .hypotheses import Hypothesis, Parts, hypotheses
 
 ACCURACY = 1e-12  # of both solves, relative; 100u in a narrower type
-MODEL = 1e-9  # of ‖c‖ + ‖J v‖, what is taken for B where none is known: a model, no bound
+MODEL = 1e-9  # of ‖c‖ + ‖J v‖, what is taken for B where none is known: a model, no bound; 1000u in a narrower type
+RTOL = 1e-6  # what is called right; in a narrower type, 20 times the model
 SHARE = 1 / 50  # of the distance from the truth, as for the suspects of `lancbio-ref check`
 CHANCE = 1e-4  # of a false name
 NEAR = 1e3  # times the share of the nearest match: farther ones are only its neighbours, such as one term more
@@ -105,10 +106,18 @@ class Diagnosis:
     def right(self) -> bool:
         return self.verdict == CheckVerdict.AGREES
 
+    def __repr__(self) -> str:
+        names = [match.fault or match.words for match in self.matches[:1]]
+        return f"Diagnosis({self.verdict}, digits={self.digits:.1f}, {self.certificate}, matches={names})"
+
     def _repr_html_(self) -> str:
         kind = {CheckVerdict.AGREES: html.GOOD, CheckVerdict.DIFFERS: html.BAD}.get(self.verdict, html.OPEN)
         verdict, *words = str(self).splitlines()
-        return html.card(verdict, kind, words=words)
+        folded: dict[str, html.Shown | None] = {
+            "the certified hyper-gradient": self.hypergradient,
+            "lower level": self.lower,
+        }
+        return html.card(verdict, kind, words=words, folded=folded)
 
     def __str__(self) -> str:
         words = {CheckVerdict.AGREES: "right", CheckVerdict.DIFFERS: "not right"}.get(self.verdict, "undecided")
@@ -136,7 +145,7 @@ def diagnose(
     *,
     y: npt.ArrayLike | None = None,
     v: npt.ArrayLike | None = None,
-    rtol: float = 1e-6,
+    rtol: float | None = None,
     mu: float | Literal["certify", "estimate"] | None = None,
 ) -> Diagnosis:
     """Say how many digits of h are those of ∇φ(x), where the error arises, and which fault gives just these numbers.
@@ -150,8 +159,8 @@ def diagnose(
         The hyper-gradient that another program computed at x.
     y, v : array_like, shape (n_y,), optional
         What that program had for y*(x) and for A⁻¹b.
-    rtol : float
-        h is called right where ‖h − ∇φ(x)‖ ≤ rtol ‖∇φ(x)‖.
+    rtol : float, optional
+        h is called right where ‖h − ∇φ(x)‖ ≤ rtol ‖∇φ(x)‖: 1e-6 by default, about 1e-3 where it is computed in float32.
     mu : float, "certify" or "estimate", optional
         As in :func:`lancbio_ref.hypergradient`.
 
@@ -187,14 +196,17 @@ def diagnose(
     if v is not None and y is None:
         raise ArgumentError("y", None, "y as well, where v is given: v belongs to a y")
     v = None if v is None else as_vector("v", v, None if y is None else y.size)
-    rtol = as_number("rtol", rtol, above=0.0)
+    model = max(MODEL, 1000 * unit_roundoff(x.dtype))
+    rtol = (
+        max(RTOL, 20 * model if x.dtype != np.float64 else 0.0) if rtol is None else as_number("rtol", rtol, above=0.0)
+    )
     h = given.astype(np.float64)
 
     lower, found = _solved(problem, x, y, mu)
     truth = found.value.astype(np.float64)
     c = problem.upper_grad_x(x, lower.y)
     bound = (found.error_bound + found.lower_level_bound) * (1 + 2.0**-50)
-    slack = bound if math.isfinite(bound) else MODEL * (norm2(c) + norm2(c - truth))
+    slack = bound if math.isfinite(bound) else model * (norm2(c) + norm2(c - truth))
     distance, size = norm2(h - truth), norm2(truth)
     if distance + slack <= rtol * size:
         verdict = CheckVerdict.AGREES

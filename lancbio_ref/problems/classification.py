@@ -19,7 +19,7 @@ from ..arguments import Operator, as_array, as_integer
 from ..errors import ArgumentError
 from ..labels import Classes, as_label_array
 from ..operators.csr import as_csr
-from ..operators.multinomial import DesignMatrix, curvature_bound, softmax, transposed_product
+from ..operators.multinomial import DesignMatrix, curvature_bound, softmax
 from ..rounding import ROUND_UP
 from .elementary import expit
 
@@ -144,10 +144,10 @@ class Labelled(Protocol):
 class Fit:
     """Logits, probabilities and residuals of a set at one y, computed once and shared by all derivatives."""
 
-    def __init__(self, data: Labelled, Y: np.ndarray) -> None:
+    def __init__(self, data: Labelled, Y: np.ndarray, logits: np.ndarray | None = None) -> None:
         self.data, self.Y = data, Y
         with np.errstate(under="ignore"):
-            self.logits = data.design.X @ Y.T
+            self.logits = data.design.scores(Y) if logits is None else logits
 
     @cached_property
     @np.errstate(under="ignore")
@@ -169,7 +169,7 @@ class Fit:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = vec((w ∘ R)ᵀ X)."""
-        return transposed_product(w[:, None] * self.R, self.data.design.X).ravel()
+        return self.data.design.sums(w[:, None] * self.R).ravel()
 
 
 class BinaryFit:
@@ -178,7 +178,7 @@ class BinaryFit:
     def __init__(self, data: LabelledSet, y: np.ndarray) -> None:
         self.data, self.y = data, y
         self.signs = data.signs(y.dtype)
-        self.margins = self.signs * data.design.operator.matvec(y)  # t_i s_i
+        self.margins = self.signs * data.design.product(y)  # t_i s_i
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -197,4 +197,4 @@ class BinaryFit:
 
     def gradient(self, w: np.ndarray) -> np.ndarray:
         """∇_y Σ_i w_i CE_i = Xᵀ(w ∘ r), r_i = −t_i σ(−t_i s_i)."""
-        return self.data.design.operator.rmatvec(w * -self.signs * self.misfits)
+        return self.data.design.transposed(w * -self.signs * self.misfits)

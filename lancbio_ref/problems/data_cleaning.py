@@ -27,6 +27,7 @@ from ..operators.multinomial import curvature_bound
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import ROUND_UP, Proven
+from .blocked.door import BlockedClassifier, blocked_cleaning, comes_in_blocks
 from .classification import Fit, LabelledSet, as_classes, as_samples
 from .elementary import expit
 from .rounding import data_cleaning_errors
@@ -235,13 +236,16 @@ def data_cleaning(
     *,
     regularization: float = 0.01,
     n_classes: int | None = None,
-) -> DataCleaning:
+    block_rows: int | None = None,
+    progress: bool = False,
+) -> DataCleaning | BlockedClassifier:
     """Hyper-data cleaning with multinomial logistic regression.
 
     Parameters
     ----------
     X_train, X_val : array_like or sparse matrix, shape (n_train, p), (n_val, p), float32 or float64
-        Features; a column of ones is appended. Their type is the arithmetic's. Sparse ones stay sparse.
+        Features; a column of ones is appended. Their type is the arithmetic's. Sparse ones stay sparse; what is not
+        in memory is read in blocks, as :func:`~lancbio_ref.problems.generalized_linear` says.
     labels_train, labels_val : array_like, shape (n_train,), (n_val,)
         Classes 0 … C − 1, or labels of any kind that :class:`~lancbio_ref.labels.Classes` maps to them; those of the
         training set may be wrong.
@@ -249,10 +253,12 @@ def data_cleaning(
         c > 0 in c‖y‖². All parameters are penalized, the bias too, so that g(x, ·) is 2c-strongly convex.
     n_classes : int, optional
         C; by default as many as the labels say.
+    block_rows, progress
+        As :func:`~lancbio_ref.problems.generalized_linear` has them.
 
     Returns
     -------
-    DataCleaning
+    DataCleaning or BlockedClassifier
         A :class:`~lancbio_ref.BilevelProblem` with ``accuracy(y, X, labels)``, ``predict(y, X)`` and
         ``initial_point(rng)``; x has length n_train, y has C(p + 1).
 
@@ -286,6 +292,9 @@ def data_cleaning(
     1
     """
     regularization = as_number("regularization", regularization, above=0.0)
+    if comes_in_blocks(block_rows, X_train, X_val):
+        arguments = (X_train, labels_train, X_val, labels_val, regularization, n_classes, block_rows, progress)
+        return blocked_cleaning(*arguments)
     classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
     train = LabelledSet("train", X_train, labels_train, len(classes))
     validation = LabelledSet("val", X_val, labels_val, len(classes))

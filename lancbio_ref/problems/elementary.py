@@ -7,11 +7,13 @@ that is taken. σ(s) = 1/(1 + e⁻ˢ) passes the error of e⁻ˢ on, times e⁻�
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from ..errors import DomainError
+from ..kernels import extremes
 
 FUNCTION_UNITS = 16  # of u, the relative error allowed to exp and log, and the absolute one allowed to sin and cos
 SIGMOID_UNITS = FUNCTION_UNITS + 4
@@ -20,7 +22,8 @@ SIGMOID_UNITS = FUNCTION_UNITS + 4
 def exponential(x: np.ndarray) -> np.ndarray:
     """exp(x), where it is a normal number; :class:`DomainError` elsewhere."""
     smallest, largest = _logarithms(x.dtype)
-    if not (smallest < x.min() and x.max() < largest):  # NaN too
+    low, high = extremes(x)
+    if not (smallest < low and high < largest):  # NaN too
         outside = ~((x > smallest) & (x < largest))
         index = int(np.flatnonzero(outside)[0])
         raise DomainError(
@@ -38,9 +41,14 @@ def _logarithms(dtype: np.dtype) -> tuple[float, float]:
 
 def expit(s: np.ndarray) -> np.ndarray:
     """σ(s) = 1/(1 + e⁻ˢ); scipy.special is loaded when first used: it takes a tenth of the import of this package."""
+    return _expit()(s)
+
+
+@cache
+def _expit() -> Callable[[np.ndarray], np.ndarray]:
     from scipy.special import expit
 
-    return expit(s)
+    return expit
 
 
 def softmax(z: np.ndarray) -> np.ndarray:

@@ -30,12 +30,13 @@ from ..operators import BlockDiagonal, SideBySide, structure_of
 from ..operators.base import StructuredOperator
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import ROUND_UP, Proven, norm2, unit_roundoff
+from .portions import FiniteSum, Portion
 
 U = 2.0**-53
 
 
-class Folds(BilevelProblem):
-    """K problems in one x.
+class Folds(FiniteSum):
+    """K problems in one x; a finite sum where all of them are, their samples counted one fold after the other.
 
     Parameters
     ----------
@@ -96,6 +97,30 @@ class Folds(BilevelProblem):
             cross_norm=partial(self._joined, "cross_norm", _root),
         )
         super().__init__(upper, lower, n_y=sum(n_y for _, n_y in known))
+
+    @property
+    def n_samples(self) -> tuple[int, int]:  # type: ignore[override]
+        """Validation and training samples of all folds together; no attribute where a part is no finite sum."""
+        counts = [part.n_samples for part in self.problems if isinstance(part, FiniteSum) and part.in_memory]
+        if len(counts) < len(self.problems):
+            raise AttributeError("n_samples: a part of these folds is no finite sum")
+        return sum(upper for upper, _ in counts), sum(lower for _, lower in counts)
+
+    def portion(self, *, upper: Portion | None, lower: Portion | None) -> Folds:
+        """Of every fold what of these rows falls to it; see `minibatch`."""
+        parts, counts = [], np.zeros(2, np.int64)
+        for part in self.problems:
+            assert isinstance(part, FiniteSum)  # or there were no `n_samples` to draw from
+            stops = counts + part.n_samples
+            own = [
+                None if portion is None else portion.of(start, stop)
+                for portion, start, stop in zip((upper, lower), counts.tolist(), stops.tolist(), strict=True)
+            ]
+            parts.append(part.portion(upper=own[0], lower=own[1]))
+            counts = stops
+        whole = Folds(parts, self.weights)
+        whole.weights = self.weights  # to the bit
+        return whole
 
     def split(self, y: np.ndarray) -> list[np.ndarray]:
         """The y_k."""

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from ..arguments import Operator, as_choice, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
+from ..kernels import extremes, largest_size
 from ..labels import Classes
 from ..linearization import Linearization
 from ..minibatch import as_indices
@@ -32,6 +33,7 @@ from ..operators.norms import row_norms
 from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
+from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
@@ -101,20 +103,18 @@ class Logistic(BilevelProblem):
         """(A, J, b, c) from one product with the training data, and one with the validation data."""
         x, y = self.promoted(x, y)
         D, fit, validation = self.penalty(x), self.fit(self.train, y), self.fit(self.validation, y)
-        J = self._cross(D, y)
-        return Linearization(
-            self._operator("lower.hessian", lambda x, y: self._hessian(D, y, fit), x, y, (y.size, y.size)),
-            self._operator("lower.cross", lambda x, y: J, x, y, (x.size, y.size)),
-            self._vector(
-                "upper.grad_y", lambda x, y: validation.gradient(self.validation.equal(y.dtype)), x, y, y.size
-            ),
+        J, at = self._cross(D, y), (x, y)
+        return Linearization.of_parts(
+            self._made_operator("lower.hessian", self._hessian(D, y, fit), (y.size, y.size)),
+            self._made_operator("lower.cross", J, (x.size, y.size)),
+            self._made("upper.grad_y", validation.gradient(self.validation.equal(y.dtype)), at),
             self.upper_grad_x(x, y),
-            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._gradient(D, y, fit), x, y, y.size),
-            mu=lambda: self._bound("mu", lambda x, y: self._modulus(D), x, y),
-            smoothness=lambda: self._bound("smoothness", lambda x, y: self._smoothness(D), x, y),
-            cross_norm=lambda: self._bound("cross_norm", lambda x, y: self._cross_norm(J), x, y),
+            grad_y=lambda: self._made("lower.grad_y", self._gradient(D, y, fit), at),
+            mu=lambda: self._made_bound("lower.mu", self._modulus(D)),
+            smoothness=lambda: self._made_bound("lower.smoothness", self._smoothness(D)),
+            cross_norm=lambda: self._made_bound("lower.cross_norm", self._cross_norm(J)),
             lipschitz=None if self._is_batch else self._lipschitz_constants(D),
-            at=(x, y),
+            at=at,
             formation=logistic_errors(self, D, y, fit, validation),
         )
 
@@ -217,10 +217,14 @@ class Logistic(BilevelProblem):
         return fit.gradient(self.train.equal(y.dtype)) + (D * y.reshape(self.shape)).ravel()
 
     def _hessian(self, D: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
-        diagonal, w = np.broadcast_to(D, self.shape).ravel(), self.train.equal(y.dtype)
+        diagonal, w = self._diagonal(D), self.train.equal(y.dtype)
         if self.n_classes == 2:
-            return GeneralizedLinear(self.train.design.operator, w * fit.curvatures, diagonal)
+            return GeneralizedLinear.of_parts(self.train.design.operator, w * fit.curvatures, diagonal)
         return DiagonalLowRank(diagonal, base=MultinomialHessian(self.train.design, fit.P, w))
+
+    def _diagonal(self, D: np.ndarray) -> np.ndarray:
+        """D for every entry of y, shape (C p,)."""
+        return D.ravel() if D.shape == self.shape else np.broadcast_to(D, self.shape).ravel()
 
     def _cross(self, D: np.ndarray, y: np.ndarray) -> WeightCross:
         return WeightCross(D * y.reshape(self.shape), self._axis)
@@ -229,13 +233,13 @@ class Logistic(BilevelProblem):
 
     def _modulus(self, D: np.ndarray) -> Proven | None:
         """min D, less the errors of exp and of one product; None where those are all there is."""
-        smallest = float(D.min())
+        smallest = extremes(D.ravel())[0]
         mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype)) - smallest_subnormal(D.dtype)
         return Proven(mu) if mu > 0 else None
 
     def _largest(self, D: np.ndarray) -> float:
         """max D, rounded up."""
-        size = float(D.max()) * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
+        size = extremes(D.ravel())[1] * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
         return (size + smallest_subnormal(D.dtype)) * ROUND_UP
 
     def _curvature(self, data: LabelledSet) -> float:
@@ -285,7 +289,14 @@ class WeightCross(StructuredOperator):
         self.terms = self.blocks.shape[1] + 1
         super().__init__(E.dtype, (self.blocks.shape[0], E.size))
 
+    @property
+    def _is_diagonal(self) -> bool:
+        """Whether each block is one entry: J is diag(E)."""
+        return self.axis == 0 and len(self.E) == 1
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
+        if self._is_diagonal:
+            return self.E[0] * v
         return np.atleast_1d((self.E * v.reshape(self.E.shape)).sum(axis=self.axis))
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
@@ -293,10 +304,12 @@ class WeightCross(StructuredOperator):
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            terms = np.abs(self.E.astype(np.float64)) * v.reshape(self.E.shape)
-            return np.atleast_1d(terms.sum(axis=self.axis))
+            terms = np.abs(self.E.astype(np.float64, copy=False)) * v.reshape(self.E.shape)
+            return terms[0] if self._is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
 
     def norm_bound(self) -> float:
+        if self._is_diagonal:  # the bound of the largest entry is that of all
+            return float(row_norms(np.array([[largest_size(self.E[0])]]))[0]) * ROUND_UP
         return float(row_norms(self.blocks).max()) * ROUND_UP
 
 
@@ -308,13 +321,16 @@ def logistic(
     *,
     weights: str = "feature",
     n_classes: int | None = None,
-) -> Logistic:
+    block_rows: int | None = None,
+    progress: bool = False,
+) -> Logistic | BlockedClassifier:
     """Tune the ℓ2 weights of a logistic regression on validation data.
 
     Parameters
     ----------
     X_train, X_val : array_like or sparse matrix, shape (n, p), (m, p), float32 or float64
-        Sparse ones are held as CSR and never made dense. No bias is added: append a column of ones for one.
+        Sparse ones are held as CSR and never made dense; what is not in memory is read in blocks, as
+        :func:`~lancbio_ref.problems.generalized_linear` says. No bias is added: append a column of ones for one.
     labels_train, labels_val : array_like, shape (n,), (m,)
         Classes 0 … C − 1, or labels of any kind that :class:`~lancbio_ref.labels.Classes` maps to them: ±1, texts.
     weights : {"feature", "all", "class"}
@@ -323,10 +339,12 @@ def logistic(
         C; by default as many as the labels say: one more than the largest, where they count from 0. With 2, y is one
         vector of length p, and the penalty is 1/(2p) Σ exp(x_j) y_j²; with more, y is a C × p matrix, flattened, and
         it is 1/(2Cp) Σ exp(x_j) y_cj².
+    block_rows, progress
+        As :func:`~lancbio_ref.problems.generalized_linear` has them.
 
     Returns
     -------
-    Logistic
+    Logistic or BlockedClassifier
         A :class:`~lancbio_ref.BilevelProblem` with proven μ, L and ‖J‖, ``minibatch``, ``accuracy(y, X, labels)``
         and ``predict(y, X)``.
 
@@ -346,8 +364,11 @@ def logistic(
     >>> h.value.shape, str(h.certificate.error)
     ((2,), 'certified')
     """
-    classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
     as_choice("weights", weights, AXES)
+    if comes_in_blocks(block_rows, X_train, X_val):
+        arguments = (X_train, labels_train, X_val, labels_val, weights, n_classes, block_rows, progress)
+        return blocked_logistic(*arguments)
+    classes, (labels_train, labels_val) = as_classes(n_classes, labels_train, labels_val)
     if weights == "class" and len(classes) == 2:
         raise ArgumentError("weights", "'class' with two classes", "'all' or 'feature': two classes share one vector y")
     train = LabelledSet("train", X_train, labels_train, len(classes), bias=False)

@@ -30,6 +30,8 @@ from ..operators.cholesky import cholesky
 from ..parallel import dot
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..rounding import Proven, unit_roundoff
+from .blocked import BlockedProblem
+from .blocked.door import blocked_ridge, comes_in_blocks
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import ridge_errors
 
@@ -203,18 +205,29 @@ class Ridge(BilevelProblem):
         return Proven(math.nextafter(largest * (1 + (FUNCTION_UNITS + 2) * u), math.inf))
 
 
-def ridge(X_train: Operator, t_train: npt.ArrayLike, X_val: Operator, t_val: npt.ArrayLike) -> Ridge:
+def ridge(
+    X_train: Operator,
+    t_train: npt.ArrayLike,
+    X_val: Operator,
+    t_val: npt.ArrayLike,
+    *,
+    block_rows: int | None = None,
+    progress: bool = False,
+) -> Ridge | BlockedProblem:
     """Tune exp(x_j), the penalty of feature j in a ridge regression, on validation data.
 
     Parameters
     ----------
     X_train, X_val : array_like or sparse matrix, shape (n, p), (m, p)
+        What is not in memory is read in blocks, as :func:`~lancbio_ref.problems.generalized_linear` says.
     t_train, t_val : array_like, shape (n,), (m,)
+    block_rows, progress
+        As :func:`~lancbio_ref.problems.generalized_linear` has them.
 
     Returns
     -------
-    Ridge
-        With closed forms :meth:`Ridge.solution` and :meth:`Ridge.hypergradient`.
+    Ridge or BlockedProblem
+        In memory with closed forms :meth:`Ridge.solution` and :meth:`Ridge.hypergradient`.
 
     Raises
     ------
@@ -230,6 +243,12 @@ def ridge(X_train: Operator, t_train: npt.ArrayLike, X_val: Operator, t_val: npt
     >>> problem.solution([0.0]), problem.hypergradient([0.0])
     (array([1.]), array([-0.5]))
     """
+    if comes_in_blocks(block_rows, X_train, X_val):
+        return blocked_ridge(X_train, t_train, X_val, t_val, block_rows, progress)
+    return _in_memory(X_train, t_train, X_val, t_val)
+
+
+def _in_memory(X_train: Operator, t_train: npt.ArrayLike, X_val: Operator, t_val: npt.ArrayLike) -> Ridge:
     X_train, X_val = _design("X_train", X_train), _design("X_val", X_val)
     n, p = X_train.shape
     if X_val.shape[1] != p:
@@ -263,7 +282,7 @@ def random_ridge(n_train: int, n_val: int, n_features: int, *, noise: float = 0.
     for size in (n_train, n_val):
         X = rng.standard_normal((size, n_features))
         data += [X, X @ truth + noise * rng.standard_normal(size)]
-    return ridge(*data)
+    return _in_memory(*data)
 
 
 def _design(name: str, X: Operator) -> np.ndarray | sp.csr_array:

@@ -7,6 +7,7 @@ import pytest
 
 from lancbio_ref import CertificateStatus, SolveStatus, hypergradient, minimize
 from lancbio_ref.errors import ArgumentError, EvaluationError
+from lancbio_ref.evidence import norm_J_of
 from tests.adapters.closed_form import P, data, derivatives
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
@@ -101,6 +102,9 @@ def test_a_run_ends_in_the_users_structure_and_batches_are_drawn():
     result = minimize(sums, sums.x0, sums.y0, batch_size=16, rng=0, **run)
     x, y = sums.tree(result)
     assert result.batches and x[1]["s"].shape == () and y["w"].shape == (P,)
+    tree = pickle.loads(pickle.dumps(result)).tree
+    assert tree.x[1]["s"] == x[1]["s"] and (tree.y["w"] == y["w"]).all() and tree.v.keys() == y.keys()
+    np.testing.assert_array_equal(sums.ravel_x(tree.hypergradient), result.hypergradient)
     rows = np.arange(3, 40)
     part, x, y = sums.minibatch(lower=rows), sums.x0 + 0.1, sums.y0 + 0.2
     again = adapter.problem(f, g, *start(), args=(X[rows], t[rows], more, other))
@@ -242,3 +246,48 @@ def lower(x, y):
 
 
 MODULE_LEVEL = (upper, lower)
+
+
+def test_the_norm_of_J_is_estimated_in_one_call_as_a_black_boxs_is():
+    problem = logistic(mu=float(np.exp(-3)))
+    x, y = problem.x0 + 0.1, problem.y0 + 0.2
+    point = problem.linearize(x, y)
+    found = norm_J_of(point)
+    assert point.J.products == 0
+    del point.J.inner.estimated_norm
+    wanted = norm_J_of(point)
+    assert point.J.products > 0
+    np.testing.assert_allclose(found.value, wanted.value, rtol=1e-12)
+    assert found.status == wanted.status == CertificateStatus.ESTIMATED
+
+
+@pytest.mark.parametrize("H", [[[1.0, 0.0], [0.5, 1.0]], [[np.nan, 0.0], [0.0, 1.0]]])
+def test_a_gram_matrix_that_is_not_symmetric_has_no_norm_of_its_own(H):
+    """Rules of somebody's own may give a J and a Jᵀ that are not adjoint; the products then say so."""
+    problem = logistic()
+    problem.derivatives._JJt = lambda *arguments: (np.array(H), np.array([0.1, 0.0]))
+    assert np.isnan(problem.derivatives.cross_norm(problem.x0, problem.y0, None))
+    point = problem.linearize(problem.x0 + 0.1, problem.y0 + 0.2)
+    assert np.isfinite(norm_J_of(point).value) and point.J.products > 0
+
+
+def test_a_point_has_no_copy_of_the_data():
+    X = jnp.asarray(np.random.default_rng(0).standard_normal((50, 20)))
+
+    def g(x, y, X):
+        return jnp.sum(jnp.logaddexp(0, X @ y)) + jnp.sum(jnp.exp(x) * y**2)
+
+    problem = adapter.problem(lambda x, y, X: jnp.sum(y**2), g, jnp.zeros(20), jnp.zeros(20), args=(X,))
+    made = []
+    derivatives = problem.derivatives
+    real = adapter._Linear.of.__func__
+    try:
+        adapter._Linear.of = classmethod(lambda cls, *given: made.append(real(cls, *given)) or made[-1])
+        A = derivatives.hessian(np.zeros(20), np.ones(20), None)
+    finally:
+        adapter._Linear.of = classmethod(real)
+    (linear,) = made
+    assert max(array.size for array in linear.arrays) <= 50 < X.size and any(p is not None for p in linear.places)
+    z = np.asarray(X) @ np.ones(20)
+    s = 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(A(np.ones(20)), np.asarray(X).T @ (s * (1 - s) * z) + 2, rtol=1e-12)

@@ -79,6 +79,9 @@ def test_batches_are_means_over_their_rows():
     result = minimize(sums, sums.x0, sums.y0, batch_size=16, rng=0, step_x=0.5, step_y=0.5, maxiter=3)
     x, y = sums.tree(result)
     assert result.batches and x[1]["s"].shape == () and y["w"].shape == (P,)
+    tree = pickle.loads(pickle.dumps(result)).tree
+    assert tree.x[1]["s"] == x[1]["s"] and (tree.y["w"] == y["w"]).all() and tree.v.keys() == y.keys()
+    np.testing.assert_array_equal(sums.ravel_x(tree.hypergradient), result.hypergradient)
 
 
 def test_float32_counts_with_the_digits_of_float32():

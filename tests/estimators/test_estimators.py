@@ -21,6 +21,8 @@ from lancbio_ref.estimators import (
     BilevelReweighter,
     BilevelRidge,
 )
+from lancbio_ref.estimators.direct import DirectObjective
+from lancbio_ref.problems import generalized_linear
 
 
 def regression(seed=0, n=60, p=8, noise=0.5):
@@ -61,7 +63,7 @@ SKLEARN = {
         BilevelPoissonRegressor,
         COUNTS,
         KFold(5),
-        lambda lam, n: PoissonRegressor(alpha=lam, tol=1e-7, max_iter=1000),
+        lambda lam, n: PoissonRegressor(alpha=lam, tol=1e-9, solver="newton-cholesky"),
         poisson_loss,
     ),
     "logistic": (
@@ -118,6 +120,36 @@ def test_units_change_nothing_where_each_feature_has_its_penalty():
         np.testing.assert_allclose(scaled.log_penalties_ - 2 * np.log(units), plain.log_penalties_, atol=1e-3)
 
 
+def test_small_units_of_the_target_change_nothing():
+    """L-BFGS-B compares a decrease with max(|φ|, 1)."""
+    plain, small = BilevelRidge(cv=3).fit(X, Y), BilevelRidge(cv=3).fit(X, 1e-6 * Y)
+    np.testing.assert_allclose(small.predict(X), 1e-6 * plain.predict(X), rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(small.penalties_, plain.penalties_, rtol=0.05, atol=1e-4)
+
+
+def test_gradients_where_penalties_all_but_vanish():
+    """At penalties of 1e-8 a fit to a small gradient is wrong by a tenth, and a Lanczos process sees no end."""
+    from sklearn.datasets import load_wine
+
+    features, labels = load_wine(return_X_y=True)
+    features = StandardScaler().fit_transform(features)
+    problem = generalized_linear(
+        features, labels, loss="multinomial", folds=StratifiedKFold(2), penalty="feature", intercept=True
+    )
+    direct, x = DirectObjective(problem, np.zeros(problem.n_y), 1.0), np.full(13, -18.0)
+    gradient = direct(x)[1]
+    size = np.linalg.norm(gradient)
+    step = 0.01 * gradient / size
+    difference = (direct(x + step)[0] - direct(x - step)[0]) / 0.02
+    assert size > 1e-2 and difference == pytest.approx(size, rel=2e-3)
+    value, found = direct.certified(x)
+    assert value == pytest.approx(direct(x)[0], rel=1e-6) and found.n_hvp < 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = BilevelLogisticRegression(cv=2, bounds=(-22.0, -21.0), max_iter=3).fit(features, labels)
+    assert model.hypergradient_bound_ > model.validation_loss_ and "says nothing" in model.message_
+
+
 def test_labels_of_any_kind():
     words = np.array(["bird", "cat", "dog"])[CY]
     model = BilevelLogisticRegression(penalty="all", cv=3).fit(CX, words)
@@ -153,12 +185,12 @@ def test_sparse_data_are_taken_as_they_are():
 
 def test_more_coefficients_than_a_factorization_takes():
     rng = np.random.default_rng(3)
-    wide = rng.standard_normal((40, 450))
+    wide = rng.standard_normal((40, 850))
     y = wide[:, 0] * 3 + 0.1 * rng.standard_normal(40)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = BilevelRidge(penalty="all", cv=2, max_iter=5).fit(wide, y)
-    assert model.n_hessian_products_ > 20 and model.coef_.shape == (450,)
+    assert model.n_hessian_products_ > 20 and model.coef_.shape == (850,)
     assert abs(model.coef_[0]) == np.abs(model.coef_).max()
 
 
@@ -170,6 +202,9 @@ def test_warm_starts_and_other_methods_end_where_auto_does():
     for method in ("TNC", "SLSQP"):
         other = BilevelRidge(penalty="all", method=method).fit(X, Y)
         assert other.validation_loss_ == pytest.approx(model.validation_loss_, rel=2e-3)
+    with pytest.warns(ConvergenceWarning, match="lower bound"):
+        boxed = BilevelRidge(penalty="all", method="recycled-newton", bounds=(-1.0, 3.0)).fit(X, Y)
+    assert boxed.log_penalties_[0] == -1.0 and boxed.hypergradient_norm_ == 0.0 and "CONVERGED" in boxed.message_
     steps = dict(step_x=0.05, step_y=0.05, step_v=0.05)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -225,6 +260,11 @@ def test_learned_weights_point_at_wrong_labels_in_a_pipeline():
     for bad in (np.ones(240, bool), np.zeros(240, bool), np.ones(3, bool), np.ones(240)):
         with pytest.raises(ValueError, match="trusted"):
             BilevelReweighter().fit(features, noisy, trusted=bad)
+    with pytest.raises(ValueError, match="not trusted lack the class 'yes'"):
+        BilevelReweighter().fit(features, labels, trusted=labels == "yes")
+    for bad in (np.ones(3, bool), np.zeros(240, bool)):
+        with pytest.raises(ValueError, match="wrong must"):
+            reweighter.noise_auc(bad)
 
 
 def test_a_table_with_strings_and_gaps_in_a_pipeline():
@@ -273,12 +313,27 @@ HOSTILE = [
     (BilevelRidge(groups=[0] * 8), X, Y, "groups"),
     (BilevelLogisticRegression(), CX, np.zeros(90), "1 class"),
     (BilevelLogisticRegression(penalty="class"), CX, CY > 0, "penalty"),
-    (BilevelLogisticRegression(cv=[(np.flatnonzero(CY < 2), np.flatnonzero(CY == 2))]), CX, CY, "without class 2"),
+    (
+        BilevelLogisticRegression(cv=[(np.flatnonzero(CY < 2), np.flatnonzero(CY == 2))]),
+        CX,
+        CY,
+        "fold 0 lack the class 2",
+    ),
     (BilevelPoissonRegressor(), X, -COUNTS - 1, ">= 0"),
     (BilevelPoissonRegressor(), X, 0 * COUNTS, "not all 0"),
+    (BilevelPoissonRegressor(), X, 1e20 * (COUNTS + 1), "at most"),
+    (BilevelLogisticRegression(), CX, np.where(np.arange(90) == 0, "rare", "usual"), "lack the class 'rare'"),
+    (BilevelRidge(), 1e200 * X, Y, "scale the features"),
+    (BilevelRidge(bounds=3.0), X, Y, "bounds"),
+    (BilevelRidge(bounds=(-np.inf, 1.0)), X, Y, "bounds"),
+    (BilevelRidge(penalty="group", groups=[None, *"aaaaaaa"]), X, Y, "groups"),
+    (BilevelRidge(penalty="group", groups=[np.nan, 1, 1, 1, 1, 1, 1, 1]), X, Y, "groups"),
+    (BilevelRidge(fit_intercept="no"), X, Y, "fit_intercept"),
+    (BilevelRidge(method="L-BFGS-B", method_options={"steps": 5}), X, Y, "steps"),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:The least populated class")  # scikit-learn's own word on the rare one
 @pytest.mark.parametrize(("model", "features", "y", "words"), HOSTILE)
 def test_what_cannot_be_fitted_is_refused_in_words(model, features, y, words):
     with pytest.raises(ValueError, match=words):
@@ -289,6 +344,8 @@ def test_weights_that_are_none_are_refused():
     for weights, words in ((np.zeros(60), "weight"), (-np.ones(60), "egative"), (np.ones(3), "sample_weight")):
         with pytest.raises(ValueError, match=words):
             BilevelRidge().fit(X, Y, sample_weight=weights)
+    with pytest.raises(ValueError, match=r"cv: folds\[0\]\[1\]: found samples whose weights are all 0"):
+        BilevelRidge(cv=KFold(5)).fit(X, Y, sample_weight=np.arange(60) >= 12)
 
 
 def test_a_start_that_is_good_for_one_penalty_in_all_is_not_the_end_for_one_a_feature():
@@ -298,3 +355,28 @@ def test_a_start_that_is_good_for_one_penalty_in_all_is_not_the_end_for_one_a_fe
     X, y = load_diabetes(return_X_y=True)
     one, each = (BilevelRidge(penalty=penalty, cv=KFold(5)).fit(X, y) for penalty in ("all", "feature"))
     assert each.n_iter_ > 5 and each.validation_loss_ < 0.985 * one.validation_loss_
+
+
+def test_newtons_method_goes_by_what_it_minimizes():
+    """A step to where all scores are saturated makes a gradient of the logistic loss smaller, and the loss larger."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        Z = rng.standard_normal((60, 30)) * 10.0 ** rng.uniform(-1, 2, 30)
+        t = (rng.random(60) < 0.1).astype(int)
+        t[:2] = 0, 1
+        problem = generalized_linear(Z, t, loss="logistic", validation=(Z, t), penalty="all", intercept=True)
+        start = 0.3 * rng.standard_normal(problem.n_y)
+        x = np.array([-20.0])
+        y = DirectObjective(problem, start, 0.3).solve(x)
+        assert problem.lower_value(x, y) <= problem.lower_value(x, 0 * start)
+        assert np.linalg.norm(problem.lower_grad_y(x, y)) < 1e-8
+
+
+def test_no_bit_depends_on_the_number_of_jobs():
+    for make, y in ((BilevelRidge, Y), (BilevelLogisticRegression, Y > 0)):
+        one, two = (make(cv=3, tol=1e-3, n_jobs=n_jobs).fit(X, y) for n_jobs in (None, 2))
+        assert (one.penalties_ == two.penalties_).all() and (one.coef_ == two.coef_).all()
+        assert one.path_[-1]["work"] == two.path_[-1]["work"] and one.hypergradient_bound_ == two.hypergradient_bound_
+    for wrong in (0, 1.5, "all"):
+        with pytest.raises(ValueError, match="n_jobs"):
+            BilevelRidge(n_jobs=wrong).fit(X, Y)

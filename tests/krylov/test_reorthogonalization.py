@@ -8,7 +8,7 @@ import pytest
 from lancbio_ref import LanczosProcess, Linearization, lanczos
 from lancbio_ref.krylov import recurrences
 from lancbio_ref.krylov import solve as solve_function
-from lancbio_ref.operators import as_square
+from lancbio_ref.operators import DiagonalLowRank, as_square
 from tests.strategies import symmetric
 from validation.truths.exact import relative_energy_error
 
@@ -92,3 +92,24 @@ def test_selective_at_extreme_scales(exponent):
     A = symmetric(np.geomspace(1, 1e4, 60), np.random.default_rng(0)) * 10.0**exponent
     run = lanczos(A, np.ones(60), 60, reorthogonalization="selective")
     assert np.linalg.norm(np.eye(run.alpha.size) - run.Q.T @ run.Q, 2) <= 1e-6
+
+
+def test_a_good_ritz_vector_is_formed_once(monkeypatch):
+    """On a spectrum whose largest values stand apart: as many are formed as there are, and Q stays semi-orthogonal."""
+    formed, form = [0], LanczosProcess.ritz_vectors
+
+    def counted(process, first, last):
+        formed[0] += last - first + 1
+        return form(process, first, last)
+
+    monkeypatch.setattr(LanczosProcess, "ritz_vectors", counted)
+    n = 400
+    A = DiagonalLowRank(np.exp(np.random.default_rng(0).normal(0.0, 2.0, n)) + 1e-3)
+    process = LanczosProcess(np.ones(n), reorthogonalization="selective", capacity=100)
+    for _ in range(100):
+        process.step(A)
+    good = sum(len(cluster.rows) for cluster in process._rule.clusters)
+    assert formed[0] == good > 20
+    assert np.linalg.norm(np.eye(100) - process.Q.T @ process.Q, 2) < 1e-7
+    used = process._rule.vectors
+    assert good <= len(used) < good + 4 and used.any(axis=1).sum() == good

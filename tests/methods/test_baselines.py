@@ -238,6 +238,7 @@ KINDS = {
     **dict.fromkeys(("inner_steps", "inverse_steps"), "count"),
 }
 OPTIONAL = {("stable", "mu"), ("stable", "cross_norm"), ("f2sa", "step_z")}  # None is a choice
+CHOSEN = ("step_x", "step_y", "step_v")  # by rule where they are None
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -245,7 +246,7 @@ def test_every_option_is_checked_and_named(name):
     cls, _, options, _ = BY_NAME[name]
     for option in cls.__dataclass_fields__:
         for wrong in BAD[KINDS[option]]:
-            if (wrong is None and (name, option) in OPTIONAL) or (
+            if (wrong is None and ((name, option) in OPTIONAL or option in CHOSEN)) or (
                 wrong == 0 and (name, option) == ("stocbio", "inverse_steps")
             ):
                 continue

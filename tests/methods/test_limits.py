@@ -12,6 +12,7 @@ from scipy.optimize import root
 from lancbio_ref import minimize, problems
 from lancbio_ref.methods import BSA, F2SA, SOBA, STABLE, TTSA, AmIGOCG, AmIGOGD, HJFBiO, StocBiO
 from tests.methods import dense
+from tests.thorough import sampled
 
 
 def quadratic():
@@ -109,7 +110,7 @@ def test_converges_to_the_stationary_point(method, kind):
 # -- methods with a truncated series ---------------------------------------------------------
 
 
-@EVERY
+@pytest.mark.parametrize("kind", sampled(PROBLEMS, 2))
 @pytest.mark.parametrize(
     "method, terms",
     [
@@ -164,8 +165,9 @@ def test_ttsa_settles_at_its_biased_limit():
 # -- the penalty method ----------------------------------------------------------------------
 
 
-@EVERY
-@pytest.mark.parametrize("sigma", [5.0, 50.0])
+@pytest.mark.parametrize(
+    "sigma, kind", [(5.0, "quadratic"), *sampled([(50.0, "ridge"), (5.0, "ridge"), (50.0, "quadratic")], 3)]
+)
 def test_f2sa_at_a_fixed_penalty_converges_to_the_penalized_point(sigma, kind):
     method = F2SA(step_x=0.5, step_y=0.2 / sigma, step_z=0.2, inner_steps=10, penalty=sigma)
     result, _, P, x0 = run(method, kind, maxiter=1500)

@@ -36,9 +36,11 @@ from lancbio_ref.operators import (
     StackedRows,
     StructuredOperator,
     as_operator,
+    structure_of,
 )
 from lancbio_ref.operators.stacked import LessOuterProduct
 from lancbio_ref.operators.vectors import VectorOperator
+from lancbio_ref.problems import generalized_linear
 from lancbio_ref.problems.logistic import WeightCross
 
 # np.matrix is part of the contract for as long as SciPy takes it
@@ -90,6 +92,16 @@ def black_box(A):
     return spl.LinearOperator(A.shape, lambda v: product(A, v), lambda u: product(A.conj().T, u), dtype=A.dtype)
 
 
+def in_blocks(classes, name):
+    """A or J of samples in two blocks, as their problem has them, and the matrix in memory."""
+    targets = np.arange(5) % 3 if classes else D
+    options = dict(loss="multinomial", n_classes=3) if classes else dict(loss="squared")
+    options |= dict(validation=(TALL, targets), weights="sigmoid", penalty="none", fixed=0.5)
+    x, y = D, np.linspace(-1, 1, 9 if classes else 3)
+    problem, whole = (generalized_linear(TALL, targets, **options, **more) for more in (dict(block_rows=3), {}))
+    return structure_of(getattr(problem, name)(x, y)), structure_of(getattr(whole, name)(x, y)).toarray()
+
+
 class Reversed(StructuredOperator):
     """One that a user wrote, whose products are lists."""
 
@@ -113,6 +125,10 @@ def of_problem(name):
 
 
 OPERATORS = {
+    "blocks, A": lambda: in_blocks(False, "hessian"),
+    "blocks, J": lambda: in_blocks(False, "cross"),
+    "blocks, A of classes": lambda: in_blocks(True, "hessian"),
+    "blocks, J of classes": lambda: in_blocks(True, "cross"),
     "dense": lambda: (DenseOperator(TALL), TALL),
     "dense, Fortran": lambda: (DenseOperator(np.asfortranarray(TALL)), TALL),
     "dense, square": lambda: (DenseOperator(SQUARE), SQUARE),

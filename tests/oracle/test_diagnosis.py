@@ -226,3 +226,26 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         assert main(["diagnose", name]) == 2, name
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1, error
+
+
+def test_a_right_hyper_gradient_of_a_float32_black_box_is_not_called_wrong():
+    """Nor is a wrong one called right: what is taken for the error of the two solves is that of the type."""
+    n, rng = 6, np.random.default_rng(0)
+    S = rng.standard_normal((n, n)) / 2
+    G, t = (S @ S.T + np.eye(n)).astype(np.float32), rng.standard_normal(n).astype(np.float32)
+    problem = BilevelProblem(
+        UpperLevel(value=lambda x, y: 0.5 * (y - t) @ (y - t), grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y - t),
+        LowerLevel(
+            grad_y=lambda x, y: G @ y - x,
+            hessian=lambda x, y: G,
+            cross=lambda x, y: -np.eye(n, dtype=np.float32),
+            mu=1.0,
+        ),
+        n_y=n,
+    )
+    x, exact = np.ones(n, np.float32), G.astype(float)
+    truth = np.linalg.solve(exact, np.linalg.solve(exact, np.ones(n)) - t)
+    right = diagnose(problem, x, truth.astype(np.float32))
+    assert right.verdict.name == "AGREES" and 3 < right.digits < 7.3
+    for wrong in (-truth, 1.01 * truth, np.roll(truth, 1)):
+        assert diagnose(problem, x, wrong.astype(np.float32)).verdict.name == "DIFFERS"

@@ -55,7 +55,7 @@ def test_a_right_function_passes(name, capsys):
 
 
 @pytest.mark.parametrize(
-    "name, right, wrong, fault", [pytest.param(*w, id=f"{w[0]}-{w[3]}") for w in sampled(WRONG, 3)]
+    "name, right, wrong, fault", [pytest.param(*w, id=f"{w[0]}-{w[3]}") for w in sampled(WRONG, 6)]
 )
 def test_a_known_mistake_is_named(name, right, wrong, fault, capsys, tmp_path):
     text = RIGHT.read_text()
@@ -77,13 +77,16 @@ def test_every_exercise_asks_enough_of_every_level():
 
 @pytest.mark.parametrize(
     "text, said",
-    [
-        (None, "there is no such file"),
-        ("x = 1\n", "my.py has no function cg; expected cg(A, b, v0, steps)"),
-        ("cg = 1\n", "my.py has no function cg; expected cg(A, b, v0, steps)"),
-        ("import nowhere_to_be_found\n", "ModuleNotFoundError in my.py: No module named 'nowhere_to_be_found'"),
-        ("def cg(:\n", "SyntaxError in my.py"),
-    ],
+    sampled(
+        [
+            (None, "there is no such file"),
+            ("x = 1\n", "my.py has no function cg; expected cg(A, b, v0, steps)"),
+            ("cg = 1\n", "my.py has no function cg; expected cg(A, b, v0, steps)"),
+            ("import nowhere_to_be_found\n", "ModuleNotFoundError in my.py: No module named 'nowhere_to_be_found'"),
+            ("def cg(:\n", "SyntaxError in my.py"),
+        ],
+        3,
+    ),
 )
 def test_a_file_without_the_function_is_refused(text, said, tmp_path, capsys):
     file = tmp_path / "my.py"

@@ -65,6 +65,7 @@ def draw(seed: int, loss: str | None = None, **given: Any):
         intercept=intercept,
         intercept_ridge=ridge,
         n_classes=max(C, 2),
+        block_rows=given.get("block_rows"),
     )
     parts = problem.problems if K else [problem]
     signed = loss in ("logistic", "squared_hinge")

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -358,3 +359,31 @@ def test_what_cannot_be_used_is_refused(change, argument):
     with pytest.raises(ArgumentError) as caught:
         family(**(GOOD | change))
     assert caught.value.argument == argument
+
+
+# -- portions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sigmoid", "softplus", "simplex"])
+def test_weights_of_a_portion_round_within_their_bounds(kind):
+    """Against rationals where that is all of a weight, else float32 against float64."""
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        s = rng.uniform(0.01, 5, 11)
+        X, t = rng.standard_normal((11, 2)), rng.standard_normal(11)
+        rows, given = np.sort(rng.choice(11, 4, replace=False)), dict(penalty="none", fixed=1.0)
+        given = dict(penalty="all") if kind == "fixed" else given | dict(weights=kind)
+        whole = family(X, t, validation=(X, t, s), sample_weight=s, **given)
+        part = whole.minibatch(upper=rows, lower=rows)
+        x = rng.uniform(-6, 6, whole.weighting.n)
+        exact = [Fraction(s[i]) / sum(map(Fraction, s)) * Fraction(11, 4) for i in rows]
+        for base in (part.validation.base, part.weighting.base):
+            wrong = [abs(Fraction(b) / e - 1) for b, e in zip(base, exact, strict=True)]
+            assert max(wrong) <= part.validation.roundings * Fraction(2) ** -53
+        own, x = part.weighting, x.astype(np.float32)
+        narrow, wide = np.dtype(np.float32), np.dtype(np.float64)
+        off = own.values(x, narrow) / own.values(x.astype(wide), wide) - 1
+        assert np.abs(off).max() <= own.error(x, narrow) < 1e-4
+        if kind != "fixed":
+            off = own.slopes(x, narrow) / own.slopes(x.astype(wide), wide) - 1
+            assert np.abs(off).max() <= own.slope_error(x, narrow) < 1e-4

@@ -35,6 +35,7 @@ from ...operators import GeneralizedLinear
 from ...operators.proofs import largest_certified_mu
 from ...rounding import ROUND_UP, Proven, norm2
 from .losses import ScalarLoss
+from .sums import BELOW
 
 if TYPE_CHECKING:
     from .problem import Point
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 PIN = 1.0  # ½ PIN C ā², of several classes' mean intercept ā: it moves no probability
 DENSE = 300  # coefficients, for a proof that costs their cube
 WEAK = 1e-4  # a penalty next to the mean curvature of a coefficient: below, the data may say more than it does
-BELOW = 1 - 2.0**-15  # of weights and curvatures in hand: they are off by less, in float32 too
 RADII = [2.0**-k for k in (0, 2, 4, 7, 10, 14, 18, 24)]  # largest movements of a score that are tried
 
 
@@ -65,7 +65,7 @@ class Ball:
 def ball_at(point: Point, gradient_bound: float) -> Ball | None:
     """The ball around y for ‖∇_y g‖ ≤ `gradient_bound`; None where nothing is proven."""
     everywhere = global_modulus(point)
-    longest = float(point.problem.train.design.row_norms.max())
+    longest = point.longest_row
     if everywhere is not None:
         radius = _over(gradient_bound, everywhere)  # y* is in there whatever λ is
         if point.problem.has_constant_curvature or not radius < math.inf:
@@ -97,26 +97,21 @@ def global_modulus(point: Point) -> float | None:
 
 def modulus_within(point: Point, radius: float) -> float:
     """λ(R); 0 where nothing is proven."""
-    problem, D, design = point.problem, point.D, point.problem.train.design
-    least, _ = point.fit.curvature_range(design.row_norms * radius * ROUND_UP)
-    weights = point.w.astype(np.float64) * least * BELOW
-    features = problem.features
-    d, proven = problem.penalty.least(D, features), _proven_modulus(point, weights)
-    if d > 0:
-        if not problem.has_intercept:
-            return max(d, proven)
-        W = float(weights.sum()) * (1 - 2.0**-30)
-        if not W > 0:
-            return 0.0
-        sums = np.asarray(design.X.astype(np.float64).T @ weights).ravel()[:-1]
-        spread = float(np.asarray(abs(design.X.astype(np.float64)).T @ weights).ravel()[:-1].max(initial=0.0))
-        nu = (norm2(sums) + 2.0**-30 * spread * math.sqrt(sums.size + 1)) / W * ROUND_UP
-        jensen = min(1 / ((1 + nu * nu) / d + 1 / W) / ROUND_UP, PIN * BELOW if problem.n_scores > 1 else math.inf)
-        return max(jensen, proven)
-    return proven
+    problem, D = point.problem, point.D
+    d, proven = problem.penalty.least(D, problem.features), point.proven_modulus(radius)
+    if not (d > 0 and problem.has_intercept):
+        return max(d, proven) if d > 0 else proven
+    floor = point.floor(radius)
+    W = floor.total * (1 - 2.0**-30)
+    if not W > 0:
+        return 0.0
+    size, spread = floor.sums.size, float(floor.spread.max(initial=0.0))
+    nu = (norm2(floor.sums) + 2.0**-30 * spread * math.sqrt(size + 1)) / W * ROUND_UP
+    jensen = min(1 / ((1 + nu * nu) / d + 1 / W) / ROUND_UP, PIN * BELOW if problem.n_scores > 1 else math.inf)
+    return max(jensen, proven)
 
 
-def _proven_modulus(point: Point, weights: np.ndarray) -> float:
+def proven_modulus(point: Point, weights: np.ndarray) -> float:
     """Of Xᵀ diag(wc) X + D, where D says little: a feature's penalty is 0, or `WEAK` next to the curvature; else 0."""
     problem, D, design = point.problem, point.D, point.problem.train.design
     if not (isinstance(problem.loss, ScalarLoss) and D.size <= DENSE and weights.any()):

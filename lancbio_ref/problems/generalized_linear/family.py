@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from ...arguments import Operator, as_array, as_number, as_vector
 from ...errors import ArgumentError
 from ...operators.csr import as_csr
+from ..blocked import door
 from ..folds import Folds
 from .losses import Loss, Multinomial, Squared, as_loss
 from .penalty import make_penalty
@@ -39,13 +40,17 @@ def generalized_linear(
     intercept_ridge: float = 1e-6,
     n_classes: int | None = None,
     fold_weights: npt.ArrayLike | None = None,
+    block_rows: int | None = None,
+    progress: bool = False,
 ) -> GeneralizedLinearProblem | Folds:
     """A generalized linear model whose penalties, or sample weights, validation data choose.
 
     Parameters
     ----------
     X : array_like or sparse matrix, shape (n, p), float32 or float64
-        Sparse ones are held as CSR and never made dense.
+        Sparse ones are held as CSR and never made dense. What is not in memory is read in blocks of rows, and never
+        whole: a memory map or a CSR matrix of such of more than 32 MB, an HDF5 or Zarr array,
+        :func:`lancbio_ref.blocks.open_csr`; and so is a list of arrays or CSR matrices.
     t : array_like, shape (n,)
         Targets: numbers, counts ≥ 0 (``"poisson"``), labels 0 and 1 (``"logistic"``, ``"squared_hinge"``) or
         0 … C − 1 (``"multinomial"``).
@@ -80,12 +85,16 @@ def generalized_linear(
         C for ``"multinomial"``; one more than the largest label by default.
     fold_weights : array_like, shape (K,), optional
         Weights of the folds in f; equal by default.
+    block_rows : int, optional
+        Rows of a block: X and X_val are then read in blocks, wherever they are.
+    progress : bool
+        Whether the first reading of blocks is shown, as a bar or in the log.
 
     Returns
     -------
     GeneralizedLinearProblem or Folds
-        n_x is the number of parameters; y = C (p + 1) or C p coefficients, row by row, intercepts last in a row; of K
-        folds, K of those.
+        For X in blocks a :class:`~lancbio_ref.problems.blocked.BlockedProblem`. n_x is the number of parameters;
+        y = C (p + 1) or C p coefficients, row by row, intercepts last in a row; of K folds, K of those.
 
     Raises
     ------
@@ -107,6 +116,13 @@ def generalized_linear(
     """
     if (validation is None) == (folds is None):
         raise ArgumentError("validation", "both or neither of validation and folds", "one of them")
+    X_val = validation[0] if isinstance(validation, (tuple, list)) and validation else None
+    if door.comes_in_blocks(block_rows, X, X_val):
+        return door.blocked(
+            X, t, loss=loss, validation=validation, folds=folds, penalty=penalty, groups=groups, fixed=fixed,
+            unpenalized=unpenalized, weights=weights, sample_weight=sample_weight, intercept=intercept,
+            intercept_ridge=intercept_ridge, n_classes=n_classes, block_rows=block_rows, progress=progress,
+        )  # fmt: skip
     loss = as_loss(loss, _count(t) if n_classes is None else n_classes)
     C = loss.n_classes if isinstance(loss, Multinomial) else 1
     if penalty == "class" and C == 1:
@@ -150,6 +166,10 @@ def generalized_linear(
     for k, (rows, held_out) in enumerate(_splits(folds, X, targets)):
         rows, held_out = _indices(f"folds[{k}][0]", rows, n), _indices(f"folds[{k}][1]", held_out, n)
         _require_classes(loss, targets[rows], k)
+        if s is not None:
+            for j, chosen in enumerate((rows, held_out)):
+                if not s[chosen].any():
+                    raise ArgumentError(f"folds[{k}][{j}]", "samples whose weights are all 0", "a weight > 0 in it")
         part = fit(rows, X[held_out], targets[held_out], None if s is None else s[held_out])
         parts.append(part)
     return Folds(parts, fold_weights)

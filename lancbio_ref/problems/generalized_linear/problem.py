@@ -24,16 +24,27 @@ from ...formation import FormationErrors
 from ...linearization import Linearization
 from ...operators import DiagonalLowRank, StackedRows
 from ...operators.base import StructuredOperator
-from ...operators.norms import weighted_gram_bound
-from ...problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
+from ...problem import LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ...rounding import ROUND_UP, Proven, gamma, norm2, unit_roundoff
 from ..classification import as_samples
+from ..portions import FiniteSum, Portion
 from ..rounding.generalized_linear import generalized_linear_errors
-from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus
+from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus, proven_modulus
 from .losses import Loss, Multinomial, Squared
-from .losses.multinomial import LARGEST, STEEPEST
 from .penalty import Penalty
 from .samples import MultinomialFit, Samples, ScalarFit, fit_of
+from .sums import (
+    DataConstants,
+    Floor,
+    Range,
+    curvature_bound,
+    floor_of,
+    least_weights,
+    range_everywhere,
+    range_within,
+    train_constants,
+    validation_constant,
+)
 from .weighting import Weighting
 
 
@@ -74,6 +85,53 @@ class Point:
     def errors(self) -> FormationErrors:
         return generalized_linear_errors(self)
 
+    @property
+    def validation_loss(self) -> float:
+        """Σ v_i ℓ_i."""
+        return weighted_mean(self.problem.validation.base, self.validation_fit.losses)
+
+    @property
+    def loss(self) -> float:
+        """Σ w_i ℓ_i."""
+        return weighted_mean(self.w, self.fit.losses)
+
+    @property
+    def longest_row(self) -> float:
+        """max ‖x_i‖ of the training data."""
+        return float(self.problem.train.design.row_norms.max())
+
+    @property
+    def curvature_bound(self) -> float:
+        """≥ ‖Σ w_i ℓ″_i x_i x_iᵀ‖."""
+        return curvature_bound(self.fit, self.w)
+
+    def floor(self, radius: float) -> Floor:
+        """What curvature is left on the ball."""
+        return floor_of(self.problem.train.design.X, least_weights(self.fit, self.w, radius))
+
+    def proven_modulus(self, radius: float) -> float:
+        """Of Xᵀ diag(wc) X + D on the ball, where that is found; else 0."""
+        return proven_modulus(self, least_weights(self.fit, self.w, radius))
+
+    def data_constants(self, radius: float | None) -> DataConstants:
+        """What the samples say to the Lipschitz constants on the ball, over all y where it is None."""
+        problem = self.problem
+        if radius is None:
+            train, validation = problem.everywhere
+        else:
+            train, validation = (range_within(fit, radius) for fit in (self.fit, self.validation_fit))
+        own = train_constants(problem.train, train, self.w, self.factors)
+        return DataConstants(own.gyy, own.gxy, validation_constant(problem.validation, validation).fy)
+
+    @property
+    def factors(self) -> np.ndarray | None:
+        """d_i = ∂w_i/∂x_i, the largest of them for all on the simplex; None of fixed weights."""
+        weighting = self.problem.weighting
+        if not weighting.n:
+            return None
+        d = weighting.slopes(self.parameters, self.y.dtype)
+        return np.full(d.size, d.max()) if weighting.kind == "simplex" else d
+
     @cached_property
     def gradient_bound(self) -> float:
         """≥ ‖∇_y g(x, y)‖, exact."""
@@ -87,7 +145,7 @@ class Point:
         return ball_at(self, self.gradient_bound) if self.gradient_bound < math.inf else None
 
 
-class GeneralizedLinearProblem(BilevelProblem):
+class GeneralizedLinearProblem(FiniteSum):
     """What :func:`generalized_linear` returns for a validation split.
 
     Attributes
@@ -98,6 +156,8 @@ class GeneralizedLinearProblem(BilevelProblem):
     penalty : Penalty
     weighting : Weighting
     train, validation : Samples
+    n_samples : tuple of int
+        Validation and training samples, as `minibatch` counts them.
     shape : tuple of int
         (C, q) of the coefficients Y.
     has_intercept : bool
@@ -117,6 +177,8 @@ class GeneralizedLinearProblem(BilevelProblem):
     are none.
     """
 
+    in_memory = True  # whether the samples are arrays here
+
     def __init__(
         self,
         train: Samples,
@@ -127,10 +189,12 @@ class GeneralizedLinearProblem(BilevelProblem):
         *,
         intercept: bool,
         centre: tuple[np.ndarray, float] | None = None,
+        is_portion: bool = False,
     ) -> None:
-        self.centre = centre
+        self.centre, self._is_portion = centre, is_portion
         self.train, self.validation, self.loss = train, validation, loss
         self.penalty, self.weighting, self.has_intercept = penalty, weighting, intercept
+        self.n_samples = len(validation), len(train)
         self.n_scores = loss.n_classes if isinstance(loss, Multinomial) else 1
         q = train.design.shape[1]
         self.shape = (self.n_scores, q)
@@ -158,11 +222,15 @@ class GeneralizedLinearProblem(BilevelProblem):
         """Whether no y moves A."""
         return isinstance(self.loss, Squared)
 
+    def at(self, x: np.ndarray, y: np.ndarray) -> Point:
+        """The point (x, y)."""
+        return Point(self, x, y)
+
     @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product with each of the two sets of samples."""
         x, y = self.promoted(x, y)
-        at = Point(self, x, y)
+        at = self.at(x, y)
         return Linearization(
             self._operator("lower.hessian", lambda x, y: self.hessian_at(at), x, y, (y.size, y.size)),
             self._operator("lower.cross", lambda x, y: self.cross_at(at), x, y, (x.size, y.size)),
@@ -172,14 +240,27 @@ class GeneralizedLinearProblem(BilevelProblem):
             mu=lambda: modulus_at(at),
             smoothness=lambda: self.smoothness_at(at),
             cross_norm=lambda: self.cross_norm_at(at),
-            lipschitz=self.constants_at(at),
+            lipschitz=lambda: self.constants_at(at),
             at=(x, y),
             formation=at.errors,
         )
 
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """See :mod:`lancbio_ref.problems.rounding.generalized_linear`."""
-        return Point(self, *self.promoted(x, y)).errors
+        return self.at(*self.promoted(x, y)).errors
+
+    def portion(self, *, upper: Portion | None, lower: Portion | None) -> GeneralizedLinearProblem:
+        """The problem with its sums over these rows alone, times their factors; see `minibatch`."""
+        return GeneralizedLinearProblem(
+            self.train.portion(lower),
+            self.validation.portion(upper),
+            self.loss,
+            self.penalty,
+            self.weighting.portion(lower),
+            intercept=self.has_intercept,
+            centre=self.centre,
+            is_portion=True,
+        )
 
     def scores(self, y: np.ndarray, X: Operator) -> np.ndarray:
         """Y x_i + b of samples X (without a column of ones), shape (n, C)."""
@@ -200,22 +281,22 @@ class GeneralizedLinearProblem(BilevelProblem):
     # -- the two levels --------------------------------------------------------------------
 
     def _f(self, x: np.ndarray, y: np.ndarray) -> float:
-        return weighted_mean(self.validation.base, Point(self, x, y).validation_fit.losses)
+        return self.at(x, y).validation_loss
 
     def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.zeros_like(x)
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        at = Point(self, x, y)
+        at = self.at(x, y)
         return at.validation_fit.gradient(at.v)
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
-        at = Point(self, x, y)
+        at = self.at(x, y)
         pinned = 0.5 * float(np.dot(self.pinned(y), y))
-        return weighted_mean(at.w, at.fit.losses) + 0.5 * weighted_mean(at.D, y.astype(np.float64) ** 2) + pinned
+        return at.loss + 0.5 * weighted_mean(at.D, y.astype(np.float64) ** 2) + pinned
 
     def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        at, parts = Point(self, x, y), []
+        at, parts = self.at(x, y), []
         if self.penalty.n:
             parts.append(self.penalty.grad_x(at.penalties, y))
         if self.weighting.n:
@@ -223,13 +304,13 @@ class GeneralizedLinearProblem(BilevelProblem):
         return np.concatenate(parts)
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return Point(self, x, y).gradient
+        return self.at(x, y).gradient
 
     def _g_hessian(self, x: np.ndarray, y: np.ndarray) -> StructuredOperator:
-        return self.hessian_at(Point(self, x, y))
+        return self.hessian_at(self.at(x, y))
 
     def _g_cross(self, x: np.ndarray, y: np.ndarray) -> StructuredOperator:
-        return self.cross_at(Point(self, x, y))
+        return self.cross_at(self.at(x, y))
 
     def hessian_at(self, at: Point) -> StructuredOperator:
         """A."""
@@ -259,20 +340,18 @@ class GeneralizedLinearProblem(BilevelProblem):
     # -- constants -------------------------------------------------------------------------
 
     def _mu(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
-        return modulus_at(Point(self, x, y))
+        return modulus_at(self.at(x, y))
 
     def _smoothness(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
-        return self.smoothness_at(Point(self, x, y))
+        return self.smoothness_at(self.at(x, y))
 
     def _cross_norm(self, x: np.ndarray, y: np.ndarray) -> Proven | None:
-        return self.cross_norm_at(Point(self, x, y))
+        return self.cross_norm_at(self.at(x, y))
 
     def smoothness_at(self, at: Point) -> Proven | None:
         """‖A‖ ≤ ‖Σ w_i ℓ″_i x_i x_iᵀ‖ + max D + PIN, of the numbers in hand."""
-        curvatures = at.fit.curvatures if isinstance(at.fit, ScalarFit) else np.full(at.w.size, 0.5)
-        weights = at.w.astype(np.float64) * curvatures * ROUND_UP
-        data = weighted_gram_bound(self.train.design.row_norms, self.train.design.norm, weights)
-        return finite((data + self.penalty.largest(at.D) + (0.0 if self._intercepts is None else PIN)) * ROUND_UP)
+        pinned = 0.0 if self._intercepts is None else PIN
+        return finite((at.curvature_bound + self.penalty.largest(at.D) + pinned) * ROUND_UP)
 
     def cross_norm_at(self, at: Point) -> Proven | None:
         """‖J‖ as its structure bounds it."""
@@ -281,56 +360,29 @@ class GeneralizedLinearProblem(BilevelProblem):
         return finite(J.norm_bound() * (1 + 40 * u) * ROUND_UP + underflow)
 
     def constants_at(self, at: Point) -> LipschitzConstants | None:
-        """At this x, over all y where ℓ″ is Lipschitz, else on the ball; None where that is not found either."""
-        if self.loss.is_smooth:
-            (largest, steepness), (largest_val, _) = self._everywhere
-        elif at.ball is None:
+        """At this x, over all y where ℓ″ is Lipschitz, else on the ball; None where that is not found either, and of a
+        portion: they would cost more than it."""
+        if self._is_portion or (not self.loss.is_smooth and at.ball is None):
             return None
-        else:
-            (largest, steepness), (largest_val, _) = (
-                _within(fit, fit.data.design.row_norms * at.ball.radius * ROUND_UP)
-                for fit in (at.fit, at.validation_fit)
-            )
-        if not np.isfinite(steepness).all():
+        data = at.data_constants(None if self.loss.is_smooth or at.ball is None else at.ball.radius)
+        if not data.gyy < math.inf:
             return None
-        design, validation = self.train.design, self.validation.design
-        rows, w = design.row_norms, at.w.astype(np.float64) * ROUND_UP
-        v = self.validation.base * ROUND_UP
         gxy = self.penalty.largest(at.D) if self.penalty.n else 0.0
         if self.weighting.n:
-            d = self.weighting.slopes(at.parameters, at.y.dtype).astype(np.float64) * ROUND_UP
-            factors = np.full(d.size, d.max()) if self.weighting.kind == "simplex" else d
-            gxy = math.hypot(gxy, float((factors * largest * rows).max()) * design.norm) * ROUND_UP
-        return proven_constants(
-            fx=0.0,
-            fy=weighted_gram_bound(validation.row_norms, validation.norm, v * largest_val),
-            gxy=gxy * ROUND_UP,
-            gyy=weighted_gram_bound(rows, design.norm, w * steepness * rows) * ROUND_UP,
-        )
+            gxy = math.hypot(gxy, data.gxy) * ROUND_UP
+        return proven_constants(fx=0.0, fy=data.fy, gxy=gxy * ROUND_UP, gyy=data.gyy)
 
     @cached_property
-    def _everywhere(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def everywhere(self) -> list[Range]:
         """(sup ℓ″, its Lipschitz constant) over all scores, for both sets of samples."""
-        found = []
-        for data in (self.train, self.validation):
-            if isinstance(self.loss, Multinomial):
-                found.append((np.full(len(data), LARGEST), np.full(len(data), STEEPEST)))
-            else:
-                low, high = np.full(len(data), -np.inf), np.full(len(data), np.inf)
-                found.append((self.loss.curvature_range(low, high, data.t)[1], self.loss.slope(low, high, data.t)))
-        return found
-
-
-def _within(fit: ScalarFit | MultinomialFit, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(sup ℓ″, its Lipschitz constant) for scores that move by at most `widths`."""
-    return fit.curvature_range(widths)[1], fit.slope(widths)
+        return [range_everywhere(data, self.loss) for data in (self.train, self.validation)]
 
 
 def modulus_at(at: Point) -> Proven | None:
     """min D, and the modulus of the ball where that may be larger; None where nothing is proven."""
     problem = at.problem
     everywhere = global_modulus(at)
-    smallest, largest = float(at.D.min()), float(at.fit.data.design.row_norms.max()) ** 2
+    smallest, largest = float(at.D.min()), at.longest_row**2
     weakly = problem.has_intercept or smallest <= WEAK * largest
     if weakly and not problem.has_constant_curvature and at.ball is not None:
         everywhere = max(everywhere or 0.0, at.ball.mu)

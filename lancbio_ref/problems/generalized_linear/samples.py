@@ -21,6 +21,7 @@ from ...operators import DesignMatrix, DiagonalLowRank, GeneralizedLinear, Multi
 from ...operators.base import StructuredOperator
 from ...rounding import ROUND_UP, binary_exponent, smallest_subnormal, unit_roundoff
 from ..classification import MOST_CLASSES, Fit
+from ..portions import Portion
 from ..rounding.model import sums
 from .losses import Loss, Multinomial, ScalarLoss
 from .losses.multinomial import LARGEST, STEEPEST
@@ -48,8 +49,12 @@ class Samples:
     t : ndarray, shape (n,)
         ``labels`` is another name of it.
     base : ndarray, shape (n,), float64
-        s_i/Σs.
+        s_i/Σs; of a portion of other samples, theirs times a factor.
+    roundings : int
+        That `base` has had, and one for a type that is not float64.
     """
+
+    roundings = 4
 
     def __init__(
         self,
@@ -78,8 +83,25 @@ class Samples:
         weight = np.ones(n) if sample_weight is None else as_vector(f"sample_weight{name}", sample_weight, n)
         self.base = normalized(f"sample_weight{name}", weight)
 
+    @classmethod
+    def of_checked(cls, design: DesignMatrix, t: np.ndarray, base: np.ndarray) -> Samples:
+        """Of parts that have been looked at already: a block, whose weights need not sum to one."""
+        samples = object.__new__(cls)
+        samples.design, samples.t, samples.labels, samples.base = design, t, t, base
+        return samples
+
     def __len__(self) -> int:
         return self.design.shape[0]
+
+    def portion(self, portion: Portion | None) -> Samples:
+        """These rows alone, their weights times the factor, copied once; of no rows, one whose weight is 0."""
+        if portion is None:
+            return self
+        rows, times = (portion.rows, portion.times) if portion.rows.size else (np.zeros(1, np.intp), 0.0)
+        part = object.__new__(Samples)
+        part.design, part.t, part.base = self.design.rows(rows), self.t[rows], times * self.base[rows]
+        part.labels, part.roundings = part.t, self.roundings + 2
+        return part
 
 
 def normalized(name: str, weight: np.ndarray) -> np.ndarray:
@@ -101,11 +123,13 @@ class ScalarFit:
     data : Samples
     loss : ScalarLoss
     y : ndarray, shape (q,)
+    scores : ndarray, shape (n,), optional
+        X y, where it is at hand.
     """
 
-    def __init__(self, data: Samples, loss: ScalarLoss, y: np.ndarray) -> None:
+    def __init__(self, data: Samples, loss: ScalarLoss, y: np.ndarray, scores: np.ndarray | None = None) -> None:
         self.data, self.loss, self.y = data, loss, y
-        self.scores = data.design.operator.matvec(y)
+        self.scores = data.design.operator.matvec(y) if scores is None else scores
         self.t = data.t.astype(self.scores.dtype, copy=False)
 
     @cached_property
@@ -158,8 +182,10 @@ class ScalarFit:
 class MultinomialFit(Fit):
     """The same of C scores a sample, y a (C, q) matrix, flattened."""
 
-    def __init__(self, data: Samples, Y: np.ndarray) -> None:
-        super().__init__(data, Y)
+    data: Samples
+
+    def __init__(self, data: Samples, Y: np.ndarray, scores: np.ndarray | None = None) -> None:
+        super().__init__(data, Y, scores)
 
     @cached_property
     def score_error(self) -> np.ndarray:
@@ -189,8 +215,8 @@ class MultinomialFit(Fit):
         return np.full(len(widths), STEEPEST)
 
 
-def fit_of(data: Samples, loss: Loss, y: np.ndarray) -> ScalarFit | MultinomialFit:
+def fit_of(data: Samples, loss: Loss, y: np.ndarray, scores: np.ndarray | None = None) -> ScalarFit | MultinomialFit:
     """What y makes of these samples."""
     if isinstance(loss, Multinomial):
-        return MultinomialFit(data, y.reshape(loss.n_classes, -1))
-    return ScalarFit(data, loss, y)
+        return MultinomialFit(data, y.reshape(loss.n_classes, -1), scores)
+    return ScalarFit(data, loss, y, scores)

@@ -7,7 +7,12 @@
 
 b is float64 and rounded once into the type of x; its own two roundings in float64 are in `error`. σ is off by
 `SIGMOID_UNITS` u, the softplus by (2 `FUNCTION_UNITS` + 8)u, both relatively; on the simplex an exponent loses
-u|x_i − max x|, and the sum of n terms is float64.
+u|x_i − max x|, and the sum of n terms is float64. A portion B of the samples has the weights m w_i, i ∈ B, with a
+number m, those of the simplex normalized over all samples:
+
+    ∂/∂x_k Σ_{i ∈ B} m w_i a_i = m w_k a_k [k ∈ B] − w_k Σ_{i ∈ B} m w_i a_i
+
+m and its product are two roundings more, in float64 or the type of x.
 """
 
 from __future__ import annotations
@@ -17,11 +22,12 @@ import math
 import numpy as np
 
 from ...arguments import as_choice
-from ...operators import MultinomialCross, ScatteredRows
+from ...operators import ScatteredRows
 from ...operators.base import StructuredOperator
 from ...operators.stacked import LessOuterProduct
 from ...rounding import unit_roundoff
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
+from ..portions import Portion
 from ..rounding.model import chain, stretched, sums
 from .samples import MultinomialFit, ScalarFit
 
@@ -42,9 +48,23 @@ class Weighting:
         The length of that x; n by default.
     """
 
+    _whole: Weighting | None = None  # of a portion: the weights of all, which rows of them, and times what
+    _portion: Portion
+
     def __init__(self, kind: str, base: np.ndarray, rows: np.ndarray | None = None, total: int | None = None) -> None:
         self.kind, self.base, self.rows = as_choice("weights", kind, WEIGHTS), base, rows
         self.n = 0 if kind == "fixed" else (base.size if total is None else total)
+
+    def portion(self, portion: Portion | None) -> Weighting:
+        """The weights of these rows alone, times the factor; of no rows, one that is 0."""
+        if portion is None:
+            return self
+        if not portion.rows.size:
+            portion = Portion(np.zeros(1, np.intp), 0.0)
+        rows = portion.rows if self.rows is None else self.rows[portion.rows]
+        part = Weighting(self.kind, portion.times * self.base[portion.rows], rows, self.n)
+        part._whole, part._portion = self, portion
+        return part
 
     def _own(self, x: np.ndarray) -> np.ndarray:
         return x if self.rows is None else x[self.rows]
@@ -61,11 +81,13 @@ class Weighting:
         base = self.base.astype(dtype)
         if self.kind == "fixed":
             return base
-        x = self._own(x)
+        full, x = x, self._own(x)
         if self.kind == "sigmoid":
             return base * expit(x)
         if self.kind == "softplus":
             return base * np.logaddexp(dtype.type(0), x)
+        if self._whole is not None:
+            return dtype.type(self._portion.times) * self._whole.values(full, dtype)[self._portion.rows]
         powers = base * np.exp(x - x.max())
         return powers / dtype.type(powers.sum(dtype=np.float64))
 
@@ -80,6 +102,8 @@ class Weighting:
     def error(self, x: np.ndarray, dtype: np.dtype) -> float:
         """≥ |fl(w_i) − w_i|/w_i, what underflows apart."""
         u = unit_roundoff(dtype)
+        if self._whole is not None:
+            return chain(self._whole.error(x, dtype), 3 * u)
         if self.kind == "fixed":
             return 4 * u
         if self.kind == "sigmoid":
@@ -94,20 +118,35 @@ class Weighting:
     def slope_error(self, x: np.ndarray, dtype: np.dtype) -> float:
         """≥ |fl(d_i) − d_i|/d_i."""
         u = unit_roundoff(dtype)
+        if self._whole is not None:
+            return chain(self._whole.slope_error(x, dtype), 3 * u)
         if self.kind == "simplex":
             return self.error(x, dtype)
         return chain((2 * SIGMOID_UNITS + 7) * u)
 
     def cross(self, x: np.ndarray, fit: ScalarFit | MultinomialFit, w: np.ndarray) -> StructuredOperator:
         """∂/∂x_i of Σ w_i r_i ⊗ x_i: row i is d_i r_i ⊗ x_i, and on the simplex less w_i Σ_k w_k r_k ⊗ x_k."""
-        J: MultinomialCross | LessOuterProduct = fit.cross(self.slopes(x, w.dtype))
-        if self.kind == "simplex":
-            J = LessOuterProduct(J, w, fit.gradient(w))
-        return J if self.rows is None else ScatteredRows(J, self.rows, self.n)
+        J: StructuredOperator = fit.cross(self.slopes(x, w.dtype))
+        if self.kind != "simplex":
+            return J if self.rows is None else ScatteredRows(J, self.rows, self.n)
+        every, whole = self.of_all(x, w), self if self._whole is None else self._whole
+        if self._whole is not None:
+            J = ScatteredRows(J, self._portion.rows, every.size)
+        J = LessOuterProduct(J, every, fit.gradient(w))
+        return J if whole.rows is None else ScatteredRows(J, whole.rows, self.n)
+
+    def of_all(self, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """The weights of all samples of which w are a portion's; w itself where there is none."""
+        return w if self._whole is None else self._whole.values(x, w.dtype)
 
     def grad_x(self, x: np.ndarray, losses: np.ndarray) -> np.ndarray:
         """∂/∂x_i Σ w_k ℓ_k, shape (n,)."""
         d = self.slopes(x, losses.dtype)
-        if self.kind == "simplex":
-            losses = losses - losses.dtype.type(np.dot(d.astype(np.float64), losses.astype(np.float64)))
-        return self._scattered(d * losses)
+        if self.kind != "simplex":
+            return self._scattered(d * losses)
+        mean = losses.dtype.type(np.dot(d.astype(np.float64), losses.astype(np.float64)))
+        if self._whole is None:
+            return self._scattered(d * (losses - mean))
+        full = -mean * self.of_all(x, d)
+        full[self._portion.rows] += d * losses
+        return self._whole._scattered(full)

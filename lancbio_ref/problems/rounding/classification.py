@@ -10,7 +10,8 @@ deflation of :func:`~lancbio_ref.operators.multinomial.softmax`,
     |p̂_ic − p_ic| ≤ κ_i p_ic + η_min,   1 + κ_i = e^{2(σ_i + u z_i)} (1 + (2C + 8)u + 2ε_exp),
 
 and never more than 1; so ‖p̂_i − p_i‖ ≤ δ_i = min(√2, κ_i/(1 − κ_i)‖p̂_i‖ + √C η_min). Of the two-class residual
-−tσ(−ts) and curvature σ(s)σ(−s) the logarithms are 1-Lipschitz in s: κ_i = e^{σ_i}(1 + …) − 1.
+−tσ(−ts) and curvature σ(s)σ(−s) the logarithms are 1-Lipschitz in s: κ_i = e^{σ_i}(1 + …) − 1, and e^σ − 1 ≤ σ + σ²
+for σ < 1.
 
 *Sums.* r̂_i = p̂_i − e_{l_i} is off by δ_i + u‖r̂_i‖. With weights ŵ_i = w_i(1 + ω),
 
@@ -31,11 +32,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...formation import FormationErrors
+from ...kernels import extremes
 from ...operators.multinomial import DesignMatrix, curvature_bound
 from ...operators.norms import row_norms
 from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
 from ..elementary import FUNCTION_UNITS, SIGMOID_UNITS
+from . import loops
 from .model import chain, proven, sums
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ class FitErrors:
     Attributes
     ----------
     residual, residual_error : ndarray, shape (n,)
-        ‖r̂_i‖ and a bound of ‖r̂_i − r_i‖.
+        ‖r̂_i‖, of any type, and a bound of ‖r̂_i − r_i‖.
     loss_error, curvature_error : ndarray, shape (n,)
         A bound of what CE_i is off by, and of ‖M(p̂_i) − M(p_i)‖, or of |ĉ_i − c_i|; formed when they are asked for.
     """
@@ -78,10 +81,10 @@ class FitErrors:
         design, dtype = self.fit.data.design, w.dtype
         u, tiny, (n, p) = unit_roundoff(dtype), smallest_normal(dtype), design.shape
         classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
-        factor = chain(design.operator.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
-        each = w.astype(np.float64) * ((1 + of_w) * self.residual_error + factor * self.residual)
-        underflow = (math.sqrt(classes) + 2) * tiny * float(self._rows.sum()) + n * classes * p * tiny
-        return proven(float(each @ self._rows), underflow)
+        factor = chain(design.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
+        each = loops.weighted_sum(w, 1 + of_w, self.residual_error, factor, self.residual, self._rows)
+        underflow = (math.sqrt(classes) + 2) * tiny * design.sum_of_row_norms + n * classes * p * tiny
+        return proven(each, underflow)
 
     def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i M(p_i) ⊗ x_i x_iᵀ."""
@@ -148,25 +151,20 @@ def _multinomial(fit: Fit) -> FitErrors:
 def _binary(fit: BinaryFit) -> FitErrors:
     design, dtype = fit.data.design, fit.margins.dtype
     u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
-    margin = design.operator.product_factor(dtype) * design.row_norms * norm2(fit.y) * ROUND_UP + design.shape[1] * eta
-    kappa = np.where(margin < 1.0, np.expm1(np.minimum(margin, 1.0)) * ROUND_UP, math.inf)
-    residual = fit.misfits.astype(np.float64)
+    slope, floor, rows = design.product_factor(dtype) * norm2(fit.y) * ROUND_UP, design.shape[1] * eta, design.row_norms
 
     def wrong(size: np.ndarray, units: int, most: float) -> np.ndarray:
         """κ and some units relatively to what is in hand, and never more than `most`."""
-        relative = kappa + (1 + kappa) * chain(units * u)
-        small = relative < 0.5
-        if small.all():  # as nearly always, and the same numbers as below
-            return np.minimum(relative / (1 - relative) * size + 4 * tiny, most)
-        share = np.where(small, relative / (1 - np.where(small, relative, 0.0)), 0.0)
-        return np.where(small, np.minimum(share * size + 4 * tiny, most), most)
+        out = np.empty(rows.size)
+        loops.relative_errors(slope, floor, rows, size, chain(units * u), 4 * tiny, most, out)
+        return out
 
     return FitErrors(
         fit,
-        residual,
-        wrong(residual, SIGMOID_UNITS, 1.0),
-        lambda: wrong(fit.curvatures.astype(np.float64), 2 * SIGMOID_UNITS + 2, 0.25),
-        lambda: margin + chain((2 * FUNCTION_UNITS + 8) * u) * fit.losses.astype(np.float64) + 4 * tiny,
+        fit.misfits,
+        wrong(fit.misfits, SIGMOID_UNITS, 1.0),
+        lambda: wrong(fit.curvatures, 2 * SIGMOID_UNITS + 2, 0.25),
+        lambda: slope * rows + floor + chain((2 * FUNCTION_UNITS + 8) * u) * fit.losses.astype(np.float64) + 4 * tiny,
     )
 
 
@@ -193,7 +191,7 @@ def logistic_errors(
 
     def hessian() -> Proven | None:
         data = on_train().hessian(problem.train.equal(y.dtype), 2 * u)
-        return None if data is None else proven(data, of_penalty * float(penalty.max()), eta)
+        return None if data is None else proven(data, of_penalty * extremes(penalty.ravel())[1], eta)
 
     return FormationErrors(
         value=lambda: on_validation().mean_loss(),

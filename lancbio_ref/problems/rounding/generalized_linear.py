@@ -100,10 +100,10 @@ def errors_of(fit: Any) -> ScalarErrors | FitErrors:
 
 def generalized_linear_errors(point: Point) -> FormationErrors:
     """The six bounds at a point."""
-    return _Errors(point).known()
+    return PointErrors(point).known()
 
 
-class _Errors:
+class PointErrors:
     """The bounds of one point, the errors of its two fits computed once."""
 
     def __init__(self, point: Point) -> None:
@@ -170,10 +170,11 @@ class _Errors:
                 gradient, error = at.fit.gradient(at.w), self.train.gradient(at.w, self.of_w)
                 if error is None:
                     return None
-                small = math.sqrt(at.w.size) * float(np.finfo(at.y.dtype).smallest_normal)
-                size = norm2(at.w) * (1 + self.of_w) + small
+                every = problem.weighting.of_all(at.parameters, at.w)
+                small = math.sqrt(every.size) * float(np.finfo(at.y.dtype).smallest_normal)
+                size = norm2(every) * (1 + self.of_w) + small
                 parts.append(size * error + (size * self.of_w + small) * norm2(gradient))
         return proven(*(part * ROUND_UP for part in parts))
 
     def b(self) -> Proven | None:
-        return self.validation.gradient(self.point.v, 4 * self.u)
+        return self.validation.gradient(self.point.v, self.point.problem.validation.roundings * self.u)

@@ -1,0 +1,198 @@
+"""Blocks of one machine: read one at a time, the next one while this one is worked on, and let go of.
+
+What `keep` keeps is made when a `map` first needs it, in that same reading, and stays in memory as long as all of it
+together is less than `KEPT_BYTES`; beyond, it is made again from the block at hand, for a product costs less than a
+reading: the functions are pure, so that the bits are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import ArgumentError
+from .base import Block, Each, Kept, as_chosen, checked_block, in_order, starts_of, with_ones
+from .source import cuts_of, is_lazy, source_of
+
+KEPT_BYTES = 2**26  # 64 MB
+
+
+class LocalBlocks:
+    """Samples in blocks of rows, of which two are in memory at a time.
+
+    Parameters
+    ----------
+    X : array, memory map, CSR matrix, HDF5 or Zarr array, or list of arrays or CSR matrices, shape (n, p)
+        Read and never written to; see :mod:`lancbio_ref.blocks.source`. A list has its own blocks.
+    t : array_like, shape (n,), or list of them
+        Targets; a memory map stays one.
+    s : array_like, shape (n,), or list of them, optional
+        Weights of the samples.
+    block_rows : int, optional
+        Rows of a block; about 16 MB by default. The bits of every sum depend on it.
+    name : str
+        What error messages call X.
+
+    Attributes
+    ----------
+    rows, shape, dtype, n_passes
+        As :class:`~lancbio_ref.blocks.Blocks` has them.
+    targets, sample_weight : array or None
+        t and s, as they were given.
+
+    Raises
+    ------
+    ArgumentError
+        No matrix, shapes that do not fit, ragged or empty blocks; when a block is first read, NaN, infinity or indices
+        outside of the matrix, with the block and the row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lancbio_ref.blocks import LocalBlocks, added
+    >>> blocks = LocalBlocks(np.arange(6.0).reshape(3, 2), np.zeros(3), block_rows=2)
+    >>> blocks.rows
+    (2, 1)
+    >>> added(blocks.map(lambda block: (block.X.sum(axis=0),)))
+    [array([6., 9.])]
+    >>> blocks.n_passes
+    1
+    """
+
+    def __init__(self, X: Any, t: Any, s: Any = None, *, block_rows: int | None = None, name: str = "X") -> None:
+        self._source = source_of(name, X)
+        self._cuts = cuts_of(self._source, block_rows)
+        self.rows = tuple(int(n) for n in np.diff(self._cuts))
+        self.shape, self.dtype, self.name = self._source.shape, self._source.dtype, name
+        self.targets = _one_a_row(f"the targets of {name}", t, self.shape[0])
+        self.sample_weight = None if s is None else _one_a_row(f"the sample weights of {name}", s, self.shape[0])
+        self.n_passes = 0
+        self._looked_at = [False] * len(self.rows)
+        self._ones = False
+        self._room = [KEPT_BYTES]
+
+    def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
+        """function(block, *arguments) of every block: made when a `map` first needs it, and then kept or made again."""
+        return _Made(self, function, arguments)
+
+    def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        """function(block, *arguments) of one block after another; a block is read when its result is asked for."""
+        self.n_passes += 1
+        for block in self._blocks():
+            yield function(block, *(_piece(argument, block) for argument in arguments))
+
+    def with_ones(self) -> LocalBlocks:
+        """The same samples with a last column of ones: shape (n, p + 1)."""
+        new = object.__new__(LocalBlocks)
+        new.__dict__.update(self.__dict__, _ones=True, shape=(self.shape[0], self.shape[1] + 1))
+        return new
+
+    def take(self, indices: np.ndarray) -> LocalBlocks:
+        """Copies of these rows, increasing, in the blocks they are in; blocks without any of them are left out."""
+        chosen = as_chosen(np.asarray(indices), self.rows)
+        parts, starts = [], starts_of(self.rows)
+        for k, rows in chosen:
+            part = self._source.take(rows + starts[k])
+            parts.append(checked_block(self.name, part, rows, None, k, 0, self._source.shape[1], self.dtype).X)
+            self._source.release(int(starts[k]), int(starts[k + 1]))
+        s = None if self.sample_weight is None else np.asarray(self.sample_weight[indices])
+        new = LocalBlocks(parts, np.asarray(self.targets[indices]), s, name=self.name)
+        return new.with_ones() if self._ones else new
+
+    # -- one block after another -----------------------------------------------------------
+
+    def _blocks(self) -> Iterator[Block]:
+        ends = [(int(a), int(b)) for a, b in zip(self._cuts[:-1], self._cuts[1:], strict=True)]
+        memory = self._memory()
+        if not self._source.waits or len(ends) == 1:
+            for k, (start, stop) in enumerate(ends):
+                yield self._read(k, start, stop, memory[0])
+                self._source.release(start, stop)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, 0, *ends[0], memory[0])
+            try:
+                for k, (start, stop) in enumerate(ends):
+                    block = coming.result()
+                    if k + 1 < len(ends):
+                        coming = reader.submit(self._read, k + 1, *ends[k + 1], memory[(k + 1) % 2])
+                    yield block
+                    del block
+                    self._source.release(start, stop)
+            finally:
+                coming.cancel()
+
+    def _memory(self) -> list[np.ndarray | None]:
+        """Where blocks with a column of ones are made, one while the other is worked on: new pages cost as much as
+        copying."""
+        if not self._ones or self._source.is_sparse:
+            return [None, None]
+        return [np.empty((max(self.rows), self.shape[1]), self.dtype) for _ in range(2)]
+
+    def _read(self, k: int, start: int, stop: int, memory: np.ndarray | None) -> Block:
+        X = self._source.read(start, stop)
+        t = np.asarray(self.targets[start:stop])
+        s = None if self.sample_weight is None else np.asarray(self.sample_weight[start:stop])
+        if self._looked_at[k] and X.dtype == self.dtype:
+            block = Block(X if sp.issparse(X) else in_order(X), t, s, k, start)
+        else:
+            block = checked_block(self.name, X, t, s, k, start, self._source.shape[1], self.dtype)
+            self._looked_at[k] = not sp.issparse(X) or bool(X.has_canonical_format)  # else it is made so every time
+        return with_ones(block, memory) if self._ones else block
+
+
+class _Made(Kept):
+    """A function of blocks, and its results so far as there is room for them."""
+
+    def __init__(self, blocks: LocalBlocks, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments, self._room = function, arguments, blocks._room
+        self.pieces: dict[int, Any] = {}
+        self._last: tuple[int, Any] = (-1, None)
+        self._held = 0
+
+    def piece(self, block: Block) -> Any:
+        """Its result of this block."""
+        if block.index in self.pieces:
+            return self.pieces[block.index]
+        if self._last[0] == block.index:  # of two functions that need it in one reading
+            return self._last[1]
+        made = self.function(block, *(_piece(argument, block) for argument in self.arguments))
+        size = _size(made)
+        if size <= self._room[0]:
+            self._room[0] -= size
+            self._held += size
+            self.pieces[block.index] = made
+        else:
+            self._last = block.index, made
+        return made
+
+    def __del__(self) -> None:
+        self._room[0] += self._held
+
+
+def _piece(argument: Any, block: Block) -> Any:
+    if isinstance(argument, _Made):
+        return argument.piece(block)
+    return argument.pieces[block.index] if isinstance(argument, Each) else argument
+
+
+def _size(made: Any) -> int:
+    """Bytes of the arrays in it."""
+    if isinstance(made, np.ndarray):
+        return made.nbytes
+    return sum(map(_size, made)) if isinstance(made, (tuple, list)) else 0
+
+
+def _one_a_row(name: str, values: Any, n: int) -> Any:
+    """A vector of n entries that can be sliced: as it is, or a list of vectors as one."""
+    if isinstance(values, (list, tuple)) and values and all(np.ndim(part) == 1 for part in values):
+        values = np.concatenate([np.asarray(part) for part in values])
+    if not isinstance(values, np.ndarray) and not is_lazy(values):
+        values = np.asarray(values)
+    if tuple(values.shape) != (n,):
+        raise ArgumentError(name, f"shape {tuple(values.shape)}", f"one a row of X, shape ({n},)")
+    return values

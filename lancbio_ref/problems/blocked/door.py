@@ -1,0 +1,318 @@
+"""Which X comes in blocks, and the problems of it: what the family's own doors call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
+from ...blocks import Blocks, LocalBlocks
+from ...blocks.from_dask import dask_blocks, is_dask
+from ...blocks.source import is_large, is_lazy
+from ...errors import ArgumentError
+from ...labels import Classes, as_label_array
+from ...operators.csr import as_csr
+from ...watching import Watch
+from ..classification import as_classes, as_samples
+from ..elementary import FUNCTION_UNITS
+from ..generalized_linear.losses import Loss, Multinomial, as_loss
+from ..generalized_linear.penalty import Penalty, make_penalty
+from ..generalized_linear.weighting import Weighting
+from .problem import BlockedProblem
+from .samples import BlockedSamples
+
+IN_MEMORY = "in memory: np.asarray(X), where it fits"
+MOST = 1000  # classes in float32, for the proof of softmax
+
+
+def comes_in_blocks(block_rows: int | None, *matrices: Any) -> bool:
+    """Whether somebody asks for blocks, has blocks, or has a matrix that is not in memory and larger than a block."""
+    return block_rows is not None or any(is_dask(X) or is_large(X) or is_list_of_blocks(X) for X in matrices)
+
+
+def is_list_of_blocks(X: Any) -> bool:
+    """Whether X is a list of 2-D arrays or sparse matrices, which no array is."""
+    return isinstance(X, (list, tuple)) and len(X) > 0 and all(len(getattr(part, "shape", ())) == 2 for part in X)
+
+
+def blocks_of(name: str, X: Any, t: Any, s: Any, block_rows: int | None) -> Blocks:
+    """X with its targets and weights as blocks.
+
+    Raises
+    ------
+    ArgumentError
+        See :class:`~lancbio_ref.blocks.LocalBlocks`.
+    """
+    if is_dask(X):
+        if block_rows is not None:
+            raise ArgumentError(
+                "block_rows", block_rows, "None: what Dask has is in blocks, X.rechunk({0: rows}) cuts it"
+            )
+        return dask_blocks(X, t, s, name=name)
+    if sp.issparse(X) and X.format != "csr":
+        X = as_csr(name, X)
+    elif not (sp.issparse(X) or isinstance(X, np.ndarray) or is_large(X) or is_lazy(X) or is_list_of_blocks(X)):
+        X = as_array(name, X, "shape (samples, features)")
+    return LocalBlocks(X, t, s, block_rows=None if is_list_of_blocks(X) else block_rows, name=name)
+
+
+class _Watched:
+    """Shows how far a pass is, where that is asked for."""
+
+    def __init__(self, progress: bool) -> None:
+        self.progress = as_flag("progress", progress)
+
+    def __call__(self, results: Iterable[Any], blocks: int) -> Iterator[Any]:
+        every = max(1, blocks // 10) if self.progress else 0
+        with Watch(every, blocks) as watch:
+            for k, result in enumerate(results, 1):
+                watch.say(k, "block %d of %d read and looked at", k, blocks)
+                yield result
+
+
+def _both(
+    loss: Loss, train: Blocks, validation: Blocks, progress: bool, *, ones: bool
+) -> tuple[BlockedSamples, BlockedSamples]:
+    """Both sets, looked at."""
+    if validation.shape[1] != train.shape[1]:
+        raise ArgumentError("X_val", f"{validation.shape[1]} features", f"{train.shape[1]}, as many as X has")
+    if isinstance(loss, Multinomial) and loss.n_classes > MOST and np.float32 in (train.dtype, validation.dtype):
+        raise ArgumentError("n_classes", loss.n_classes, f"at most {MOST} in float32: the proof of softmax")
+    if ones:
+        train, validation = train.with_ones(), validation.with_ones()
+    watched = _Watched(progress)
+    return BlockedSamples("", train, loss, watched), BlockedSamples("_val", validation, loss, watched)
+
+
+def blocked(
+    X: Any,
+    t: Any,
+    *,
+    loss: str | Loss,
+    validation: Any,
+    folds: Any,
+    penalty: str,
+    groups: npt.ArrayLike | None,
+    fixed: npt.ArrayLike,
+    unpenalized: npt.ArrayLike | None,
+    weights: str,
+    sample_weight: Any,
+    intercept: Any,
+    intercept_ridge: float,
+    n_classes: int | None,
+    block_rows: int | None,
+    progress: bool,
+) -> BlockedProblem:
+    """:func:`~lancbio_ref.problems.generalized_linear` of samples in blocks.
+
+    Raises
+    ------
+    ArgumentError
+        As there; folds, and centring, which need X in memory.
+    """
+    if folds is not None or validation is None:
+        found = "folds of X in blocks" if folds is not None else "neither validation nor folds"
+        raise ArgumentError("folds", found, f"validation=(X_val, t_val), or X {IN_MEMORY}")
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        raise ArgumentError("validation", type(validation).__name__, "(X_val, t_val) or with their sample_weight")
+    if not isinstance(intercept, (bool, np.bool_)):
+        raise ArgumentError("intercept", repr(intercept), f"True or False for X in blocks; else X {IN_MEMORY}")
+    train = blocks_of("X", X, t, sample_weight, block_rows)
+    X_val, t_val, s_val = (*validation, None)[:3]
+    held_out = blocks_of("X_val", X_val, t_val, s_val, block_rows)
+    if n_classes is None and loss == Multinomial.name:
+        n_classes = _count_in_blocks(train) if is_dask(X) else _count(t)
+    made_loss = as_loss(loss, 2 if n_classes is None else n_classes)
+    C = made_loss.n_classes if isinstance(made_loss, Multinomial) else 1
+    if penalty == "class" and C == 1:
+        raise ArgumentError("penalty", "'class' with one vector of coefficients", "'all' or 'feature'")
+    column = bool(intercept)
+    ridge = as_number("intercept_ridge", intercept_ridge, above=0.0) if column else None
+    shape = (C, train.shape[1] + column)
+    made = make_penalty(penalty, shape, groups=groups, fixed=fixed, unpenalized=unpenalized, intercept_ridge=ridge)
+    if made.n == 0 and weights == "fixed":
+        raise ArgumentError("penalty", "'none' with fixed weights", "something to learn: a penalty, or weights")
+    own, other = _both(made_loss, train, held_out, progress, ones=column)
+    return BlockedProblem(own, other, made_loss, made, _weighting(weights, own), intercept=column)
+
+
+def _weighting(weights: str, train: BlockedSamples) -> Weighting:
+    """With the b of all samples where weights are learned: x has as many entries."""
+    return Weighting(weights, np.empty(0) if weights == "fixed" else train.base)
+
+
+def _count_in_blocks(train: Blocks) -> int:
+    """The same of labels that are nowhere together."""
+    from ...blocks.dask import largest
+
+    return max(2, max(train.map(largest)) + 1)
+
+
+def _count(t: Any) -> int:
+    """One more than the largest label; what are no labels is refused where it is looked at."""
+    parts = t if isinstance(t, (list, tuple)) and all(hasattr(part, "shape") for part in t) else [t]
+    arrays = [np.asarray(part) for part in parts]
+    if all(part.dtype.kind in "iu" and part.size for part in arrays):
+        return max(2, max(int(part.max()) for part in arrays) + 1)
+    return 2
+
+
+def blocked_ridge(
+    X_train: Any, t_train: Any, X_val: Any, t_val: Any, block_rows: int | None, progress: bool
+) -> BlockedProblem:
+    """:func:`~lancbio_ref.problems.ridge` of samples in blocks: the squared loss with a penalty a feature."""
+    return blocked(
+        X_train, t_train, loss="squared", validation=(X_val, t_val), folds=None, penalty="feature", groups=None,
+        fixed=0.0, unpenalized=None, weights="fixed", sample_weight=None, intercept=False, intercept_ridge=1.0,
+        n_classes=None, block_rows=block_rows, progress=progress,
+    )  # fmt: skip
+
+
+class BlockedClassifier(BlockedProblem):
+    """Logistic regression or data cleaning, as their functions return it for X in blocks.
+
+    Attributes
+    ----------
+    classes : Classes
+    n_classes : int
+    """
+
+    classes: Classes
+    n_classes: int
+    _bias: bool
+
+    def predict(self, y: npt.ArrayLike, X: Operator) -> np.ndarray:
+        """The labels that parameters y give the samples X (without bias column), in memory, shape (samples,)."""
+        return self.classes.values[self._scored(y, as_samples(X, self.shape[1] - self._bias))]
+
+    def accuracy(self, y: npt.ArrayLike, X: Operator, labels: npt.ArrayLike) -> float:
+        """The fraction of the samples X (without bias column) that parameters y put into their class."""
+        X = as_samples(X, self.shape[1] - self._bias)
+        return float(np.mean(self._scored(y, X) == self.classes.codes("labels", labels, X.shape[0])))
+
+    def initial_point(self, rng: Seed = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x_0 = 0, y_0 ~ N(0, 2/C) (the variance) and v_0 ~ U(0, 1), as the paper starts data cleaning."""
+        rng = as_generator(rng)
+        y = math.sqrt(2 / self.n_classes) * rng.standard_normal(self.n_y)
+        return np.zeros(self.n_x, self.dtype), y.astype(self.dtype), rng.random(self.n_y).astype(self.dtype)
+
+    def _scored(self, y: npt.ArrayLike, X: Any) -> np.ndarray:
+        Y = as_vector("y", y, self.n_y).reshape(self.shape)
+        scores = X @ Y[:, :-1].T + Y[:, -1] if self._bias else X @ Y.T
+        return (scores[:, 0] > 0).astype(np.int64) if self.n_scores == 1 else np.argmax(scores, axis=1)
+
+
+class SharedPenalty(Penalty):
+    """exp(x_k)/(Cp): the penalty of :func:`~lancbio_ref.problems.logistic`, two roundings more."""
+
+    share: float = 1.0
+
+    def exponentials(self, x: np.ndarray) -> np.ndarray:
+        return super().exponentials(x) * x.dtype.type(self.share)
+
+    @staticmethod
+    def error(u: float) -> float:
+        return (FUNCTION_UNITS + 5) * u
+
+
+def blocked_logistic(
+    X_train: Any,
+    labels_train: npt.ArrayLike,
+    X_val: Any,
+    labels_val: npt.ArrayLike,
+    weights: str,
+    n_classes: int | None,
+    block_rows: int | None,
+    progress: bool,
+) -> BlockedClassifier:
+    """:func:`~lancbio_ref.problems.logistic` of samples in blocks."""
+    classes, train, validation = _labelled(X_train, labels_train, X_val, labels_val, n_classes, block_rows)
+    if weights == "class" and len(classes) == 2:
+        raise ArgumentError("weights", "'class' with two classes", "'all' or 'feature': two classes share one vector y")
+    C = 1 if len(classes) == 2 else len(classes)
+    loss = as_loss("logistic" if C == 1 else "multinomial", len(classes))
+    shape = (C, train.shape[1])
+    plain = make_penalty(weights, shape, groups=None, fixed=0.0, unpenalized=None, intercept_ridge=None)
+    penalty = SharedPenalty(plain.block, plain.n, plain.fixed, weights)
+    penalty.share = 1 / math.prod(shape)
+    own, other = _both(loss, train, validation, progress, ones=False)
+    return _classifier(own, other, loss, penalty, _weighting("fixed", own), classes, bias=False)
+
+
+def blocked_cleaning(
+    X_train: Any,
+    labels_train: npt.ArrayLike,
+    X_val: Any,
+    labels_val: npt.ArrayLike,
+    regularization: float,
+    n_classes: int | None,
+    block_rows: int | None,
+    progress: bool,
+) -> BlockedClassifier:
+    """:func:`~lancbio_ref.problems.data_cleaning` of samples in blocks: the bias is a feature like others, of ones."""
+    classes, train, validation = _labelled(X_train, labels_train, X_val, labels_val, n_classes, block_rows)
+    ridge = 2 * as_number("regularization", regularization, above=0.0)
+    loss = Multinomial(len(classes))
+    own, other = _both(loss, train, validation, progress, ones=True)
+    size = len(classes) * own.design.shape[1]
+    narrow = float(np.result_type(own.design.dtype, other.design.dtype).type(ridge))
+    if not 0 < narrow < math.inf:
+        raise ArgumentError("regularization", repr(regularization), "a number whose double is a normal one of X's type")
+    penalty = Penalty(np.full(size, -1), 0, np.full(size, narrow), "none")
+    return _classifier(own, other, loss, penalty, _weighting("sigmoid", own), classes, bias=True)
+
+
+def _labelled(
+    X_train: Any, labels_train: Any, X_val: Any, labels_val: Any, n_classes: int | None, block_rows: int | None
+) -> tuple[Classes, Blocks, Blocks]:
+    """The classes of both sets, and these in blocks, their labels as classes; Dask's labels stay where they are."""
+    if not (is_dask(X_train) or is_dask(X_val)):
+        classes, labels = as_classes(n_classes, labels_train, labels_val)
+        matrices = ("X_train", X_train), ("X_val", X_val)
+        train, validation = (
+            blocks_of(name, X, t, None, block_rows) for (name, X), t in zip(matrices, labels, strict=True)
+        )
+        return classes, train, validation
+    from ...blocks.dask import coded, distinct
+
+    sets = dict(labels_train=("X_train", X_train, labels_train), labels_val=("X_val", X_val, labels_val))
+    held: dict[str, Any] = {
+        own: blocks_of(name, X, labels, None, block_rows) for own, (name, X, labels) in sets.items() if is_dask(X)
+    }
+    given = {
+        own: np.unique(np.concatenate(list(held[own].map(distinct, own))))
+        if own in held
+        else as_label_array(own, labels)
+        for own, (_, _, labels) in sets.items()
+    }
+    classes = Classes.of(n_classes, **given)
+    are_codes = classes.values.tolist() == list(range(len(classes)))
+
+    def in_blocks(own: str) -> Blocks:
+        name, X, _ = sets[own]
+        if own in held:
+            return held[own] if are_codes else held[own].made_over(coded, own, classes)
+        labels = given[own] if are_codes else classes.codes(own, given[own], given[own].size)
+        return blocks_of(name, X, labels, None, block_rows)
+
+    return classes, in_blocks("labels_train"), in_blocks("labels_val")
+
+
+def _classifier(
+    train: BlockedSamples,
+    validation: BlockedSamples,
+    loss: Loss,
+    penalty: Penalty,
+    weighting: Weighting,
+    classes: Classes,
+    *,
+    bias: bool,
+) -> BlockedClassifier:
+    made = BlockedClassifier(train, validation, loss, penalty, weighting, intercept=False)
+    made.classes, made.n_classes, made._bias = classes, len(classes), bias
+    return made

@@ -1,0 +1,1 @@
+"""What the solvers of other frameworks share."""
