@@ -87,8 +87,8 @@ class ModelStep:
         """t s, for 0 < t ≤ 1, at no product: what is left of h is convex in t, the rest linear or a parabola."""
         predicted = t * self.slope + t * t * (self.predicted - self.slope)
         left = (1 - t) * self.norm + t * self.left
-        moves = (t * z for z in (self.y, self.v, self.Jts))
-        return ModelStep(t * self.s, predicted, *moves, left, self.n_products, self.ended, self.slope * t, self.norm)
+        y, v, Jts = t * self.y, t * self.v, t * self.Jts
+        return ModelStep(t * self.s, predicted, y, v, Jts, left, self.n_products, self.ended, t * self.slope, self.norm)
 
 
 class Model:

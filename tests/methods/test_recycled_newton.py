@@ -478,9 +478,8 @@ def test_what_it_holds_is_ten_vectors_a_pair_kept_and_130_more():
         peak = tracemalloc.get_traced_memory()[1] / y0.nbytes
     finally:
         tracemalloc.stop()
-    assert result.n_hvp > 20 * memory / 2 and peak <= 10 * memory + 130, (
-        peak
-    )  # a solve alone makes more pairs than are kept
+    assert result.n_hvp > 10 * memory  # a solve alone makes more pairs than are kept
+    assert peak <= 10 * memory + 130, peak
 
 
 def test_auto_is_this_method_to_the_bit_and_another_on_mini_batches():
