@@ -85,8 +85,10 @@ class Certificate:
 
 
 @np.errstate(under="ignore")
-def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_A: Bound) -> tuple[Bound, float]:
-    """ρ ≥ ‖b − A v‖ from the evaluated residual, and the part of it that is rounding.
+def residual_bound(
+    A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_A: Bound, absolute: np.ndarray | None = None
+) -> tuple[Bound, float]:
+    """ρ ≥ ‖b − A v‖ from the evaluated residual, and the part of it that is rounding; `absolute` is |A||v| if at hand.
 
     A black box has the model ‖fl(Av) − Av‖ ≤ 4(n + 10) u ‖A‖‖v‖, which is `estimated` at best; u is that of the
     coarsest array that took part.
@@ -95,7 +97,7 @@ def residual_bound(A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_
     outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
     structure = structure_of(A)
     if structure is not None:
-        both, rounding, size = _norms_with_errors(1 + u, residual, structure, v)
+        both, rounding, size = _norms_with_errors(1 + u, residual, structure, v, absolute)
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
         return Bound(outer * both + underflow, CERTIFIED), outer * rounding + u * size + underflow
     product = MODEL_SAFETY * (n + 10) * coarsest(A, v.dtype) * norm_A.value * norm2(v) if v.any() else 0.0
@@ -116,9 +118,13 @@ def product_bound(J: LinearOperator, v: np.ndarray, h: np.ndarray, norm_J: Bound
     return Bound(outer * (u * norm2(h) + product), ESTIMATED if math.isfinite(product) else NONE)
 
 
-def _norms_with_errors(a: float, r: np.ndarray, structure: Any, v: np.ndarray) -> tuple[float, float, float]:
+def _norms_with_errors(
+    a: float, r: np.ndarray, structure: Any, v: np.ndarray, absolute: np.ndarray | None = None
+) -> tuple[float, float, float]:
     """‖a|r| + E‖, ‖E‖ and ‖r‖ for E = g fl(|A||v|), g = γ_m/(1 − γ_m) or what the operator says of its sums."""
-    factor, absolute = structure.product_factor(v.dtype), structure.abs_product(np.abs(v))
+    factor = structure.product_factor(v.dtype)
+    if absolute is None:
+        absolute = structure.abs_product(np.abs(v))
     if r.size <= BLOCK and r.flags.c_contiguous and absolute.flags.c_contiguous:
         squares = squares_with_errors(a, r, factor, absolute)
         if all(SAFE_SQUARES[0] < square < SAFE_SQUARES[1] for square in squares):

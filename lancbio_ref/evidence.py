@@ -72,12 +72,11 @@ def smallest_ritz_value(linearization: Linearization, report: SolveReport) -> fl
 def refutation(linearization: Linearization, report: SolveReport, mu: float, norm_A: float) -> np.ndarray | None:
     """A unit vector whose Rayleigh quotient, rounding added, lies below mu; None if none was found."""
     candidates = [] if report.suspect is None else [report.suspect]
-    size = norm2(report.v)
-    moderate = 1e-100 < size < 1e100  # vᵀAv/‖v‖² as it stands
-    if (moderate and dot(report.v, linearization.b - report.residual) < mu * size * size) or (
-        size and not moderate and dot(report.v / size, (linearization.b - report.residual) / size) < mu
-    ):
-        candidates.append(report.v / size)
+    if size := norm2(report.v):
+        power = 1.0 if 1e-100 < size < 1e100 else size  # vᵀAv < μ‖v‖², as it stands where that is far from both ends
+        quotient = dot(report.v / power, (linearization.b - report.residual) / power)
+        if quotient < mu * (size / power) * (size / power):
+            candidates.append(report.v / size)
     for z in candidates:
         z = z / norm2(z)
         quotient, error = rayleigh_quotient(linearization.A, z, norm_A)

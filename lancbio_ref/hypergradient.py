@@ -315,7 +315,7 @@ def hypergradient_of(
     if not is_finite(value):
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
     norm_J = norm_J_of(linearization)
-    rho, rounding = residual_bound(A, v, report.residual, norm_A)
+    rho, rounding = residual_bound(A, v, report.residual, norm_A, report.absolute)
     u = unit_roundoff(b.dtype)
     error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
     lower_level = Bound(math.inf, NONE)

@@ -130,14 +130,17 @@ class Linearization:
     ) -> Linearization:
         """A linearization of what a problem of this package has made: finite, of one type, and of shapes that fit.
 
-        Nothing is looked at again, but that the types are one; `lazy` are `grad_y`, `mu`, `smoothness`, `cross_norm`.
+        Nothing is looked at again, but that the types are one; `lazy` are those of `grad_y`, `mu`, `smoothness` and
+        `cross_norm` that there are.
         """
         if not (b.dtype == c.dtype == A.dtype == J.dtype):
             return cls(A, J, b, c, at=at, formation=formation, lipschitz=lipschitz, **lazy)
         new = object.__new__(cls)
         new.A, new.J, new.b, new.c = A, J, b, c
         new.coarsest, new.M = unit_roundoff(b.dtype), None
-        new.at, new.formation, new._lazy = at, formation, {"lipschitz": lipschitz, **lazy}
+        new.at, new.formation = at, formation
+        known = dict.fromkeys(("grad_y", "mu", "smoothness", "cross_norm"))
+        new._lazy = known | {"lipschitz": lipschitz} | lazy
         return new
 
     M: LinearOperator | None

@@ -90,7 +90,7 @@ class _Writer:
             return {"scalar" if isinstance(value, np.generic) else "array": self._array(value)}
         if isinstance(value, Draw):
             return {"draw": [self.encoded(part) for part in value]}
-        if isinstance(value, (list, tuple)):
+        if type(value) in (list, tuple):
             return {"list" if isinstance(value, list) else "tuple": [self.encoded(part) for part in value]}
         if isinstance(value, dict):
             return {"dict": {str(name): self.encoded(part) for name, part in value.items()}}
@@ -99,7 +99,8 @@ class _Writer:
             return {"generator": type(generator).__name__, "state": self.encoded(generator.state)}
         if CLASSES.get(type(value).__name__) is not type(value):
             raise ArgumentError("result", f"a {type(value).__module__}.{type(value).__name__} in it", _kinds())
-        return {"is": type(value).__name__, "has": self.encoded(self._attributes(value))}
+        known = value._asdict() if hasattr(value, "_asdict") else self._attributes(value)  # of a named one its fields
+        return {"is": type(value).__name__, "has": self.encoded(known)}
 
     def _attributes(self, thing: Any) -> dict[str, Any]:
         """Its own; of a basis the vectors alone, for nobody has written to the rest; of a trace its columns."""
@@ -162,7 +163,10 @@ class _Reader:
             generator = GENERATORS[value["generator"]]()
             generator.state = self.decoded(value["state"])
             return np.random.Generator(generator)
-        thing = object.__new__(CLASSES[value["is"]])
+        kind = CLASSES[value["is"]]
+        if issubclass(kind, tuple):
+            return kind(**self.decoded(value["has"]))
+        thing = object.__new__(kind)
         thing.__dict__.update(self.decoded(value["has"]))
         if isinstance(thing, Trace):
             thing._rows = list(zip(*map(_entries, thing._rows), strict=True))

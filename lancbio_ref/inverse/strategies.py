@@ -66,6 +66,7 @@ class LanczosInverse:
             restart=self.restart,
             norm_A=linearization.smoothness,
             mu=linearization.mu,
+            bounds=True,
         )
 
 
@@ -330,4 +331,4 @@ def solved(
     z = report.direction
     if z is not None and not (np.shape(z) == b.shape and _is_negative(A, z, linearization.smoothness)):
         z = None
-    return replace(report, x=v, status=status, residual=residual, direction=z)
+    return replace(report, x=v, status=status, residual=residual, direction=z, absolute=None)

@@ -335,3 +335,19 @@ def dense_absolute_gram(first, last, rows, X, d, v, tau, partial):
     for b in range(first, last):
         partial[b] = 0
         _add_absolute_gram_of_rows(b * rows, min(X.shape[0], (b + 1) * rows), X, d, v, tau, partial[b])
+
+
+@loop
+def dense_gram_and_absolute(first, last, rows, X, d, v, sizes, tau, partial, absolute):
+    """`dense_gram` of v and `dense_absolute_gram` of `sizes` = |v|, with the bits of each alone.
+
+    X : m × n, read once: the second has its rows from the cache.   d : m, read.   v, sizes : n, read.
+    partial, absolute : n a block, written, and read once for eight rows.
+    """
+    for b in range(first, last):
+        sums, bounds, end = partial[b], absolute[b], min(X.shape[0], (b + 1) * rows)
+        sums[:] = 0
+        bounds[:] = 0
+        for i in range(b * rows, end, EIGHT):
+            _add_gram_of_rows(i, min(i + EIGHT, end), X, d, v, sums)
+            _add_absolute_gram_of_rows(i, min(i + EIGHT, end), X, d, sizes, tau, bounds)

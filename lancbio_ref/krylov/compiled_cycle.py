@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .report import SolveReport
     from .solve import System
 
+Evaluated = tuple[np.ndarray, np.ndarray | None] | None
 PAUSE = 2**26  # entries that are read before Python has a look at Ctrl-C: some hundredths of a second
 
 
@@ -66,11 +67,13 @@ class CompiledCycle:
         Steps of the whole solve, and vectors of a basis.
     moderate : int
         The largest binary exponent that the norm of A may have.
+    bounds : bool
+        Whether |A||x| is wanted beside b − A x.
 
     Attributes
     ----------
-    evaluated : ndarray or None
-        b − A x of the solution, where compiled code has evaluated it and it is finite.
+    evaluated : (ndarray, ndarray or None) or None
+        b − A x of the solution, where compiled code has evaluated it and it is finite, and |A||x| where it was formed.
     """
 
     def __init__(
@@ -86,10 +89,13 @@ class CompiledCycle:
         maxiter: int,
         restart: int,
         moderate: int,
+        bounds: bool,
     ) -> None:
         self.form, self.system, self.b, self.report, self.start = form[0], system, b, report, report.x
         self.mode, self.short, self.store, n = mode, short, not short, b.size
-        self.start_norm, self.evaluated, self.counted = report.residual_norms[-1], None, 0
+        self.start_norm, self.counted = report.residual_norms[-1], 0
+        self.evaluated: Evaluated = None
+        self.absolute = np.empty(n if bounds else 0)
         u = unit_roundoff(b.dtype)
         self.capacity = min(n, 16) if short else min(restart, n, maxiter)
         ring = (3 if MODES[mode].needs_last_two else 2) if short else 0
@@ -129,7 +135,7 @@ class CompiledCycle:
     def run(self) -> int:
         """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes report."""
         while True:
-            norm = steps.take_steps(
+            norm, formed = steps.take_steps(
                 self.form,
                 self.basis._q,
                 self._alpha,
@@ -141,11 +147,12 @@ class CompiledCycle:
                 self.p,
                 self.b,
                 self.r,
+                self.absolute,
                 self.cycle,
             )
             reason = self._fill_in()
             if reason in (steps.DONE, steps.MEMORY_FULL, steps.NOT_MODERATE):
-                self.evaluated = self.r if norm >= 0 else None
+                self.evaluated = (self.r, self.absolute if formed else None) if norm >= 0 else None
                 return reason
             if reason == steps.ASK_SIZE:
                 self.cycle["size"] = self.iterate.norm()

@@ -24,6 +24,8 @@ class SolveReport:
         CONVERGED, FLOOR, INDEFINITE; NOT_CONVERGED where `maxiter` ended it, STALLED where more steps would not help.
     residual : ndarray, shape (n,)
         b − A x, evaluated.
+    absolute : ndarray or None
+        |A||x| as the operator's `abs_product` has it, float64, where it was formed beside b − A x.
     iterations, n_products : int
         Lanczos steps, and products with A (steps and evaluations); 0 where another method solved.
     direction : ndarray or None
@@ -62,6 +64,7 @@ class SolveReport:
     norm_A: float = 0.0
     condition_estimate: float = math.inf
     residual_norms: list[float] = field(default_factory=list, repr=False)
+    absolute: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def v(self) -> np.ndarray:

@@ -32,7 +32,7 @@ from ..operators.ready import Ready
 from ..rounding import is_finite, norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from . import steps
-from .compiled_cycle import CompiledCycle, compiled_form, count_products
+from .compiled_cycle import CompiledCycle, Evaluated, compiled_form, count_products
 from .iterates import ShortIterate, StoredIterate
 from .process import LanczosProcess
 from .report import SolveReport
@@ -119,11 +119,13 @@ def solve(
     restart: int | None = None,
     norm_A: float | None = None,
     mu: float | None = None,
+    bounds: bool = False,
 ) -> SolveReport:
     """Solve A x = b to ‖b − A x‖ ≤ max(`rtol` ‖b‖, `tolerance`), or as far as rounding allows.
 
     Arguments are those of :func:`lanczos_solve`, already checked; besides, `norm_A` is an upper bound of ‖A‖₂ if one
-    is known, and `mu` a lower bound of the spectrum that is to be doubted. Data near the ends of the floating-point
+    is known, `mu` a lower bound of the spectrum that is to be doubted, and `bounds` says whether the report shall have
+    |A||x| where that takes no reading of A of its own. Data near the ends of the floating-point
     range are scaled by exact powers of two, and the answer is scaled back.
 
     Raises
@@ -136,7 +138,7 @@ def solve(
         return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy(), residual_norms=[0.0])
     system = System(A, M, norm_A if norm_A is not None and math.isfinite(norm_A) else None, mu)
     powers = _Powers(exponent_of(size, b.dtype), exponent_of(system.norm_A or 0.0, b.dtype), 0)
-    cycles = _Cycles(system, reorthogonalization, restart, maxiter, callback)
+    cycles = _Cycles(system, reorthogonalization, restart, maxiter, callback, bounds)
     report = cycles.run(powers, b, x0, tolerance, rtol)
     if cycles.powers != powers:  # the first product has shown that A, or M, lies near an end of the range
         powers = cycles.powers
@@ -150,7 +152,7 @@ def _restore(
     report: SolveReport, system: System, powers: _Powers, b: np.ndarray, tolerance: float, rtol: float
 ) -> None:
     """The report of scaled data in the caller's units, with the status of the x that leaves.   Writes report."""
-    report.x = restore(report.x, powers.x)
+    report.x, report.absolute = restore(report.x, powers.x), None
     low, high = report.ritz_values
     report.ritz_values = scale_number(low, powers.A + powers.M), scale_number(high, powers.A + powers.M)
     report.norm_A = scale_number(report.norm_A, powers.A)
@@ -186,14 +188,16 @@ class _Cycles:
         restart: int | None,
         maxiter: int,
         callback: Callable[[np.ndarray], object] | None,
+        bounds: bool,
     ) -> None:
         self.given, self.mode, self.maxiter, self.callback = system, reorthogonalization, maxiter, callback
         n, bases = system.A.shape[0], 1 if system.M is None else 2
         fits = BASIS_BYTES // (np.dtype(system.A.dtype).itemsize * n * bases)
         self.restart = max(2, fits) if restart is None else restart
-        self.measured = False
+        self.measured, self.bounds = False, bounds
+        self.absolute: np.ndarray | None = None  # |A||x| of the x that was evaluated last
         self.form: tuple[Ready, int] | None = None
-        self.evaluated: np.ndarray | None = None  # b − A x of the last x, where compiled code has evaluated it
+        self.evaluated: Evaluated = None  # b − A x of the last x, and |A||x|, where compiled code has them
 
     def run(self, powers: _Powers, b: np.ndarray, x0: np.ndarray | None, tolerance: float, rtol: float) -> SolveReport:
         """Solve (2^−a A) x' = 2^−b b from 2^(a−b) x0, preconditioned with 2^−m M; a report in these units."""
@@ -226,7 +230,7 @@ class _Cycles:
             # a cycle cut short by memory or maxiter has lowered ‖e‖_A, whatever ‖r‖ does on the way
             cut = memory_full or (report.iterations >= self.maxiter and norm > self._floor(b, report))
             if new < norm or cut:
-                report.x, report.residual, norm = x, residual, new
+                report.x, report.residual, report.absolute, norm = x, residual, self.absolute, new
                 report.residual_norms.append(norm)
             if cut or norm <= tolerance or new < 0.5 * previous:
                 continue
@@ -303,6 +307,7 @@ class _Cycles:
             maxiter=self.maxiter,
             restart=self.restart,
             moderate=NO_LIMIT if self.measured else largest_exponent(b.dtype),
+            bounds=self.bounds,
         )
         ended = cycle.run()
         if ended == steps.NOT_MODERATE:
@@ -360,11 +365,12 @@ class _Cycles:
 
     def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> np.ndarray:
         report.n_products += 1
-        evaluated, self.evaluated = self.evaluated, None
-        if evaluated is None:
+        found, self.evaluated, self.absolute = self.evaluated, None, None
+        if found is None:
             return self.system.residual(b, x)
         count_products(self.system.A, 1)
-        return evaluated
+        self.absolute = found[1]
+        return found[0]
 
     def _at_floor(self, b: np.ndarray, report: SolveReport, norm: float) -> bool:
         """Whether rounding explains the evaluated residual, so that none of the same x can be told to be better.

@@ -313,8 +313,9 @@ def _test(Q, alpha, beta, start, x, partial, c):
 
 
 @stepping
-def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, cycle):
-    """Steps, until `reason` says why not; returns ‖b − A x_j‖, or −1 where Python has to evaluate it.
+def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle):
+    """Steps, until `reason` says why not; returns ‖b − A x_j‖, or −1 where Python has to evaluate it, and whether
+    |A||x_j| was formed too.
 
     A : a tuple of :mod:`lancbio_ref.operators.ready`.
     Q : rows × n, the basis or a ring of it;  written.
@@ -322,6 +323,7 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, cycle):
     ritz : good Ritz vectors, one a row, read.   good : 3 × their clusters, as `recurrences.has_fresh` wants it.
     start : x_0.   x, p : the iterate and its direction, of short recurrences; else x is x_j at the end;  written.
     b : the right-hand side, read.   r : b − A x_0 at the beginning;  b − A x_j at the end, where its norm is returned.
+    absolute : n or 0, float64: where n, |A||x_j| is formed by the way, for an A that can;  written.
     cycle : one record of type CYCLE;  written.
     """
     c = cycle[0]
@@ -357,13 +359,17 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, cycle):
     if c.mode > LOCAL and (c.reason == DONE or c.reason == MEMORY_FULL) and c.definite and c.columns:
         c.has_x = _form(Q, alpha, beta, start, x, c)
     if not ((c.reason == DONE or c.reason == MEMORY_FULL) and (c.mode <= LOCAL or c.has_x) and _all_finite(x)):
-        return -1.0
-    ready.product(A, x, Aq)
+        return -1.0, False
+    formed = False
+    if absolute.size:
+        formed = ready.product_and_absolute(A, x, Aq, absolute)
+    else:
+        ready.product(A, x, Aq)
     if not _all_finite(Aq):
-        return -1.0
+        return -1.0, False
     for i in range(n):
         r[i] = b[i] - Aq[i]
-    return _norm(r, partial)
+    return _norm(r, partial), formed and _all_finite(absolute)
 
 
 @stepping

@@ -12,6 +12,8 @@ roundings of each kind a product collects is said by `product_counts`, `transpos
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -145,8 +147,13 @@ def _rows(A: np.ndarray) -> int:
 
 def _rows_of_partial(A: np.ndarray, dtype: np.dtype, unit: int = EIGHT) -> int:
     """In a block of Aᵀu, a multiple of `unit`."""
-    rows = _multiple(max(-(-A.shape[0] // MOST_BLOCKS), LEAST_ROWS, LEAST_ENTRIES // A.shape[1]), unit)
-    return min(rows, MOST_SINGLE) if dtype == np.float32 else rows
+    return _rows_of_shape(*A.shape, dtype == np.float32, unit)
+
+
+@cache
+def _rows_of_shape(m: int, n: int, single: bool, unit: int) -> int:
+    rows = _multiple(max(-(-m // MOST_BLOCKS), LEAST_ROWS, LEAST_ENTRIES // n), unit)
+    return min(rows, MOST_SINGLE) if single else rows
 
 
 def _tile(X: np.ndarray) -> int:

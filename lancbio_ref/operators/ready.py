@@ -137,7 +137,8 @@ def _sparse(operator: SparseOperator, dtype: np.dtype) -> Made:
     products, A = operator.products, operator.A
     if not _fit(dtype, A.data):
         return None
-    return Sparse(*_shown_once(operator), products._rows, np.empty(A.shape[1])), A.nnz
+    data, indices, indptr = _shown_once(operator)
+    return Sparse(data, indices, indptr, products._rows, np.empty(A.shape[1])), A.nnz
 
 
 def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
@@ -147,7 +148,8 @@ def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
     d, ridge, shown = _shown(d), _shown(ridge), _shown_once(operator.data)
     if sparse is not None:
         partial = np.empty((sparse.blocks, X.shape[1]))
-        return SparseGram(*shown, sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
+        data, indices, indptr = shown
+        return SparseGram(data, indices, indptr, sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
     if X.flags.c_contiguous:
         rows, partial = _partial(X, dtype)
         return Gram(shown, d, ridge, rows, partial), X.size
@@ -193,7 +195,7 @@ def _shown_csr(A: sp.csr_array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _shown_once(operator: DenseOperator | SparseOperator) -> Any:
-    """`_shown` of the array or of the three that it holds: made once, for to make one takes as long as a small product."""
+    """`_shown` of the array or of the three that it holds: made once, for each takes as long as a small product."""
     found = _VIEWS.get(operator)
     if found is None:
         A = operator.A
@@ -215,6 +217,41 @@ _MAKERS: dict[type, Any] = {
 def product(A: Ready, v: np.ndarray, out: np.ndarray) -> None:
     """out ← A v, in compiled code.   Writes out, and what A has for sums."""
     raise NotImplementedError  # compiled code alone calls it: `_product` has what it is there
+
+
+def product_and_absolute(A: Ready, v: np.ndarray, out: np.ndarray, absolute: np.ndarray) -> bool:
+    """`product`, and absolute ← |A||v| as the operator's own `abs_product` has it, from one reading of A.
+
+    Whether there is such a way for A; else `product` alone is made.   Writes out and absolute.
+    """
+    raise NotImplementedError  # as above
+
+
+@overload(product_and_absolute, strict=False)
+def _product_and_absolute(A, v, out, absolute):  # type: ignore[no-untyped-def]
+    if getattr(A, "instance_class", None) is Gram:
+        return _gram_and_absolute
+    return _product_alone
+
+
+def _product_alone(A, v, out, absolute):  # type: ignore[no-untyped-def]
+    product(A, v, out)
+    return False
+
+
+def _gram_and_absolute(A: Gram, v: np.ndarray, out: np.ndarray, absolute: np.ndarray) -> bool:
+    """|X|ᵀ(|d| ∘ (|X||v| + τ) + τ) + |ridge| ∘ |v|, in float64, and `_gram_product`."""
+    sizes, bounds, blocks = np.empty(v.size), np.empty(A.partial.shape), A.partial.shape[0]
+    for j in range(v.size):
+        sizes[j] = abs(v[j])
+    tau = 2 * np.float64(np.finfo(v.dtype).tiny)
+    kernels.dense_gram_and_absolute(0, blocks, A.rows, A.X, A.d, v, sizes, tau, A.partial, bounds)
+    _added(A.partial, out)
+    _add_penalty(A.ridge, v, out)
+    _added(bounds, absolute)
+    for j in range(v.size):
+        absolute[j] += abs(np.float64(A.ridge[j])) * sizes[j]
+    return True
 
 
 @overload(product, strict=False)  # which would compare the annotations

@@ -90,16 +90,16 @@ class DataCleaning(BilevelProblem):
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from one product X yᵀ and one softmax; the norms of A and J come from their structure."""
         x, y = self.promoted(x, y)
-        fit = self.train.at(y)
-        return Linearization(
-            self._operator("lower.hessian", lambda x, y: self._hessian(x, fit), x, y, (y.size, y.size)),
-            self._operator("lower.cross", lambda x, y: self._cross(x, fit), x, y, (x.size, y.size)),
+        fit, at = self.train.at(y), (x, y)
+        return Linearization.of_parts(
+            self._made_operator("lower.hessian", self._hessian(x, fit), (y.size, y.size)),
+            self._made_operator("lower.cross", self._cross(x, fit), (x.size, y.size)),
             self.upper_grad_y(x, y),
             self.upper_grad_x(x, y),
-            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: self._train_gradient(x, fit), x, y, y.size),
+            grad_y=lambda: self._made("lower.grad_y", self._train_gradient(x, fit), at),
             mu=Proven(self.ridge),
             lipschitz=self.lipschitz,
-            at=(x, y),
+            at=at,
             formation=data_cleaning_errors(self, x, y, fit),
         )
 

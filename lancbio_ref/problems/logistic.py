@@ -32,7 +32,7 @@ from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, 
 from ..operators.norms import row_norms
 from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
-from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
+from ..rounding import ROUND_UP, SMALLEST_NORMAL, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .elementary import FUNCTION_UNITS, exponential
@@ -185,7 +185,7 @@ class Logistic(BilevelProblem):
         return float(np.mean(self.fit(self.validation, y).losses, dtype=np.float64))
 
     def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return np.zeros_like(x)
+        return np.zeros(x.shape, x.dtype)  # a fifth of the time of np.zeros_like
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return self.fit(self.validation, y).gradient(self.validation.equal(y.dtype))
@@ -308,8 +308,10 @@ class WeightCross(StructuredOperator):
             return terms[0] if self._is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
 
     def norm_bound(self) -> float:
-        if self._is_diagonal:  # the bound of the largest entry is that of all
-            return float(row_norms(np.array([[largest_size(self.E[0])]]))[0]) * ROUND_UP
+        if self._is_diagonal:  # as `row_norms` has it of single entries
+            largest = largest_size(self.E[0])
+            bound = largest * ROUND_UP
+            return (math.nextafter(bound, math.inf) if largest > 0 and bound < SMALLEST_NORMAL else bound) * ROUND_UP
         return float(row_norms(self.blocks).max()) * ROUND_UP
 
 

@@ -28,7 +28,7 @@ from ..minibatch import as_indices
 from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, SparseOperator, as_operator
 from ..operators.cholesky import cholesky
 from ..parallel import dot
-from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
+from ..problem import BilevelProblem, LowerLevel, UpperLevel, proven_constants
 from ..rounding import Proven, unit_roundoff
 from .blocked import BlockedProblem
 from .blocked.door import blocked_ridge, comes_in_blocks
@@ -153,12 +153,23 @@ class Ridge(BilevelProblem):
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """The linearization, with the Lipschitz constants of this x: max exp(x_j) for J = diag(exp(x) ∘ y)."""
         x, y = self.promoted(x, y)
-        point = super().linearize(x, y)
-        if not self._whole:
-            return point
-        largest = Proven(float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype)))
-        constants = LipschitzConstants(Proven(0.0), Proven(self.validation_norm), largest, Proven(0.0))
-        return point.replaced(lipschitz=constants)
+        constants = None
+        if self._whole:
+            largest = float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype))
+            constants = proven_constants(0.0, self.validation_norm, largest, 0.0)
+        return Linearization.of_parts(
+            self.hessian(x, y),
+            self.cross(x, y),
+            self.upper_grad_y(x, y),
+            self.upper_grad_x(x, y),
+            grad_y=lambda: self.lower_grad_y(x, y),
+            mu=lambda: self.lower_bound("mu", x, y),
+            smoothness=lambda: self.lower_bound("smoothness", x, y),
+            cross_norm=lambda: self.lower_bound("cross_norm", x, y),
+            lipschitz=constants,
+            at=(x, y),
+            formation=self.formation_errors(x, y),
+        )
 
     @cached_property
     def validation_norm(self) -> float:

@@ -74,6 +74,8 @@ def operators():
 
 
 OPERATORS = operators()
+SELDOM = ("dense, Fortran", "generalized linear, float32", "generalized linear, Fortran")
+SELDOM += ("diagonal on dense", "diagonal and low rank")  # each takes a compilation of its own
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +116,7 @@ def right(A, seed=3):
 def test_the_same_bits(monkeypatch, name, mode):
     """In make test without some operators that need a compilation of their own, and with one option in two."""
     A, has_product = OPERATORS[name]
-    if not THOROUGH and name in ("dense, Fortran", "generalized linear, float32", "diagonal on dense"):
+    if not THOROUGH and name in SELDOM:
         pytest.skip("make test-thorough")
     form = compiled_form(System(CheckedOperator(A, "A"), None, None, None), mode, A.dtype)
     assert (form is not None) == has_product
@@ -180,6 +182,32 @@ def test_a_product_that_overflows_is_named_as_ever(monkeypatch, mode):
         found = both(monkeypatch, DenseOperator(B), np.array([1.0, 0.0, 0.0]), reorthogonalization=mode, norm_A=1.0)
         assert_same(found)
         assert message in str(found[0].get("error"))
+
+
+@pytest.mark.parametrize("start", [False, True])
+def test_what_bounds_the_last_product_comes_with_it(start):
+    """|A||x| of the x that leaves, with the bits of `abs_product`, where A can; nobody else's is believed."""
+    for name in ("generalized linear", "dense", "generalized linear, CSR"):
+        A = OPERATORS[name][0]
+        b, x0 = right(A), right(A, 4) if start else None
+        report = solve(CheckedOperator(A, "A"), b, x0, rtol=1e-8, maxiter=400, bounds=True)
+        assert (report.absolute is not None) == (name == "generalized linear"), name
+        if report.absolute is not None:
+            np.testing.assert_array_equal(report.absolute, A.abs_product(np.abs(report.x)))
+            np.testing.assert_array_equal(report.residual, b - A.matvec(report.x))
+        assert solve(CheckedOperator(A, "A"), b, x0, rtol=1e-8, maxiter=400).absolute is None
+
+
+def test_no_pair_is_good_where_none_is_looked_for():
+    """`least_last_component` is below the last component of every eigenvector of T."""
+    rng = np.random.default_rng(4)
+    for k in (1, 2, 5, 9):
+        for spread in (1.0, 1e4):
+            alpha = rng.standard_normal(k) * spread ** rng.random(k)
+            beta = np.abs(rng.standard_normal(k + 1)) * spread ** -rng.random(k + 1)
+            T = np.diag(alpha) + np.diag(beta[1:k], 1) + np.diag(beta[1:k], -1)
+            least = np.abs(np.linalg.eigh(T)[1][-1]).min()
+            assert 0 < recurrences.least_last_component(alpha, beta) <= least * (1 + 1e-9) + 1e-15
 
 
 def test_hypot_is_pythons():

@@ -35,7 +35,9 @@ PRODUCTS = {
 SOLVES = {
     "hyper-gradient 200 × 20": (200, 20, None, False),
     "hyper-gradient 2000 × 100": (2000, 100, None, False),
+    "hyper-gradient 6000 × 300": (6000, 300, None, False),
     "hyper-gradient 20000 × 500": (20000, 500, None, False),
+    "hyper-gradient 5000 × 2000": (5000, 2000, None, False),
     "hyper-gradient CSR": (11000, 30000, 10**6, False),
 }
 CSR, SEVERAL, CLASSES = "product CSR", "5 products 20000 × 500", "hyper-gradient multinomial 600 × 65 × 10"
@@ -107,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="; ".join(CASES))
     parser.add_argument("--save", action="store_true", help="commit these ratios, for this processor")
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each case")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each case")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.cases if name not in CASES]:
         parser.error(f"unknown {', '.join(unknown)}; known: {'; '.join(CASES)}")

@@ -231,12 +231,12 @@ class GeneralizedLinearProblem(FiniteSum):
         """(A, J, b, c) from one product with each of the two sets of samples."""
         x, y = self.promoted(x, y)
         at = self.at(x, y)
-        return Linearization(
-            self._operator("lower.hessian", lambda x, y: self.hessian_at(at), x, y, (y.size, y.size)),
-            self._operator("lower.cross", lambda x, y: self.cross_at(at), x, y, (x.size, y.size)),
-            self._vector("upper.grad_y", lambda x, y: at.validation_fit.gradient(at.v), x, y, y.size),
+        return Linearization.of_parts(
+            self._made_operator("lower.hessian", self.hessian_at(at), (y.size, y.size)),
+            self._made_operator("lower.cross", self.cross_at(at), (x.size, y.size)),
+            self._made("upper.grad_y", at.validation_fit.gradient(at.v), (x, y)),
             self.upper_grad_x(x, y),
-            grad_y=lambda: self._vector("lower.grad_y", lambda x, y: at.gradient, x, y, y.size),
+            grad_y=lambda: self._made("lower.grad_y", at.gradient.copy(), (x, y)),
             mu=lambda: modulus_at(at),
             smoothness=lambda: self.smoothness_at(at),
             cross_norm=lambda: self.cross_norm_at(at),

@@ -9,7 +9,16 @@ from ...rounding import ROUND_UP
 
 
 @exact
-def relative_errors(slope, floor, rows, sizes, units, underflow, most, out):
+def relative_errors(
+    slope: float,
+    floor: float,
+    rows: np.ndarray,
+    sizes: np.ndarray,
+    units: float,
+    underflow: float,
+    most: float,
+    out: np.ndarray,
+) -> None:
     """out_i ← min(ε_i/(1 − ε_i) |s_i| + underflow, most), 1 + ε_i = e^{σ_i}(1 + units), σ_i = slope · rows_i + floor.
 
     `most` where ε_i is not below ½, or σ_i not below 1: for σ < 1, e^σ − 1 ≤ σ + σ².
@@ -27,7 +36,7 @@ def relative_errors(slope, floor, rows, sizes, units, underflow, most, out):
 
 
 @reduction
-def weighted_sum(w, a, x, b, y, rows):
+def weighted_sum(w: np.ndarray, a: float, x: np.ndarray, b: float, y: np.ndarray, rows: np.ndarray) -> float:
     """Σ w_i (a x_i + b y_i) rows_i, in float64; all n, read."""
     total = 0.0
     for i in range(rows.size):
