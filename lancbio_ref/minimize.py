@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError
 from .final_check import checked, final_check
-from .methods import Automatic, Method, MethodName, MethodOptions, State, build
+from .methods import Automatic, Method, MethodName, MethodOptions, State, build, choose
 from .methods.base import ended, require_representable
 from .minibatch import BatchSize, Minibatched, as_minibatched, run_type
 from .operators.vectors import asked
@@ -36,7 +36,7 @@ def minimize(
     *,
     v0: npt.ArrayLike | None = None,
     state: State | None = None,
-    method: MethodName | Method[Any] = "lancbio",
+    method: MethodName | Literal["auto"] | Method[Any] = "lancbio",
     maxiter: int = 1000,
     tol: float = 0.0,
     rng: Seed = None,
@@ -64,7 +64,8 @@ def minimize(
         no say, for the state holds the generators. `maxiter` counts the iterations that are added.
     method : str or method object
         A name (:func:`lancbio_ref.methods.names`), with `options` building it, or for example
-        ``LancBiO(step_x=1.0, step_y=0.1)``.
+        ``LancBiO(step_x=1.0, step_y=0.1)``. ``"auto"`` is ``"recycled-newton"``, which has no step to choose, and
+        ``"soba"`` on mini-batches: :func:`lancbio_ref.methods.choose` is the rule.
     maxiter : int
         Outer iterations.
     tol : float
@@ -136,6 +137,8 @@ def minimize(
     tol = as_number("tol", tol, least=0.0)
     as_callable("callback", callback, optional=True, of="state")
     every = as_integer("diagnostics_every", diagnostics_every)
+    if isinstance(method, str) and method == "auto":
+        method = choose(problem, batched=batch_size is not None)
     method, rng = build(method, options), as_generator(rng)
     require_representable(method, dtype)
     check = as_flag("check", check)

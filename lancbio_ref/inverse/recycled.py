@@ -11,6 +11,7 @@ E_y enough, which a measured contraction says, that is the step: it costs one gr
 from __future__ import annotations
 
 import math
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ INNER_Y, INNER_V = 0.3, 0.5  # of what is asked of E_y and E_v: what the solve i
 PLAIN = 0.7  # of what is asked: what y − H∇_y g is expected to reach where it is tried
 SHORTEST = 1e-4  # t of a Newton step
 NEWTON_STEPS, ROUNDS = 40, 5
+LENT = 2**22  # bytes of pairs that a solve may hold, or as many pairs as H keeps
+LONGEST = 5000  # products of one solve: where so many do not do, more will not either
 HALF = 0.5  # of E_y in the newest H: what a Newton direction leaves at most, so that it leads down
 LEAST_SHARE = 1e-6  # of E in one round of a solve to a 2-norm
 LEAST_DIAGONAL = 1e-8  # of the largest entry: what stands for a diagonal entry of B that is not positive
@@ -115,10 +118,11 @@ class Levels:
 
     def solve(self, A: Any, r: np.ndarray, target: float) -> tuple[np.ndarray, np.ndarray, float]:
         """d ≈ A⁻¹r with √(r′ᵀHr′) ≤ target, r′ = r − A d; d, r′ and that root in the H that has learned from it."""
-        H, d, pairs = self.H, np.zeros_like(r), list[Pair]()
+        H, d, n_products = self.H, np.zeros_like(r), 0
+        pairs = deque[Pair](maxlen=max(H.memory, pairs_within(r.size, r.dtype, LONGEST, LENT)))  # the newest
         z, square = H.apply(r)
         p, floor = z, (10 * unit_roundoff(r.dtype)) ** 2 * square
-        while square > max(target * target, floor) and len(pairs) < 2 * r.size + 50:
+        while square > max(target * target, floor) and n_products < min(2 * r.size + 50, LONGEST):
             Ap = self.product(A, p)
             curvature = parallel.dot(p, Ap)
             if not 0 < curvature < math.inf:
@@ -127,8 +131,9 @@ class Levels:
             alpha = r.dtype.type(square / curvature)  #               α = rᵀz/pᵀA p
             d, r = d + alpha * p, r - alpha * Ap
             pairs.append((p, Ap))
+            n_products += 1
             z, next_square = H.apply(r)
-            if len(pairs) == 1:  # ‖r − A H r‖ ≤ |1 − 1/α|‖r‖ + ‖r′‖/α, all in the norm of H
+            if n_products == 1:  # ‖r − A H r‖ ≤ |1 − 1/α|‖r‖ + ‖r′‖/α, all in the norm of H
                 self.contraction = abs(1 - 1 / alpha) + math.sqrt(next_square / square)
             p = z + r.dtype.type(next_square / square) * p
             square = next_square
@@ -136,7 +141,14 @@ class Levels:
         return d, r, H.energy(r) if pairs else math.sqrt(square)
 
     def lower(
-        self, x: np.ndarray, y: np.ndarray, target: float, *, most: float = math.inf, other: np.ndarray | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        target: float,
+        *,
+        most: float = math.inf,
+        other: np.ndarray | None = None,
+        products: float = math.inf,
     ) -> Lower:
         """y with E_y ≤ target, or as near as it comes; not begun where E_y > most.
 
@@ -149,6 +161,8 @@ class Levels:
             E_y at the start, beyond which nobody wants the answer.
         other : ndarray, optional
             Another start, taken where y looks bad and it looks better.
+        products : float
+            No Newton step is begun after so many.
         """
         gradient = self.gradient(x, y)
         energy = self.H.energy(gradient)
@@ -159,8 +173,9 @@ class Levels:
         first = energy
         if not energy <= most:
             return Lower(y, gradient, energy, first)
+        ends = self.counts.n_hvp + products
         for _ in range(NEWTON_STEPS):
-            if energy <= target:
+            if energy <= target or self.counts.n_hvp >= ends:
                 break
             plain = self.H.k > 0 and self.contraction * energy <= PLAIN * target
             if plain:

@@ -37,11 +37,14 @@ import numpy.typing as npt
 
 from .. import parallel
 from ..arguments import as_integer
+from ..rounding import unit_roundoff
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 CONTRADICTION = 0.5  # |a − b| of a pair, as a part of √(|a|² + |b|² + 2sᵀy): beyond it, it belongs to another A
 DEPENDENT = 1e-6  # what the newer pairs leave of sᵀy: beneath it, rounding has a say
+AMPLIFIED = 0.4  # u to this power: what the rounding of S Yᵀ may be in a row; beyond it, the row is one of cancellation
+ROUNDS, NEARLY, ROUNDING = 4, 0.1, 1e3  # S Yᵀ = I + E: |E| ≤ NEARLY is halved away, |E| ≤ 10³u is left
 FLAT = 1e-9  # sᵀA s over sᵀH_0⁻¹s: a curvature that rounding may have made
 KEPT = 0.7  # of the memory, when it is full: the rest is room for the next solve
 RECENT = 20  # curvatures whose median is β
@@ -58,6 +61,8 @@ class RecycledInverse:
     memory : int
         Pairs (s, A s) kept at most; 0 keeps none, and H stays H_0.
     dtype : float64 or float32
+    flat : float
+        Pairs with sᵀA s at most this part of sᵀH_0⁻¹s are not kept.
 
     Attributes
     ----------
@@ -85,8 +90,8 @@ class RecycledInverse:
     array([1., 1., 0.])
     """
 
-    def __init__(self, n: int, memory: int, dtype: npt.DTypeLike = np.float64) -> None:
-        self.n, self.memory = as_integer("n", n, least=1), min(as_integer("memory", memory), n)
+    def __init__(self, n: int, memory: int, dtype: npt.DTypeLike = np.float64, flat: float = FLAT) -> None:
+        self.n, self.memory, self.least = as_integer("n", n, least=1), min(as_integer("memory", memory), n), flat
         self.S = self.Y = np.zeros((0, n), dtype)
         self.d, self.e = np.zeros(n, dtype), np.ones(n, dtype)
         self.beta, self._curvatures = 1.0, ()  # type: float, tuple[float, ...]
@@ -125,8 +130,11 @@ class RecycledInverse:
         finite = [pair for pair in pairs if np.isfinite(pair).all()]
         self.flat += len(pairs) - len(finite)
         if (pairs := finite) and self.memory:
-            new = [np.array([pair[i] for pair in reversed(pairs)], self.d.dtype) for i in (0, 1)]
-            self._keep(np.concatenate([new[0], self.S]), np.concatenate([new[1], self.Y]), fresh=len(pairs))
+            S, Y = (
+                np.concatenate([np.array([pair[i] for pair in reversed(pairs)], self.d.dtype), old])
+                for i, old in enumerate((self.S, self.Y))
+            )
+            self._keep(S, Y, fresh=len(pairs))
 
     def change_diagonal(self, d: np.ndarray | None, e: np.ndarray | None = None) -> None:
         """A has another diagonal part now, None being 0, and B another diagonal, None being unknown: 1."""
@@ -161,8 +169,16 @@ class RecycledInverse:
             return
         L, R, used = self._biorthogonal(S @ Y.T, np.einsum("ij,ij->i", S / self.H0, S))
         S, Y = L @ S, R @ Y
-        if used:
-            L, R = _straight(S @ Y.T)  # the second round leaves rounding only
+        for _ in range(ROUNDS):  # the first leaves what cancelled in it; the second, as a rule, rounding only
+            N = S @ Y.T
+            off = float(np.abs(N - np.eye(len(N))).max(initial=0.0))
+            if off <= ROUNDING * unit_roundoff(N.dtype):
+                break
+            if off <= NEARLY:
+                L, R = _straight(N)
+            else:
+                L, R, again = self._biorthogonal(N, np.einsum("ij,ij->i", S / self.H0, S))
+                used = [used[i] for i in again]
             S, Y = L @ S, R @ Y
         learned = S[: sum(i < fresh for i in used)]
         squares = np.einsum("ij,ij->i", learned, self.e * learned)
@@ -187,7 +203,8 @@ class RecycledInverse:
         """
         k, used = len(N), []  # type: int, list[int]
         L, R = np.zeros((k, k)), np.zeros((k, k))
-        N = N.astype(np.float64, copy=False)
+        N, u = N.astype(np.float64, copy=False), unit_roundoff(self.d.dtype)
+        roots = np.sqrt(np.maximum(np.diag(N), 0))
         for i in range(k):
             m, size = len(used), float(N[i, i])
             if not 0 < size < math.inf:
@@ -202,14 +219,18 @@ class RecycledInverse:
             if not left > DEPENDENT * size:
                 self.dependent += 1
                 continue
-            if not left > FLAT * sizes[i]:
+            if not left > self.least * sizes[i]:
                 self.flat += 1
                 continue
             root = math.sqrt(left)
             L[m], R[m] = -a @ L[:m] / root, -b @ R[:m] / root
             L[m, i] += 1 / root
             R[m, i] += 1 / root
+            if not u * float(np.abs(L[m]) @ roots) * float(np.abs(R[m]) @ roots) <= u**AMPLIFIED:
+                self.dependent += 1  # u|L||N||R|: what the rounding of N has grown to
+                continue
             used.append(i)
+        L[len(used) :] = R[len(used) :] = 0
         return L[: len(used)].astype(self.d.dtype), R[: len(used)].astype(self.d.dtype), used
 
     def _condense(self, S: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -238,6 +259,6 @@ def _straight(N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(len(N), dtype=N.dtype) - half, np.eye(len(N), dtype=N.dtype) - half.T
 
 
-def pairs_within(n: int, dtype: npt.DTypeLike = np.float64, most: int = 100) -> int:
-    """How many pairs of vectors of this length fit into `BYTES`; between 2 and `most`."""
-    return max(2, min(most, BYTES // (2 * n * np.dtype(dtype).itemsize)))
+def pairs_within(n: int, dtype: npt.DTypeLike = np.float64, most: int = 100, size: int = BYTES) -> int:
+    """How many pairs of vectors of this length fit into `size` bytes; between 2 and `most`."""
+    return max(2, min(most, size // (2 * n * np.dtype(dtype).itemsize)))

@@ -14,6 +14,7 @@ from .amigo import AmIGOCG, AmIGOCGState, AmIGOGD, AmIGOGDState
 from .automatic import AUTO, OTHERS, STEPS, Automatic
 from .base import Method, State
 from .bsa import BSA, BSAState
+from .choice import choose
 from .f2sa import F2SA, F2SAState
 from .halved import HalvedSteps
 from .hjfbio import HJFBiO, HJFBiOState
@@ -133,6 +134,7 @@ __all__ = [
     "SubspaceSchedule",
     "TTSAState",
     "build",
+    "choose",
     "names",
 ]
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +30,6 @@ from ..errors import LancbioError
 from ..inverse.recycled import Levels
 from ..krylov.recycled import Pair, RecycledInverse
 from ..rounding import norm2, unit_roundoff
-
-if TYPE_CHECKING:
-    from ..linearization import Linearization
 
 OUTLIER = 10.0
 MOST_PRODUCTS = 50  # B u in one subproblem
@@ -71,6 +68,8 @@ class ModelStep:
     ended : str
         "" where the model's minimum was found, else why not: "edge" of the box, "curvature" ≤ 0, "most" products, or
         "outside", a point where the problem can not be evaluated.
+    slope, norm : float
+        hᵀs and ‖h‖₂.
     """
 
     s: np.ndarray
@@ -81,6 +80,15 @@ class ModelStep:
     left: float
     n_products: int
     ended: str
+    slope: float
+    norm: float
+
+    def shorter(self, t: float) -> ModelStep:
+        """t s, for 0 < t ≤ 1, at no product: what is left of h is convex in t, the rest linear or a parabola."""
+        predicted = t * self.slope + t * t * (self.predicted - self.slope)
+        left = (1 - t) * self.norm + t * self.left
+        y, v, Jts = t * self.y, t * self.v, t * self.Jts
+        return ModelStep(t * self.s, predicted, y, v, Jts, left, self.n_products, self.ended, t * self.slope, self.norm)
 
 
 class Model:
@@ -89,20 +97,20 @@ class Model:
     def __init__(
         self,
         levels: Levels,
-        point: Linearization,
+        J: Any,
         at: tuple[np.ndarray, np.ndarray, np.ndarray],
         known: tuple[np.ndarray, np.ndarray, np.ndarray],
         gains: Gains,
         differences: bool = False,
     ) -> None:
-        self.levels, self.point, self.gains, self.differences = levels, point, gains, differences
+        self.levels, self.J, self.gains, self.differences = levels, J, gains, differences
         self.x, self.y, self.v = at
         self.h, self.r, self.gradient = known  # c − J v, b − A v, ∇_y g
         self.delta = unit_roundoff(self.y.dtype) ** 0.375  # 1e-6: what rounding and the next order make of B u is even
 
     def product(self, u: np.ndarray, split: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """B u, p ≈ y′u, q ≈ v′u and Jᵀu; where `split`, the gains too, for one linearization more."""
-        H, J = self.levels.H, self.point.J
+        H, J = self.levels.H, self.J
         Jtu = self._adjoint(u)
         p = -H(Jtu)
         if split:
@@ -135,7 +143,7 @@ class Model:
         """Jᵀu; from ∇_y g(x + t u, y) where J has no adjoint."""
         if not self.differences:
             try:
-                Jtu = self.point.J.rmatvec(u)
+                Jtu = self.J.rmatvec(u)
                 self.levels.counts.n_cross += 1
                 return Jtu
             except NotImplementedError:
@@ -149,7 +157,7 @@ class Model:
         square_p = max(-float(p @ Jtu), 0.0)  #                        ‖p‖_A² ≈ JᵀuᵀH Jᵀu
         if not square_p > 0:
             return
-        Jq = self.levels.cross(self.point.J, self.levels.H(w_y))
+        Jq = self.levels.cross(self.J, self.levels.H(w_y))
         gain = norm2(w_x - Jq) / math.sqrt(square_p)
         recent = (*self.gains.recent, gain)[-7:]
         self.gains = Gains(
@@ -160,13 +168,13 @@ class Model:
         )
 
     def minimize(
-        self, low: np.ndarray, high: np.ndarray, radius: float, M: RecycledInverse, forcing: float
+        self, low: np.ndarray, high: np.ndarray, radius: float, M: RecycledInverse, forcing: float, split: bool = True
     ) -> ModelStep:
         """min hᵀs + ½ sᵀB s in low ≤ s ≤ high, by conjugate gradients preconditioned by M; M learns from them.
 
-        The iteration ends at an edge of the trust region, |s_i| = `radius`, as Steihaug's does (SIAM J. Numer. Anal.
-        20, 1983). Where it meets a bound of x, that entry is held and the iteration goes on with the others (J. J. Moré
-        and G. Toraldo, SIAM J. Optim. 1, 1991).
+        The gains are measured where `split`. The iteration ends at an edge of the trust region, |s_i| = `radius`, as
+        Steihaug's does (SIAM J. Numer. Anal. 20, 1983). Where it meets a bound of x, that entry is held and the
+        iteration goes on with the others (J. J. Moré and G. Toraldo, SIAM J. Optim. 1, 1991).
         """
         s, Bs = np.zeros_like(self.x), np.zeros_like(self.x)
         y, v, Jts = np.zeros_like(self.y), np.zeros_like(self.y), np.zeros_like(self.y)
@@ -186,7 +194,7 @@ class Model:
             d = -z if fresh else -z + (next_square / square) * d
             square, fresh = next_square, False
             try:
-                Bd, p, q, Jtd = self.product(d, split=not pairs)
+                Bd, p, q, Jtd = self.product(d, split=split and not pairs)
             except LancbioError:
                 ended = "outside"
                 break
@@ -207,7 +215,7 @@ class Model:
         M.extend(pairs)
         predicted = float(self.h @ s) + 0.5 * float(s @ Bs)
         left = norm2(np.where(free, r, 0))
-        return ModelStep(s, predicted, y, v, Jts, left, len(pairs), ended)
+        return ModelStep(s, predicted, y, v, Jts, left, len(pairs), ended, float(self.h @ s), norm2(self.h))
 
 
 def _room(s: np.ndarray, d: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:

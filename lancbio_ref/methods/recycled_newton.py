@@ -5,7 +5,7 @@ from all products with ∇²φ:
 
     1  s  ≈ argmin hᵀs + ½ sᵀB s,  |s_i| ≤ Δ, l ≤ x + s ≤ u          to ‖h + B s‖_M ≤ min(½, √(‖h‖/‖h_0‖))‖h‖_M
     2  y⁺ from y + y′s − H∇_y g,   E_y ≤ …                           what φ̂ and h may be wrong by, below
-    3  ρ  = (φ̂⁺ − φ̂)/(hᵀs + ½ sᵀB s);   ρ ≤ 0.1: x stays, Δ ← ¼|s|
+    3  ρ  = (φ̂⁺ − φ̂)/(hᵀs + ½ sᵀB s);   ρ ≤ 0.1: 2 with t s, t < 1, twice; then x stays, Δ ← ¼|s|
     4  v⁺ from v + v′s + H r,      E_v ≤ …,   h⁺ = c − J v⁺,   x ← x + s
     5  G_y E_y + G_v E_v ≤ ζ‖h⁺‖, else more of 2 and 4 where it costs least
 
@@ -14,7 +14,9 @@ differences (:mod:`lancbio_ref.methods.recycled_model`), and both levels are as 
 h may be wrong by ζ‖h‖, ζ = 0.2, and φ̂ by a small part of the predicted decrease (inexact gradients in a trust region:
 R. G. Carter, SIAM J. Numer. Anal. 28, 1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4
 and 10.6). Where two steps in a row are refused, what is known here is made more accurate before x moves. Where the
-predicted decrease drowns in the rounding of φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺).
+predicted decrease drowns in the rounding of φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺). A shorter s needs no product,
+for all of the model is known along it (J. Nocedal and Y. Yuan, *Combining trust region and line search techniques*,
+1998).
 
 It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
 package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
@@ -50,13 +52,18 @@ if TYPE_CHECKING:
 
 ZETA = 0.2  # ‖h − ∇φ‖ ≤ ζ‖h‖, as far as the gains know
 SHARE = 0.05  # of the predicted decrease: how wrong φ̂ may be
-LEAST_RATIO, POOR, GOOD, VERY_GOOD = 0.1, 0.25, 0.75, 0.9  # of ρ: what accepts s, shrinks Δ, doubles it, triples it
+LEAST_RATIO, POOR, GOOD = 0.1, 0.25, 0.75  # of ρ: what accepts s, shrinks Δ, doubles it
 TIGHTER = 0.3  # factor on ζ and on SHARE after a refused step
 FAR, NEAR = 30.0, 3.0  # E_y where y + y′s starts, over E_y of the move: y′ said nothing; Δ may grow
 LEAST_ENERGY = 1e-6  # of the move: no solve is asked for more between two steps
 LAST = 0.3  # of tol: no step is asked for a smaller ‖h⁺‖, and no h for one that would show it
+SHORTER = 2  # times a refused s is shortened, at no product, before Δ shrinks and B is asked again
+MEASURED = 2  # iterations from one measurement of the gains to the next; each, where τ < 1 or H is strange to A
+STRANGE = 10.0  # contraction of y − H∇_y g
 REFINEMENTS = 12  # rounds of step 5
 PAIRS_OF_X = 20  # that M keeps
+FLAT = 3e-5  # of β: curvatures that M does not keep, for x_j that run away have them, and differences do not see them
+MOST_PRODUCTS = 1000  # of the lower level at x + s: a step that costs more is too long
 
 
 def _nothing() -> np.ndarray:
@@ -186,10 +193,13 @@ class RecycledNewton:
     ) -> RecycledNewtonState:
         """The state before the first iteration."""
         if isinstance(problem, Minibatched):
-            raise ArgumentError("batch_size", repr(problem.sizes), "None: differences and products need one problem")
+            expected = (
+                "None: a difference of two batches is noise, and batches that grow do not pay; 'soba' takes batches"
+            )
+            raise ArgumentError("batch_size", repr(problem.sizes), expected)
         as_box(self.bounds, x0).require(x0)
         memory = pairs_within(y0.size, y0.dtype) if self.memory is None else self.memory
-        H, M = RecycledInverse(y0.size, memory, y0.dtype), RecycledInverse(x0.size, PAIRS_OF_X, x0.dtype)
+        H, M = RecycledInverse(y0.size, memory, y0.dtype), RecycledInverse(x0.size, PAIRS_OF_X, x0.dtype, FLAT)
         radius = max(1.0, float(np.abs(x0).max()))
         return RecycledNewtonState(k=0, x=x0, x_next=x0, y=y0, v=v0, radius=radius, H=H, M=M, start=x0)
 
@@ -212,8 +222,17 @@ class _Iteration:
         assert new.H is not None and new.M is not None
         self.problem, self.new, self.box, self.H, self.M = problem, new, box, new.H, new.M
         self.levels = Levels(problem, new.H, new, new.contraction)
-        self.point = self.levels.linearize(new.x, new.y)
-        self.levels.at(self.point.A)
+        self.known: Linearization | None = None  # at the state's (x, y)
+        self.value: tuple[np.ndarray, float] | None = None  # y and f there, at the x that was evaluated last
+        self.J = problem.cross(new.x, new.y)
+        self.A = self.levels.at(problem.hessian(new.x, new.y))
+
+    @property
+    def point(self) -> Linearization:
+        """A, J, b, c at the state's (x, y)."""
+        if self.known is None:
+            self.known = self.levels.linearize(self.new.x, self.new.y)
+        return self.known
 
     # -- the first point -------------------------------------------------------------------
 
@@ -222,7 +241,7 @@ class _Iteration:
         new, levels = self.new, self.levels
         g = levels.gradient(new.x, new.y)
         if g.any():
-            self.H.extend([(g, levels.product(self.point.A, g))])  # the unit of H
+            self.H.extend([(g, levels.product(self.A, g))])  # the unit of H
         lower = levels.lower(new.x, new.y, 0.03 * self.H.energy(g))
         point = levels.linearize(new.x, lower.y)
         levels.at(point.A)
@@ -242,29 +261,38 @@ class _Iteration:
         forcing = max(forcing, LAST * new.tol / norm) if norm > 0 else forcing
         low, high = self.box.steps(new.x, new.radius)
         model = self.model()
-        step = model.minimize(low, high, new.radius, self.M, forcing)
+        split = new.k % MEASURED == 0 or new.tightness < 1 or new.contraction > STRANGE
+        step = model.minimize(low, high, new.radius, self.M, forcing, split)
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
-        size = float(np.abs(step.s).max())
-        new.accepted, new.ratio, linear = False, -math.inf, math.inf
+        new.accepted, new.ratio = False, -math.inf
         if not (step.predicted < 0 and math.isfinite(step.predicted)):
             self.M.forget()  # the model is no model
             new.failed = "evaluation" if step.ended == "outside" else new.failed
             new.radius *= 0.25
             return
-        before, contraction = copy.copy(self.H), self.levels.contraction
-        try:
-            linear = self.attempt(step, norm)
-        except LancbioError:  # x + s, or what lies between, can not be evaluated
-            new.ratio, new.failed = -math.inf, "evaluation"
-        if not new.accepted:
-            self.back(before, contraction, linear)
-        else:
-            new.tightness, new.failed = min(1.0, new.tightness / TIGHTER), ""
-        if not new.accepted or new.ratio < POOR:
+        for attempt in range(1 + SHORTER):
+            before, contraction, linear = copy.copy(self.H), self.levels.contraction, math.inf
+            new.s, new.predicted, new.ratio = step.s, step.predicted, -math.inf
+            try:
+                linear = self.attempt(step, norm)
+            except LancbioError:  # x + s, or what lies between, can not be evaluated
+                new.ratio, new.failed = -math.inf, "evaluation"
+            if new.accepted:
+                new.tightness, new.failed = min(1.0, new.tightness / TIGHTER), ""
+                break
+            refined = self.back(before, contraction, linear)
+            shorter = step.shorter(_shorter(step.slope, new.ratio * step.predicted))
+            if refined or attempt == SHORTER or not shorter.predicted < 0:
+                break
+            step = shorter
+        size = float(np.abs(new.s).max())
+        if not new.accepted or (new.ratio < POOR and not attempt):
             new.radius = 0.25 * min(size, new.radius)
-        elif new.accepted and new.ratio > GOOD and step.ended and linear < NEAR:
-            new.radius *= 3.0 if new.ratio > VERY_GOOD else 2.0
+        elif attempt:
+            new.radius = size
+        if new.accepted and new.ratio > GOOD and (step.ended or attempt) and linear < NEAR:
+            new.radius *= 2.0
 
     def attempt(self, step: ModelStep, norm: float) -> float:
         """y, φ̂, v and h at x + s; E_y of the prediction over E_y of the move."""
@@ -280,7 +308,8 @@ class _Iteration:
             min(_quotient(0.5 * goal, new.gains.y), wrong / math.sqrt(max(new.gains.yy, 1.0))), LEAST_ENERGY * moved
         )
         known = levels.contraction < 0.5
-        lower = levels.lower(x, y + step.y - (H(g) if known else 0), target, most=FAR * moved, other=y)
+        predicted = y + step.y - (H(g) if known else 0)
+        lower = levels.lower(x, predicted, target, most=FAR * moved, other=y, products=MOST_PRODUCTS)
         linear = lower.first / moved
         if lower.first > FAR * moved or (lower.energy > 10 * target and lower.energy > 0.1 * moved):
             new.failed = "lower level"
@@ -310,8 +339,8 @@ class _Iteration:
         new.accepted = True
         return linear
 
-    def back(self, before: RecycledInverse, contraction: float, linear: float) -> None:
-        """x stays. H is what it was, with what was learned nearby; after a second refusal (x, y, v) is refined."""
+    def back(self, before: RecycledInverse, contraction: float, linear: float) -> bool:
+        """x stays. H is what it was, with what was learned nearby; after a second refusal x, y, v are refined: True."""
         new, levels = self.new, self.levels
         tried, self.H = self.H, before
         new.H = levels.H = before
@@ -319,8 +348,8 @@ class _Iteration:
             before.absorb(tried)
         levels.contraction = contraction
         if new.ratio == -math.inf:
-            return
-        if new.tightness < 1:
+            return False
+        if refined := new.tightness < 1:
             assert new.direction_y is not None
             wrong = math.sqrt(SHARE * new.tightness * -new.predicted)
             lower = Lower(new.y, new.direction_y, self.H.energy(new.direction_y), 0.0)
@@ -328,6 +357,7 @@ class _Iteration:
             wanted = wrong / math.sqrt(max(new.gains.yy, 1.0)), 2 * wrong
             self.settle(new.x, lower, adjoint, self.point, wanted=wanted)
         new.tightness *= TIGHTER
+        return refined
 
     # -- accuracy at one point ---------------------------------------------------------------
 
@@ -371,7 +401,7 @@ class _Iteration:
         new.phi = self.phi_at(x, lower, adjoint.v)
 
     def take(self, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:
-        self.point = point
+        self.known, self.A, self.J = point, point.A, point.J
         hold(self.levels, self.new, x, lower, adjoint, point)
 
     @property
@@ -385,14 +415,23 @@ class _Iteration:
 
     def phi_at(self, x: np.ndarray, lower: Lower, v: np.ndarray) -> float:
         """φ̂ = f − vᵀ∇_y g."""
-        self.new.n_value += 1
-        return float(self.problem.value(x, lower.y)) - float(v @ lower.gradient)
+        if self.value is None or self.value[0] is not lower.y:
+            self.new.n_value += 1
+            self.value = lower.y, float(self.problem.value(x, lower.y))
+        return self.value[1] - float(v @ lower.gradient)
 
     def model(self) -> Model:
         new = self.new
         assert new.direction_y is not None
         at, known = (new.x, new.y, new.v), (self.h, new.r, new.direction_y)
-        return Model(self.levels, self.point, at, known, new.gains, new.differences)
+        return Model(self.levels, self.J, at, known, new.gains, new.differences)
+
+
+def _shorter(slope: float, change: float) -> float:
+    """Where φ(x + t s) ≈ φ + t slope + t²(change − slope) is least, in [0.1, 0.5]; 0.25 where nothing is known."""
+    if not math.isfinite(change):
+        return 0.25
+    return min(max(_quotient(-slope, 2 * (change - slope)), 0.1), 0.5) if change > slope else 0.5
 
 
 def _quotient(a: float, b: float) -> float:

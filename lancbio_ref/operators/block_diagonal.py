@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..arguments import Operator
 from ..errors import ArgumentError
-from .base import StructuredOperator, diagonal_of, structure_of
+from .base import StructuredOperator, diagonal_of, diagonal_part, structure_of
 from .convert import as_square
 
 
@@ -92,6 +92,14 @@ class BlockDiagonal(StructuredOperator):
 
     def is_symmetric(self) -> bool:
         return self.has_bounds and all(structure.is_symmetric() for structure in self._structures)
+
+    def diagonal_part(self) -> np.ndarray | None:
+        """d of A = B + diag(d), shape (n,): those of the blocks, 0 where one shows none; None where none does."""
+        parts = [diagonal_part(block) for block in self.blocks]
+        if all(part is None for part in parts):
+            return None
+        sizes = (block.shape[0] for block in self.blocks)
+        return np.concatenate([np.zeros(n) if d is None else d for d, n in zip(parts, sizes, strict=True)])
 
     def diagonal(self) -> np.ndarray:
         """The diagonals of the blocks, one after another."""

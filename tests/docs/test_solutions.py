@@ -15,9 +15,9 @@ CHAPTERS = sorted((DOCS / "chapters").glob("*.md"))
 SOLUTIONS = sorted((DOCS / "solutions").glob("chapter_*.py"))
 
 
-def test_there_are_ten_chapters_each_with_solutions():
+def test_there_are_eleven_chapters_each_with_solutions():
     numbers = [path.name[:2] for path in CHAPTERS]
-    assert numbers == [f"{k:02}" for k in range(1, 11)]
+    assert numbers == [f"{k:02}" for k in range(1, 12)]
     assert [path.stem.removeprefix("chapter_") for path in SOLUTIONS] == numbers
 
 

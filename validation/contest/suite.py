@@ -144,6 +144,49 @@ def logistic_libsvm(name: str) -> Callable[[int], Start]:
     return make
 
 
+def folds_of(n: int, seed: int, k: int = 5) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`k` folds of n samples, in an order of the seed."""
+    parts = np.array_split(np.random.default_rng(seed).permutation(n), k)
+    return [(np.concatenate(parts[:i] + parts[i + 1 :]), parts[i]) for i in range(k)]
+
+
+def ridge_folds(samples: int, features: int) -> Callable[[int], Start]:
+    """Linear regression, a penalty a feature, five folds; a third of the features matter."""
+
+    def make(seed: int) -> Start:
+        rng = np.random.default_rng(seed)
+        X, beta = rng.standard_normal((samples, features)), rng.standard_normal(features)
+        t = X @ np.where(np.arange(features) % 3 == 0, beta, 0) + rng.standard_normal(samples)
+        return at_zero(problems.generalized_linear(X, t, folds=folds_of(samples, seed)))
+
+    return make
+
+
+def poisson_folds(samples: int, features: int) -> Callable[[int], Start]:
+    """Poisson regression with an intercept, a penalty a feature, five folds."""
+
+    def make(seed: int) -> Start:
+        rng = np.random.default_rng(seed)
+        X, beta = rng.standard_normal((samples, features)), rng.standard_normal(features)
+        t = rng.poisson(np.exp(np.clip(0.5 + 0.3 * X @ beta, -4, 4)))
+        made = problems.generalized_linear(X, t, loss="poisson", intercept=True, folds=folds_of(samples, seed))
+        return at_zero(made)
+
+    return make
+
+
+def multinomial_digits(seed: int) -> Start:
+    """Softmax regression of the digits, one penalty a class."""
+    images, labels = load_digits()
+    train, validation = stratified_split(labels, (600, 600), np.random.default_rng(seed))
+    X = images / 16.0
+    made = problems.generalized_linear(
+        X[train], labels[train], loss="multinomial", validation=(X[validation], labels[validation]), penalty="class",
+        intercept=True,
+    )  # fmt: skip
+    return at_zero(made)
+
+
 def at_zero(problem: Any) -> Start:
     """From x = 0, y = 0."""
     return Start(problem, np.zeros(problem.n_x), np.zeros(problem.n_y), np.zeros(problem.n_y))
@@ -168,8 +211,12 @@ SUITE: dict[str, Entry] = {
     "logistic-w8a": Entry("logistic", MEDIUM, logistic_libsvm("w8a"), "libsvm"),
     "logistic-digits": Entry("logistic", MEDIUM, logistic_digits),
     "synthetic-1000-1e3": Entry("synthetic", MEDIUM, synthetic(1000, 1e3)),
+    "folds-ridge-30": Entry("folds", SMALL, ridge_folds(120, 30)),
+    "folds-poisson-20": Entry("folds", SMALL, poisson_folds(200, 20)),
+    "multinomial-digits": Entry("logistic", MEDIUM, multinomial_digits),
     "synthetic-1000-1e4": Entry("synthetic", LARGE, synthetic(1000, 1e4)),
     "synthetic-10000-1e3": Entry("synthetic", LARGE, synthetic(10_000, 1e3, matrix_free=True)),
+    "synthetic-100000-1e3": Entry("synthetic", LARGE, synthetic(100_000, 1e3, matrix_free=True)),
     "ridge-1000": Entry("ridge", LARGE, ridge(1500, 1000)),
     "cleaning-mnist-0.5": Entry("cleaning", LARGE, cleaning_images("mnist", 1000, 0.5), "mnist"),
     "cleaning-fashion-0.5": Entry("cleaning", LARGE, cleaning_images("fashion-mnist", 1000, 0.5), "fashion-mnist"),

@@ -1,0 +1,56 @@
+"""The bars of README: work to a stationary point, from what validation/own_method.py has stored.
+
+``python docs/headline.py`` writes docs/_static/headline.svg. One problem, seed 1, on which all of these have been run;
+a bar without an end did not get there within the budget.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+HERE = Path(__file__).parent
+STORED = HERE.parent / "validation" / "results" / "own_method.json"
+PROBLEM, TARGET, OWN, MOST = "synthetic-200-1e2", "1e-6", "recycled-newton", 12
+
+
+def bars():
+    """(contestant, W or None) on `PROBLEM`, the least first; of the ablations none."""
+    stored = json.loads(STORED.read_text(encoding="utf-8"))
+    found = {
+        run["contestant"]: None if run["reached"][TARGET] is None else run["reached"][TARGET]["W"]
+        for run in stored["runs"]
+        if run["problem"] == PROBLEM and run["seed"] == 1 and "reached" in run and f"{OWN}," not in run["contestant"]
+    }
+    return sorted(found.items(), key=lambda pair: (pair[1] is None, pair[1]))[:MOST]
+
+
+def draw(path):
+    plt.style.use(HERE / "lancbio.mplstyle")
+    shown = bars()
+    figure, ax = plt.subplots(figsize=(10.4, 0.9 + 0.27 * len(shown)))
+    longest = 1.2 * max(work for _, work in shown if work is not None)
+    for row, (who, work) in enumerate(shown):
+        ax.barh(row, work or longest, color="C0" if who == OWN else "#BBBBBB", hatch=None if work else "//", height=0.7)
+        ax.text((work or longest) * 1.04, row, f"{work:.0f}" if work else "not within 30 000", va="center", fontsize=9)
+    ax.set_yticks(range(len(shown)), [who for who, _ in shown])
+    ax.invert_yaxis()
+    ax.set(
+        xscale="log", xlim=(100, 6 * longest), xlabel="products and gradients, weighted",
+        title="to ‖∇φ‖ ≤ 10⁻⁶‖∇φ(x₀)‖, synthetic, n = 200, κ = 10²; methods with steps at the best of 49",
+    )  # fmt: skip
+    figure.savefig(path, metadata={"Date": None})
+    return shown
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "_static" / "headline.svg"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print(*draw(target), sep="\n")
