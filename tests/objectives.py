@@ -14,9 +14,7 @@ class BareRidge(problems.Ridge):
     """Ridge without the Lipschitz constants that its linearization has."""
 
     def linearize(self, x, y):
-        point = super().linearize(x, y)
-        point.lipschitz = None
-        return point
+        return super().linearize(x, y).replaced(lipschitz=None)
 
 
 def bare(ridge):

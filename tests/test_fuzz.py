@@ -143,7 +143,7 @@ def test_a_success_that_is_none_is_found(fuzz, monkeypatch):
 
 def test_a_formula_that_is_rounded_down_is_found(fuzz, monkeypatch):
     def shortened(found):
-        return dataclasses.replace(found, value=found.value * (1 - 1e-9))
+        return found._replace(value=found.value * (1 - 1e-9))
 
     replaced(fuzz, monkeypatch, "lower_level_bound", shortened)
     assert violated(run(fuzz, "pointwise", 200), "formula") > 2

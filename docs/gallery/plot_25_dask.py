@@ -1,5 +1,5 @@
 r"""
-24 · More than one machine
+25 · More than one machine
 ==========================
 
 Samples that no machine holds are blocks of rows on the workers of a Dask cluster: X stays there, and vectors travel.

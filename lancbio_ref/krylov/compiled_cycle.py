@@ -234,7 +234,7 @@ class CompiledCycle:
         assert isinstance(rule, Selective)
         if rule.clusters:
             self.ritz = rule.vectors
-            self.good = np.array([(c.low, c.high, len(c.rows)) for c in rule.clusters]).T.copy()
+            self.good = np.array([(c.low, c.high, c.residual, len(c.rows)) for c in rule.clusters]).T.copy()
         else:
             self.ritz, self.good = np.empty((0, process.n), process.dtype), _NO_CLUSTERS
 
@@ -276,5 +276,5 @@ class CompiledCycle:
 
 
 _NAMES = steps.CYCLE.names or ()
-_NO_CLUSTERS = np.empty((3, 0))
+_NO_CLUSTERS = np.empty((4, 0))
 _ZEROS: dict[str, float] = dict.fromkeys(_NAMES, 0)

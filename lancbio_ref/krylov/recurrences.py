@@ -11,6 +11,9 @@ import numpy as np
 
 from ..kernels import exact, loop
 
+REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has fallen by this factor,
+LOCKED = 1e-3  # and it was above this share of the gap to the other Ritz values
+
 
 @loop
 def _root_of_squares(f, g):
@@ -148,11 +151,12 @@ def hypot(a, b, c):
 
 
 @exact
-def has_fresh(theta, residual, tolerance, good):
-    """Whether a Ritz vector has become good that was not formed yet.
+def has_fresh(theta, residual, tolerance, least, good):
+    """Whether a Ritz vector has become good that was not formed yet, or much better than one that was not to be trusted.
 
-    theta, residual : Ritz values in any order, and their residuals;  sorted.
-    good : 3 × clusters, ascending: the low and the high end of each, and how many vectors it has.
+    theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
+    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
+        and how many vectors it has.
     """
     k = theta.size
     for i in range(1, k):  # in place: the loop before left them nearly in order
@@ -163,22 +167,31 @@ def has_fresh(theta, residual, tolerance, good):
         theta[j + 1], residual[j + 1] = value, size
     i = 0
     while i < k:
-        if residual[i] > tolerance:
+        if max(residual[i], least) > tolerance:
             i += 1
             continue
         low = high = theta[i]  # the good values from here on that lie within `tolerance` of the one before
-        members = 0
+        worst, members, first, last = 0.0, 0, i, i
         while i < k:
-            if residual[i] <= tolerance:
+            size = max(residual[i], least)
+            if size <= tolerance:
                 if theta[i] - high > tolerance:
                     break
-                high, members = theta[i], members + 1
+                high, worst, members, last = theta[i], max(worst, size), members + 1, i
             i += 1
-        vectors = 0.0
+        gap = math.inf
+        if last - first >= members:
+            gap = 0.0
+        if first > 0:
+            gap = min(gap, theta[first] - theta[first - 1])
+        if last + 1 < k:
+            gap = min(gap, theta[last + 1] - theta[last])
+        vectors, before = 0.0, 0.0
         for known in range(good.shape[1]):
             if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
-                vectors += good[2, known]
-        if vectors < members:
+                vectors += good[3, known]
+                before = max(before, good[2, known])
+        if vectors < members or (worst <= REFRESH * before and before > LOCKED * gap):
             return True
     return False
 

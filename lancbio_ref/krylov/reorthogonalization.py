@@ -103,13 +103,16 @@ class Partial(NoReorthogonalization):
 class Selective(NoReorthogonalization):
     """Against the Ritz vectors Q_j s_i that are good: β_{j+1}|s_i[j]| ≤ √u ‖T_j‖.
 
-    A Ritz vector is formed when its pair becomes good, once, and is locked: what it lacks is of size √u, and so is what
-    it leaves in w_j. Ritz values closer than √u‖T_j‖ do not define their vectors one by one, only the space that they
-    span: such a cluster is formed together, and again when it has gained a member.
+    A Ritz vector is formed when its pair becomes good. Its sine to an eigenvector is at most its residual over the gap
+    to the other Ritz values. Where that is below `locked`, it stays as it is: what it leaves in w_j shrinks by as much at
+    every step. Else it is formed again whenever its residual has fallen by another factor `refresh`. Ritz values closer
+    than √u‖T_j‖ do not define their vectors one by one, only the space that they span: such a cluster is formed
+    together, and again when it has gained a member.
     """
 
     needs_basis = True
     one_operator = True
+    locked, refresh = recurrences.LOCKED, recurrences.REFRESH
 
     def __init__(self) -> None:
         self.unit = 0.0
@@ -141,28 +144,30 @@ class Selective(NoReorthogonalization):
         tolerance = math.sqrt(process.unit_roundoff) * size
         if residual.min() <= tolerance:
             order = np.argsort(theta)
-            self._update(process, theta[order], residual[order], tolerance)
+            self._update(process, theta[order], np.maximum(residual[order], process.unit_roundoff * size), tolerance)
         if not self.clusters:
             return False
         fused.subtract(w, self.vectors, self._duals[: self._used])
         return True
 
     def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:
-        """Form what is newly good; theta ascends."""
+        """Form what is newly good, or was not to be trusted and is much better now; theta ascends."""
         good = np.flatnonzero(residual <= tolerance)
         lows, highs = np.array([c.low for c in self.clusters]), np.array([c.high for c in self.clusters])
         replaced: set[int] = set()
         fresh = []
         for members in np.split(good, np.flatnonzero(np.diff(theta[good]) > tolerance) + 1):
-            low, high = theta[members[0]], theta[members[-1]]
+            low, high, worst = theta[members[0]], theta[members[-1]], residual[members].max()
             known = np.arange(np.searchsorted(highs, low - tolerance), np.searchsorted(lows, high + tolerance, "right"))
             old = [self.clusters[i] for i in known]
-            if sum(len(c.rows) for c in old) >= members.size:
+            before = max((c.residual for c in old), default=0.0)
+            stale = worst <= self.refresh * before and before > self.locked * gap(theta, members)
+            if sum(len(c.rows) for c in old) >= members.size and not stale:
                 continue
             replaced.update(known)
             for cluster in old:
                 self._discard(cluster)
-            fresh.append(Cluster(low, high, self._form(process, members)))
+            fresh.append(Cluster(low, high, worst, self._form(process, members)))
         if fresh:
             kept = [c for i, c in enumerate(self.clusters) if i not in replaced]
             self.clusters = sorted(kept + fresh, key=lambda c: c.low)
@@ -194,11 +199,22 @@ class Selective(NoReorthogonalization):
         self.free = list(range(size + more.shape[0] - 1, size - 1, -1))
 
 
+def gap(theta: np.ndarray, members: np.ndarray) -> float:
+    """From these of the ascending Ritz values to the nearest other; 0 where one is among them."""
+    first, last = members[0], members[-1]
+    if last - first >= members.size:
+        return 0.0
+    below = theta[first] - theta[first - 1] if first else np.inf
+    above = theta[last + 1] - theta[last] if last + 1 < theta.size else np.inf
+    return float(min(below, above))
+
+
 class Cluster(NamedTuple):
-    """Good Ritz values within √u‖T‖ of each other, and where their vectors are."""
+    """Good Ritz values within √u‖T‖ of each other, their largest residual when formed, and where their vectors are."""
 
     low: float
     high: float
+    residual: float
     rows: list[int]
 
 

@@ -157,7 +157,7 @@ def _needs_ritz_vectors(alpha, beta, good, b, c):
     for i in range(k):
         last[i] = b / c.unit * abs(last[i])  # the residuals of the Ritz pairs
         is_good = is_good or last[i] <= tolerance
-    return int(is_good and recurrences.has_fresh(theta, last, tolerance, good))
+    return int(is_good and recurrences.has_fresh(theta, last, tolerance, c.u * size, good))
 
 
 @within
@@ -320,7 +320,7 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle
     A : a tuple of :mod:`lancbio_ref.operators.ready`.
     Q : rows × n, the basis or a ring of it;  written.
     alpha, beta : α_j in alpha[j − 1], β_j in beta[j − 1];  written.
-    ritz : good Ritz vectors, one a row, read.   good : 3 × their clusters, as `recurrences.has_fresh` wants it.
+    ritz : good Ritz vectors, one a row, read.   good : 4 × their clusters, as `recurrences.has_fresh` wants it.
     start : x_0.   x, p : the iterate and its direction, of short recurrences; else x is x_j at the end;  written.
     b : the right-hand side, read.   r : b − A x_0 at the beginning;  b − A x_j at the end, where its norm is returned.
     absolute : n or 0, float64: where n, |A||x_j| is formed by the way, for an A that can;  written.
@@ -383,7 +383,7 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
     """
     c = cycle[0]
     c.reason, blocks = GOES_ON, -(-r.size // BLOCK)
-    _close_step(Q, alpha, beta, Q[:0], np.empty((3, 0)), Aq, np.empty(blocks), c)
+    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), Aq, np.empty(blocks), c)
     if c.reason != GOES_ON:
         return
     partial = np.empty((blocks, c.k))

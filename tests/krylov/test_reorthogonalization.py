@@ -113,3 +113,21 @@ def test_a_good_ritz_vector_is_formed_once(monkeypatch):
     assert np.linalg.norm(np.eye(100) - process.Q.T @ process.Q, 2) < 1e-7
     used = process._rule.vectors
     assert good <= len(used) < good + 4 and used.any(axis=1).sum() == good
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "spectrum",
+    [
+        np.exp(2 * np.random.default_rng(3).standard_normal(800)),
+        np.concatenate([np.linspace(1, 2, 760), 1e3 * (1 + 1e-6 * np.arange(40))]),
+        np.linspace(1, 1000, 800),
+    ],
+    ids=["lognormal", "close together", "linear"],
+)
+def test_a_vector_formed_while_another_value_is_close_is_formed_again(spectrum, dtype):
+    """Its residual over that gap says how far it is off: locked then, it would let orthogonality go to 1."""
+    start = np.random.default_rng(0).standard_normal(800).astype(dtype)
+    run = lanczos(np.diag(spectrum).astype(dtype), start, 200, reorthogonalization="selective")
+    Q = run.Q.astype(float)
+    assert np.abs(Q.T @ Q - np.eye(200)).max() < 2 * np.sqrt(np.finfo(dtype).eps)

@@ -1,7 +1,7 @@
 """Each baseline against a dense transcription of its formula, its counts, its rules, and what it refuses."""
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -244,7 +244,7 @@ CHOSEN = ("step_x", "step_y", "step_v")  # by rule where they are None
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_option_is_checked_and_named(name):
     cls, _, options, _ = BY_NAME[name]
-    for option in cls.__dataclass_fields__:
+    for option in (field.name for field in fields(cls)):
         for wrong in BAD[KINDS[option]]:
             if (wrong is None and ((name, option) in OPTIONAL or option in CHOSEN)) or (
                 wrong == 0 and (name, option) == ("stocbio", "inverse_steps")
