@@ -181,14 +181,23 @@ def comparison_figure(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], su
 def _band(
     axes: Axes, runs: Sequence[Mapping[str, np.ndarray]], abscissa: str, quantity: str, style: Mapping[str, Any]
 ) -> None:
-    """The median over `runs` of one quantity at each recorded iteration, and the quartiles around it."""
-    recorded = runs[0]["recorded_k"]  # the same in all: none failed
+    """The median over `runs` of one quantity at each iteration that one recorded, and the quartiles around it.
+
+    A run that had come to its end stays where it was.
+    """
+    grid = np.unique(np.concatenate([run["recorded_k"] for run in runs]))
+
+    def row(run: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+        recorded, entries = run["recorded_k"], run[name]
+        if entries.size != recorded.size:  # one an iteration
+            entries = entries[recorded - 1]
+        return entries[np.searchsorted(recorded, grid, side="right").clip(1) - 1]
 
     def rows(name: str) -> np.ndarray:
-        stack = np.array([run[name] for run in runs], dtype=np.float64)
-        return stack if stack.shape[1] == recorded.size else stack[:, recorded - 1]  # one entry an iteration
+        return np.array([row(run, name) for run in runs], dtype=np.float64)
 
-    x, values = np.median(rows(abscissa), axis=0), rows(quantity)
+    x = grid if abscissa == "recorded_k" else np.median(rows(abscissa), axis=0)
+    values = rows(quantity)
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
     shown = np.ones(x.size, dtype=bool)
     if quantity == "test_accuracy":
