@@ -15,6 +15,7 @@ from flint import arb, ctx, fmpq
 import lancbio_ref
 from lancbio_ref import LancbioError
 from lancbio_ref.operators import DenseOperator, proofs
+from tests.thorough import THOROUGH
 
 FOLDER = Path(__file__).parents[1] / "validation"
 NAMES = ("operators", "linear", "lower", "gradient", "value", "mu", "enclose", "solve", "pointwise")
@@ -46,8 +47,9 @@ def replaced(fuzz, monkeypatch, name, change):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_claim_is_false(fuzz, name):
-    check = run(fuzz, name, 40)
-    assert check.cases == 40 and sum(tally.n for tally in check.tallies.values()) >= 20
+    cases = 15 if name in ("solve", "lower") and not THOROUGH else 40  # of which each is a dozen others
+    check = run(fuzz, name, cases)
+    assert check.cases == cases and sum(tally.n for tally in check.tallies.values()) >= cases // 2
     assert not check.violations, "\n\n".join(lines for found in check.found.values() for lines in found)
 
 

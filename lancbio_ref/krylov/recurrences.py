@@ -152,7 +152,7 @@ def hypot(a, b, c):
 
 @exact
 def has_fresh(theta, residual, tolerance, least, good):
-    """Whether a Ritz vector has become good that was not formed yet, or much better than one that was not to be trusted.
+    """Whether a Ritz vector has become good that was not formed yet, or much better than one that was off.
 
     theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
     good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,

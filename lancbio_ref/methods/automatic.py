@@ -25,7 +25,7 @@ from ..rounding import is_finite, norm2, unit_roundoff
 from ..status import StepStatus
 from .base import State
 from .lancbio import SubspaceSchedule
-from .steps import HELD, SHARE, SHORTEST, Steps, judge, look, measure, measure_again
+from .steps import HELD, SHARE, SHORTEST, Steps, judge, longest, look, measure, measure_again
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -178,7 +178,7 @@ class Automatic:
                 step = SHARE * s.share / self._norm(name, state, s)  # 1.5/‖B‖
             decay = name.replace("step", "decay")
             exponent = self.given.get(decay, getattr(self.kind, decay, 0.0))
-            found[name] = float(max(step, HELD) * float(s.first + 1) ** exponent)
+            found[name] = min(float(max(step, HELD) * float(s.first + 1) ** exponent), longest(state.x.dtype))
         return found
 
     def _norm(self, name: str, state: Any, s: Steps) -> float:

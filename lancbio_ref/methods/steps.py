@@ -22,8 +22,9 @@ max(1, ‖x‖_∞). After a window
     ‖h‖ (root mean square) has grown by more than a tenth:    λ ← λ/2
     else                                                      λ ← the median of (1) in it, at least λ/2, at most 2λ
 
-and at once λ ← 2·(1) where that is below λ/4. Where h is random (BSA, TTSA, mini-batches), (1) is formed of the means
-of x and h in two windows, less their variance; where noise hides the change, λ ← 0.8 λ, as 1/k.
+and at once λ ← 2·(1) where that is below λ/4. Where x or h changed by no more than a rounding, (1) says nothing, and λ
+stays. Where h is random (BSA, TTSA, mini-batches), (1) is formed of the means of x and h in two windows, less their
+variance; where noise hides the change, λ ← 0.8 λ, as 1/k.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def _short(value: object) -> str:
 def look(new: State, s: Steps, random: bool) -> None:
     """What iteration k shows of λ, and λ for the next."""
     assert new.h is not None
-    size = norm2(new.h)
+    size, u = norm2(new.h), unit_roundoff(new.x.dtype)
     s.squares, s.count = s.squares + size * size, s.count + 1
     if random:
         s.sums = s.sums[0] + new.x, s.sums[1] + new.h
@@ -154,15 +155,16 @@ def look(new: State, s: Steps, random: bool) -> None:
         largest = float(np.abs(new.h).max())
         s.step = FIRST_MOVE * max(1.0, float(np.abs(new.x).max())) / largest if largest > 0 else HELD
     elif s.h is not None and not random:
-        moved = s.used * norm2(s.h)  # ‖x_k − x_{k−1}‖
-        bound = _quotient(CHANGE * moved, norm2(new.h - s.h))  # (1)
-        s.moves.append(bound)
-        if s.is_rising:
-            s.is_rising = bound >= 2 * s.step or new.k < 4  # h_1 … h_3 say little: y and v have just begun to move
-            s.step = min(2 * s.step, bound)
-        elif bound < s.step / 8:
-            s.step = 2 * bound
-    s.step = max(min(s.step, s.most), HELD)
+        moved, change = s.used * norm2(s.h), norm2(new.h - s.h)  # ‖x_k − x_{k−1}‖, ‖h_k − h_{k−1}‖
+        if moved > u * norm2(new.x) and change > u * s.highest:  # below, both are rounding
+            bound = CHANGE * moved / change  # (1)
+            s.moves.append(bound)
+            if s.is_rising:
+                s.is_rising = bound >= 2 * s.step or new.k < 4  # h_1 … h_3 say little: y and v have just begun to move
+                s.step = min(2 * s.step, bound)
+            elif bound < s.step / 8:
+                s.step = 2 * bound
+    s.step = max(min(s.step, s.most, longest(new.x.dtype)), HELD)
     s.reach = _quotient(REACH * max(1.0, float(np.abs(new.x).max())), float(np.abs(new.h).max()))
     s.h, s.used = new.h.copy(), min(s.step, s.reach)
 
@@ -182,11 +184,18 @@ def judge(s: Steps, random: bool) -> None:
         s.means, s.noise = now, noise
     if level > GROWN * s.level:
         s.step /= 2
+    elif s.h is not None and level <= unit_roundoff(s.h.dtype) * s.highest:
+        pass  # h is rounding: nothing is learned
     elif random or not s.is_rising:
-        median = float(np.median(s.moves)) if s.moves else math.inf
+        median = float(np.median(s.moves)) if s.moves else math.inf if random else s.step
         s.step = min(max(median, s.step / 2), 2 * s.step)
     s.most, s.share = RELAXED * s.most, min(1.0, RELAXED * s.share)
     s.level, s.highest = level, max(level, s.highest)
+
+
+def longest(dtype: np.dtype) -> float:
+    """Of the steps of a run in this type."""
+    return 0.25 * float(np.finfo(dtype).max)
 
 
 def _quotient(a: float, b: float) -> float:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.thorough import sampled
+
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "docs" / "gallery"
 SCRIPTS = sorted(GALLERY.glob("plot_*.py"))
@@ -55,7 +57,7 @@ def test_imports(script):
         assert {name.partition(".")[0] for name in names} <= allowed
 
 
-@pytest.mark.parametrize("name", FASTEST)
+@pytest.mark.parametrize("name", sampled(FASTEST, 3))
 def test_runs_as_it_stands(name, tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "LANCBIO_DATA"} | {"MPLBACKEND": "template"}
     command = [sys.executable, "-W", "error", str(GALLERY / f"{name}.py")]

@@ -320,3 +320,16 @@ def test_classes_declare_what_their_steps_multiply():
         "step_z",
     )
     assert isinstance(Automatic(SOBA).init(PROBLEMS["ridge"], np.zeros(4), np.zeros(4), np.zeros(4), rng), State)
+
+
+@pytest.mark.parametrize("method", [name for name in STEPPED if name not in ("f2sa", "hjfbio")])
+def test_a_run_that_has_arrived_stays(method):
+    """h is 0, or rounding, from some iteration on: no quotient of two of those makes a step."""
+    H = np.diag([1.0, 1.5, 2.0])
+    value = lambda x, y: 0.5 * np.sum((y - 1) ** 2)  # noqa: E731
+    upper = UpperLevel(value=value, grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y - 1)
+    lower = LowerLevel(grad_y=lambda x, y: H @ y - x, hessian=lambda x, y: H, cross=lambda x, y: -np.eye(3), mu=1.0)
+    problem = BilevelProblem(upper, lower, n_y=3)
+    for seed in range(3):
+        result = minimize(problem, np.ones(3), method=method, maxiter=1000, rng=seed)
+        assert np.abs(result.x - H.diagonal()).max() < (0.1 if method in ("bsa", "ttsa") else 1e-10), result.x

@@ -84,7 +84,7 @@ def outcome(level, solve):
 
 
 @pytest.mark.parametrize(
-    "level, rtol, warm", sampled(product(LEVELS, [1e-3, 3.3e-4, 1e-5, 1e-6, 1e-7, 1e-8], [False, True]), 5)
+    "level, rtol, warm", sampled(product(LEVELS, [1e-3, 3.3e-4, 1e-5, 1e-6, 1e-7, 1e-8], [False, True]), 9)
 )
 def test_a_default_tolerance_is_named_first(level, rtol, warm):
     result = outcome(level, stopped(of_b(rtol), warm))

@@ -67,7 +67,7 @@ def summed(path):
 
 
 @pytest.mark.parametrize("id", SAMPLES)
-@few(40)
+@few(15)
 @given(st.data())
 def test_any_changed_leaf_is_refused_with_file_and_field(tmp_path_factory, id, data):
     raw = raw_copy(id)
@@ -82,7 +82,7 @@ def test_any_changed_leaf_is_refused_with_file_and_field(tmp_path_factory, id, d
 
 
 @pytest.mark.parametrize("id", SAMPLES)
-@few(60)
+@few(20)
 @given(st.data())
 def test_a_field_that_is_missing_or_added_is_named(tmp_path_factory, id, data):
     raw = raw_copy(id)

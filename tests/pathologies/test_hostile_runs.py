@@ -34,7 +34,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("method", names())
-@few(60)
+@few(25)
 @given(data=st.data())
 def test_one_variable(method, data):
     size, signed = st.sampled_from(SIZES), st.sampled_from((0.0, 1e-300, -1.0, 1e300))

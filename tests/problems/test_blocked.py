@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
@@ -125,8 +126,7 @@ def members(dtype):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", list(members(np.float64)))
+@pytest.mark.parametrize("name, dtype", sampled(product(members(np.float64), [np.float64, np.float32]), 3))
 def test_each_member_is_the_one_in_memory(name, dtype):
     make, arguments, options = members(dtype)[name]
     whole, parts = make(*arguments, **options), make(*arguments, **options, block_rows=20)
