@@ -139,7 +139,7 @@ def everything(place):
     found = {}
     with open(os.devnull, "w") as silent, redirect_stdout(silent):
         files.find_spec = lambda name: None
-        for number, command in enumerate((COMPARE, [*ENDLESS[:4], "--maxiter", "4"])):  # all have the compiled loops then
+        for number, command in enumerate((COMPARE, [*ENDLESS[:4], "--maxiter", "4"])):  # all have the loops then
             main([*command, "--out", str(Path(place, f"first {number}"))])
     assert threading.active_count() == 1
     gc.freeze()  # nothing that all share is looked at when each of them ends

@@ -105,8 +105,8 @@ class Selective(NoReorthogonalization):
 
     A Ritz vector is formed when its pair becomes good. Its sine to an eigenvector is at most its residual over the gap
     to the other Ritz values. Where that is below `locked`, it stays as it is: what it leaves in w_j shrinks by as much
-    at every step. Else it is formed again whenever its residual has fallen by another factor `refresh`. Ritz values closer
-    than √u‖T_j‖ do not define their vectors one by one, only the space that they span: such a cluster is formed
+    at every step. Else it is formed again whenever its residual has fallen by another factor `refresh`. Ritz values
+    closer than √u‖T_j‖ do not define their vectors one by one, only the space that they span: such a cluster is formed
     together, and again when it has gained a member.
     """
 
