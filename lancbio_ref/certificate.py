@@ -217,7 +217,7 @@ def value_bound(
     """
     fy, gyy = Bound.of(lipschitz.fy), Bound.of(lipschitz.gyy)
     e_f, largest = errors["value"], errors["grad_y"].value  # ε_f, and ‖∇_y g‖ + ε_g
-    size, u = norm2(v) * (1 + 2.0**-40), unit_roundoff(v.dtype)
+    size, u = math.nextafter(norm2(v) * (1 + 2.0**-40), math.inf) if v.any() else 0.0, unit_roundoff(v.dtype)
     e_g = largest - norm2(gradient)
     distance = math.nextafter(scaled_quotient(largest, 1.0, mu.value) * (1 + 2.0**-50), math.inf)  # ρ_y
     second = fy.value + upper_product(gyy.value, size)

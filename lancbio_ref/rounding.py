@@ -84,6 +84,12 @@ def norm2(x: np.ndarray) -> float:
     return scale_number(math.sqrt(parallel.dot(scaled, scaled)), exponent)
 
 
+def upper_norm2(x: np.ndarray) -> float:
+    """At least ‖x‖₂: what rounds a subnormal result is half a unit, and no relative slack covers it."""
+    size = norm2(x)
+    return math.nextafter(size * ROUND_UP, math.inf) if size else 0.0
+
+
 def largest(x: np.ndarray) -> float:
     """‖x‖_∞; infinite where an entry is not finite."""
     if x.size <= kernels.BLOCK and x.dtype.char in "fd" and x.flags.carray:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError
-from ..rounding import ROUND_UP, gamma, nan_to_infinity, norm2, rounding_factor, unit_roundoff, upper_product
+from ..rounding import ROUND_UP, gamma, nan_to_infinity, rounding_factor, unit_roundoff, upper_norm2, upper_product
 from .base import StructuredOperator
 
 
@@ -202,7 +202,7 @@ class LessOuterProduct(StructuredOperator):
         return max(base, rounding_factor(4, size + 4, unit_roundoff(result)))
 
     def norm_bound(self) -> float:
-        return (self.B.norm_bound() + upper_product(norm2(self.w), norm2(self.g))) * ROUND_UP
+        return (self.B.norm_bound() + upper_product(upper_norm2(self.w), upper_norm2(self.g))) * ROUND_UP
 
 
 def _wide_dot(a: np.ndarray, v: np.ndarray) -> complex:

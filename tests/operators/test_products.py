@@ -22,7 +22,9 @@ def test_dense(shape, dtype, order):
     np.testing.assert_allclose(dense_product(A, v), A @ v, **close)
     np.testing.assert_allclose(dense_transposed(A, u), A.T @ u, **close)
     np.testing.assert_allclose(DenseOperator(A).rmatvec(u), A.conj().T @ u, **close)
-    np.testing.assert_allclose(DenseOperator(A).abs_product(np.abs(v)), np.abs(A) @ np.abs(v), **close)
+    with np.errstate(invalid="ignore"):  # a BLAS may read, and not use, what lies behind an array
+        expected = np.abs(A) @ np.abs(v)
+    np.testing.assert_allclose(DenseOperator(A).abs_product(np.abs(v)), expected, **close)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

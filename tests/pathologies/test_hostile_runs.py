@@ -54,6 +54,9 @@ def test_one_variable(method, data):
         )  # fmt: skip
     except LancbioError:
         return
-    assert result.status in (SolveStatus.COMPLETED, SolveStatus.DIVERGING)
+    ends = {SolveStatus.COMPLETED, SolveStatus.DIVERGING}
+    if method == "recycled-newton":  # it says how it ended
+        ends |= {getattr(SolveStatus, name) for name in ("CONVERGED", "FLOOR", "RADIUS", "UNBOUNDED", "NOT_CONVERGED")}
+    assert result.status in ends
     assert all(np.isfinite(part).all() for part in (result.x, result.y, result.v, result.hypergradient))
     assert np.isfinite(result.fun)
