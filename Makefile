@@ -55,10 +55,10 @@ test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, P
 test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, Dask, pandas and joblib; installs them
 	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters tests/blocks $(ARGS)
 
-test-benchopt: $(BENCHOPT)/ready.stamp  ## the methods, SciPy, jaxopt and torchopt on problems of benchopt's kind; installs them (ARGS="-n 100": its options)
+benchopt: $(BENCHOPT)/ready.stamp  ## the methods, SciPy, jaxopt and torchopt on problems of benchopt's kind; installs them (ARGS="-n 100": its options)
 	$(BENCHOPT)/bin/benchopt run validation/benchopt --no-display $(or $(ARGS),--config validation/benchopt/small.yml)
 
-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
+test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Chromium, and the extensions of the site; installs the two with apt where it may
 	@for pair in chromium:chromium node:nodejs; do \
 	    if command -v $${pair%:*} >/dev/null; then continue; fi; \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -40,3 +40,14 @@ def test_no_message_asks_for_what_only_an_index_has():
     """A name in brackets is found where the package came from an index; where it came from a checkout, it is not."""
     for path in [*ROOT.glob("lancbio_ref/**/*.py"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"]:
         assert "lancbio_ref[" not in path.read_text("utf-8"), path
+
+
+def test_every_target_that_is_named_is_there_once():
+    """make takes the second of two recipes with one name, and says so only in passing."""
+    rules = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    assert len(rules) == len(set(rules))
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
+    assert set(phony.split()) <= set(rules)
+    for path in ["README.md", "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("validation/**/*.md")]:
+        asked = re.findall(r"(?m)^    make ([a-z-]+)|`make ([a-z-]+)", (ROOT / path).read_text("utf-8"))
+        assert {one or other for one, other in asked} <= set(rules), path
