@@ -54,9 +54,9 @@ def problem(
 
     Parameters
     ----------
-    f, g : callable (x, y, *args) → scalar
-        Functions that JAX can trace and differentiate twice; with `n_samples`, of (x, y, batch, *args), the mean over
-        the rows that the integer array `batch` names.
+    f, g : callable ``(x, y, *args)`` → scalar
+        Functions that JAX can trace and differentiate twice; with `n_samples`, of ``(x, y, batch, *args)``, the mean
+        over the rows that the integer array `batch` names.
     x0, y0 : pytree of floating-point arrays
         Their structure and type are those of every x and y; where to start is up to the caller. float64 where
         ``jax_enable_x64`` is on, else float32: then a bound is one of float32.
@@ -275,8 +275,8 @@ def implicit(
 
     Parameters
     ----------
-    g : callable (x, y, *args) → scalar
-    solver : callable (x, *args) → y
+    g : callable ``(x, y, *args)`` → scalar
+    solver : callable ``(x, *args)`` → y
         Any solver; what it leaves of ∇_y g is not corrected.
     rtol : float
         Of the evaluated residual, ‖ȳ − A v‖ ≤ rtol ‖ȳ‖.
@@ -284,7 +284,7 @@ def implicit(
 
     Returns
     -------
-    callable (x, *args) → y
+    callable ``(x, *args)`` → y
         To be called outside of ``jax.jit``, for the solve is made here, not in compiled code.
 
     Raises

@@ -48,9 +48,9 @@ def problem(
 
     Parameters
     ----------
-    f, g : callable (x, y, *args) → tensor of no dimension
-        Functions that autograd can differentiate twice; with `n_samples`, of (x, y, batch, *args), the mean over the
-        rows that the integer tensor `batch` names. They leave x, y and all else as they find it.
+    f, g : callable ``(x, y, *args)`` → tensor of no dimension
+        Functions that autograd can differentiate twice; with `n_samples`, of ``(x, y, batch, *args)``, the mean
+        over the rows that the integer tensor `batch` names. They leave x, y and all else as they find it.
     x0, y0 : tensor, array, dict, list or tuple of them, or torch.nn.Module
         The structure and type of every x and y; of a module the dict of its parameters, for
         ``torch.func.functional_call(module, y, inputs)``. In float32, a bound is one of float32.
@@ -191,8 +191,8 @@ def implicit(
 
     Parameters
     ----------
-    g : callable (x, y, *args) → tensor of no dimension
-    solver : callable (x, *args) → y
+    g : callable ``(x, y, *args)`` → tensor of no dimension
+    solver : callable ``(x, *args)`` → y
         Any solver; what it leaves of ∇_y g is not corrected.
     rtol : float
         Of the evaluated residual, ‖ȳ − A v‖ ≤ rtol ‖ȳ‖.
@@ -200,7 +200,7 @@ def implicit(
 
     Returns
     -------
-    callable (x, *args) → y
+    callable ``(x, *args)`` → y
 
     Raises
     ------

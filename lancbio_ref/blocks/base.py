@@ -83,10 +83,10 @@ class Blocks(Protocol):
     n_passes: int
 
     def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
-        """function(block, *arguments) of every block, staying there; made now or when a `map` first needs it."""
+        """``function(block, *arguments)`` of every block, staying there; made now or when a `map` first needs it."""
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterable[Any]:
-        """function(block, *arguments) of every block, coming here in the order of the blocks, to be gone through once.
+        """``function(block, *arguments)`` of every block, coming in the order of the blocks, to be gone through once.
 
         The blocks may be visited only as the results are taken: a caller takes them all.
         """

@@ -100,14 +100,14 @@ class DaskBlocks:
         self.rows, self.shape, self.dtype, self.n_passes = rows, (sum(rows), n_features), dtype, 0
 
     def keep(self, function: Callable[..., Any], *arguments: Any) -> DaskKept:
-        """function(block, *arguments) of every block, each result on the worker that has the block.
+        """``function(block, *arguments)`` of every block, each result on the worker that has the block.
 
         Nothing is waited for: what goes wrong there is raised by the `map` that needs it.
         """
         return DaskKept(self._submitted(function, arguments))
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-        """function(block, *arguments) of every block, in the order of the blocks.
+        """``function(block, *arguments)`` of every block, in the order of the blocks.
 
         The tasks are on their way when this returns, and are waited for when the first result is taken: of two calls
         that do not need each other both are made before either is gone through.
@@ -125,7 +125,7 @@ class DaskBlocks:
         return self.made_over(with_ones, columns=1)
 
     def made_over(self, function: Callable[..., Block], *arguments: Any, columns: int = 0) -> DaskBlocks:
-        """function(block, *arguments) in the place of every block, of as many rows and so many columns more.
+        """``function(block, *arguments)`` in the place of every block, of as many rows and so many columns more.
 
         The blocks of before go when nobody holds them any more.
         """

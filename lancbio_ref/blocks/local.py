@@ -76,11 +76,11 @@ class LocalBlocks:
         self._room = [KEPT_BYTES]
 
     def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
-        """function(block, *arguments) of every block: made when a `map` first needs it, and then kept or made again."""
+        """``function(block, *arguments)`` of every block: made when a `map` needs it, and kept or made again."""
         return _Made(self, function, arguments)
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-        """function(block, *arguments) of one block after another; a block is read when its result is asked for."""
+        """``function(block, *arguments)`` of one block after another; a block is read when its result is asked for."""
         self.n_passes += 1
         for block in self._blocks():
             yield function(block, *(_piece(argument, block) for argument in arguments))
