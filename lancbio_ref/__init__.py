@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # what an editor and a type checker see; `_HOMES` says the sa
     from .formation import Bound
     from .hyper_objective import HyperObjective
     from .hypergradient import HyperGradient, hypergradient
-    from .jobs.comparison import compare
+    from .jobs.comparison import Comparison, compare
     from .krylov.lanczos import LanczosDecomposition, lanczos
     from .krylov.lanczos_solve import lanczos_solve
     from .krylov.process import LanczosProcess
@@ -63,6 +63,7 @@ __all__ = [
     "CertificateStatus",
     "CheckVerdict",
     "ClusterError",
+    "Comparison",
     "DivergenceError",
     "DomainError",
     "Draw",
@@ -110,7 +111,7 @@ _HOMES = {
     "formation": "Bound",
     "hyper_objective": "HyperObjective",
     "hypergradient": "HyperGradient hypergradient",
-    "jobs.comparison": "compare",
+    "jobs.comparison": "Comparison compare",
     "krylov.lanczos": "LanczosDecomposition lanczos",
     "krylov.lanczos_solve": "lanczos_solve",
     "krylov.process": "LanczosProcess",
