@@ -74,8 +74,8 @@ class RecycledInverse:
         The diagonal of H_0.
     beta : float
         β.
-    contradicting, dependent, flat, condensed : int
-        Pairs dropped for each of the three reasons, and how often the block was condensed.
+    contradicting, dependent, cancelled, flat, condensed : int
+        Pairs dropped for each of the four reasons, and how often the block was condensed.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class RecycledInverse:
         self.S = self.Y = np.zeros((0, n), dtype)
         self.d, self.e = np.zeros(n, dtype), np.ones(n, dtype)
         self.beta, self._curvatures = 1.0, ()  # type: float, tuple[float, ...]
-        self.contradicting = self.dependent = self.flat = self.condensed = 0
+        self.contradicting = self.dependent = self.cancelled = self.flat = self.condensed = 0
         self._scale()
 
     @property
@@ -227,7 +227,7 @@ class RecycledInverse:
             L[m, i] += 1 / root
             R[m, i] += 1 / root
             if not u * float(np.abs(L[m]) @ roots) * float(np.abs(R[m]) @ roots) <= u**AMPLIFIED:
-                self.dependent += 1  # u|L||N||R|: what the rounding of N has grown to
+                self.cancelled += 1  # u|L||N||R|: what the rounding of N has grown to
                 continue
             used.append(i)
         L[len(used) :] = R[len(used) :] = 0

@@ -58,8 +58,8 @@ FAR, NEAR = 30.0, 3.0  # E_y where y + y′s starts, over E_y of the move: y′ 
 LEAST_ENERGY = 1e-6  # of the move: no solve is asked for more between two steps
 LAST = 0.3  # of tol: no step is asked for a smaller ‖h⁺‖, and no h for one that would show it
 SHORTER = 2  # times a refused s is shortened, at no product, before Δ shrinks and B is asked again
-MEASURED = 2  # iterations from one measurement of the gains to the next; each, where τ < 1 or H is strange to A
-STRANGE = 10.0  # contraction of y − H∇_y g
+MEASURED = 2  # iterations from one measurement of the gains to the next; each, where τ < 1 or A strange to H
+STRANGE = 10.0  # contraction of y − H∇_y g; or A is so ill-conditioned that pairs of H lived on cancellation
 REFINEMENTS = 12  # rounds of step 5
 PAIRS_OF_X = 20  # that M keeps
 FLAT = 3e-5  # of β: curvatures that M does not keep, for x_j that run away have them, and differences do not see them
@@ -261,7 +261,8 @@ class _Iteration:
         forcing = max(forcing, LAST * new.tol / norm) if norm > 0 else forcing
         low, high = self.box.steps(new.x, new.radius)
         model = self.model()
-        split = new.k % MEASURED == 0 or new.tightness < 1 or new.contraction > STRANGE
+        strange = new.contraction > STRANGE or self.H.cancelled > 0
+        split = new.k % MEASURED == 0 or new.tightness < 1 or strange
         step = model.minimize(low, high, new.radius, self.M, forcing, split)
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended

@@ -401,7 +401,7 @@ def ill_conditioned(n, condition, adjoint=True, seed=4):
 
 
 def test_a_lower_level_of_condition_1e12_ends_with_a_reason():
-    """How far it gets is up to the rounding, and another order of any sum changes which seeds get how far."""
+    """How far it gets is up to the rounding: five of six seeds to a fiftieth of the start."""
     ends = []
     for seed in range(6):
         problem, zero = ill_conditioned(30, 1e12, seed=seed), np.zeros(30)
@@ -409,7 +409,7 @@ def test_a_lower_level_of_condition_1e12_ends_with_a_reason():
         assert result.status in (SolveStatus.FLOOR, SolveStatus.RADIUS, SolveStatus.NOT_CONVERGED), result.message
         assert result.status == SolveStatus.NOT_CONVERGED or "error estimated as" in result.message
         ends.append(truth(problem, result.x, zero) / truth(problem, np.zeros(3), zero))
-    assert sorted(ends)[1] < 0.02 and sorted(ends)[3] < 0.25 and max(ends) < 0.9, ends
+    assert sorted(ends)[4] < 0.02 and max(ends) < 0.5, ends
     assert "ill-conditioned" in SolveStatus.RADIUS.remedy
 
 
