@@ -406,10 +406,10 @@ def test_a_lower_level_of_condition_1e12_ends_with_a_reason():
     for seed in range(6):
         problem, zero = ill_conditioned(30, 1e12, seed=seed), np.zeros(30)
         result = run(problem, np.zeros(3), zero, maxiter=100)
-        assert result.status in (SolveStatus.FLOOR, SolveStatus.RADIUS, SolveStatus.NOT_CONVERGED), result.message
-        assert result.status == SolveStatus.NOT_CONVERGED or "error estimated as" in result.message
+        assert result.status in (SolveStatus.FLOOR, SolveStatus.RADIUS), result.message
+        assert "error estimated as" in result.message
         ends.append(truth(problem, result.x, zero) / truth(problem, np.zeros(3), zero))
-    assert sorted(ends)[4] < 0.02 and max(ends) < 0.5, ends
+    assert ends[4] < 0.02 and sorted(ends)[4] < 0.02 and max(ends) < 0.5, ends
     assert "ill-conditioned" in SolveStatus.RADIUS.remedy
 
 
