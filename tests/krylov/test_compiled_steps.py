@@ -14,6 +14,7 @@ from lancbio_ref.errors import LancbioError
 from lancbio_ref.kernels import JIT, compiled
 from lancbio_ref.krylov import basis, compiled_cycle, compiled_step, recurrences, steps
 from lancbio_ref.krylov.compiled_cycle import compiled_form
+from lancbio_ref.krylov.reorthogonalization import Selective
 from lancbio_ref.krylov.solve import System, solve
 from lancbio_ref.operators import (
     CheckedOperator,
@@ -284,3 +285,22 @@ def test_without_a_compiler_everything_is_done_by_python():
     )
     out = subprocess.check_output([sys.executable, "-c", code], text=True, env=os.environ | dict(NUMBA_DISABLE_JIT="1"))
     assert out.strip() == "(array([1. , 0.5]), 0)"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_ritz_vector_is_formed_again_where_python_forms_it_again(monkeypatch, dtype):
+    """Where values are close, what is formed first is off by its residual over that gap."""
+    spectrum = np.sort(np.exp(2 * np.random.default_rng(3).standard_normal(800)))
+    formed, form = list[int](), Selective._form
+    monkeypatch.setattr(Selective, "_form", lambda *arguments: formed.append(1) or form(*arguments))
+    counts = []
+    for locked in (recurrences.LOCKED, math.inf):
+        monkeypatch.setattr(Selective, "locked", locked)
+        formed.clear()
+        b = np.random.default_rng(0).standard_normal(800).astype(dtype)
+        A = DenseOperator(np.diag(spectrum).astype(dtype))
+        found = both(monkeypatch, A, b, reorthogonalization="selective", rtol=1e-15, maxiter=200)
+        if locked < math.inf:
+            assert_same(found)
+        counts.append(len(formed))
+    assert counts[0] > counts[1]
