@@ -82,6 +82,12 @@ class FormationErrors:
         """What a copy, or a pickle, gets: all that waits here is evaluated first."""
         return {"_lazy": {name: self[name] for name in self._lazy}}
 
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")  # what overflows bounds nothing
+    def known(self) -> tuple[Bound, ...] | None:
+        """Those of ∇_y g, A, J, b and c, where none of them needs the model."""
+        values = [self[name] for name in ("grad_y", "A", "J", "b", "c")]
+        return None if None in values else tuple(map(Bound.of, values))
+
     def bound(self, name: str, size: float, terms: int, u: float) -> Bound:
         """What is known of one of them; the model 4(terms + 10)u·size where nothing is.
 

@@ -29,6 +29,7 @@ from .certificate import (
     product_bound,
     residual_bound,
 )
+from .compiled_certificate import Bounds, compiled_bounds
 from .errors import ArgumentError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
@@ -307,27 +308,19 @@ def hypergradient_of(
         modulus = Bound(low / NORM_SAFETY, ESTIMATED) if low > 0 else Bound(0.0, NONE)
     if report.status == SolveStatus.INDEFINITE:
         modulus = Bound(0.0, NONE)
-    elif modulus.status != NONE and (z := refutation(linearization, report, modulus.value, norm_A.value)) is not None:
-        report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
 
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
     if not is_finite(value):
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
     norm_J = norm_J_of(linearization)
-    rho, rounding = residual_bound(A, v, report.residual, norm_A, report.absolute)
-    u = unit_roundoff(b.dtype)
-    error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
-    lower_level = Bound(math.inf, NONE)
-    constants, gradient = linearization.lipschitz, linearization.grad_y
-    if constants is not None and gradient is not None and modulus.status != NONE:
-        formation = linearization.formation_bounds(gradient, norm_A, norm_J)
-        v_norm = norm2(v) + rho.value / modulus.value
-        lower_level = lower_level_bound(
-            constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
-        )
+    bounds = None if pointwise else compiled_bounds(linearization, report, modulus, norm_J, value)
+    if bounds is None:
+        if modulus.status != NONE and (z := refutation(linearization, report, modulus.value, norm_A.value)) is not None:
+            report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
+        bounds = _bounds(linearization, report, modulus, norm_A, norm_J, value, pointwise)
+    error, lower_level, estimate = bounds.error, bounds.lower_level, bounds.estimate
     noise = coarse_noise(A, b) if report.status in (SolveStatus.NOT_CONVERGED, SolveStatus.STALLED) else 0.0
-    estimate = _estimate(linearization, report, rounding, modulus, norm_J)
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
         noise = lower.noise
         error = lower_level = Bound(math.inf, NONE)
@@ -338,11 +331,37 @@ def hypergradient_of(
         error.value,
         lower_level.value,
         estimate,
-        Certificate(error.status, lower_level.status, modulus, norm_J, rho, rounding),
+        Certificate(error.status, lower_level.status, modulus, norm_J, bounds.rho, bounds.rounding),
         A.products - before + (lower.n_hvp if lower else 0),
         lower,
         noise,
     )
+
+
+def _bounds(
+    linearization: Linearization,
+    report: SolveReport,
+    modulus: Bound,
+    norm_A: Bound,
+    norm_J: Bound,
+    h: np.ndarray,
+    pointwise: bool,
+) -> Bounds:
+    """The bounds of h, formula by formula; `compiled_bounds` has the same bits."""
+    A, J, v = linearization.A, linearization.J, report.v
+    rho, rounding = residual_bound(A, v, report.residual, norm_A, report.absolute)
+    eta = product_bound(J, v, h, norm_J)
+    error = error_bound(modulus, norm_J, rho, eta, unit_roundoff(linearization.dtype))
+    lower_level = Bound(math.inf, NONE)
+    constants, gradient = linearization.lipschitz, linearization.grad_y
+    if constants is not None and gradient is not None and modulus.status != NONE:
+        formation = linearization.formation_bounds(gradient, norm_A, norm_J)
+        v_norm = norm2(v) + rho.value / modulus.value
+        lower_level = lower_level_bound(
+            constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
+        )
+    estimate = _estimate(linearization, report, rounding, modulus, norm_J)
+    return Bounds(rho, rounding, error, lower_level, estimate)
 
 
 def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Linearization, Bound, bool]:
