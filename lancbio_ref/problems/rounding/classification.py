@@ -58,7 +58,7 @@ class FitErrors:
         A bound of what CE_i is off by, and of ‖M(p̂_i) − M(p_i)‖, or of |ĉ_i − c_i|; formed when they are asked for.
     """
 
-    fit: Any
+    fit: Fit
     residual: np.ndarray
     residual_error: np.ndarray
     of_curvature: Callable[[], np.ndarray]
@@ -80,8 +80,7 @@ class FitErrors:
         """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
         design, dtype = self.fit.data.design, w.dtype
         u, tiny, (n, p) = unit_roundoff(dtype), smallest_normal(dtype), design.shape
-        classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
-        factor = chain(design.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
+        classes, factor = self.fit.Y.shape[0], chain(_of_sums(design, dtype), of_w, 4 * u)
         each = loops.weighted_sum(w, 1 + of_w, self.residual_error, factor, self.residual, self._rows)
         underflow = (math.sqrt(classes) + 2) * tiny * design.sum_of_row_norms + n * classes * p * tiny
         return proven(each, underflow)
@@ -118,12 +117,8 @@ def _of_sums(design: DesignMatrix, dtype: np.dtype) -> float:
     return rounding_factor(samples + 2, pieces + 4, unit_roundoff(dtype))
 
 
-def fit_errors(fit: Fit | BinaryFit) -> FitErrors:
-    """Of either kind."""
-    return _binary(fit) if isinstance(fit, BinaryFit) else _multinomial(fit)
-
-
-def _multinomial(fit: Fit) -> FitErrors:
+def fit_errors(fit: Fit) -> FitErrors:
+    """Of several classes."""
     dtype = fit.logits.dtype
     u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
     classes, p = fit.logits.shape[1], fit.data.design.shape[1]
@@ -148,24 +143,39 @@ def _multinomial(fit: Fit) -> FitErrors:
     )
 
 
-def _binary(fit: BinaryFit) -> FitErrors:
-    design, dtype = fit.data.design, fit.margins.dtype
-    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
-    slope, floor, rows = design.product_factor(dtype) * norm2(fit.y) * ROUND_UP, design.shape[1] * eta, design.row_norms
+class BinaryErrors:
+    """`FitErrors` of two classes, whose numbers a sample are formed where they are summed."""
 
-    def wrong(size: np.ndarray, units: int, most: float) -> np.ndarray:
-        """κ and some units relatively to what is in hand, and never more than `most`."""
-        out = np.empty(rows.size)
-        loops.relative_errors(slope, floor, rows, size, chain(units * u), 4 * tiny, most, out)
-        return out
+    def __init__(self, fit: BinaryFit) -> None:
+        self.fit, design, dtype = fit, fit.data.design, fit.margins.dtype
+        self.slope = design.product_factor(dtype) * norm2(fit.y) * ROUND_UP  # κ_i = e^σ − 1, σ = slope ‖x_i‖ + floor
+        self.floor = design.shape[1] * smallest_subnormal(dtype)
+        self.u, self.tiny = unit_roundoff(dtype), smallest_normal(dtype)
 
-    return FitErrors(
-        fit,
-        fit.misfits,
-        wrong(fit.misfits, SIGMOID_UNITS, 1.0),
-        lambda: wrong(fit.curvatures, 2 * SIGMOID_UNITS + 2, 0.25),
-        lambda: slope * rows + floor + chain((2 * FUNCTION_UNITS + 8) * u) * fit.losses.astype(np.float64) + 4 * tiny,
-    )
+    def gradient(self, w: np.ndarray, of_w: float) -> Proven | None:
+        """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
+        fit, design, (n, p) = self.fit, self.fit.data.design, self.fit.data.design.shape
+        factor, units = chain(design.adjoint_factor(w.dtype), of_w, 4 * self.u), chain(SIGMOID_UNITS * self.u)
+        at = self.slope, self.floor, design.row_norms
+        each = loops.residual_sum(w, of_w, factor, *at, fit.misfits, units, 4 * self.tiny)
+        return proven(each, 3 * self.tiny * design.sum_of_row_norms + n * p * self.tiny)
+
+    def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
+        """Σ w_i c_i x_i x_iᵀ."""
+        fit, design, m = self.fit, self.fit.data.design, np.empty(w.size)
+        units = chain((2 * SIGMOID_UNITS + 2) * self.u)
+        at = self.slope, self.floor, design.row_norms
+        sums_of_m = loops.curvature_sums(w, of_w, *at, fit.curvatures, units, 4 * self.tiny, self.tiny, m)
+        return proven(2 * curvature_bound(design, m, sums_of_m))
+
+    def mean_loss(self) -> Proven | None:
+        """mean_i CE_i, summed in float64."""
+        fit, rows = self.fit, self.fit.data.design.row_norms
+        log = chain((2 * FUNCTION_UNITS + 8) * self.u)
+        losses = fit.losses.astype(np.float64)
+        each = self.slope * rows + self.floor + log * losses + 4 * self.tiny
+        mean = float(np.mean(fit.losses, dtype=np.float64))
+        return proven(float(each.mean()), sums(rows.size + 4, 2.0**-53) * mean)
 
 
 def logistic_errors(
@@ -175,15 +185,15 @@ def logistic_errors(
     u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
     of_penalty = chain((FUNCTION_UNITS + 3) * u)
     terms = norm2((penalty * y.reshape(problem.shape)).ravel())  # ‖D ∘ Y‖
-    train: list[FitErrors] = []
+    train: list[FitErrors | BinaryErrors] = []
 
-    def on_train() -> FitErrors:
+    def of(fit: Any) -> FitErrors | BinaryErrors:
+        return BinaryErrors(fit) if isinstance(fit, BinaryFit) else fit_errors(fit)
+
+    def on_train() -> FitErrors | BinaryErrors:
         if not train:
-            train.append(fit_errors(fit))
+            train.append(of(fit))
         return train[0]
-
-    def on_validation() -> FitErrors:
-        return fit_errors(validation)
 
     def grad_y() -> Proven | None:
         data = on_train().gradient(problem.train.equal(y.dtype), 2 * u)
@@ -194,11 +204,11 @@ def logistic_errors(
         return None if data is None else proven(data, of_penalty * extremes(penalty.ravel())[1], eta)
 
     return FormationErrors(
-        value=lambda: on_validation().mean_loss(),
+        value=lambda: of(validation).mean_loss(),
         grad_y=grad_y,
         A=hessian,
         J=lambda: proven(chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y))),
-        b=lambda: on_validation().gradient(problem.validation.equal(y.dtype), 2 * u),
+        b=lambda: of(validation).gradient(problem.validation.equal(y.dtype), 2 * u),
         c=Proven(0.0),
     )
 
