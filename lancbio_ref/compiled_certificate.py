@@ -9,7 +9,7 @@ than a block, where a number is so near an end of the range that its square has 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .linearization import Linearization
 from .operators import structure_of
 from .operators.base import StructuredOperator
 from .rounding import SAFE_SQUARES, U, gamma, smallest_subnormal, unit_roundoff
+
+if TYPE_CHECKING:
+    from .problem import LipschitzConstants
 
 LOW, HIGH = SAFE_SQUARES
 OUTSIDE = (False, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -56,32 +59,49 @@ def compiled_bounds(
 ) -> Bounds | None:
     """The bounds of h with this μ of all y, where compiled code can form them; else None."""
     A, J = structure_of(linearization.A), structure_of(linearization.J)
-    v, b, r = report.x, linearization.b, report.residual
-    if not JIT or A is None or J is None or modulus.status == NONE or not modulus.value > 0 or norm_J.status == NONE:
+    if not JIT or A is None or J is None or modulus.status == NONE or norm_J.status == NONE:
         return None
     if linearization.M is not None or report.suspect is not None or report.alpha.size == 0:
         return None
-    absolute = A.abs_product(np.abs(v)) if report.absolute is None else report.absolute
-    of_J = J.abs_product(np.abs(v))
     constants, gradient = linearization.lipschitz, linearization.grad_y
-    lipschitz: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    errors = lipschitz
-    total, status = 0.0, NONE
-    if constants is not None and gradient is not None:
-        known = linearization.formation.known()
-        if known is None:
-            return None
-        of_gradient, *parts = known
-        all_constants = [Bound.of(getattr(constants, name)) for name in ("fx", "fy", "gxy", "gyy")]
-        status = min(bound.status for bound in (modulus, norm_J, *all_constants, *known))
-        lipschitz, errors = tuple(c.value for c in all_constants), tuple(part.value for part in parts)
-        total = of_gradient.value
-    g = b if gradient is None else gradient
-    vectors = (v, b, r, absolute, h, of_J, g, report.alpha, report.beta)
-    if not all(a.flags.carray and 0 < a.size <= BLOCK for a in vectors) or not (
-        v.dtype == b.dtype == r.dtype == h.dtype == g.dtype and absolute.dtype == of_J.dtype == np.float64
-    ):
+    errors: tuple[Bound, ...] | None = ()
+    if constants is None or gradient is None:
+        constants, gradient = None, linearization.b
+    else:
+        errors = linearization.formation.known()
+    return (
+        None
+        if errors is None
+        else bounds_of(A, J, linearization.b, h, report, modulus, norm_J, constants, gradient, errors)
+    )
+
+
+def bounds_of(
+    A: StructuredOperator,
+    J: StructuredOperator,
+    b: np.ndarray,
+    h: np.ndarray,
+    report: SolveReport,
+    modulus: Bound,
+    norm_J: Bound,
+    constants: LipschitzConstants | None,
+    gradient: np.ndarray,
+    errors: tuple[Bound, ...],
+) -> Bounds | None:
+    """The same of the parts; without `constants` there is no bound of the lower level, and no need of `errors`."""
+    v, r = report.x, report.residual
+    absolute = A.abs_product(np.abs(v)) if report.absolute is None else report.absolute
+    vectors = v, b, r, absolute, h, J.abs_product(np.abs(v)), gradient, report.alpha, report.beta
+    alike = v.dtype == b.dtype == r.dtype == h.dtype == gradient.dtype
+    if not (alike and all(a.flags.carray and 0 < a.size <= BLOCK for a in vectors)):
         return None
+    lipschitz: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    of_gradient, of_parts, status = 0.0, lipschitz, NONE
+    if constants is not None:
+        known = [Bound.of(getattr(constants, name)) for name in ("fx", "fy", "gxy", "gyy")]
+        status = min(bound.status for bound in (modulus, norm_J, *known, *errors))
+        lipschitz, of_parts = tuple(c.value for c in known), tuple(error.value for error in errors[1:])
+        of_gradient = errors[0].value
     found, rho, rounding, error, lower_level, estimate = bounds(
         *vectors,
         unit_roundoff(v.dtype),
@@ -89,18 +109,16 @@ def compiled_bounds(
         Product.with_(J, h, h.size),
         (modulus.value, norm_J.value, report.start_norm),
         lipschitz,
-        errors,
-        total,
+        of_parts,
+        of_gradient,
     )
     if not found:
         return None
-    of_error = Bound(error, min(modulus.status, norm_J.status)) if error < math.inf else Bound(math.inf, NONE)
-    known_level = status != NONE and lower_level < math.inf
     return Bounds(
         Bound(rho, CERTIFIED),
         rounding,
-        of_error,
-        Bound(lower_level, status) if known_level else Bound(math.inf, NONE),
+        Bound(error, min(modulus.status, norm_J.status)) if error < math.inf else Bound(math.inf, NONE),
+        Bound(lower_level, status) if status != NONE and lower_level < math.inf else Bound(math.inf, NONE),
         estimate,
     )
 
@@ -117,6 +135,8 @@ def bounds(
     lipschitz : L_fx, L_fy, L_gxy, L_gyy.   errors : ε_A, ε_J, ε_b, ε_c.   gradient_error : ε_g.
     """
     mu, norm_J, start_norm = given
+    if not mu > 0:
+        return OUTSIDE
     outer, outer_h = 1 + gamma(v.size + 6, U), 1 + gamma(h.size + 6, U)
     both, only, alone = kernels.squares_with_errors(1 + u, r, A.factor, absolute)  # of (1 + u)|r| + E, E and r
     both_h, only_h, alone_h = kernels.squares_with_errors(u, h, J.factor, absolute_of_J)

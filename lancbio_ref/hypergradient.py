@@ -29,17 +29,19 @@ from .certificate import (
     product_bound,
     residual_bound,
 )
-from .compiled_certificate import Bounds, compiled_bounds
-from .errors import ArgumentError, RepresentationError
+from .compiled_certificate import Bounds, bounds_of, compiled_bounds
+from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
-from .inverse.strategies import Strategy, solved, strategy_of
+from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
 from .krylov import SolveReport
 from .krylov.bounds import cg_coefficients, radau_upper
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
+from .operators import CheckedOperator
 from .operators.noise import coarse_noise, remedy_of
 from .operators.proofs import largest_certified_mu
+from .problem import OF_A_POINT
 from .rounding import is_finite, norm2, unit_roundoff
 from .status import SolveStatus
 
@@ -254,6 +256,10 @@ def hypergradient(
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
     y = as_vector("y", y, getattr(problem, "n_y", None))
+    if inverse == "lanczos" and mu is None and v0 is None and lower is None:
+        found = _ready_hypergradient(problem, x, y, rtol, maxiter, reorthogonalization or "selective")
+        if found is not None:
+            return found
     return hypergradient_of(
         linearization_at(problem, x, y),
         inverse=inverse,
@@ -264,6 +270,38 @@ def hypergradient(
         reorthogonalization=reorthogonalization,
         lower=lower,
     )
+
+
+def _ready_hypergradient(
+    problem: BilevelProblem,
+    x: np.ndarray,
+    y: np.ndarray,
+    rtol: float,
+    maxiter: int | None,
+    mode: Reorthogonalization,
+) -> HyperGradient | None:
+    """That of `hypergradient_of`, to the bit, at a ready point; None where more than the formulas is called for."""
+    rtol = as_number("rtol", rtol, least=0.0)
+    if getattr(problem, "_lends", True) or not problem.__dict__.keys().isdisjoint(OF_A_POINT):
+        return None
+    if (at := problem.ready_point(x, y)) is None:
+        return None
+    maxiter = 10 * at.b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
+    A = CheckedOperator(at.A, "lower.hessian(x, y)", problem.calls.copy())
+    try:
+        report = LanczosInverse(mode).of(A, at.b, rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
+    except LancbioError:  # the counts in it are those of a linearization
+        return None
+    mu, norm_J, bounds = Bound.of(at.mu), Bound.of(at.norm_J), None
+    h = at.c - at.J._matvec(report.x)
+    if report.status != SolveStatus.INDEFINITE and report.suspect is None and report.alpha.size and is_finite(h):
+        bounds = bounds_of(at.A, at.J, at.b, h, report, mu, norm_J, at.lipschitz, at.gradient, at.errors)
+    if bounds is None:
+        return None
+    at.count(problem.calls, A.products)
+    rho, rounding, error, lower_level, estimate = bounds
+    known = Certificate(error.status, lower_level.status, mu, norm_J, rho, rounding)
+    return HyperGradient(h, report, error.value, lower_level.value, estimate, known, A.products)
 
 
 def linearization_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> Linearization:

@@ -62,9 +62,7 @@ def largest_column_sum(absolute: Any) -> float:
         return scale_up(float(np.max(absolute.sum(axis=0, dtype=np.float64))) * ROUND_UP, 0)
 
 
-def weighted_gram_bound(
-    rows: np.ndarray, norm: float, w: np.ndarray, sums: tuple[float, float] | None = None
-) -> float:
+def weighted_gram_bound(rows: np.ndarray, norm: float, w: np.ndarray, sums: tuple[float, float] | None = None) -> float:
     """min(Σ w_i r_i², max w_i ‖X‖²) ≥ ‖Σ w_i x_i x_iᵀ‖ for r_i ≥ ‖x_i‖, norm ≥ ‖X‖, w ≥ 0; rounded up.
 
     In units of 2^(2e + f), max r_i ~ 2^e and max w_i ~ 2^f, no square overflows, and what underflows is below
