@@ -179,6 +179,11 @@ class DesignMatrix:
         return {}
 
     @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What others have derived of X alone, under keys of their own."""
+        return {}
+
+    @cached_property
     def norm(self) -> float:
         """A proven upper bound of ‖X‖₂."""
         return self.operator.norm_bound()

@@ -36,6 +36,7 @@ from ..ready_point import ASKED, ReadyPoint
 from ..rounding import ROUND_UP, SMALLEST_NORMAL, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
+from .compiled_binary import binary_point
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
 
@@ -127,10 +128,18 @@ class Logistic(BilevelProblem):
         x, y = self.promoted(x, y)
         if not (x.size == self.n_x and y.size == self.n_y):
             return None
-        D, fit, validation = self.penalty(x), self.fit(self.train, y), self.fit(self.validation, y)
-        A, J = self._hessian(D, y, fit), self._cross(D, y)
-        b = validation.gradient(self.validation.equal(y.dtype))
-        gradient, known = self._gradient(D, y, fit), logistic_errors(self, D, y, fit, validation).known()
+        D = self.penalty(x)
+        diagonal = self._diagonal(D)
+        if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
+            A = GeneralizedLinear.of_parts(self.train.design.operator, at.d, diagonal)
+            J = WeightCross(at.E.reshape(self.shape), self._axis)
+            b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
+            errors = logistic_errors(self, D, y, at.train, at.validation, norms)
+        else:
+            fit, validation = self.fit(self.train, y), self.fit(self.validation, y)
+            A, J = self._hessian(D, y, fit), self._cross(D, y)
+            b, gradient = validation.gradient(self.validation.equal(y.dtype)), self._gradient(D, y, fit)
+            errors = logistic_errors(self, D, y, fit, validation)
         return ReadyPoint.of(
             A,
             J,
@@ -141,7 +150,7 @@ class Logistic(BilevelProblem):
             self._smoothness(D),
             self._cross_norm(J),
             self._lipschitz_constants(D),
-            known,
+            errors.known(),
             ASKED,
         )
 
