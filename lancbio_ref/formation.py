@@ -75,7 +75,7 @@ class FormationErrors:
         return self._as_number(name, found)
 
     @staticmethod
-    def _as_number(name: str, found: Any) -> float | None:
+    def _as_number(name: str, found: Any) -> Any:
         """What was found, or None where that bounds nothing."""
         if type(found) is Proven:
             return found if 0 <= found < math.inf else None

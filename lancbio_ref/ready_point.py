@@ -14,9 +14,7 @@ import numpy as np
 
 from .formation import Bound
 from .kernels import BLOCK
-from .krylov.compiled_cycle import form_of
 from .operators import StructuredOperator
-from .operators.ready import Ready
 from .rounding import Proven, is_finite
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ class ReadyPoint:
     Attributes
     ----------
     A, J : StructuredOperator, shapes (n_y, n_y) and (n_x, n_y)
-    form : (tuple, int)
-        A as compiled code takes it.
     b, gradient : ndarray, shape (n_y,)
         ∇_y f and ∇_y g.
     c : ndarray, shape (n_x,)
@@ -49,7 +45,6 @@ class ReadyPoint:
 
     A: StructuredOperator
     J: StructuredOperator
-    form: tuple[Ready, int]
     b: np.ndarray
     c: np.ndarray
     gradient: np.ndarray
@@ -75,14 +70,13 @@ class ReadyPoint:
         errors: tuple[Bound, ...] | None,
         asked: tuple[str, ...],
     ) -> ReadyPoint | None:
-        """The point, where nothing is missing or infinite and compiled code can multiply by A; else None."""
+        """The point, where nothing is missing or infinite; else None."""
         if mu is None or norm_A is None or norm_J is None or lipschitz is None or errors is None:
             return None
         alike = A.dtype == J.dtype == b.dtype == c.dtype == gradient.dtype
         if not (alike and b.size == gradient.size == A.shape[0] <= BLOCK and is_finite(b) and is_finite(gradient)):
             return None
-        form = form_of(A, b.dtype)
-        return None if form is None else cls(A, J, form, b, c, gradient, mu, norm_A, norm_J, lipschitz, errors, asked)
+        return cls(A, J, b, c, gradient, mu, norm_A, norm_J, lipschitz, errors, asked)
 
     def count(self, calls: dict[str, int], products: int) -> None:
         """Add to `calls` what was asked for, `products` with A and one with J.   Writes calls."""

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 
 from .. import parallel
 from ..arguments import Reorthogonalization
@@ -38,14 +37,9 @@ PAUSE = 2**26  # entries that are read before Python has a look at Ctrl-C: some 
 def compiled_form(system: System, mode: str, dtype: np.dtype) -> tuple[Ready, int] | None:
     """A as compiled steps take it, and the entries that a product reads; None where the steps are Python's."""
     A = system.A
-    if system.M is not None or mode not in steps.MODES or type(A) is not CheckedOperator:
+    if not JIT or system.M is not None or mode not in steps.MODES or type(A) is not CheckedOperator:
         return None
-    return form_of(A.inner, dtype)
-
-
-def form_of(A: LinearOperator, dtype: np.dtype) -> tuple[Ready, int] | None:
-    """The same of an operator that nobody has to count."""
-    form = ready(A, dtype) if JIT else None
+    form = ready(A.inner, dtype)
     if form is None or (parallel.threads() > 1 and max(form[1], A.shape[0]) >= 2 * parallel.GRAIN):
         return None
     return form
@@ -76,7 +70,7 @@ def record(
 
     `first_norm` is ‖r_0‖ of the whole solve, `entries` are those that a step reads; the rest are fields of the record.
     """
-    known = dict(
+    known = _EMPTY | dict(
         mode=steps.MODES[mode],
         u=u,
         tolerance=tolerance,
@@ -89,17 +83,12 @@ def record(
         start_norm=start_norm,
         ptsv=address_of("dptsv"),
         pause=max(PAUSE // entries, 16),
-        phase=steps.BEGIN,
-        unit=1.0,
         residual_norm=start_norm,
         z=start_norm,
-        definite=1,
         proposed=start_norm,
-        floor_at=math.inf,
-        size=-1.0,
     )
     cycle = np.empty(1, steps.CYCLE)  # np.zeros of a record takes ten times as long
-    cycle[0] = tuple((_ZEROS | known).values())
+    cycle[0] = tuple(known.values())
     return cycle
 
 
@@ -317,4 +306,5 @@ class CompiledCycle:
 
 _NAMES = steps.CYCLE.names or ()
 _NO_CLUSTERS = np.empty((4, 0))
-_ZEROS: dict[str, float] = dict.fromkeys(_NAMES, 0)
+_EMPTY: dict[str, float] = dict.fromkeys(_NAMES, 0)  # of a cycle that begins, what is the same for all of them
+_EMPTY |= dict(phase=steps.BEGIN, unit=1.0, definite=1, floor_at=math.inf, size=-1.0)
