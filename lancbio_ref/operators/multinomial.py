@@ -135,13 +135,18 @@ class MultinomialHessian(StructuredOperator):
     @cached_property
     def at_once(self) -> bool:
         """Whether one compiled pass over X makes a product with vectors of the operator's own type."""
-        X, P, w = self.design.X, self.P, self.w
-        return self.design.at_once and all(a.dtype == self.dtype and a.flags.c_contiguous for a in (X, P, w))
+        X, w = self.design.X, self.w
+        return self.design.at_once and X.flags.c_contiguous and X.dtype == self.P.dtype == w.dtype == self.dtype
+
+    @cached_property
+    def by_class(self) -> tuple[np.ndarray, np.ndarray]:
+        """P, shape (C, n), and w, shape (n,), as that pass reads them."""
+        return np.ascontiguousarray(self.P.T), np.ascontiguousarray(self.w[:, 0])
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         P, V = self.P, _promoted(self, v).reshape(self.P.shape[1], -1)
         if self.at_once and V.dtype == self.dtype:
-            sums = multinomial_product(self.design.X, P, self.w[:, 0], np.ascontiguousarray(V))
+            sums = multinomial_product(self.design.X, *self.by_class, np.ascontiguousarray(V))
             return (sums + self.ridge * V).ravel()
         PS = P * self.design.scores(V)  #                                    P ∘ S
         U = self.w * (PS - P * PS.sum(axis=1, keepdims=True))

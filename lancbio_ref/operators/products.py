@@ -109,19 +109,19 @@ def dense_grams(X: np.ndarray, d: np.ndarray, V: np.ndarray) -> np.ndarray | Non
 def multinomial_product(X: np.ndarray, P: np.ndarray, w: np.ndarray, V: np.ndarray) -> np.ndarray:
     """Σ_i w_i (p_i ∘ (V x_i) − p_i p_iᵀ(V x_i)) x_iᵀ, shape (C, p), X being read once.
 
-    All of one type and in C order.
+    All of one type and in C order; P is C × n, a class a row.
     """
     rows, work, partial = partial_of_classes(X, P)
-    entries = X.size * (-(-P.shape[1] // CLASSES_A_READING))
+    entries = X.size * (-(-len(P) // CLASSES_A_READING))
     parallel.run(kernels.multinomial_gram, len(partial), entries, rows, X, P, w, V, work, partial)
     return _added_rows(partial)
 
 
 def partial_of_classes(X: np.ndarray, P: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """Rows in a block of `multinomial_product`; eight rows of scores, and the sums, for each."""
-    (m, n), classes = X.shape, P.shape[1]
+    """Rows in a block of `multinomial_product`; the scores of eight rows and their totals, and the sums, for each."""
+    (m, n), classes = X.shape, len(P)
     rows, blocks = blocks_of_classes(m, n, classes, single=X.dtype == np.float32)
-    return rows, np.empty((blocks, EIGHT, classes), X.dtype), np.empty((blocks, classes, n), X.dtype)
+    return rows, np.empty((blocks, classes + 1, EIGHT), X.dtype), np.empty((blocks, classes, n), X.dtype)
 
 
 @cache

@@ -194,12 +194,15 @@ def _diagonal_low_rank(operator: DiagonalLowRank, dtype: np.dtype) -> Made:
 
 
 def _multinomial(operator: MultinomialHessian, dtype: np.dtype) -> Made:
-    X, P, w, ridge = operator.design.X, operator.P, operator.w[:, 0], operator.ridge
-    if not (operator.at_once and _fit(dtype, X, P, w)):
+    if not operator.at_once:
+        return None
+    X, (P, w) = operator.design.X, operator.by_class
+    if not _fit(dtype, X, P, w):
         return None
     rows, work, partial = partial_of_classes(X, P)
-    entries = X.size * (-(-P.shape[1] // CLASSES_A_READING))
-    return Multinomial(_shown_once(operator.design.operator), _shown(P), _shown(w), ridge, rows, work, partial), entries
+    entries = X.size * (-(-len(P) // CLASSES_A_READING))
+    X = _shown_once(operator.design.operator)
+    return Multinomial(X, _shown(P), _shown(w), operator.ridge, rows, work, partial), entries
 
 
 def _block_diagonal(operator: BlockDiagonal, dtype: np.dtype) -> Made:
