@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from ...blocks import Block
 from ...errors import ArgumentError
 from ...operators import GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
-from ...operators.multinomial import FixedOrderDesign
+from ...operators.design import FixedOrderDesign
 from ...operators.norms import row_norms
 from ...parallel import dot
 from ...rounding import ROUND_UP, SAFE_SQUARES, binary_exponent, norm2
