@@ -31,6 +31,7 @@ from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem, Loss, generalized_linear
 from ..rounding import norm2
 from .direct import DirectObjective
+from .routing import SplitterRouting
 from .search import Box, Learned, learn
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ HUGE = 1e100
 SMALL = 2**16  # entries of sparse features that are held dense
 
 
-class BilevelEstimator(BaseEstimator):
+class BilevelEstimator(SplitterRouting, BaseEstimator):
     """Learned penalties; see :class:`BilevelRidge` for the parameters and attributes."""
 
     _learned_weights: ClassVar[str] = "fixed"
@@ -289,15 +290,15 @@ class BilevelEstimator(BaseEstimator):
             raise ValueError("sample_weight: at least one weight must be > 0")
         return (sp.csr_array(X) if sp.issparse(X) else X), y, weights
 
-    def _splits(self, X: Any, y: np.ndarray, *, classifier: bool) -> list[Any]:
-        """The folds of `cv`; None is 5, or as many as the data allow."""
+    def _splits(self, X: Any, y: np.ndarray, *, classifier: bool, routed: dict[str, Any]) -> list[Any]:
+        """The folds of `cv`, whose ``split`` gets what is routed to it; None is 5, or as many as the data allow."""
         cv = self.cv
         if cv is None:
             least = int(np.unique(y, return_counts=True)[1].min()) if classifier else len(y)
             cv = max(2, min(MOST_FOLDS, least))
         if isinstance(cv, tuple) and len(cv) == 2 and all(np.ndim(part) == 1 for part in cv):
             cv = [cv]  # one split
-        return list(check_cv(cv, y, classifier=classifier).split(X, y))
+        return list(check_cv(cv, y, classifier=classifier).split(X, y, **routed))
 
     def _scores(self, X: Any) -> np.ndarray:
         """X coefᵀ + intercept, shape (n, C)."""

@@ -78,7 +78,13 @@ class BilevelReweighter(BilevelClassifier):
     warm_start = False
 
     def fit(
-        self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, *, trusted: npt.ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        trusted: npt.ArrayLike | None = None,
+        **params: Any,
     ) -> BilevelReweighter:
         """Learn weights and penalty, and fit all data with them.
 
@@ -91,6 +97,8 @@ class BilevelReweighter(BilevelClassifier):
             What the learned weights multiply.
         trusted : array_like of bool, shape (n_samples,), optional
             Samples whose labels are right; in a Pipeline, metadata routing brings it here.
+        **params
+            Of ``cv.split``, such as ``groups`` of ``GroupKFold``: with scikit-learn's metadata routing enabled.
 
         Returns
         -------
@@ -99,8 +107,10 @@ class BilevelReweighter(BilevelClassifier):
         Raises
         ------
         ValueError
-            As scikit-learn's estimators raise it; `trusted` of another shape, all of them, or none.
+            As scikit-learn's estimators raise it; `trusted` of another shape, all of them, or none; `trusted` with
+            metadata of `cv`, which is then not used.
         """
+        routed = self._routed(X, params, sample_weight=sample_weight, trusted=trusted)
         self._trusted, splits = None, None
         if trusted is not None:
             mask = np.asarray(trusted)
@@ -109,7 +119,9 @@ class BilevelReweighter(BilevelClassifier):
             if mask.all() or not mask.any():
                 raise ValueError("trusted must hold some of the samples, and not all of them")
             self._trusted, splits = mask, [(np.flatnonzero(~mask), np.flatnonzero(mask))]
-        self._fit_classes(X, y, sample_weight, splits)
+            if routed:
+                raise ValueError(f"{', '.join(routed)} for cv, and trusted: where samples are trusted cv is not used")
+        self._fit_classes(X, y, sample_weight, routed, splits)
         return self
 
     def _refit(

@@ -23,7 +23,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     groups : array_like, shape (n_features,), optional
         Group labels of any kind, for ``penalty="group"``.
     cv : int, splitter, iterable of splits, or one pair (train, test) of index arrays, optional
-        As everywhere in scikit-learn. None: 5 folds, or as many as the data allow.
+        As everywhere in scikit-learn. None: 5 folds, or as many as the data allow. Where samples belong together, as
+        those of one patient do, a ``GroupKFold``, and `fit` gets their ``groups``: see `fit`.
     fit_intercept : bool
     method : str
         ``"auto"`` needs no step: L-BFGS-B on the certified hyper-gradient. Or an optimizer of SciPy with bounds
@@ -95,7 +96,7 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         return float(s @ t / s.sum())
 
-    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> BilevelRidge:
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, **params: Any) -> BilevelRidge:
         """Learn the penalties, and fit all data with them.
 
         Parameters
@@ -103,6 +104,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         X : array_like or sparse matrix, shape (n_samples, n_features)
         y : array_like, shape (n_samples,)
         sample_weight : array_like, shape (n_samples,), optional
+        **params
+            Of ``cv.split``, such as ``groups`` of ``GroupKFold``: with scikit-learn's metadata routing enabled.
 
         Returns
         -------
@@ -113,12 +116,13 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         ValueError
             As scikit-learn's estimators raise it; parameters that cannot be used.
         """
+        routed = self._routed(X, params, sample_weight=sample_weight)
         if is_dask(X):
             fit_lazily(self, X, lazy_blocks(X, y, sample_weight))
             return self._fitted()
         X, y, s = self._checked(X, y, sample_weight, y_numeric=True)
         t = y.astype(np.float64)
-        self._fit(X, t, s, self._splits(X, t, classifier=False), t)
+        self._fit(X, t, s, self._splits(X, t, classifier=False, routed=routed), t)
         return self._fitted()
 
     def _fitted(self) -> BilevelRidge:
