@@ -24,8 +24,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from ..hypergradient import HyperGradient, hypergradient_of, linearization_at
 from ..linearization import Linearization
+from ..problem import BilevelProblem
 from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem
+from ..problems.prior import ExchangeablePrior, WithPrior
 from ..rounding import norm2
 from ..status import SolveStatus
 from .stack import DECREMENT, ROUGH, stacks_of
@@ -57,11 +59,11 @@ class DirectObjective:
         Whether fits end at a decrement of `ROUGH` instead of `DECREMENT`: enough to compare penalties far apart.
     """
 
-    def __init__(
-        self, problem: GeneralizedLinearProblem | Folds, y0: np.ndarray, unit: float, n_jobs: int | None = None
-    ) -> None:
+    def __init__(self, problem: BilevelProblem, y0: np.ndarray, unit: float, n_jobs: int | None = None) -> None:
         folds = problem if isinstance(problem, Folds) else Folds([problem])
-        self.problem, self.unit, self.rough, self.n_jobs = problem, unit, False, n_jobs
+        self.problem = problem
+        self.unit, self.rough, self.n_jobs = unit, False, n_jobs
+        self.prior: ExchangeablePrior | None = None
         self._stacks = stacks_of(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
 
     @property
@@ -73,7 +75,7 @@ class DirectObjective:
         return np.concatenate([stack.Y.ravel() for stack in self._stacks])
 
     @staticmethod
-    def fits(problem: GeneralizedLinearProblem | Folds) -> bool:
+    def fits(problem: BilevelProblem) -> bool:
         """Whether every part is small enough, and of this family."""
         parts = problem.problems if isinstance(problem, Folds) else (problem,)
         return all(
@@ -86,7 +88,13 @@ class DirectObjective:
         enough, value, gradient = (ROUGH if self.rough else DECREMENT) * self.unit, 0.0, np.zeros(x.size)
         for f, Jv in self._each("objective", x, enough):
             value, gradient = value + f, gradient - Jv
+        if self.prior is not None:
+            value, gradient = value + self.prior.value(x), gradient + self.prior.gradient(x)
         return value, gradient
+
+    def held_against(self, prior: ExchangeablePrior) -> None:
+        """φ + r from here on."""
+        self.problem, self.prior = WithPrior(self.problem, prior), prior
 
     def _each(self, name: str, *arguments: Any) -> list[Any]:
         """What this method of every stack returns."""

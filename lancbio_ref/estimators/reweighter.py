@@ -20,6 +20,7 @@ class BilevelReweighter(BilevelClassifier):
     Parameters
     ----------
     penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds, n_jobs
+    spread
         As those of :class:`BilevelLogisticRegression`. Where `fit` is told which samples to trust, `cv` is not used.
 
     Attributes
@@ -70,10 +71,12 @@ class BilevelReweighter(BilevelClassifier):
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
         n_jobs: int | None = None,
+        spread: float | None = 1.0,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
-        self.random_state, self.verbose, self.bounds, self.n_jobs = random_state, verbose, bounds, n_jobs
+        self.random_state, self.verbose, self.bounds = random_state, verbose, bounds
+        self.n_jobs, self.spread = n_jobs, spread
 
     warm_start = False
 
