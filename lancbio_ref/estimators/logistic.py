@@ -94,7 +94,7 @@ class BilevelLogisticRegression(BilevelClassifier):
     penalty : {"feature", "all", "group", "class"}
         One penalty a feature, one in all, one a group of features, or one a class (three classes or more).
     groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
-    bounds, n_jobs
+    bounds, n_jobs, spread
         As those of :class:`BilevelRidge`; folds are stratified.
 
     Attributes

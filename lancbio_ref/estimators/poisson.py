@@ -23,7 +23,7 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
     Parameters
     ----------
     penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
-    bounds, n_jobs
+    bounds, n_jobs, spread
         As those of :class:`BilevelRidge`.
 
     Attributes

@@ -51,7 +51,13 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         How many fits of folds are made at once, in threads, as everywhere in scikit-learn; no bit of a result depends
         on it. Of 300 samples with 20 features a fifth of the time is in matrix products and factorizations, which
         threads share, of 2000 with 100 three fifths, of 2000 with 300 four fifths: it pays from some 100 coefficients.
-        Fits of more than 800, which are not direct, come one after another.
+        Fits of more than 800, which are not direct, come one after another, and small ones in one batch.
+    spread : float or None
+        What is held likely of several log-penalties before the data: that they are normal about a common level with
+        this standard deviation, and the level about the best single penalty with twice that
+        (:mod:`lancbio_ref.problems.prior`). They then move as far as the folds' likelihood of Σ sample_weight samples
+        carries them; weights count samples. None: no prior, which overfits the folds of small data. Of no effect where
+        there is one penalty in all.
 
     Attributes
     ----------
@@ -62,14 +68,15 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     validation_loss_ : float
         The mean over folds of the mean of ½(y − ŷ)².
     hypergradient_norm_ : float
-        ‖∇φ‖₂ in the log-penalties at the end, without what points out of the bounds.
+        ‖∇φ‖₂ in the log-penalties at the end, the prior's gradient included, without what points out of the bounds.
     hypergradient_bound_ : float
         How wrong that gradient may be, proven where `certificate_` says ``certified``.
     certificate_ : Certificate
     n_hessian_products_, n_iter_ : int
         Fits of up to 800 coefficients are direct: then the products are those of the certificate alone.
     path_ : list of dict
-        Of every evaluation: ``value``, ``gradient_norm``, ``work`` (products or factorizations so far), ``x``.
+        Of every evaluation: ``value`` with the prior, ``gradient_norm``, ``work`` (products or factorizations so far),
+        ``x``.
     message_ : str
         Why the search stopped, and how many penalties are at a bound; where more than half of them are at the lower
         one, or all at the upper one, a ``ConvergenceWarning`` says so.

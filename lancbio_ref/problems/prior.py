@@ -24,7 +24,8 @@ from functools import partial
 
 import numpy as np
 
-from ..arguments import as_integer, as_number
+from ..arguments import as_integer, as_number, as_problem
+from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
 from ..problem import BilevelProblem, UpperLevel
@@ -36,7 +37,7 @@ U = 2.0**-53
 
 @dataclass(frozen=True)
 class ExchangeablePrior:
-    """r and ∇r.
+    """r and ∇r of exchangeable normal parameters, the formulas at the head of :mod:`lancbio_ref.problems.prior`.
 
     Parameters
     ----------
@@ -47,7 +48,13 @@ class ExchangeablePrior:
     spread, level_spread : float
         s and τ, both > 0.
     count : float
-        N > 0: how many observations f is the mean of, over the scale of f.
+        N > 0: how many observations f is the mean of, in nats; where f is half a mean square, their number over the
+        variance.
+
+    Raises
+    ------
+    ArgumentError
+        Numbers outside of these ranges.
     """
 
     n: int
@@ -111,16 +118,22 @@ class WithPrior(FiniteSum):
     Parameters
     ----------
     problem : BilevelProblem
-        Knows its `n_y`.
+        Its derivatives, operators, constants and batches are what they are; so is its count of calls.
     prior : ExchangeablePrior
+        Of its first ``prior.n`` parameters.
+
+    Raises
+    ------
+    ArgumentError
+        What is no problem, or no prior; a prior of more parameters than the problem says it has.
 
     Examples
     --------
     >>> import numpy as np
     >>> from lancbio_ref import hypergradient, problems
-    >>> from lancbio_ref.problems.prior import ExchangeablePrior, WithPrior
     >>> plain = problems.random_ridge(9, 9, 2, rng=0)
-    >>> shrunk = WithPrior(plain, ExchangeablePrior(2, centre=0.0, spread=1.0, level_spread=2.0, count=9))
+    >>> prior = problems.ExchangeablePrior(2, centre=0.0, spread=1.0, level_spread=2.0, count=9)
+    >>> shrunk = problems.WithPrior(plain, prior)
     >>> x = np.array([1.0, -1.0])
     >>> difference = hypergradient(shrunk, x).value - hypergradient(plain, x).value
     >>> np.round(9 * difference, 12)
@@ -128,10 +141,14 @@ class WithPrior(FiniteSum):
     """
 
     def __init__(self, problem: BilevelProblem, prior: ExchangeablePrior) -> None:
-        self.problem, self.prior = problem, prior
+        self.problem, self.prior = as_problem(problem), prior
+        if not isinstance(prior, ExchangeablePrior):
+            raise ArgumentError("prior", type(prior).__name__, "an ExchangeablePrior")
         self.dtype, self.structures = problem.dtype, problem.structures
         if (n_x := getattr(problem, "n_x", None)) is not None:
             self.n_x: int = n_x
+            if prior.n > n_x:
+                raise ArgumentError("prior", f"{prior.n} parameters", f"at most {n_x}, which the problem has")
         upper = UpperLevel(value=self._f, grad_x=self._f_grad_x, grad_y=problem.upper_grad_y)
         super().__init__(upper, problem.lower, lipschitz=problem.lipschitz, n_y=problem.n_y)
         self.calls = problem.calls
@@ -139,7 +156,7 @@ class WithPrior(FiniteSum):
     @property
     def n_samples(self) -> tuple[int, int]:  # type: ignore[override]
         """Those of the problem; no attribute where it has none."""
-        found: tuple[int, int] = self.problem.n_samples  # type: ignore[attr-defined]
+        found: tuple[int, int] = self.problem.n_samples
         return found
 
     @property

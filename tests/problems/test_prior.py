@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lancbio_ref import ArgumentError, HyperObjective, hypergradient, minimize, problems
-from lancbio_ref.problems.prior import ExchangeablePrior, WithPrior
+from lancbio_ref.problems import ExchangeablePrior, WithPrior
 from tests.thorough import few
 
 NUMBERS = st.floats(-600, 600, allow_subnormal=False)
@@ -82,3 +82,10 @@ def test_a_prior_that_is_none_is_refused(wrong):
     given = dict(n=2, centre=0.0, spread=1.0, level_spread=2.0, count=9.0) | wrong
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
         ExchangeablePrior(**given)
+
+
+def test_a_prior_of_more_than_there_is_is_refused():
+    problem, prior = problems.quadratic(2, 3, rng=0), ExchangeablePrior(3, 0.0, 1.0, 2.0, 9.0)
+    for arguments, words in (((problem, prior), "3 parameters"), ((problem, 1.0), "prior"), ((None, prior), "problem")):
+        with pytest.raises(ArgumentError, match=words):
+            WithPrior(*arguments)
