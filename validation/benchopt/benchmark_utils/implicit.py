@@ -23,6 +23,8 @@ class ImplicitSolver(BaseSolver):
         data = tuple(map(self.as_array, data))
         require_same(problem, f, g, self.as_array(x0), self.y0, data)
         self.phi = self.differentiated(f, g, data)
+        self.y = self.y0
+        self.value_and_gradient(x0)  # compiled here: benchopt's warm_up comes once a solver, and not once an objective
 
     def prepare(self):
         """Settings of the framework, before the first array."""
@@ -30,10 +32,6 @@ class ImplicitSolver(BaseSolver):
     def value_and_gradient(self, x):
         value, self.y, gradient = self.phi(x, self.y)  # the next lower level starts here, as in the other solvers
         return float(value), np.asarray(gradient)
-
-    def warm_up(self):
-        self.y = self.y0
-        self.value_and_gradient(self.x0)
 
     def run(self, callback):
         self.y = self.y0
