@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
 from ...blocks import Block, Blocks, LocalBlocks
+from ...blocks.base import ones_column
 from ...blocks.from_dask import dask_blocks, is_dask
 from ...blocks.source import is_large, is_lazy
 from ...errors import ArgumentError
@@ -38,7 +39,7 @@ def comes_in_blocks(block_rows: int | None, *matrices: Any) -> bool:
 
 def is_blocks(X: Any) -> bool:
     """Whether X is made into blocks already, with its targets."""
-    return all(hasattr(X, name) for name in ("rows", "map", "keep", "take", "with_ones"))
+    return all(hasattr(X, name) for name in ("rows", "map", "keep", "take", "with_offset"))
 
 
 def is_list_of_blocks(X: Any) -> bool:
@@ -94,7 +95,7 @@ def _both(
     if isinstance(loss, Multinomial) and loss.n_classes > MOST and np.float32 in (train.dtype, validation.dtype):
         raise ArgumentError("n_classes", loss.n_classes, f"at most {MOST} in float32: the proof of softmax")
     if ones:
-        train, validation = train.with_ones(), validation.with_ones()
+        train, validation = (data.with_offset(ones_column(data.shape[1], data.dtype)) for data in (train, validation))
     watched = _Watched(progress)
     return BlockedSamples("", train, loss, watched), BlockedSamples("_val", validation, loss, watched)
 
