@@ -16,7 +16,6 @@ is read once, and the sums of the pieces are added in float64, first to last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -24,7 +23,15 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from .. import kernels, parallel
-from ..rounding import nan_to_infinity, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
+from ..rounding import (
+    ROUND_UP,
+    nan_to_infinity,
+    rounding_factor,
+    smallest_normal,
+    smallest_subnormal,
+    unit_roundoff,
+    upper_norm2,
+)
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .multinomial import FixedOrderDesign
@@ -139,16 +146,22 @@ class OffsetOperator(StructuredOperator):
         return then_added(max(self.inner.adjoint_factor(dtype), own), 1, u)
 
     def norm_bound(self) -> float:
-        """That of X̃ itself, of which a copy is made."""
+        """That of a copy of X̃, and of what it is off by: entrywise 2⁻⁵³|X̃|, a 2-norm of at most 2⁻⁵³‖X̃‖_F."""
         wide = self.copied()
-        return (SparseOperator if sp.issparse(wide) else DenseOperator)(wide).norm_bound()
+        bound = (SparseOperator if sp.issparse(wide) else DenseOperator)(wide).norm_bound()
+        return bound if self.is_exact else (bound + 2.0**-52 * upper_norm2(row_norms(wide))) * ROUND_UP
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a copy of X̃ has no rounding: no entry of X meets one of b."""
+        return not self.b[: self.p].any()
 
     def copied(self, rows: slice = slice(None)) -> np.ndarray | sp.csr_array:
-        """Rows of X̃; sparse where X is and b has one nonzero, that of a column of ones."""
+        """Rows of X̃: exact beside a column of ones, which leaves a sparse X sparse; else float64, each entry rounded."""
         X = self.inner.A[rows]
         if sp.issparse(X):
             return sp.csr_array(sp.hstack([X, np.full((X.shape[0], 1), self.b[-1])], format="csr"))
-        wide = np.zeros((len(X), self.shape[1]), self.dtype)
+        wide = np.zeros((len(X), self.shape[1]), self.dtype if self.is_exact else np.float64)
         wide[:, : self.p] = X
         wide[:, self._places] += self.b[self._places]
         return wide
@@ -188,29 +201,21 @@ class OffsetGram(StructuredOperator):
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray:
         V = V.astype(self.result_type(V.dtype), copy=False)
-        sums, totals = np.zeros((len(V), self.X.p)), np.zeros(len(V))
-        inner, d = np.ascontiguousarray(V[:, : self.X.p]), self.d.astype(V.dtype, copy=False)
-        offsets = [self.X.offset(v) for v in V]
+        U, sums = np.empty((len(V), self.X.shape[0]), V.dtype), np.zeros((len(V), self.X.p))
+        inner, offsets = np.ascontiguousarray(V[:, : self.X.p]), [self.X.offset(v) for v in V]
         with np.errstate(over="ignore", invalid="ignore"):
-            for X, rows in self._pieces():
+            for first in range(0, self.X.shape[0], self._step):
+                X, rows = self._piece(first)
                 for k, v in enumerate(inner):
-                    u = X._matvec(v)
-                    u += offsets[k]
-                    u *= d[rows]  #                                        d ∘ (X v + bᵀv)
+                    u = np.add(X._matvec(v), offsets[k], out=U[k, rows])
+                    u *= self.d[rows]  #                                    d ∘ (X v + bᵀv)
                     sums[k] += X._rmatvec(u)
-                    totals[k] += total(u)
-            return np.stack([self.X.lifted(own.astype(V.dtype), s) for own, s in zip(sums, totals, strict=True)])
+            return np.stack([self.X.lifted(own.astype(V.dtype), total(u)) for own, u in zip(sums, U, strict=True)])
 
-    def _pieces(self) -> Iterator[tuple[Matrix, slice]]:
-        """Rows of X that stay in the cache; of a sparse X all."""
-        X, step = self.X.inner, self._step
-        if isinstance(X, SparseOperator):
-            yield X, slice(None)
-            return
-        for first in range(0, X.shape[0], step):
-            part = object.__new__(DenseOperator)
-            part._hold(X.A[first : first + step])
-            yield part, slice(first, first + step)
+    def _piece(self, first: int) -> tuple[Matrix, slice]:
+        """As many rows from here on as stay in the cache; of a sparse X all."""
+        rows, X = slice(first, first + self._step), self.X.inner
+        return (X, rows) if isinstance(X, SparseOperator) else (X.rows(rows), rows)
 
     @cached_property
     def _step(self) -> int:
@@ -229,9 +234,9 @@ class OffsetGram(StructuredOperator):
 
         `abs_product` sums X̃ᵀ in one piece: the larger of both factors covers what it may have lost.
         """
-        u, (some, _) = unit_roundoff(self.result_type(dtype)), next(self._pieces())
+        u, (some, _) = unit_roundoff(self.result_type(dtype)), self._piece(0)
         pieces = -(-self.X.shape[0] // self._step)
-        own = rounding_factor(2, sum_roundings(some.shape[0]) + pieces + 1, u)
+        own = rounding_factor(2, sum_roundings(self.X.shape[0]) + 1, u)
         first = self.X.product_factor(dtype)
         second = max(
             then_added(some.adjoint_factor(dtype), pieces, 2.0**-53), own, self.X.adjoint_factor(np.float64)
@@ -266,12 +271,12 @@ class OffsetDesign(FixedOrderDesign):
 
     @property
     def X(self) -> np.ndarray | sp.csr_array:  # type: ignore[override]
-        """A copy of X̃."""
+        """A copy of X̃, as `copied` has it."""
         return self.operator.copied()
 
     @cached_property
     def row_norms(self) -> np.ndarray:  # type: ignore[override]
-        return row_norms(self.X)
+        return row_norms(self.X) * ROUND_UP
 
     @cached_property
     def column_terms(self) -> int:  # type: ignore[override]

@@ -364,6 +364,9 @@ PROBLEMS = {
     "intercept": lambda X, t, X_val, t_val: problems.generalized_linear(
         X, t, loss="huber", validation=(X_val, t_val), penalty="all", intercept=True
     ),
+    "centre": lambda X, t, X_val, t_val: problems.generalized_linear(
+        X, t, loss="squared", validation=(X_val, t_val), penalty="all", intercept="centre"
+    ),
     "multinomial": lambda X, t, X_val, t_val: problems.generalized_linear(
         X, (t > 0).astype(int), loss="multinomial", validation=(X_val, (t_val > 0).astype(int)), penalty="class"
     ),

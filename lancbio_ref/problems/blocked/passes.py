@@ -20,7 +20,8 @@ from ...errors import ArgumentError
 from ...operators import GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
 from ...operators.multinomial import FixedOrderDesign
 from ...operators.norms import row_norms
-from ...operators.offset import OffsetDesign, OffsetGram
+from ...operators.offset import OffsetDesign, OffsetGram, total
+from ...parallel import dot
 from ...rounding import ROUND_UP, SAFE_SQUARES, binary_exponent, norm2
 from ..generalized_linear.losses import Loss, Multinomial
 from ..generalized_linear.samples import Samples, ScalarFit, fit_of
@@ -108,7 +109,7 @@ def design_of(block: Block) -> FixedOrderDesign:
 
 
 def copied(block: Block) -> Block:
-    """The block with the samples in X; itself, where they are."""
+    """The block with the samples in X, as :meth:`~lancbio_ref.operators.offset.OffsetOperator.copied` has them."""
     if block.offset is None:
         return block
     return replace(block, X=OffsetDesign(FixedOrderDesign.of_checked(block.X), block.offset).X, offset=None)
@@ -136,7 +137,7 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
     gram = hessian_of(block, (np.zeros((n, C), design.dtype), zeros) if isinstance(model.loss, Multinomial) else zeros)
     J = MultinomialCross(design, np.zeros((n, C), design.dtype), zeros)
     return Facts(
-        norm=norm_of(copied(block), rows),
+        norm=norm_of(copied(block), rows) * (1 if block.offset is None else ROUND_UP),
         longest=float(rows.max()),
         gram={dtype.char: gram.product_factor(dtype) for dtype in TYPES},
         cross={dtype.char: J.product_factor(dtype) for dtype in TYPES},
@@ -160,11 +161,13 @@ def survey_and_squares(block: Block, rows: np.ndarray, model: Model) -> tuple[Fa
 
 
 def rows_of(block: Block) -> np.ndarray:
-    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them; 0 where the weight is."""
+    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them; 0 where the weight is 0."""
     if sp.issparse(block.X):
         rows = row_norms(copied(block).X)
     else:
         rows = np.concatenate([_rows_of_piece(piece) for piece in _pieces(block)])
+    if block.offset is not None:
+        rows = rows * ROUND_UP  # a copy of samples less their means is rounded
     return rows if block.s is None else np.where(block.s == 0, 0.0, rows)
 
 
@@ -180,7 +183,7 @@ def _rows_of_piece(X: np.ndarray) -> np.ndarray:
 
 
 def norm_of(block: Block, rows: np.ndarray) -> float:
-    """≥ ‖X_b‖₂: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
+    """≥ ‖X_b‖₂ of the samples with a weight: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
     frobenius = norm2(rows) * ROUND_UP
     if sp.issparse(block.X) or block.X.shape[1] <= NARROW:
         return min(frobenius, FixedOrderDesign.of_checked(block.X).norm)
@@ -199,6 +202,21 @@ def _pieces(block: Block) -> Iterator[Any]:
     step = n if sp.issparse(block.X) else max(PIECE_BYTES // (8 * p), 1)
     parts = (replace(block, X=block.X[first : first + step]) for first in range(0, n, step))
     return (copied(part).X for part in parts)
+
+
+def sums_of(block: Block, model: Model) -> tuple[np.ndarray, float, float]:
+    """Σ s_i x_i, Σ s_i t_i and Σ s_i, for the means that features and targets are less of.
+
+    Raises
+    ------
+    ArgumentError
+        A sparse block, which would be none any more; targets that the loss does not have.
+    """
+    if sp.issparse(block.X):
+        raise ArgumentError("intercept", "'centre' with sparse X", "True: centring would make it dense")
+    t = model.loss.targets(f"t{model.name}, block {block.index}", block.t, len(block)).astype(np.float64)
+    s = np.ones(len(block)) if block.s is None else block.s.astype(np.float64)
+    return FixedOrderDesign.of_checked(block.X).operator.rmatvec(s), dot(s, t), total(s)
 
 
 def samples_of(block: Block, model: Model, facts: Facts | None = None, rows: np.ndarray | None = None) -> Samples:

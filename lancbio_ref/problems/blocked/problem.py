@@ -150,10 +150,11 @@ class BlockedProblem(GeneralizedLinearProblem):
         weighting: Weighting,
         *,
         intercept: bool,
+        centre: tuple[np.ndarray, float] | None = None,
     ) -> None:
         self._fits: dict[str, BlockedFit] = {}
         self._constants: dict[np.dtype, DataConstants] = {}
-        super().__init__(train, validation, loss, penalty, weighting, intercept=intercept)  # type: ignore[arg-type]
+        super().__init__(train, validation, loss, penalty, weighting, intercept=intercept, centre=centre)  # type: ignore[arg-type]
 
     @property
     def n_passes(self) -> int:
@@ -198,6 +199,7 @@ class BlockedProblem(GeneralizedLinearProblem):
             self.penalty,
             self.weighting.portion(lower) if self.weighting.n else self.weighting,
             intercept=self.has_intercept,
+            centre=self.centre,
         )
         part._is_portion = True
         return part

@@ -56,6 +56,8 @@ class BlockedSamples:
     loss : Loss
     watched : callable (results, blocks) → results
         Shows how far the pass is.
+    mean : float
+        What the targets are less of.
 
     Attributes
     ----------
@@ -75,9 +77,9 @@ class BlockedSamples:
 
     roundings = 5
 
-    def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched) -> None:
+    def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched, mean: float = 0.0) -> None:
         self.blocks, self.name, self.rows = blocks, name, blocks.keep(passes.rows_of)  # ≥ ‖x_i‖₂
-        self.model = Model(loss, name, blocks.shape[0])
+        self.model = Model(loss, name, blocks.shape[0], mean=mean)
         facts, squares = [], np.zeros(blocks.shape[1])
         weights: list[np.ndarray] = []
         for fact, own, s in watched(blocks.map(passes.survey_and_squares, self.rows, self.model), len(blocks.rows)):
