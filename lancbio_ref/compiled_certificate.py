@@ -63,7 +63,8 @@ def compiled_bounds(
         return None
     if linearization.M is not None or report.suspect is not None or report.alpha.size == 0:
         return None
-    constants, gradient = linearization.lipschitz, linearization.grad_y
+    constants = linearization.lipschitz
+    gradient = None if constants is None else linearization.grad_y
     errors: tuple[Bound, ...] | None = ()
     if constants is None or gradient is None:
         constants, gradient = None, linearization.b
