@@ -399,8 +399,9 @@ def _bounds(
     eta = product_bound(J, v, h, norm_J)
     error = error_bound(modulus, norm_J, rho, eta, unit_roundoff(linearization.dtype))
     lower_level = Bound(math.inf, NONE)
-    constants, gradient = linearization.lipschitz, linearization.grad_y
-    if constants is not None and gradient is not None and modulus.status != NONE:
+    constants = linearization.lipschitz
+    gradient = None if constants is None or modulus.status == NONE else linearization.grad_y
+    if constants is not None and gradient is not None:
         formation = linearization.formation_bounds(gradient, norm_A, norm_J)
         v_norm = norm2(v) + rho.value / modulus.value
         lower_level = lower_level_bound(

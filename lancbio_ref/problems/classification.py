@@ -18,8 +18,9 @@ import scipy.sparse as sp
 from ..arguments import Operator, as_array, as_integer
 from ..errors import ArgumentError
 from ..labels import Classes, as_label_array
+from ..operators import DesignMatrix
 from ..operators.csr import as_csr
-from ..operators.multinomial import DesignMatrix, curvature_bound, softmax
+from ..operators.multinomial import curvature_bound, softmax
 from ..rounding import ROUND_UP
 from .elementary import expit
 

@@ -33,7 +33,8 @@ import numpy as np
 
 from ...formation import FormationErrors
 from ...kernels import extremes
-from ...operators.multinomial import DesignMatrix, curvature_bound
+from ...operators import DesignMatrix
+from ...operators.multinomial import curvature_bound
 from ...operators.norms import row_norms
 from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
@@ -110,7 +111,7 @@ class FitErrors:
 
 
 def _of_sums(design: DesignMatrix, dtype: np.dtype) -> float:
-    """What the sums over samples round by in :func:`~lancbio_ref.operators.multinomial.transposed_product`."""
+    """What the sums over samples round by in :func:`~lancbio_ref.operators.design.transposed_product`."""
     if dtype == np.float64:
         return sums(design.column_terms + 2, U)
     _, samples, pieces = design.counts()
