@@ -1,6 +1,7 @@
 """The work to ‖∇φ‖ ≤ 10⁻³ and 10⁻⁶ of ‖∇φ(x_0)‖: every method of the package, SciPy on φ, problem by problem.
 
-    python validation/own_method.py [--quick | --full] [--problems A,B] [--contestants A,B] [--seeds 1,2] [--minutes M]
+    python validation/own_method.py [--quick | --full] [--problems A,B] [--contestants A;B] [--seeds 1,2] [--minutes M]
+                                    [--times 12] [--seconds 15]
 
 Each run is one line of results/own_method.jsonl, written when it ends; what is there already is not run again (delete
 a line to have it made anew), so that a measurement can be stopped at any time, and goes on where it was. Work and truth
@@ -17,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,7 @@ def run(
 ) -> None:
     """Make the runs that are missing, seed by seed and problem by problem, until `minutes` are over."""
     known, ends = contestants(), time.monotonic() + 60 * minutes
+    who = sorted(who, key=lambda one: one != OWN)  # first, for its work is what `Budget.times` multiplies
     done = {(line["problem"], line["seed"], line["contestant"]): line for line in lines()}
     for seed in seeds:
         for name in names:
@@ -74,10 +77,12 @@ def run(
                     break
                 first = done.get((name, seeds[0], one))
                 settings = None if first is None else first.get("options")
+                mine = (done.get((name, seed, OWN)) or {}).get("reached", {}).get("1e-6")
+                allowed = budget if one.startswith(OWN) else budget.of_rival(mine and mine["W"])
                 start = time.perf_counter()
-                found = known[one](ring, budget, settings)
+                found = known[one](ring, allowed, settings)
                 line = dict(problem=name, seed=seed, contestant=one, seconds=time.perf_counter() - start)
-                line |= found | about(ring, budget)
+                line |= found | about(ring, allowed)
                 done[name, seed, one] = append(line)
                 print(describe(line), flush=True)
 
@@ -338,9 +343,12 @@ def main() -> int:
     parser.add_argument("--problems", help=", ".join(SUITE))
     parser.add_argument("--contestants", help="; ".join(contestants()) + " (divided by semicolons)")
     parser.add_argument("--seeds", default="1")
+    parser.add_argument("--times", type=float, default=math.inf, help="the own method's W to 1e-6: where rivals stop")
+    parser.add_argument("--seconds", type=float, help="of processor time, of a run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no run after these")
     options = parser.parse_args()
-    budget = QUICK if options.quick else FULL if options.full else DEFAULT
+    budget = replace(QUICK if options.quick else FULL if options.full else DEFAULT, times=options.times)
+    budget = budget if options.seconds is None else replace(budget, seconds=options.seconds)
     small = ["synthetic-200-1e2", "ridge-20", "logistic-heart"]
     names = options.problems.split(",") if options.problems else small if options.quick else list(SUITE)
     who = options.contestants.split(";") if options.contestants else list(contestants())
