@@ -72,7 +72,7 @@ class Partial(NoReorthogonalization):
 
     def __init__(self) -> None:
         self.before, self.row, self.after = np.zeros(4), np.zeros(4), np.zeros(4)
-        self.again = False
+        self.again = False  # whether the vector before was orthogonalized against all of Q: then so is this one
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         u, j = process.unit_roundoff, process.k - 1
@@ -107,18 +107,24 @@ class Selective(NoReorthogonalization):
     to the other Ritz values. Where that is below `locked`, it stays as it is: what it leaves in w_j shrinks by as much
     at every step. Else it is formed again whenever its residual has fallen by another factor `refresh`. Ritz values
     closer than √u‖T_j‖ do not define their vectors one by one, only the space that they span: such a cluster is formed
-    together, and again when it has gained a member.
+    together, and again when it has gained a member. Values that are near to a cluster that was formed before they were
+    told apart belong to it both, however far apart they are.
+
+    A good Ritz vector is a mixture where there are more eigenvalues within its residual than Ritz values so far. When
+    the next one comes near, what was formed is worth little, and what is to be formed is not good yet: while that lasts
+    (`mixed`), and once more, w_j is orthogonalized against all of Q, for the recurrence mixes two vectors.
     """
 
     needs_basis = True
     one_operator = True
-    locked, refresh = recurrences.LOCKED, recurrences.REFRESH
+    locked, refresh, mixed = recurrences.LOCKED, recurrences.REFRESH, recurrences.MIXED
 
     def __init__(self) -> None:
         self.unit = 0.0
         self.clusters: list[Cluster] = []
         self._vectors = self._duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
         self.free: list[int] = []
+        self.again = False  # whether the vector before was orthogonalized against all of Q: then so is this one
 
     @property
     def vectors(self) -> np.ndarray:
@@ -141,14 +147,30 @@ class Selective(NoReorthogonalization):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
             return True
         size, residual = process.scale / process.unit, beta / process.unit * np.abs(last)
-        tolerance = math.sqrt(process.unit_roundoff) * size
+        tolerance, order = math.sqrt(process.unit_roundoff) * size, np.argsort(theta)
+        theta, residual = theta[order], np.maximum(residual[order], process.unit_roundoff * size)
         if residual.min() <= tolerance:
-            order = np.argsort(theta)
-            self._update(process, theta[order], np.maximum(residual[order], process.unit_roundoff * size), tolerance)
+            self._update(process, theta, residual, tolerance)
         if not self.clusters:
             return False
-        fused.subtract(w, self.vectors, self._duals[: self._used])
+        again, self.again = self.again, self._is_unsettled(theta, residual > tolerance)
+        if again or self.again:
+            process.orthogonalize_full(w)
+        else:
+            fused.subtract(w, self.vectors, self._duals[: self._used])
         return True
+
+    def ends(self) -> np.ndarray:
+        """The low and the high end of each cluster, its residual and the number of its vectors, shape (4, clusters)."""
+        return np.array([(c.low, c.high, c.residual, len(c.rows)) for c in self.clusters]).T
+
+    def _is_unsettled(self, theta: np.ndarray, bad: np.ndarray) -> bool:
+        """Whether a value that is not good is so near to a cluster that its vectors may be off by `mixed`."""
+        low, high, width, members = self.ends()
+        first = np.searchsorted(theta, low - width / self.mixed)
+        last = np.searchsorted(theta, high + width / self.mixed, "right")
+        before = np.concatenate([[0], np.cumsum(bad)])
+        return bool(((last - first > members) & (before[last] > before[first])).any())
 
     def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:
         """Form what is newly good, or was not to be trusted and is much better now; theta ascends."""
@@ -156,7 +178,10 @@ class Selective(NoReorthogonalization):
         lows, highs = np.array([c.low for c in self.clusters]), np.array([c.high for c in self.clusters])
         replaced: set[int] = set()
         fresh = []
-        for members in np.split(good, np.flatnonzero(np.diff(theta[good]) > tolerance) + 1):
+        first = np.searchsorted(highs, theta[good] - tolerance)  # of the clusters that are near
+        last = np.searchsorted(lows, theta[good] + tolerance, "right")
+        apart = (np.diff(theta[good]) > tolerance) & (last[:-1] <= first[1:])  # else its vectors would count for both
+        for members in np.split(good, np.flatnonzero(apart) + 1):
             low, high, worst = theta[members[0]], theta[members[-1]], residual[members].max()
             known = np.arange(np.searchsorted(highs, low - tolerance), np.searchsorted(lows, high + tolerance, "right"))
             old = [self.clusters[i] for i in known]
