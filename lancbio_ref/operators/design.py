@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -78,7 +78,7 @@ class DesignMatrix:
         self.operator, self.X = operator, operator.A
 
     @classmethod
-    def of_checked(cls, X: np.ndarray | sp.csr_array) -> DesignMatrix:
+    def of_checked(cls, X: np.ndarray | sp.csr_array) -> Self:
         """X, finite floats in C order or CSR that have been looked at already, uncopied."""
         design, operator = object.__new__(cls), object.__new__(SparseOperator if sp.issparse(X) else DenseOperator)
         operator._hold(X)
@@ -144,6 +144,11 @@ class DesignMatrix:
 
     @cached_property
     def _factors(self) -> dict[tuple[str, np.dtype], float]:
+        return {}
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """What others have derived of X alone, under keys of their own."""
         return {}
 
     @cached_property

@@ -191,12 +191,12 @@ class MultinomialHessian(StructuredOperator):
         return curvature_bound(self.design, self.w.ravel()) + float(self.ridge) * ROUND_UP
 
 
-def curvature_bound(design: DesignMatrix, w: np.ndarray) -> float:
+def curvature_bound(design: DesignMatrix, w: np.ndarray, sums: tuple[float, float] | None = None) -> float:
     """½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²) ≥ ‖Σ w_i (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ‖, for every P; rounded up.
 
-    Infinite where it overflows.
+    Infinite where it overflows. `sums` are Σ w_i ‖x_i‖² and max w_i, if at hand.
     """
-    return scale_up(weighted_gram_bound(design.row_norms, design.norm, w), -1)
+    return scale_up(weighted_gram_bound(design.row_norms, design.norm, w, sums), -1)
 
 
 class MultinomialCross(StructuredOperator):
