@@ -288,7 +288,7 @@ class CompiledCycle:
         process.residual_norm, process.breakdown = c["residual_norm"], bool(c["breakdown"])
         process.n_reorthogonalized, process.norm_A = c["n_reorthogonalized"], c["scale"]
         if isinstance(process._rule, Selective):
-            process._rule.again = bool(c["again"])
+            process._rule.turn = c["turn"]
 
     def _tell_iterate(self, iterate: StoredIterate) -> None:
         c: dict[str, Any] = self.known
@@ -305,7 +305,7 @@ class CompiledCycle:
         for name in ("k", "scale", "unit", "residual_norm", "breakdown", "n_reorthogonalized"):
             cycle[name] = self.known[name] = getattr(process, name)
         if isinstance(process._rule, Selective):
-            cycle["again"] = self.known["again"] = process._rule.again
+            cycle["turn"] = self.known["turn"] = process._rule.turn
             self._take_ritz_vectors(process._rule)
         cycle["phase"] = steps.ADVANCE
 

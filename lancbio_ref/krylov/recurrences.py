@@ -14,6 +14,7 @@ from ..kernels import exact, loop
 REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has fallen by this factor,
 LOCKED = 1e-3  # and it was above this share of the gap to the other Ritz values
 MIXED = 0.1  # nearer than the residual over this, a value that is still moving may be of the same eigenvectors
+TURNS = 4  # while that lasts, the first two vectors of so many are orthogonalized against all of Q
 NONE_YET, SETTLED, UNSETTLED, FRESH, FAILED = range(5)  # what a look at the Ritz pairs may find
 
 
@@ -230,7 +231,7 @@ def is_unsettled(theta, residual, tolerance, good):
 @exact
 def look_at_pairs(alpha, beta, residual_norm, unit, scale, u, good):
     """What `Selective.apply` has to do: NONE_YET is good; SETTLED, against the vectors that there are, or UNSETTLED,
-    against all of Q; FRESH vectors have to be formed; or the QL iteration FAILED.
+    against all of Q in turn; FRESH vectors have to be formed; or the QL iteration FAILED.
 
     alpha, beta : β_j in beta[j − 1] couples α_{j−1} and α_j; k and k + 1, read.
     residual_norm : ‖w_k‖.   unit, scale, u : of the process, and its unit roundoff.   good : as `has_fresh` wants it.

@@ -72,7 +72,7 @@ class Partial(NoReorthogonalization):
 
     def __init__(self) -> None:
         self.before, self.row, self.after = np.zeros(4), np.zeros(4), np.zeros(4)
-        self.again = False  # whether the vector before was orthogonalized against all of Q: then so is this one
+        self.turn = 0  # of a pair of vectors that meet all of Q and a rest; 0: none is due
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         u, j = process.unit_roundoff, process.k - 1
@@ -112,7 +112,8 @@ class Selective(NoReorthogonalization):
 
     A good Ritz vector is a mixture where there are more eigenvalues within its residual than Ritz values so far. When
     the next one comes near, what was formed is worth little, and what is to be formed is not good yet: while that lasts
-    (`mixed`), and once more, w_j is orthogonalized against all of Q, for the recurrence mixes two vectors.
+    (`mixed`), two vectors w_j in four are orthogonalized against all of Q: a pair, for the recurrence mixes two, and
+    from u the loss does not grow to √u in the two steps after it.
     """
 
     needs_basis = True
@@ -124,7 +125,7 @@ class Selective(NoReorthogonalization):
         self.clusters: list[Cluster] = []
         self._vectors = self._duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
         self.free: list[int] = []
-        self.again = False  # whether the vector before was orthogonalized against all of Q: then so is this one
+        self.turn = 0  # of a pair of vectors that meet all of Q and a rest; 0: none is due
 
     @property
     def vectors(self) -> np.ndarray:
@@ -153,8 +154,9 @@ class Selective(NoReorthogonalization):
             self._update(process, theta, residual, tolerance)
         if not self.clusters:
             return False
-        again, self.again = self.again, self._is_unsettled(theta, residual > tolerance)
-        if again or self.again:
+        meets_all = self.turn == 1 or (self.turn == 0 and self._is_unsettled(theta, residual > tolerance))
+        self.turn = (self.turn + 1) % recurrences.TURNS if meets_all or self.turn else 0
+        if meets_all:
             process.orthogonalize_full(w)
         else:
             fused.subtract(w, self.vectors, self._duals[: self._used])

@@ -57,7 +57,7 @@ CYCLE = np.dtype(
         ("residual_norm", "f8"),  # ‖w_j‖
         ("breakdown", "i8"),
         ("n_reorthogonalized", "i8"),
-        ("again", "i8"),  # `Selective.again`
+        ("turn", "i8"),  # `Selective.turn`
         # T = L D Lᵀ, and the iterate
         ("taken", "i8"),
         ("columns", "i8"),
@@ -158,7 +158,8 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
             return -1
         meets_all = found == recurrences.FAILED
         if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
-            meets_all, c.again = found == recurrences.UNSETTLED or c.again, int(found == recurrences.UNSETTLED)
+            meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
+            c.turn = (c.turn + 1) % recurrences.TURNS if meets_all or c.turn else 0
         against_ritz = good.shape[1] > 0 and not meets_all
         passes = 2 * int(meets_all) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
     for turn in range(0 if against_ritz else 1, passes + 1):

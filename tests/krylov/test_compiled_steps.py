@@ -326,8 +326,9 @@ def test_a_basis_of_close_values_is_the_same(monkeypatch, dtype):
     for gap in sampled((1e-8, 1e-4, 1e-7, 1e-11), 2):
         spectrum = (np.geomspace(1e-3, 1, 60)[:, None] + gap * np.arange(4)).ravel()
         A = DenseOperator(np.diag(spectrum).astype(dtype))
+        seen.clear()
         found = both(monkeypatch, A, right(A), reorthogonalization="selective", rtol=0.0, maxiter=140)
         assert_same(found)
-        Q, cycle = seen[-1][1].astype(float), seen[-1][-1][0]
-        Q = Q[: cycle["k"]]
+        Q, steps_made = max(((called[1], int(called[-1]["k"][0])) for called in seen), key=lambda found: found[1])
+        Q = Q[:steps_made].astype(float)
         assert len(Q) > 40 and np.abs(Q @ Q.T - np.eye(len(Q))).max() < 2 * np.sqrt(np.finfo(dtype).eps)
