@@ -72,7 +72,7 @@ class Partial(NoReorthogonalization):
 
     def __init__(self) -> None:
         self.before, self.row, self.after = np.zeros(4), np.zeros(4), np.zeros(4)
-        self.turn = 0  # of a pair of vectors that meet all of Q and a rest; 0: none is due
+        self.again = False
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         u, j = process.unit_roundoff, process.k - 1
