@@ -112,8 +112,8 @@ class Selective(NoReorthogonalization):
 
     A good Ritz vector is a mixture where there are more eigenvalues within its residual than Ritz values so far. When
     the next one comes near, what was formed is worth little, and what is to be formed is not good yet: while that lasts
-    (`mixed`), two vectors w_j in four are orthogonalized against all of Q: a pair, for the recurrence mixes two, and
-    from u the loss does not grow to √u in the two steps after it.
+    (`mixed`), two vectors w_j in four are orthogonalized against all of Q: a pair, for the recurrence mixes two.
+    Measured: over clusters of any width the largest |QᵀQ − I| stays below 2.8 √u (docs/decisions/0034).
     """
 
     needs_basis = True
