@@ -57,6 +57,7 @@ CYCLE = np.dtype(
         ("residual_norm", "f8"),  # ‖w_j‖
         ("breakdown", "i8"),
         ("n_reorthogonalized", "i8"),
+        ("turn", "i8"),  # `Selective.turn`
         # T = L D Lᵀ, and the iterate
         ("taken", "i8"),
         ("columns", "i8"),
@@ -143,25 +144,6 @@ def _combination(Q, y, x):
 
 
 @within
-def _needs_ritz_vectors(alpha, beta, good, b, c):
-    """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the QL iteration failed, else 0."""
-    k = c.k
-    if b * recurrences.least_last_component(alpha[:k], beta) > 2 * math.sqrt(c.u) * c.scale:
-        return 0  # no pair can be good yet
-    theta, off, last = np.empty(k), np.empty(k), np.empty(k)
-    for i in range(k):
-        theta[i], off[i] = alpha[i] / c.unit, beta[i + 1] / c.unit
-    if not recurrences.last_components(theta, off, last):
-        return -1
-    size, is_good = c.scale / c.unit, False
-    tolerance = math.sqrt(c.u) * size
-    for i in range(k):
-        last[i] = b / c.unit * abs(last[i])  # the residuals of the Ritz pairs
-        is_good = is_good or last[i] <= tolerance
-    return int(is_good and recurrences.has_fresh(theta, last, tolerance, c.u * size, good))
-
-
-@within
 def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
     """Take out of w_j what the mode says; 0 where w_j was left as it was, −1 where Ritz vectors have to be formed."""
     rows, against_ritz, passes = Q.shape[0], False, 0  # first against the good Ritz vectors, then against these rows
@@ -171,11 +153,15 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
     elif c.mode == FULL:
         passes = 2
     elif c.mode == SELECTIVE:
-        found = _needs_ritz_vectors(alpha, beta, good, b, c)
-        if found > 0:
+        found = recurrences.look_at_pairs(alpha[: c.k], beta, b, c.unit, c.scale, c.u, good)
+        if found == recurrences.FRESH:
             return -1
-        against_ritz = found == 0 and good.shape[1] > 0
-        passes = 2 * int(found < 0) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
+        meets_all = found == recurrences.FAILED
+        if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
+            meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
+            c.turn = (c.turn + 1) % recurrences.TURNS if meets_all or c.turn else 0
+        against_ritz = good.shape[1] > 0 and not meets_all
+        passes = 2 * int(meets_all) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
     for turn in range(0 if against_ritz else 1, passes + 1):
         if c.mode == LOCAL:
             first = (c.k - 1 - passes + turn) % rows
