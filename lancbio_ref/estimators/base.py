@@ -215,6 +215,9 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         if self.fit_intercept and not sparse:
             means = share @ X
             X = X - means
+            # a mean of n terms is off by (n + 1)u max|x|: a column no larger than that is a constant, and says nothing
+            noise = (X.shape[0] + 4) * 2.0**-53 * np.abs(means)
+            X[:, np.sqrt(share @ (X * X)) <= noise] = 0.0
         if self.penalty == "feature":
             squares = X.multiply(X).T @ share if sparse else share @ (X * X)
             usable = (squares > 0) & np.isfinite(squares)
