@@ -150,9 +150,11 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         self._refit(whole, found, first, unit, means, scales)
 
     def _likelihood(self, count: float, start: np.ndarray | None) -> Likelihood:
-        """Of so many samples; a warm start has the centre of the search before."""
+        """Of so many samples; a warm start has the centre of the search before. Groups may be in unlike units, and what
+        their penalties are is then not alike before the data: they have no prior."""
         centre = getattr(self, "_centre", None) if start is not None else None
-        return Likelihood(self.spread, count, self._loss() == "squared", centre)
+        spread = None if self.penalty == "group" else self.spread
+        return Likelihood(spread, count, self._loss() == "squared", centre)
 
     @staticmethod
     def _held_out(s: np.ndarray, splits: list[Any]) -> float:

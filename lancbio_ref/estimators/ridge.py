@@ -53,11 +53,11 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         threads share, of 2000 with 100 three fifths, of 2000 with 300 four fifths: it pays from some 100 coefficients.
         Fits of more than 800, which are not direct, come one after another, and small ones in one batch.
     spread : float or None
-        What is held likely of several log-penalties before the data: that they are normal about a common level with
-        this standard deviation, and the level about the best single penalty with twice that
+        What is held likely of the log-penalties of features, or of classes, before the data: that they are normal about
+        a common level with this standard deviation, and the level about the best single penalty with twice that
         (:mod:`lancbio_ref.problems.prior`). They then move as far as the folds' likelihood of Σ sample_weight samples
         carries them; weights count samples. None: no prior, which overfits the folds of small data. Of no effect where
-        there is one penalty in all.
+        there is one penalty in all, or one a group: groups may be in unlike units.
 
     Attributes
     ----------

@@ -66,6 +66,13 @@ def test_weights_count_samples(make, y):
     assert np.abs(twice.log_penalties_ - make(cv=KFold(3)).fit(X, y).log_penalties_).max() > 1e-2
 
 
+def test_groups_whose_units_may_be_unlike_have_no_prior():
+    groups, units = [0, 1, 2, 2, 2, 2], np.array([1, 1e-3, 1, 1, 1, 1])
+    given = dict(penalty="group", groups=groups, cv=3)
+    model, free = (BilevelRidge(spread=spread, **given).fit(X * units, Y) for spread in (1.0, None))
+    assert (model.log_penalties_ == free.log_penalties_).all() and np.ptp(model.log_penalties_) > 5  # spreads
+
+
 def test_units_of_the_target_change_nothing():
     """The likelihood of a squared loss has the variance that one penalty leaves."""
     plain, small = BilevelRidge(cv=3).fit(X, Y), BilevelRidge(cv=3).fit(X, 1e-3 * Y)
