@@ -45,19 +45,19 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     verbose : int
         1 prints a line for every evaluation.
     bounds : (float, float), optional
-        Of the log-penalties, for features as the search has them: centred, and with ``penalty="feature"`` of variance
-        one. By default 10⁻⁸ to 10⁵ times the curvature of the data.
+        Of the log-penalties, for features as the search has them: centred, with ``penalty="feature"`` of variance one,
+        and with ``"group"`` of mean variance one in each group. By default 10⁻⁸ to 10⁵ times the curvature of the data.
     n_jobs : int, optional
         How many fits of folds are made at once, in threads, as everywhere in scikit-learn; no bit of a result depends
         on it. Of 300 samples with 20 features a fifth of the time is in matrix products and factorizations, which
         threads share, of 2000 with 100 three fifths, of 2000 with 300 four fifths: it pays from some 100 coefficients.
         Fits of more than 800, which are not direct, come one after another, and small ones in one batch.
     spread : float or None
-        What is held likely of the log-penalties of features, or of classes, before the data: that they are normal about
-        a common level with this standard deviation, and the level about the best single penalty with twice that
+        What is held likely of several log-penalties before the data: that they are normal about a common level with
+        this standard deviation, and the level about the best single penalty with twice that
         (:mod:`lancbio_ref.problems.prior`). They then move as far as the folds' likelihood of Σ sample_weight samples
         carries them; weights count samples. None: no prior, which overfits the folds of small data. Of no effect where
-        there is one penalty in all, or one a group: groups may be in unlike units.
+        there is one penalty in all.
 
     Attributes
     ----------

@@ -66,11 +66,17 @@ def test_weights_count_samples(make, y):
     assert np.abs(twice.log_penalties_ - make(cv=KFold(3)).fit(X, y).log_penalties_).max() > 1e-2
 
 
-def test_groups_whose_units_may_be_unlike_have_no_prior():
-    groups, units = [0, 1, 2, 2, 2, 2], np.array([1, 1e-3, 1, 1, 1, 1])
-    given = dict(penalty="group", groups=groups, cv=3)
-    model, free = (BilevelRidge(spread=spread, **given).fit(X * units, Y) for spread in (1.0, None))
-    assert (model.log_penalties_ == free.log_penalties_).all() and np.ptp(model.log_penalties_) > 5  # spreads
+@pytest.mark.parametrize("spread", [1.0, None])
+def test_units_of_a_group_change_nothing(spread):
+    groups, units = [0, 1, 2, 2, 2, 2], np.array([1.0, 1e-3, 1e4, 1e4, 1e4, 1e4])
+    for make, y in ((BilevelRidge, Y), (BilevelLogisticRegression, LABELS)):
+        given = dict(penalty="group", groups=groups, cv=3, spread=spread)
+        plain, scaled = make(**given).fit(X, y), make(**given).fit(X * units, y)
+        np.testing.assert_allclose(
+            scaled.log_penalties_, plain.log_penalties_ + 2 * np.log([1.0, 1e-3, 1e4]), atol=1e-4
+        )
+        np.testing.assert_allclose(scaled.coef_ * units, plain.coef_, rtol=1e-4, atol=1e-8)
+        assert np.ptp(plain.log_penalties_) > 0.5
 
 
 def test_units_of_the_target_change_nothing():
