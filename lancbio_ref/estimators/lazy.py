@@ -84,9 +84,9 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     if not total > 0:
         raise ValueError("sample_weight: at least one weight must be > 0")
     scales, mean_square = np.ones(p), float(np.mean(sums / total))
-    if model.penalty == "feature":
-        scales = np.sqrt(np.where(sums > 0, sums / total, 1.0))
-        blocks, mean_square = blocks.made_over(scaled, 1 / scales), float(np.mean(sums > 0))
+    if model.penalty in ("feature", "group"):
+        scales = model._scales(sums / total)
+        blocks, mean_square = blocks.made_over(scaled, 1 / scales), float(np.mean(sums / total / scales**2))
     rows = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64))
     t, s = (np.concatenate(part) for part in zip(*blocks.take(rows).map(targets), strict=True))
     given: dict[str, Any] = dict(
