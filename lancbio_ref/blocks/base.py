@@ -34,6 +34,9 @@ class Block:
         Weights of the samples, where they were given.
     index, start : int
         The number of the block, and that of its first row, both from 0.
+    offset : ndarray, shape (q,), q ≥ p, or None
+        b, where the samples are the rows of [X 0] + 1bᵀ: with a last column of ones, or less the means of the columns.
+        Nobody copies X for it: see :mod:`lancbio_ref.operators.offset`.
     """
 
     X: np.ndarray | sp.csr_array
@@ -41,6 +44,7 @@ class Block:
     s: np.ndarray | None
     index: int
     start: int
+    offset: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.X.shape[0]
@@ -91,8 +95,8 @@ class Blocks(Protocol):
         The blocks may be visited only as the results are taken: a caller takes them all.
         """
 
-    def with_ones(self) -> Blocks:
-        """The same samples with a last column of ones: shape (n, p + 1)."""
+    def with_offset(self, offset: np.ndarray) -> Blocks:
+        """The samples [X 0] + 1bᵀ, X untouched: shape (n, q), q entries in b."""
 
     def take(self, indices: np.ndarray) -> Blocks:
         """These rows alone, increasing, in the blocks they are in; blocks without any of them are left out."""
@@ -159,14 +163,16 @@ def checked_block(
     return Block(own, t, s, index, start)
 
 
-def with_ones(block: Block, memory: np.ndarray | None = None) -> Block:
-    """A copy with a last column of ones; in `memory`, an array of p + 1 columns and enough rows, where it is dense."""
-    X, (n, p) = block.X, block.X.shape
-    if sp.issparse(X):
-        return replace(block, X=sp.csr_array(sp.hstack([X, np.ones((n, 1), X.dtype)], format="csr")))
-    wide = np.empty((n, p + 1), X.dtype) if memory is None else memory[:n]
-    wide[:, :p], wide[:, p] = X, 1
-    return replace(block, X=wide)
+def with_offset(block: Block, offset: np.ndarray) -> Block:
+    """The samples [X 0] + 1bᵀ."""
+    return replace(block, offset=offset)
+
+
+def ones_column(p: int, dtype: np.dtype) -> np.ndarray:
+    """The offset of a last column of ones: e_{p+1}, shape (p + 1,)."""
+    offset = np.zeros(p + 1, dtype)
+    offset[p] = 1
+    return offset
 
 
 def in_order(X: np.ndarray) -> np.ndarray:

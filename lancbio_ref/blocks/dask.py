@@ -30,7 +30,7 @@ from .. import __version__, parallel
 from ..arguments import as_array, plain_array
 from ..errors import ArgumentError, ClusterError
 from ..labels import Classes, as_label_array
-from .base import Block, Each, Kept, as_chosen, checked_block, starts_of, with_ones
+from .base import Block, Each, Kept, as_chosen, checked_block, starts_of, with_offset
 from .cluster import gathered, require_alive, sent
 
 try:
@@ -120,9 +120,9 @@ class DaskBlocks:
         self.n_passes += 1
         return gathered(self.client, self._submitted(function, arguments))
 
-    def with_ones(self) -> DaskBlocks:
-        """The same samples with a last column of ones."""
-        return self.made_over(with_ones, columns=1)
+    def with_offset(self, offset: np.ndarray) -> DaskBlocks:
+        """The samples [X 0] + 1bᵀ, X untouched: shape (n, q), q entries in b."""
+        return self.made_over(with_offset, offset, columns=offset.size - self.shape[1])
 
     def made_over(self, function: Callable[..., Block], *arguments: Any, columns: int = 0) -> DaskBlocks:
         """``function(block, *arguments)`` in the place of every block, of as many rows and so many columns more.
@@ -187,7 +187,7 @@ def _same(call: _Call) -> _Call:
 
 def _taken(block: Block, rows: np.ndarray, index: int, start: int) -> Block:
     s = None if block.s is None else block.s[rows]
-    return Block(block.X[rows], block.t[rows], s, index, start)
+    return replace(block, X=block.X[rows], t=block.t[rows], s=s, index=index, start=start)
 
 
 def _here() -> tuple[str, int]:

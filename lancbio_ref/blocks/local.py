@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..errors import ArgumentError
-from .base import Block, Each, Kept, as_chosen, checked_block, in_order, starts_of, with_ones
+from .base import Block, Each, Kept, as_chosen, checked_block, in_order, starts_of
 from .source import cuts_of, is_lazy, source_of
 
 KEPT_BYTES = 2**26  # 64 MB
@@ -72,7 +73,7 @@ class LocalBlocks:
         self.sample_weight = None if s is None else _one_a_row(f"the sample weights of {name}", s, self.shape[0])
         self.n_passes = 0
         self._looked_at = [False] * len(self.rows)
-        self._ones = False
+        self._offset: np.ndarray | None = None
         self._room = [KEPT_BYTES]
 
     def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
@@ -85,10 +86,10 @@ class LocalBlocks:
         for block in self._blocks():
             yield function(block, *(_piece(argument, block) for argument in arguments))
 
-    def with_ones(self) -> LocalBlocks:
-        """The same samples with a last column of ones: shape (n, p + 1)."""
+    def with_offset(self, offset: np.ndarray) -> LocalBlocks:
+        """The samples [X 0] + 1bᵀ, X untouched: shape (n, q), q entries in b."""
         new = object.__new__(LocalBlocks)
-        new.__dict__.update(self.__dict__, _ones=True, shape=(self.shape[0], self.shape[1] + 1))
+        new.__dict__.update(self.__dict__, _offset=offset, shape=(self.shape[0], offset.size))
         return new
 
     def take(self, indices: np.ndarray) -> LocalBlocks:
@@ -101,48 +102,39 @@ class LocalBlocks:
             self._source.release(int(starts[k]), int(starts[k + 1]))
         s = None if self.sample_weight is None else np.asarray(self.sample_weight[indices])
         new = LocalBlocks(parts, np.asarray(self.targets[indices]), s, name=self.name)
-        return new.with_ones() if self._ones else new
+        return new if self._offset is None else new.with_offset(self._offset)
 
     # -- one block after another -----------------------------------------------------------
 
     def _blocks(self) -> Iterator[Block]:
         ends = [(int(a), int(b)) for a, b in zip(self._cuts[:-1], self._cuts[1:], strict=True)]
-        memory = self._memory()
         if not self._source.waits or len(ends) == 1:
             for k, (start, stop) in enumerate(ends):
-                yield self._read(k, start, stop, memory[0])
+                yield self._read(k, start, stop)
                 self._source.release(start, stop)
             return
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, 0, *ends[0], memory[0])
+            coming = reader.submit(self._read, 0, *ends[0])
             try:
                 for k, (start, stop) in enumerate(ends):
                     block = coming.result()
                     if k + 1 < len(ends):
-                        coming = reader.submit(self._read, k + 1, *ends[k + 1], memory[(k + 1) % 2])
+                        coming = reader.submit(self._read, k + 1, *ends[k + 1])
                     yield block
                     del block
                     self._source.release(start, stop)
             finally:
                 coming.cancel()
 
-    def _memory(self) -> list[np.ndarray | None]:
-        """Where blocks with a column of ones are made, one while the other is worked on: new pages cost as much as
-        copying."""
-        if not self._ones or self._source.is_sparse:
-            return [None, None]
-        return [np.empty((max(self.rows), self.shape[1]), self.dtype) for _ in range(2)]
-
-    def _read(self, k: int, start: int, stop: int, memory: np.ndarray | None) -> Block:
+    def _read(self, k: int, start: int, stop: int) -> Block:
         X = self._source.read(start, stop)
         t = np.asarray(self.targets[start:stop])
         s = None if self.sample_weight is None else np.asarray(self.sample_weight[start:stop])
         if self._looked_at[k] and X.dtype == self.dtype:
-            block = Block(X if sp.issparse(X) else in_order(X), t, s, k, start)
-        else:
-            block = checked_block(self.name, X, t, s, k, start, self._source.shape[1], self.dtype)
-            self._looked_at[k] = not sp.issparse(X) or bool(X.has_canonical_format)  # else it is made so every time
-        return with_ones(block, memory) if self._ones else block
+            return Block(X if sp.issparse(X) else in_order(X), t, s, k, start, self._offset)
+        block = checked_block(self.name, X, t, s, k, start, self._source.shape[1], self.dtype)
+        self._looked_at[k] = not sp.issparse(X) or bool(X.has_canonical_format)  # else it is made so every time
+        return replace(block, offset=self._offset)
 
 
 class _Made(Kept):

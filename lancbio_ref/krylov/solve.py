@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -46,8 +45,7 @@ SHORT = ("none", "local")  # short recurrences
 SEMI = ("selective", "partial")  # orthogonal to √u
 
 
-@dataclass(frozen=True)
-class System:
+class System(NamedTuple):
     """A, and what a solve knows of it.
 
     Attributes

@@ -7,6 +7,7 @@ import numpy as np
 
 from lancbio_ref import parallel
 from lancbio_ref.operators import GeneralizedLinear
+from lancbio_ref.problems.blocked.passes import copied
 
 
 def curvatures(block, y):
@@ -27,7 +28,7 @@ def slow_product(block, v, d):
 def weighted(block, u):
     """Xᵀ(u ∘ t), and what every block should know about itself."""
     t = block.t if block.s is None else block.s * block.t
-    return block.X.T @ (u * t).astype(block.X.dtype), float(block.start + 1), float(len(block))
+    return copied(block).X.T @ (u * t).astype(block.X.dtype), float(block.start + 1), float(len(block))
 
 
 def process(block):

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from lancbio_ref import BilevelResult, hypergradient, minimize, problems
 from lancbio_ref.blocks import LocalBlocks, added
-from lancbio_ref.blocks.base import pieces_of
+from lancbio_ref.blocks.base import ones_column, pieces_of
 from lancbio_ref.errors import ArgumentError, ClusterError
 from tests.blocks import on_workers
 
@@ -62,7 +62,7 @@ def asked(blocks, product=on_workers.product):
     first, second = blocks.map(product, v, kept), blocks.map(product, 2 * v, kept)  # both on their way
     found = added(first) + added(second) + added(blocks.map(on_workers.weighted, pieces_of(blocks.rows, u)))
     some = blocks.take(np.arange(300, 1300, 7))
-    found += added(some.with_ones().map(on_workers.weighted, 1.0))
+    found += added(some.with_offset(ones_column(P, blocks.dtype)).map(on_workers.weighted, 1.0))
     return [np.asarray(part) for part in found]
 
 
@@ -292,7 +292,7 @@ def test_a_closed_client_is_said_so(data):
     with running(1) as (_, client):
         blocks = dask_blocks([delayed(part) for part in cut(data[0])], data[1], client=client)
         client.close()
-        for ask in (lambda: asked(blocks), lambda: blocks.take(np.array([1])), blocks.with_ones):
+        for ask in (lambda: asked(blocks), lambda: blocks.take(np.array([1])), lambda: blocks.with_offset(np.ones(P + 1))):
             with pytest.raises(ClusterError, match=r"closed.*go on with state="):
                 ask()
         with pytest.raises(ArgumentError, match="closed"):
@@ -363,6 +363,9 @@ PROBLEMS = {
     "data_cleaning": problems.data_cleaning,
     "intercept": lambda X, t, X_val, t_val: problems.generalized_linear(
         X, t, loss="huber", validation=(X_val, t_val), penalty="all", intercept=True
+    ),
+    "centre": lambda X, t, X_val, t_val: problems.generalized_linear(
+        X, t, loss="squared", validation=(X_val, t_val), penalty="all", intercept="centre"
     ),
     "multinomial": lambda X, t, X_val, t_val: problems.generalized_linear(
         X, (t > 0).astype(int), loss="multinomial", validation=(X_val, (t_val > 0).astype(int)), penalty="class"

@@ -8,7 +8,9 @@ import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
 from lancbio_ref.blocks import Each, LocalBlocks, MappedCSR, added, local, open_csr
+from lancbio_ref.blocks.base import ones_column
 from lancbio_ref.blocks.pages import file_of
+from lancbio_ref.problems.blocked.passes import copied
 
 N, P, ROWS = 50, 4, 16
 
@@ -80,9 +82,10 @@ def test_rows_are_taken_from_their_blocks(tmp_path):
     for truth, kinds in sources(tmp_path):
         for X in kinds:
             blocks = LocalBlocks(X, np.arange(N), np.ones(N), block_rows=None if isinstance(X, list) else ROWS)
-            part = blocks.with_ones().take(rows)
+            part = blocks.with_offset(ones_column(P, np.float64)).take(rows)
             assert part.rows == (3, 1, 1)
-            read = [block.X.toarray() if sp.issparse(block.X) else np.array(block.X) for block in part._blocks()]
+            copies = [copied(block).X for block in part._blocks()]
+            read = [X.toarray() if sp.issparse(X) else X for X in copies]
             assert (np.vstack(read) == np.column_stack([truth[rows], np.ones(5)])).all()
             assert np.concatenate([block.t for block in part._blocks()]).tolist() == rows.tolist()
 

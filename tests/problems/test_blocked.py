@@ -150,6 +150,38 @@ def test_each_member_is_the_one_in_memory(name, dtype):
         assert parts.accuracy(y, X, labels) == whole.accuracy(y, X, labels)
 
 
+def centred(X, t, X_val, t_val, **options):
+    options = dict(validation=(X_val, t_val), penalty="feature", intercept="centre") | options
+    return problems.generalized_linear(X, t, loss="squared", **options)
+
+
+@pytest.mark.parametrize("dtype, weight", [(np.float64, None), (np.float64, "some"), (np.float32, None)])
+def test_centring_over_blocks_is_that_in_memory(dtype, weight):
+    """Means of 3 and 30 standard deviations; no row is copied, and the bounds know what that costs."""
+    X, _, X_val, _, w = data(p=4)
+    far = np.array([3.0, -3.0, 30.0, 0.0])
+    X, X_val = (Z[:, :4] + far for Z in (X, X_val))
+    t, t_val = (Z @ w[:4] + 5 for Z in (X, X_val))
+    arrays = [Z.astype(dtype) for Z in (X, t, X_val, t_val)]
+    options = {} if weight is None else dict(sample_weight=np.arange(90) % 4)
+    whole, parts = centred(*arrays, **options), centred(*arrays, **options, block_rows=20)
+    close = dict(rtol=1e-11, atol=1e-11) if dtype == np.float64 else dict(rtol=3e-4, atol=3e-4)
+    x, y = np.full(4, -2.0, dtype), np.linspace(-1, 1, 4).astype(dtype)
+    assert np.allclose(whole.lower_grad_y(x, y), parts.lower_grad_y(x, y), **close)
+    assert np.allclose(whole.hessian(x, y).matvec(y), parts.hessian(x, y).matvec(y), **close)
+    one, other = hypergradient(whole, x), hypergradient(parts, x)
+    assert other.certificate.error == other.certificate.lower_level == CERTIFIED and other.error_bound < math.inf
+    assert np.linalg.norm(one.value - other.value) <= 1.1 * sum(
+        found.error_bound + found.lower_level_bound for found in (one, other)
+    ) + (1e-13 if dtype == np.float64 else 1e-4)  # the floats of X − m are rounded in memory
+    (coefficients, b), (expected, a) = parts.coefficients(other.lower.y), whole.coefficients(one.lower.y)
+    assert np.allclose(coefficients, expected, **close) and np.allclose(b, a, rtol=1e-3)
+    if weight is None:
+        assert np.allclose(parts.train.column_norms, np.linalg.norm(X - X.mean(axis=0), axis=0), rtol=1e-5)
+    batch = parts.minibatch(lower=[3, 50, 81])
+    assert np.allclose(batch.lower_grad_y(x, y), whole.minibatch(lower=[3, 50, 81]).lower_grad_y(x, y), **close)
+
+
 @pytest.mark.parametrize("name", ["ridge", "logistic", "cleaning"])
 def test_minibatches_are_those_in_memory(name):
     make, arguments, options = members(np.float64)[name]
@@ -315,8 +347,14 @@ def test_what_has_no_blocks_is_refused_with_the_remedy():
     folds = [(np.arange(50), np.arange(50, 90))]
     with pytest.raises(ArgumentError, match=r"folds: found folds of X in blocks, expected validation="):
         problems.generalized_linear(X, t, loss="logistic", folds=folds, block_rows=20)
-    with pytest.raises(ArgumentError, match=r"'centre'.*in memory"):
-        problems.generalized_linear(X, 1.0 * t, validation=(X_val, 1.0 * t_val), intercept="centre", block_rows=20)
+    with pytest.raises(ArgumentError, match=r"'centre' with loss 'logistic'"):
+        logistic(X, t, X_val, t_val, intercept="centre", block_rows=20)
+    with pytest.raises(ArgumentError, match=r"'centre' with sparse X"):
+        centred(sp.csr_array(X), 1.0 * t, sp.csr_array(X_val), 1.0 * t_val, block_rows=20)
+    with pytest.raises(ArgumentError, match="weights with the sum 0"):
+        centred(X, 1.0 * t, X_val, 1.0 * t_val, sample_weight=np.zeros(90), block_rows=20)
+    with pytest.raises(ArgumentError, match="intercept: found 'mean'"):
+        logistic(X, t, X_val, t_val, intercept="mean", block_rows=20)
     with pytest.raises(ArgumentError, match="X_val: found 4 features, expected 5"):
         logistic(X, t, X_val[:, :4], t_val, block_rows=20)
     with pytest.raises(ArgumentError, match="t, block 1: "):

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
-from ...blocks import Block, Blocks, LocalBlocks
+from ...blocks import Block, Blocks, LocalBlocks, added
+from ...blocks.base import ones_column
 from ...blocks.from_dask import dask_blocks, is_dask
 from ...blocks.source import is_large, is_lazy
 from ...errors import ArgumentError
@@ -20,13 +21,16 @@ from ...operators.csr import as_csr
 from ...watching import Watch
 from ..classification import as_classes, as_samples
 from ..elementary import FUNCTION_UNITS
-from ..generalized_linear.losses import Loss, Multinomial, as_loss
+from ..generalized_linear.losses import Loss, Multinomial, Squared, as_loss
 from ..generalized_linear.penalty import Penalty, make_penalty
 from ..generalized_linear.weighting import Weighting
+from . import passes
+from .passes import Model
 from .problem import BlockedProblem
 from .samples import BlockedSamples
 
 IN_MEMORY = "in memory: np.asarray(X), where it fits"
+Centre = tuple[np.ndarray, float]
 MOST = 1000  # classes in float32, for the proof of softmax
 
 
@@ -38,7 +42,7 @@ def comes_in_blocks(block_rows: int | None, *matrices: Any) -> bool:
 
 def is_blocks(X: Any) -> bool:
     """Whether X is made into blocks already, with its targets."""
-    return all(hasattr(X, name) for name in ("rows", "map", "keep", "take", "with_ones"))
+    return all(hasattr(X, name) for name in ("rows", "map", "keep", "take", "with_offset"))
 
 
 def is_list_of_blocks(X: Any) -> bool:
@@ -86,7 +90,7 @@ class _Watched:
 
 
 def _both(
-    loss: Loss, train: Blocks, validation: Blocks, progress: bool, *, ones: bool
+    loss: Loss, train: Blocks, validation: Blocks, progress: bool, *, ones: bool, centre: Centre | None = None
 ) -> tuple[BlockedSamples, BlockedSamples]:
     """Both sets, looked at."""
     if validation.shape[1] != train.shape[1]:
@@ -94,9 +98,13 @@ def _both(
     if isinstance(loss, Multinomial) and loss.n_classes > MOST and np.float32 in (train.dtype, validation.dtype):
         raise ArgumentError("n_classes", loss.n_classes, f"at most {MOST} in float32: the proof of softmax")
     if ones:
-        train, validation = train.with_ones(), validation.with_ones()
+        train, validation = (data.with_offset(ones_column(data.shape[1], data.dtype)) for data in (train, validation))
+    mean = 0.0
+    if centre is not None:
+        train, validation = (data.with_offset(-centre[0].astype(data.dtype)) for data in (train, validation))
+        mean = centre[1]
     watched = _Watched(progress)
-    return BlockedSamples("", train, loss, watched), BlockedSamples("_val", validation, loss, watched)
+    return BlockedSamples("", train, loss, watched, mean), BlockedSamples("_val", validation, loss, watched, mean)
 
 
 def blocked(
@@ -123,15 +131,15 @@ def blocked(
     Raises
     ------
     ArgumentError
-        As there; folds, and centring, which need X in memory.
+        As there.
     """
     if folds is not None or validation is None:
         found = "folds of X in blocks" if folds is not None else "neither validation nor folds"
         raise ArgumentError("folds", found, f"validation=(X_val, t_val), or X {IN_MEMORY}")
     if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
         raise ArgumentError("validation", type(validation).__name__, "(X_val, t_val) or with their sample_weight")
-    if not isinstance(intercept, (bool, np.bool_)):
-        raise ArgumentError("intercept", repr(intercept), f"True or False for X in blocks; else X {IN_MEMORY}")
+    if not isinstance(intercept, (bool, np.bool_)) and intercept != "centre":
+        raise ArgumentError("intercept", repr(intercept), "True, False or 'centre'")
     train = blocks_of("X", X, t, sample_weight, block_rows)
     X_val, t_val, s_val = (*validation, None)[:3]
     held_out = blocks_of("X_val", X_val, t_val, s_val, block_rows)
@@ -141,14 +149,32 @@ def blocked(
     C = made_loss.n_classes if isinstance(made_loss, Multinomial) else 1
     if penalty == "class" and C == 1:
         raise ArgumentError("penalty", "'class' with one vector of coefficients", "'all' or 'feature'")
-    column = bool(intercept)
+    centred = intercept == "centre"
+    column = not centred and bool(intercept)
+    if centred and not (isinstance(made_loss, Squared) and weights == "fixed"):
+        found = f"'centre' with loss {made_loss.name!r}, weights {weights!r}"
+        raise ArgumentError("intercept", found, "True: centring is exact for the squared loss and fixed weights")
     ridge = as_number("intercept_ridge", intercept_ridge, above=0.0) if column else None
     shape = (C, train.shape[1] + column)
     made = make_penalty(penalty, shape, groups=groups, fixed=fixed, unpenalized=unpenalized, intercept_ridge=ridge)
     if made.n == 0 and weights == "fixed":
         raise ArgumentError("penalty", "'none' with fixed weights", "something to learn: a penalty, or weights")
-    own, other = _both(made_loss, train, held_out, progress, ones=column)
-    return BlockedProblem(own, other, made_loss, made, _weighting(weights, own), intercept=column)
+    centre = _means(made_loss, train, held_out) if centred else None
+    own, other = _both(made_loss, train, held_out, progress, ones=column, centre=centre)
+    return BlockedProblem(own, other, made_loss, made, _weighting(weights, own), intercept=column, centre=centre)
+
+
+def _means(loss: Loss, train: Blocks, validation: Blocks) -> Centre:
+    """Of features and targets of the training data, from a pass of its own; numbers that both sets' types have."""
+    sums, of_t, weight = added(train.map(passes.sums_of, Model(loss, "", train.shape[0])))
+    if not 0 < weight < math.inf:
+        raise ArgumentError("sample_weight", f"weights with the sum {weight}", "at least one weight > 0, none of them infinite")
+    narrow = min((train.dtype, validation.dtype), key=lambda dtype: dtype.itemsize)
+    with np.errstate(over="ignore"):
+        means = (sums / weight).astype(narrow)
+    if not np.isfinite(means).all():
+        raise ArgumentError("X", "features whose sum is no number", "smaller ones: scale them")
+    return means, of_t / weight
 
 
 def _weighting(weights: str, train: BlockedSamples) -> Weighting:

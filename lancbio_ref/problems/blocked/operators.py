@@ -19,10 +19,10 @@ from ...blocks import added
 from ...operators.base import StructuredOperator
 from ...operators.stacked import then_added
 from ...rounding import ROUND_UP, gamma, nan_to_infinity, smallest_subnormal, unit_roundoff
-from . import passes
+from . import fits, passes
 
 if TYPE_CHECKING:
-    from .passes import Weights
+    from .fits import Weights
     from .samples import BlockedFit
 
 
@@ -52,7 +52,7 @@ class BlockedHessian(StructuredOperator):
     def __init__(self, fit: BlockedFit, w: Weights, D: np.ndarray) -> None:
         self.fit, self.w, self.D, self.blocks = fit, w, D, fit.blocks
         super().__init__(np.result_type(self.blocks.dtype, fit.y, D), (D.size, D.size))
-        self.curvatures = self.blocks.keep(passes.curvatures_of, *fit.common, fit.cut(w))
+        self.curvatures = fit.keep(fits.curvatures, fit.cut(w))
         facts, self.has_bounds = fit.data.facts.pieces, fit.data.has_bounds
         self.terms = len(facts) + 4 + (max(fact.gram_terms for fact in facts) if self.has_bounds else 0)
 
@@ -119,7 +119,7 @@ class BlockedCross(StructuredOperator):
     def __init__(self, fit: BlockedFit, d: np.ndarray) -> None:
         self.fit, self.d, self.blocks = fit, fit.cut(d), fit.blocks
         super().__init__(np.result_type(self.blocks.dtype, fit.y, d), (d.size, fit.y.size))
-        self.R = self.blocks.keep(passes.residuals_of, *fit.common)
+        self.R = fit.keep(fits.residuals)
         facts, self.has_bounds = fit.data.facts.pieces, fit.data.has_bounds
         self.terms = len(facts) + 2 + (max(fact.cross_terms for fact in facts) if self.has_bounds else 0)
 
@@ -153,5 +153,5 @@ class BlockedCross(StructuredOperator):
         return _summed(max(fact.adjoint[result.char] for fact in facts), len(facts), result)
 
     def norm_bound(self) -> float:
-        parts = list(self.blocks.map(passes.cross_norm, *self.fit.known, self.R, self.d))
+        parts = list(self.blocks.map(passes.cross_norm, self.fit.data.facts, self.fit.data.rows, self.R, self.d))
         return math.hypot(*parts) * ROUND_UP

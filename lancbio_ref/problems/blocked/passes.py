@@ -8,8 +8,8 @@ piece of the weights where they are learned, None where they are fixed: then the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,28 +18,20 @@ import scipy.sparse as sp
 from ...blocks import Block
 from ...errors import ArgumentError
 from ...operators import GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
-from ...operators.multinomial import FixedOrderDesign
+from ...operators.design import FixedOrderDesign
 from ...operators.norms import row_norms
+from ...operators.offset import OffsetDesign, OffsetGram, total
 from ...parallel import dot
 from ...rounding import ROUND_UP, SAFE_SQUARES, binary_exponent, norm2
 from ..generalized_linear.losses import Loss, Multinomial
-from ..generalized_linear.samples import MultinomialFit, Samples, ScalarFit, fit_of
-from ..generalized_linear.sums import (
-    DataConstants,
-    curvature_bound,
-    least_weights,
-    range_everywhere,
-    range_within,
-    train_constants,
-    validation_constant,
-)
-from ..rounding.generalized_linear import errors_of
-from ..rounding.model import sums
+from ..generalized_linear.samples import Samples, ScalarFit, fit_of
+from ..generalized_linear.sums import DataConstants, range_everywhere, train_constants, validation_constant
+from . import fits
+from .fits import Weights
 
 TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 PIECE_BYTES = 2**20  # of a block, for what makes several float64 copies: they stay in the cache
 NARROW = 300  # columns, up to which the norm of a block comes from its Gram matrix
-Weights = np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +49,8 @@ class Model:
         Σ s_i 2^{−exponent}, of weights that were given.
     scale : float
         n/|B| of a batch B; else 1.
+    mean : float
+        What targets are less than they were given.
     """
 
     loss: Loss
@@ -65,6 +59,12 @@ class Model:
     total: float = 0.0
     exponent: int = 0
     scale: float = 1.0
+    mean: float = 0.0
+
+    def targets(self, block: Block) -> np.ndarray:
+        """t, less their mean where features are centred."""
+        t = self.loss.targets("t", block.t, len(block))
+        return t - t.dtype.type(self.mean) if self.mean else t
 
     def base(self, block: Block) -> np.ndarray:
         """b_i = s_i/Σ s, to three roundings."""
@@ -102,6 +102,19 @@ class Facts:
     targets: np.dtype
 
 
+def design_of(block: Block) -> FixedOrderDesign:
+    """The samples, X uncopied."""
+    design = FixedOrderDesign.of_checked(block.X)
+    return design if block.offset is None else OffsetDesign(design, block.offset)
+
+
+def copied(block: Block) -> Block:
+    """The block with the samples in X, as :meth:`~lancbio_ref.operators.offset.OffsetOperator.copied` has them."""
+    if block.offset is None:
+        return block
+    return replace(block, X=OffsetDesign(FixedOrderDesign.of_checked(block.X), block.offset).X, offset=None)
+
+
 def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
     """What there is to know; everything that can be wrong with a block raises here.
 
@@ -110,7 +123,7 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
     ArgumentError
         Targets that the loss does not have; negative weights, NaN among them.
     """
-    design, n = FixedOrderDesign.of_checked(block.X), len(block)
+    design, n = design_of(block), len(block)
     t = model.loss.targets(f"t{model.name}, block {block.index}", block.t, n)
     weight, exponent = 0.0, 0
     if block.s is not None:
@@ -121,14 +134,10 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
         weight = math.fsum(np.ldexp(s, -exponent))
     C = model.loss.n_classes if isinstance(model.loss, Multinomial) else 1
     zeros = np.zeros(n, design.dtype)
-    gram = (
-        MultinomialHessian(design, np.zeros((n, C), design.dtype), zeros)
-        if isinstance(model.loss, Multinomial)
-        else GeneralizedLinear(design.operator, zeros)
-    )
+    gram = hessian_of(block, (np.zeros((n, C), design.dtype), zeros) if isinstance(model.loss, Multinomial) else zeros)
     J = MultinomialCross(design, np.zeros((n, C), design.dtype), zeros)
     return Facts(
-        norm=norm_of(block, rows),
+        norm=norm_of(copied(block), rows) * (1 if block.offset is None else ROUND_UP),
         longest=float(rows.max()),
         gram={dtype.char: gram.product_factor(dtype) for dtype in TYPES},
         cross={dtype.char: J.product_factor(dtype) for dtype in TYPES},
@@ -148,14 +157,18 @@ def squares_of(block: Block) -> np.ndarray:
 
 def survey_and_squares(block: Block, rows: np.ndarray, model: Model) -> tuple[Facts, np.ndarray, np.ndarray | None]:
     """Both of one reading, and s."""
-    return survey(block, rows, model), squares_of(block), block.s
+    return survey(block, rows, model), squares_of(copied(block)), block.s
 
 
 def rows_of(block: Block) -> np.ndarray:
-    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them."""
+    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them; 0 where the weight is 0."""
     if sp.issparse(block.X):
-        return row_norms(block.X)
-    return np.concatenate([_rows_of_piece(piece) for piece in _pieces(block)])
+        rows = row_norms(copied(block).X)
+    else:
+        rows = np.concatenate([_rows_of_piece(piece) for piece in _pieces(block)])
+    if block.offset is not None:
+        rows = rows * ROUND_UP  # a copy of samples less their means is rounded
+    return rows if block.s is None else np.where(block.s == 0, 0.0, rows)
 
 
 @np.errstate(over="ignore", under="ignore")
@@ -170,7 +183,7 @@ def _rows_of_piece(X: np.ndarray) -> np.ndarray:
 
 
 def norm_of(block: Block, rows: np.ndarray) -> float:
-    """≥ ‖X_b‖₂: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
+    """≥ ‖X_b‖₂ of the samples with a weight: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
     frobenius = norm2(rows) * ROUND_UP
     if sp.issparse(block.X) or block.X.shape[1] <= NARROW:
         return min(frobenius, FixedOrderDesign.of_checked(block.X).norm)
@@ -187,52 +200,86 @@ def _pieces(block: Block) -> Iterator[Any]:
     """A few rows at a time of a dense block, all of a sparse one."""
     n, p = block.X.shape
     step = n if sp.issparse(block.X) else max(PIECE_BYTES // (8 * p), 1)
-    return (block.X[first : first + step] for first in range(0, n, step))
+    parts = (replace(block, X=block.X[first : first + step]) for first in range(0, n, step))
+    return (copied(part).X for part in parts)
+
+
+def sums_of(block: Block, model: Model) -> tuple[np.ndarray, float, float]:
+    """Σ s_i x_i, Σ s_i t_i and Σ s_i, for the means that features and targets are less of.
+
+    Raises
+    ------
+    ArgumentError
+        A sparse block, which would be none any more; targets that the loss does not have.
+    """
+    if sp.issparse(block.X):
+        raise ArgumentError("intercept", "'centre' with sparse X", "True: centring would make it dense")
+    t = model.loss.targets(f"t{model.name}, block {block.index}", block.t, len(block)).astype(np.float64)
+    s = np.ones(len(block)) if block.s is None else block.s.astype(np.float64)
+    return FixedOrderDesign.of_checked(block.X).operator.rmatvec(s), dot(s, t), total(s)
 
 
 def samples_of(block: Block, model: Model, facts: Facts | None = None, rows: np.ndarray | None = None) -> Samples:
     """The block as the family has its samples."""
-    design = FixedOrderDesign.of_checked(block.X)
+    design = design_of(block)
     if facts is not None:
         design.__dict__["norm"] = facts.norm  # what was computed once
     if rows is not None:
         design.__dict__["row_norms"] = rows
-    return Samples.of_checked(design, model.loss.targets("t", block.t, len(block)), model.base(block))
+    return Samples.of_checked(design, model.targets(block), model.base(block))
 
 
 def scores_of(block: Block, model: Model, y: np.ndarray) -> np.ndarray:
-    """X y, or X Yᵀ."""
+    """X y, or X Yᵀ; 0 for samples of weight 0, so that nothing of them overflows."""
     fit = fit_of(samples_of(block, model), model.loss, y)
-    return fit.scores if isinstance(fit, ScalarFit) else fit.logits
+    scores = fit.scores if isinstance(fit, ScalarFit) else fit.logits
+    if block.s is not None and not block.s.all():
+        scores[block.s == 0] = 0
+    return scores
 
 
-def _fitted(
+def of_fit(
     block: Block,
+    function: Callable[..., Any],
+    facts: Facts | None,
+    rows: np.ndarray | None,
     model: Model,
     y: np.ndarray,
     scores: np.ndarray,
-    facts: Facts | None = None,
-    rows: np.ndarray | None = None,
-) -> ScalarFit | MultinomialFit:
-    return fit_of(samples_of(block, model, facts, rows), model.loss, y, scores)
+    *arguments: Any,
+) -> Any:
+    """``function(fit, *arguments)``, one of :mod:`.fits`, of what y makes of the block; `facts`, `rows` for bounds."""
+    return function(fit_of(samples_of(block, model, facts, rows), model.loss, y, scores), *arguments)
 
 
-def _weights(fit: ScalarFit | MultinomialFit, w: Weights, dtype: np.dtype) -> np.ndarray:
-    return fit.data.base.astype(dtype) if w is None else w
+def everywhere(
+    block: Block,
+    facts: Facts,
+    rows: np.ndarray,
+    model: Model,
+    dtype: np.dtype,
+    w: Weights,
+    d: Weights,
+    validation: bool,
+) -> DataConstants:
+    """What the samples say to the constants over all y, which nothing but the weights moves."""
+    data = samples_of(block, model, facts, rows)
+    found = range_everywhere(data, model.loss)
+    if validation:
+        return validation_constant(data, found)
+    return train_constants(data, found, data.base.astype(dtype) if w is None else w, d)
 
 
-def curvatures_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray, w: Weights) -> Any:
-    """What the block's part of A is made of: w ∘ ℓ″, or P and w."""
-    fit = _fitted(block, model, y, scores)
-    w = _weights(fit, w, y.dtype)
-    return w * fit.curvatures if isinstance(fit, ScalarFit) else (fit.P, w)
+# -- the block's part of A -------------------------------------------------------------------
 
 
 def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
-    """The block's part of A."""
-    design = FixedOrderDesign.of_checked(block.X)
+    """Of the curvatures that :func:`.fits.curvatures` made."""
+    design = design_of(block)
     if isinstance(curvatures, tuple):
         return MultinomialHessian(design, *curvatures)
+    if isinstance(design, OffsetDesign):
+        return OffsetGram(design.operator, curvatures)
     return GeneralizedLinear(design.operator, curvatures)
 
 
@@ -247,7 +294,8 @@ def product_and_gradient(
     block: Block, curvatures: Any, V: np.ndarray, model: Model, y: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same, and the block's part of ∇_y g from the reading that A v costs."""
-    return hessian_products(block, curvatures, V)[0], gradient_of(block, model, y, scores, None)[0]
+    gradient = of_fit(block, fits.gradient, None, None, model, y, scores, None)
+    return hessian_products(block, curvatures, V)[0], gradient[0]
 
 
 def absolute_hessian(block: Block, curvatures: Any, v: np.ndarray) -> tuple[np.ndarray]:
@@ -257,29 +305,7 @@ def absolute_hessian(block: Block, curvatures: Any, v: np.ndarray) -> tuple[np.n
 
 def hessian_diagonal(block: Block, curvatures: Any) -> tuple[np.ndarray]:
     """Of A_b."""
-    return (hessian_of(block, curvatures).diagonal(),)
-
-
-def gradient_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray, w: Weights) -> tuple[np.ndarray]:
-    """Σ w_i r_i ⊗ x_i over the block."""
-    fit = _fitted(block, model, y, scores)
-    return (fit.gradient(_weights(fit, w, y.dtype)),)
-
-
-def loss_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray, w: Weights) -> float:
-    """Σ w_i ℓ_i; of fixed weights those in float64."""
-    fit = _fitted(block, model, y, scores)
-    return dot((fit.data.base if w is None else w).astype(np.float64), fit.losses.astype(np.float64))
-
-
-def losses_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """ℓ_i."""
-    return _fitted(block, model, y, scores).losses
-
-
-def residuals_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """r_i, shape (rows, C)."""
-    return _fitted(block, model, y, scores).R
+    return (hessian_of(copied(block), curvatures).diagonal(),)
 
 
 # -- the block's rows of J, of learned weights ---------------------------------------------
@@ -287,140 +313,26 @@ def residuals_of(block: Block, model: Model, y: np.ndarray, scores: np.ndarray) 
 
 def cross_product(block: Block, R: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """d_i r_i·(V x_i)."""
-    return MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d)._matvec(v)
+    return MultinomialCross(design_of(block), R, d)._matvec(v)
 
 
 def cross_adjoint(block: Block, R: np.ndarray, d: np.ndarray, u: np.ndarray) -> tuple[np.ndarray]:
     """Σ u_i d_i r_i ⊗ x_i."""
-    return (MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d)._rmatvec(u),)
+    return (MultinomialCross(design_of(block), R, d)._rmatvec(u),)
 
 
 def absolute_cross(block: Block, R: np.ndarray, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """|J_b| v."""
-    return MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d).abs_product(v)
+    return MultinomialCross(design_of(block), R, d).abs_product(v)
 
 
 def absolute_adjoint(block: Block, R: np.ndarray, d: np.ndarray, u: np.ndarray) -> tuple[np.ndarray]:
     """|J_b|ᵀu."""
-    return (MultinomialCross(FixedOrderDesign.of_checked(block.X), R, d).abs_adjoint_product(u),)
+    return (MultinomialCross(design_of(block), R, d).abs_adjoint_product(u),)
 
 
 def cross_norm(block: Block, facts: Facts, rows: np.ndarray, R: np.ndarray, d: np.ndarray) -> float:
     """≥ ‖J_b‖."""
-    design = FixedOrderDesign.of_checked(block.X)
+    design = design_of(block)
     design.__dict__.update(norm=facts.norm, row_norms=rows)
     return MultinomialCross(design, R, d).norm_bound()
-
-
-# -- bounds ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class BlockErrors:
-    """Bounds of the rounding of a block's Σ w_i r_i x_i and A_b, infinite where there is none; the size of both."""
-
-    gradient: float
-    hessian: float
-    size: float
-    curvature: float
-
-
-def errors_of_block(
-    block: Block,
-    facts: Facts,
-    rows: np.ndarray,
-    model: Model,
-    y: np.ndarray,
-    scores: np.ndarray,
-    w: Weights,
-    of_w: float,
-    with_hessian: bool,
-) -> BlockErrors:
-    """Of weights that are wrong by `of_w`, relatively."""
-    fit = _fitted(block, model, y, scores, facts, rows)
-    own, w = errors_of(fit), _weights(fit, w, y.dtype)
-    gradient, hessian = own.gradient(w, of_w), own.hessian(w, of_w) if with_hessian else 0.0
-    return BlockErrors(
-        math.inf if gradient is None else float(gradient),
-        math.inf if hessian is None else float(hessian),
-        norm2(fit.gradient(w)),
-        curvature_bound(fit, w) if with_hessian else 0.0,
-    )
-
-
-def cross_errors(
-    block: Block,
-    facts: Facts,
-    rows: np.ndarray,
-    model: Model,
-    y: np.ndarray,
-    scores: np.ndarray,
-    d: np.ndarray,
-    of_d: float,
-) -> float:
-    """Of the block's rows of J, in the 2-norm; infinite where nothing is known."""
-    found = errors_of(_fitted(block, model, y, scores, facts, rows)).cross(d, of_d)
-    return math.inf if found is None else float(found)
-
-
-def loss_error(block: Block, facts: Facts, rows: np.ndarray, model: Model, y: np.ndarray, scores: np.ndarray) -> float:
-    """Of Σ b_i ℓ_i over the block."""
-    fit = _fitted(block, model, y, scores, facts, rows)
-    v, losses = fit.data.base, np.abs(fit.losses.astype(np.float64))
-    own = dot(v, errors_of(fit).loss_error) * ROUND_UP
-    return own + sums(2 * len(v) + 10, 2.0**-53) * dot(v, losses) * ROUND_UP
-
-
-def floor_of_block(
-    block: Block,
-    facts: Facts,
-    rows: np.ndarray,
-    model: Model,
-    y: np.ndarray,
-    scores: np.ndarray,
-    w: Weights,
-    radius: float,
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """What curvature is left on the ball."""
-    fit = _fitted(block, model, y, scores, facts, rows)
-    weights, operator = least_weights(fit, _weights(fit, w, y.dtype), radius), fit.data.design.operator
-    sums_, spread = operator.rmatvec(weights), operator.abs_adjoint_product(weights)
-    return float(weights.sum()), sums_[:-1], spread[:-1]
-
-
-def constants_within(
-    block: Block,
-    facts: Facts,
-    rows: np.ndarray,
-    model: Model,
-    y: np.ndarray,
-    scores: np.ndarray,
-    w: Weights,
-    d: Weights,
-    radius: float,
-    validation: bool,
-) -> DataConstants:
-    """Of the ball."""
-    fit = _fitted(block, model, y, scores, facts, rows)
-    found = range_within(fit, radius)
-    if validation:
-        return validation_constant(fit.data, found)
-    return train_constants(fit.data, found, _weights(fit, w, y.dtype), d)
-
-
-def constants_everywhere(
-    block: Block,
-    facts: Facts,
-    rows: np.ndarray,
-    model: Model,
-    dtype: np.dtype,
-    w: Weights,
-    d: Weights,
-    validation: bool,
-) -> DataConstants:
-    """Over all y, which nothing but the weights moves."""
-    data = samples_of(block, model, facts, rows)
-    found = range_everywhere(data, model.loss)
-    if validation:
-        return validation_constant(data, found)
-    return train_constants(data, found, data.base.astype(dtype) if w is None else w, d)

@@ -26,8 +26,8 @@ from ..generalized_linear.sums import DataConstants, Floor, joined
 from ..generalized_linear.weighting import Weighting
 from ..portions import Portion
 from ..rounding.generalized_linear import PointErrors
-from . import passes
-from .passes import Weights
+from . import fits, passes
+from .fits import Weights
 from .samples import BlockedErrors, BlockedFit, BlockedSamples
 
 
@@ -77,8 +77,7 @@ class BlockedPoint(Point):
 
     def floor(self, radius: float) -> Floor:
         fit = self.fit
-        arguments = (*fit.known, *fit.common, fit.cut(self.w), radius)
-        return Floor(*added(fit.blocks.map(passes.floor_of_block, *arguments)))
+        return Floor(*added(fit.map(fits.floor, fit.cut(self.w), radius, known=True)))
 
     def proven_modulus(self, radius: float) -> float:
         """0: it would need as many products as there are coefficients."""
@@ -92,8 +91,7 @@ class BlockedPoint(Point):
             (self.fit, self.w, self.factors, False),
             (self.validation_fit, None, None, True),
         ):
-            arguments = (*fit.known, *fit.common, fit.cut(w), fit.cut(d), radius, validation)
-            found += list(fit.blocks.map(passes.constants_within, *arguments))
+            found += list(fit.map(fits.constants, fit.cut(w), fit.cut(d), radius, validation, known=True))
         return joined(found)
 
 
@@ -152,10 +150,11 @@ class BlockedProblem(GeneralizedLinearProblem):
         weighting: Weighting,
         *,
         intercept: bool,
+        centre: tuple[np.ndarray, float] | None = None,
     ) -> None:
         self._fits: dict[str, BlockedFit] = {}
         self._constants: dict[np.dtype, DataConstants] = {}
-        super().__init__(train, validation, loss, penalty, weighting, intercept=intercept)  # type: ignore[arg-type]
+        super().__init__(train, validation, loss, penalty, weighting, intercept=intercept, centre=centre)  # type: ignore[arg-type]
 
     @property
     def n_passes(self) -> int:
@@ -183,7 +182,7 @@ class BlockedProblem(GeneralizedLinearProblem):
         for data, own, slopes, validation in ((self.train, w, d, False), (self.validation, None, None, True)):
             pieces = [None if part is None else pieces_of(data.blocks.rows, part) for part in (own, slopes)]
             arguments = (data.facts, data.rows, data.model, dtype, *pieces, validation)
-            found += list(data.blocks.map(passes.constants_everywhere, *arguments))
+            found += list(data.blocks.map(passes.everywhere, *arguments))
         if w is None:
             self._constants[dtype] = joined(found)
         return joined(found)
@@ -200,6 +199,7 @@ class BlockedProblem(GeneralizedLinearProblem):
             self.penalty,
             self.weighting.portion(lower) if self.weighting.n else self.weighting,
             intercept=self.has_intercept,
+            centre=self.centre,
         )
         part._is_portion = True
         return part

@@ -28,9 +28,10 @@ from ..generalized_linear.losses import Loss
 from ..generalized_linear.samples import normalized
 from ..portions import Portion
 from ..rounding.model import proven
-from . import passes
+from . import fits, passes
 from .operators import BlockedCross, BlockedHessian
-from .passes import BlockErrors, Model, Weights
+from .fits import BlockErrors, Weights
+from .passes import Model
 
 Watched = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -55,6 +56,8 @@ class BlockedSamples:
     loss : Loss
     watched : callable (results, blocks) → results
         Shows how far the pass is.
+    mean : float
+        What the targets are less of.
 
     Attributes
     ----------
@@ -74,9 +77,9 @@ class BlockedSamples:
 
     roundings = 5
 
-    def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched) -> None:
+    def __init__(self, name: str, blocks: Blocks, loss: Loss, watched: Watched, mean: float = 0.0) -> None:
         self.blocks, self.name, self.rows = blocks, name, blocks.keep(passes.rows_of)  # ≥ ‖x_i‖₂
-        self.model = Model(loss, name, blocks.shape[0])
+        self.model = Model(loss, name, blocks.shape[0], mean=mean)
         facts, squares = [], np.zeros(blocks.shape[1])
         weights: list[np.ndarray] = []
         for fact, own, s in watched(blocks.map(passes.survey_and_squares, self.rows, self.model), len(blocks.rows)):
@@ -152,10 +155,14 @@ class BlockedFit:
         """What every pass has of this fit."""
         return self.data.model, self.y, self.scores
 
-    @property
-    def known(self) -> tuple[Each, Kept]:
-        """What every pass for bounds has of the samples."""
-        return self.data.facts, self.data.rows
+    def map(self, function: Callable[..., Any], *arguments: Any, known: bool = False) -> Iterable[Any]:
+        """``function(fit, *arguments)`` of the fit of every block; for bounds with what is `known` of its samples."""
+        facts = (self.data.facts, self.data.rows) if known else (None, None)
+        return self.blocks.map(passes.of_fit, function, *facts, *self.common, *arguments)
+
+    def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
+        """The same, staying where the blocks are."""
+        return self.blocks.keep(passes.of_fit, function, None, None, *self.common, *arguments)
 
     def cut(self, w: Weights) -> Each | None:
         """As the blocks are."""
@@ -175,7 +182,7 @@ class BlockedFit:
         for known, gradient in self._gradients:
             if known is w:
                 return gradient.copy()
-        (sums,) = added(self.blocks.map(passes.gradient_of, *self.common, self.cut(w)))
+        (sums,) = added(self.map(fits.gradient, self.cut(w)))
         return self.learn_gradient(w, sums).copy()
 
     def hessian(self, w: Weights, D: np.ndarray) -> StructuredOperator:
@@ -188,25 +195,24 @@ class BlockedFit:
 
     def loss(self, w: Weights) -> float:
         """Σ w_i ℓ_i."""
-        return math.fsum(self.blocks.map(passes.loss_of, *self.common, self.cut(w)))
+        return math.fsum(self.map(fits.loss, self.cut(w)))
 
     @property
     def losses(self) -> np.ndarray:
         """ℓ_i, shape (n,)."""
-        return np.concatenate(list(self.blocks.map(passes.losses_of, *self.common)))
+        return np.concatenate(list(self.map(fits.losses)))
 
     # -- bounds ------------------------------------------------------------------------
 
     def block_errors(self, w: Weights, of_w: float, with_hessian: bool = True) -> list[BlockErrors]:
         """Of each block, from one pass."""
         if of_w not in self._errors:
-            arguments = (*self.known, *self.common, self.cut(w), of_w, with_hessian)
-            self._errors[of_w] = list(self.blocks.map(passes.errors_of_block, *arguments))
+            self._errors[of_w] = list(self.map(fits.errors, self.cut(w), of_w, with_hessian, known=True))
         return self._errors[of_w]
 
     def loss_error(self) -> Proven | None:
         """Of Σ b_i ℓ_i."""
-        parts = list(self.blocks.map(passes.loss_error, *self.known, *self.common))
+        parts = list(self.map(fits.loss_error, known=True))
         total = math.fsum(parts) * (1 + 4 * unit_roundoff(np.float64))
         return proven(total, 2 * unit_roundoff(np.float64) * self.loss(None))
 
@@ -231,6 +237,5 @@ class BlockedErrors:
 
     def cross(self, d: np.ndarray, of_d: float) -> Proven | None:
         """√Σ ε_b²."""
-        fit = self.fit
-        parts = fit.blocks.map(passes.cross_errors, *fit.known, *fit.common, fit.cut(d), of_d)
+        parts = self.fit.map(fits.cross_errors, self.fit.cut(d), of_d, known=True)
         return proven(math.hypot(*parts) * ROUND_UP)
