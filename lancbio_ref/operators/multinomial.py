@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -114,7 +114,7 @@ class DesignMatrix:
         self.operator, self.X = operator, operator.A
 
     @classmethod
-    def of_checked(cls, X: np.ndarray | sp.csr_array) -> DesignMatrix:
+    def of_checked(cls, X: np.ndarray | sp.csr_array) -> Self:
         """X, finite floats in C order or CSR that have been looked at already, uncopied."""
         design, operator = object.__new__(cls), object.__new__(SparseOperator if sp.issparse(X) else DenseOperator)
         operator._hold(X)

@@ -292,7 +292,11 @@ def test_a_closed_client_is_said_so(data):
     with running(1) as (_, client):
         blocks = dask_blocks([delayed(part) for part in cut(data[0])], data[1], client=client)
         client.close()
-        for ask in (lambda: asked(blocks), lambda: blocks.take(np.array([1])), lambda: blocks.with_offset(np.ones(P + 1))):
+        for ask in (
+            lambda: asked(blocks),
+            lambda: blocks.take(np.array([1])),
+            lambda: blocks.with_offset(np.ones(P + 1)),
+        ):
             with pytest.raises(ClusterError, match=r"closed.*go on with state="):
                 ask()
         with pytest.raises(ArgumentError, match="closed"):
@@ -366,6 +370,9 @@ PROBLEMS = {
     ),
     "centre": lambda X, t, X_val, t_val: problems.generalized_linear(
         X, t, loss="squared", validation=(X_val, t_val), penalty="all", intercept="centre"
+    ),
+    "folds": lambda X, t, X_val, t_val: problems.generalized_linear(
+        X, (t > 0).astype(int), loss="logistic", folds=3, penalty="all", intercept=True
     ),
     "multinomial": lambda X, t, X_val, t_val: problems.generalized_linear(
         X, (t > 0).astype(int), loss="multinomial", validation=(X_val, (t_val > 0).astype(int)), penalty="class"
@@ -455,7 +462,7 @@ def test_a_scheduler_that_goes_is_one_error_and_the_run_goes_on_elsewhere(client
 def test_what_blocks_do_not_have_is_refused_with_a_remedy(client, classes):
     X, t, X_val, t_val = lazily(*classes)
     with client.as_current():
-        with pytest.raises(ArgumentError, match="folds"):
-            problems.generalized_linear(X, t, folds=[(np.arange(9), np.arange(9, 20))])
+        with pytest.raises(ArgumentError, match=r"folds\[0\]\[1\].*rows 9\.\.2300, expected"):
+            problems.generalized_linear(X, t, folds=[(np.arange(9), np.arange(9, N + 1))])
         with pytest.raises(ArgumentError, match=r"X\.rechunk"):
             problems.logistic(X, t, X_val, t_val, block_rows=10)

@@ -11,7 +11,7 @@ from lancbio_ref import parallel
 from lancbio_ref.operators import MultinomialCross, MultinomialHessian
 from lancbio_ref.operators import offset as module
 from lancbio_ref.operators.multinomial import FixedOrderDesign
-from lancbio_ref.operators.offset import OffsetDesign, OffsetGram, OffsetOperator, sum_roundings, total
+from lancbio_ref.operators.offset import OffsetDesign, OffsetGram, sum_roundings, total
 from tests.thorough import THOROUGH
 
 SEEDS = range(300 if THOROUGH else 12)
@@ -29,7 +29,7 @@ def drawn(seed):
     X = (10 ** rng.uniform(-2, 2) * rng.standard_normal((n, p)) + 10 ** rng.uniform(-2, 3)).astype(dtype)
     ones = seed % 3 != 0
     b = np.append(np.zeros(p, dtype), dtype(1)) if ones else -X.mean(axis=0)
-    stored = sp.csr_array(np.where(X > X.mean(), X, 0)) if ones and seed % 4 == 0 else X
+    stored = sp.csr_array(np.where(X.mean() < X, X, 0)) if ones and seed % 4 == 0 else X
     dense = exact(stored.toarray() if sp.issparse(stored) else X)
     wide = np.hstack([dense, np.full((n, 1), Fraction(0))]) if ones else dense
     return OffsetDesign(FixedOrderDesign.of_checked(stored), b), wide + exact(b)[None, :], rng
