@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 from scipy.sparse.linalg import LinearOperator
 
 from .formation import MODEL_SAFETY, Bound
@@ -142,9 +143,17 @@ def error_bound(mu: Bound, norm_J: Bound, rho: Bound, eta: Bound, u: float) -> B
     status = min(mu.status, norm_J.status, rho.status, eta.status)
     if status == NONE or not mu.value > 0:
         return Bound(math.inf, NONE)
-    value = (scaled_quotient(norm_J.value, rho.value, mu.value) + eta.value) * (1 + 8 * max(u, 2.0**-53))
-    value = math.nextafter(value, math.inf) if rho.value or eta.value else 0.0
+    value = error_value(mu.value, norm_J.value, rho.value, eta.value, u)
     return Bound(value, status) if math.isfinite(value) else Bound(math.inf, NONE)
+
+
+@register_jitable
+def error_value(mu: float, norm_J: float, rho: float, eta: float, u: float) -> float:
+    """(‖J‖ρ/μ + η)(1 + 8u), rounded up."""
+    if rho == 0 and eta == 0:
+        return 0.0
+    value = (scaled_quotient(norm_J, rho, mu) + eta) * (1 + 8 * max(u, 2.0**-53))
+    return math.nextafter(value, math.inf)
 
 
 def lower_level_bound(
@@ -184,19 +193,39 @@ def lower_level_bound(
     modulus = math.nextafter(mu.value - e_A, -math.inf) if pointwise else mu.value
     if status == NONE or not modulus > 0:
         return Bound(math.inf, NONE)
+    known = (fx, fy, gxy, gyy), (e_A, e_J, e_b, e_c)
+    value = lower_level_value(modulus, norm_J.value, gradient_norm.value, v_norm, *known, pointwise)
+    return Bound(value, status) if math.isfinite(value) else Bound(math.inf, NONE)
+
+
+@register_jitable
+def lower_level_value(
+    modulus: float,
+    norm_J: float,
+    gradient_norm: float,
+    v_norm: float,
+    lipschitz: tuple[float, float, float, float],
+    formation: tuple[float, float, float, float],
+    pointwise: bool,
+) -> float:
+    """The sum of the two bounds of the lower-level part, rounded up; inf where the way from y to y* has no modulus.
+
+    `lipschitz` are L_fx, L_fy, L_gxy and L_gyy, `formation` ε_A, ε_J, ε_b and ε_c.
+    """
+    fx, fy, gxy, gyy = lipschitz
+    e_A, e_J, e_b, e_c = formation
     e_v = _up(e_A, v_norm, modulus) + _up(e_b, 1.0, modulus)
-    J, v = norm_J.value + e_J, v_norm + e_v
+    J, v = norm_J + e_J, v_norm + e_v
     rounding = e_c + _up(e_J, v_norm) + _up(J, e_v)
-    distance, path = _up(gradient_norm.value, 1.0, modulus), modulus
+    distance, path = _up(gradient_norm, 1.0, modulus), modulus
     if pointwise and gyy > 0:
         root = 1 - 2 * _up(gyy, distance, modulus)  # 1 − q, rounded down: so is what follows from it
         root = math.sqrt(max(root - 2.0**-50, 0.0)) * (1 - 2.0**-50)
-        distance, path = _up(2 * gradient_norm.value, 1.0, modulus * (1 + root) * (1 - 2.0**-50)), modulus * root
+        distance, path = _up(2 * gradient_norm, 1.0, modulus * (1 + root) * (1 - 2.0**-50)), modulus * root
         if not path > 0:
-            return Bound(math.inf, NONE)
+            return math.inf
     slope = fx + _up(gxy, v) + _up(J + _up(gxy, distance), fy + _up(gyy, v), path)
-    value = (rounding + _up(distance, slope)) * (1 + 2.0**-40)
-    return Bound(value, status) if math.isfinite(value) else Bound(math.inf, NONE)
+    return (rounding + _up(distance, slope)) * (1 + 2.0**-40)
 
 
 def value_bound(
@@ -231,10 +260,11 @@ def value_bound(
     return Bound(bound, status) if bound < math.inf and status else Bound.of(None)
 
 
+@register_jitable
 def _up(a: float, b: float, c: float = 1.0) -> float:
     """a · b/c, not below it: also where it, or what is in between, leaves the range; 0 where a or b is 0."""
     if a == 0 or b == 0:
         return 0.0
-    if math.inf in (a, b):
+    if math.isinf(a) or math.isinf(b):
         return math.inf
     return math.nextafter(scaled_quotient(a, b, c) * (1 + 2.0**-50), math.inf)

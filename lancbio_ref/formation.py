@@ -72,6 +72,11 @@ class FormationErrors:
         if callable(found):
             with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what overflows bounds nothing, below
                 found = self._lazy[name] = found()
+        return self._as_number(name, found)
+
+    @staticmethod
+    def _as_number(name: str, found: Any) -> Any:
+        """What was found, or None where that bounds nothing."""
         if type(found) is Proven:
             return found if 0 <= found < math.inf else None
         if not (found is None or isinstance(found, (float, int, np.floating, np.integer))):
@@ -81,6 +86,18 @@ class FormationErrors:
     def __getstate__(self) -> dict[str, Any]:
         """What a copy, or a pickle, gets: all that waits here is evaluated first."""
         return {"_lazy": {name: self[name] for name in self._lazy}}
+
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")  # what overflows bounds nothing
+    def known(self) -> tuple[Bound, ...] | None:
+        """Those of ∇_y g, A, J, b and c, where none of them needs the model."""
+        values = []
+        for name in ("grad_y", "A", "J", "b", "c"):
+            if callable(found := self._lazy[name]):
+                found = self._lazy[name] = found()
+            if (value := self._as_number(name, found)) is None:
+                return None
+            values.append(Bound.of(value))
+        return tuple(values)
 
     def bound(self, name: str, size: float, terms: int, u: float) -> Bound:
         """What is known of one of them; the model 4(terms + 10)u·size where nothing is.

@@ -29,16 +29,19 @@ from .certificate import (
     product_bound,
     residual_bound,
 )
-from .errors import ArgumentError, RepresentationError
+from .compiled_certificate import Bounds, bounds_of, compiled_bounds
+from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
-from .inverse.strategies import Strategy, solved, strategy_of
+from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
 from .krylov import SolveReport
 from .krylov.bounds import cg_coefficients, radau_upper
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
+from .operators import CheckedOperator
 from .operators.noise import coarse_noise, remedy_of
 from .operators.proofs import largest_certified_mu
+from .problem import OF_A_POINT
 from .rounding import is_finite, norm2, unit_roundoff
 from .status import SolveStatus
 
@@ -253,6 +256,10 @@ def hypergradient(
         lower = lower_solution(problem, x, tol=lower_tol)
         y = lower.y
     y = as_vector("y", y, getattr(problem, "n_y", None))
+    if inverse == "lanczos" and mu is None and v0 is None and lower is None:
+        found = _ready_hypergradient(problem, x, y, rtol, maxiter, reorthogonalization or "selective")
+        if found is not None:
+            return found
     return hypergradient_of(
         linearization_at(problem, x, y),
         inverse=inverse,
@@ -263,6 +270,38 @@ def hypergradient(
         reorthogonalization=reorthogonalization,
         lower=lower,
     )
+
+
+def _ready_hypergradient(
+    problem: BilevelProblem,
+    x: np.ndarray,
+    y: np.ndarray,
+    rtol: float,
+    maxiter: int | None,
+    mode: Reorthogonalization,
+) -> HyperGradient | None:
+    """That of `hypergradient_of`, to the bit, at a ready point; None where more than the formulas is called for."""
+    rtol = as_number("rtol", rtol, least=0.0)
+    if getattr(problem, "_lends", True) or not problem.__dict__.keys().isdisjoint(OF_A_POINT):
+        return None
+    if (at := problem.ready_point(x, y)) is None:
+        return None
+    maxiter = 10 * at.b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
+    A = CheckedOperator(at.A, "lower.hessian(x, y)", problem.calls.copy())
+    try:
+        report = LanczosInverse(mode).of(A, at.b, rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
+    except LancbioError:  # the counts in it are those of a linearization
+        return None
+    mu, norm_J, bounds = Bound.of(at.mu), Bound.of(at.norm_J), None
+    h = at.c - at.J._matvec(report.x)
+    if report.status != SolveStatus.INDEFINITE and report.suspect is None and report.alpha.size and is_finite(h):
+        bounds = bounds_of(at.A, at.J, at.b, h, report, mu, norm_J, at.lipschitz, at.gradient, at.errors)
+    if bounds is None:
+        return None
+    at.count(problem.calls, A.products)
+    rho, rounding, error, lower_level, estimate = bounds
+    known = Certificate(error.status, lower_level.status, mu, norm_J, rho, rounding)
+    return HyperGradient(h, report, error.value, lower_level.value, estimate, known, A.products)
 
 
 def linearization_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> Linearization:
@@ -307,27 +346,19 @@ def hypergradient_of(
         modulus = Bound(low / NORM_SAFETY, ESTIMATED) if low > 0 else Bound(0.0, NONE)
     if report.status == SolveStatus.INDEFINITE:
         modulus = Bound(0.0, NONE)
-    elif modulus.status != NONE and (z := refutation(linearization, report, modulus.value, norm_A.value)) is not None:
-        report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
 
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
     if not is_finite(value):
         raise RepresentationError(f"c - J v overflows {value.dtype}: rescale the upper level")
     norm_J = norm_J_of(linearization)
-    rho, rounding = residual_bound(A, v, report.residual, norm_A, report.absolute)
-    u = unit_roundoff(b.dtype)
-    error = error_bound(modulus, norm_J, rho, product_bound(J, v, value, norm_J), u)
-    lower_level = Bound(math.inf, NONE)
-    constants, gradient = linearization.lipschitz, linearization.grad_y
-    if constants is not None and gradient is not None and modulus.status != NONE:
-        formation = linearization.formation_bounds(gradient, norm_A, norm_J)
-        v_norm = norm2(v) + rho.value / modulus.value
-        lower_level = lower_level_bound(
-            constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
-        )
+    bounds = None if pointwise else compiled_bounds(linearization, report, modulus, norm_J, value)
+    if bounds is None:
+        if modulus.status != NONE and (z := refutation(linearization, report, modulus.value, norm_A.value)) is not None:
+            report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
+        bounds = _bounds(linearization, report, modulus, norm_A, norm_J, value, pointwise)
+    error, lower_level, estimate = bounds.error, bounds.lower_level, bounds.estimate
     noise = coarse_noise(A, b) if report.status in (SolveStatus.NOT_CONVERGED, SolveStatus.STALLED) else 0.0
-    estimate = _estimate(linearization, report, rounding, modulus, norm_J)
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
         noise = lower.noise
         error = lower_level = Bound(math.inf, NONE)
@@ -338,11 +369,38 @@ def hypergradient_of(
         error.value,
         lower_level.value,
         estimate,
-        Certificate(error.status, lower_level.status, modulus, norm_J, rho, rounding),
+        Certificate(error.status, lower_level.status, modulus, norm_J, bounds.rho, bounds.rounding),
         A.products - before + (lower.n_hvp if lower else 0),
         lower,
         noise,
     )
+
+
+def _bounds(
+    linearization: Linearization,
+    report: SolveReport,
+    modulus: Bound,
+    norm_A: Bound,
+    norm_J: Bound,
+    h: np.ndarray,
+    pointwise: bool,
+) -> Bounds:
+    """The bounds of h, formula by formula; `compiled_bounds` has the same bits."""
+    A, J, v = linearization.A, linearization.J, report.v
+    rho, rounding = residual_bound(A, v, report.residual, norm_A, report.absolute)
+    eta = product_bound(J, v, h, norm_J)
+    error = error_bound(modulus, norm_J, rho, eta, unit_roundoff(linearization.dtype))
+    lower_level = Bound(math.inf, NONE)
+    constants = linearization.lipschitz
+    gradient = None if constants is None or modulus.status == NONE else linearization.grad_y
+    if constants is not None and gradient is not None:
+        formation = linearization.formation_bounds(gradient, norm_A, norm_J)
+        v_norm = norm2(v) + rho.value / modulus.value
+        lower_level = lower_level_bound(
+            constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
+        )
+    estimate = _estimate(linearization, report, rounding, modulus, norm_J)
+    return Bounds(rho, rounding, error, lower_level, estimate)
 
 
 def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Linearization, Bound, bool]:

@@ -20,6 +20,7 @@ from .operators import CheckedOperator, StructuredOperator, as_operator
 from .operators.base import check_returned, require_finite
 from .operators.vectors import asked, is_ours
 from .problem_check import CheckReport, check_problem
+from .ready_point import ReadyPoint
 from .rounding import Proven
 
 Field = Callable[[np.ndarray, np.ndarray], Any]
@@ -299,6 +300,10 @@ class BilevelProblem:
             at=(x, y),
             formation=self.formation_errors(x, y),
         )
+
+    def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
+        """All that a hyper-gradient at (x, y) takes, where this package has made every part of it; else None."""
+        return None
 
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """How far f, ∇_y g, A, J, b and c at (x, y) may be from their exact values; of callables nothing is known."""

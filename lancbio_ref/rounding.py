@@ -14,6 +14,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from numba.extending import overload, register_jitable
 
 from . import kernels, parallel
 
@@ -44,6 +45,7 @@ def _limits(dtype: np.dtype) -> tuple[float, float, float]:
     return float(limits.eps) / 2, float(limits.smallest_subnormal), float(limits.smallest_normal)
 
 
+@register_jitable
 def gamma(k: int, u: float) -> float:
     """γ_k = ku/(1 − ku), rounded up; infinite where ku ≥ 1."""
     ku = k * u
@@ -134,6 +136,11 @@ def scale_number(x: float, exponent: int) -> float:
         return math.copysign(math.inf, x)
 
 
+@overload(scale_number, strict=False)
+def _scale_number(x, exponent):  # type: ignore[no-untyped-def]
+    return lambda x, exponent: math.ldexp(x, exponent)  # compiled, it says infinity by itself
+
+
 def scale_up(x: float, exponent: int) -> float:
     """x · 2^exponent for x ≥ 0, never below it: rounded up among the subnormal numbers."""
     scaled = scale_number(x, exponent)
@@ -171,6 +178,7 @@ def nan_to_infinity(array: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(array), np.inf, array) if np.isnan(array).any() else array
 
 
+@register_jitable
 def scaled_quotient(a: float, b: float, c: float) -> float:
     """a · b / c, to 3u relatively wherever the result is normal: nothing in between leaves the range."""
     product = a * b

@@ -32,3 +32,18 @@ def nothing_is_left_behind() -> Iterator[None]:
         np.set_printoptions(**before[0])
         np.seterr(**before[1])
         pytest.fail(f"left behind: {after}, found: {before}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def generators_of_the_module(request: pytest.FixtureRequest) -> dict[str, dict]:
+    """The random generators that a module of tests holds, as its import left them."""
+    named = getattr(request, "module", None)
+    found = {} if named is None else vars(named)
+    return {name: g.bit_generator.state for name, g in found.items() if isinstance(g, np.random.Generator)}
+
+
+@pytest.fixture(autouse=True)
+def the_same_draws_in_any_order(request: pytest.FixtureRequest, generators_of_the_module: dict[str, dict]) -> None:
+    """A test draws what it would draw if it ran alone, whichever tests came before it in its process."""
+    for name, state in generators_of_the_module.items():
+        getattr(request.module, name).bit_generator.state = state

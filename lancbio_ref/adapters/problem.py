@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..arguments import as_integer
 from ..errors import ArgumentError
+from ..krylov.own_cycle import Own
 from ..minibatch import as_indices
 from ..operators.vectors import VectorOperator
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
@@ -101,12 +102,16 @@ class Derivatives(Protocol):
 
 
 class DerivedOperator(VectorOperator):
-    """A or J at one point: its linear maps are made when the first vector comes."""
+    """A or J at one point: its linear maps are made when the first vector comes.
+
+    They take and return vectors of type `taken`, of which no more than the digits of `dtype` count.
+    """
 
     def __init__(
         self,
         shape: tuple[int, int],
         dtype: np.dtype,
+        taken: np.dtype,
         make: Callable[[], Product],
         make_adjoint: Callable[[], Product],
         norm: Callable[[], float] | None = None,
@@ -114,7 +119,7 @@ class DerivedOperator(VectorOperator):
         super().__init__(dtype, shape)
         if norm is not None:
             self.estimated_norm = norm
-        self._make, self._make_adjoint = make, make_adjoint
+        self.taken, self._make, self._make_adjoint = taken, make, make_adjoint
 
     @cached_property
     def _product(self) -> Product:
@@ -124,11 +129,20 @@ class DerivedOperator(VectorOperator):
     def _adjoint_product(self) -> Product:
         return self._product if self._make_adjoint is self._make else self._make_adjoint()
 
+    @property
+    def conjugate_gradients(self) -> Own | None:
+        """The framework's own steps, where it makes many in one call; see :mod:`lancbio_ref.krylov.own_cycle`."""
+        return getattr(self._product, "conjugate_gradients", None)
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        return self._product(v)
+        return self._of(self._product, v)
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
-        return self._adjoint_product(u)
+        return self._of(self._adjoint_product, u)
+
+    def _of(self, linear: Product, v: np.ndarray) -> np.ndarray:
+        # a copy: the framework's own memory is not ours to keep
+        return linear(v.astype(self.taken, copy=False)).astype(self.dtype)
 
 
 class LastPoint(Generic[Answer]):
@@ -292,7 +306,7 @@ class AdaptedProblem(BilevelProblem):
 
     def _hessian(self, x: np.ndarray, y: np.ndarray) -> DerivedOperator:
         A = self._map("hessian", x, y)
-        return DerivedOperator((y.size, y.size), self._types["g"], A, A)
+        return DerivedOperator((y.size, y.size), self._types["g"], self.dtype, A, A)
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> DerivedOperator:
         shape = (x.size, y.size)
@@ -300,15 +314,14 @@ class AdaptedProblem(BilevelProblem):
         norm = getattr(self.derivatives, "cross_norm", None)
         if norm is not None:
             norm = partial(norm, x.copy(), y.copy(), self._rows["lower"])
-        return DerivedOperator(shape, self._types["g"], J, Jt, norm)
+        return DerivedOperator(shape, self._types["g"], self.dtype, J, Jt, norm)
 
     def _map(self, name: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Product]:
         """The linear map of this name, made when it is first asked for at this point."""
         return partial(self._linear, name, x.copy(), y.copy())  # the caller may move on before it asks
 
     def _linear(self, name: str, x: np.ndarray, y: np.ndarray) -> Product:
-        linear = self._lower.once(name, x, y, lambda: getattr(self.derivatives, name)(x, y, self._rows["lower"]))
-        return lambda v: self._back("g", linear(v.astype(self.dtype, copy=False)))
+        return self._lower.once(name, x, y, lambda: getattr(self.derivatives, name)(x, y, self._rows["lower"]))
 
     def _back(self, function: str, array: np.ndarray) -> np.ndarray:
         return array.astype(self._types[function])  # a copy: the framework's own memory is not ours to keep

@@ -31,7 +31,8 @@ from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem, Loss, generalized_linear
 from ..rounding import norm2
 from .direct import DirectObjective
-from .search import Box, Learned, learn
+from .routing import SplitterRouting
+from .search import Box, Learned, Likelihood, learn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ HUGE = 1e100
 SMALL = 2**16  # entries of sparse features that are held dense
 
 
-class BilevelEstimator(BaseEstimator):
+class BilevelEstimator(SplitterRouting, BaseEstimator):
     """Learned penalties; see :class:`BilevelRidge` for the parameters and attributes."""
 
     _learned_weights: ClassVar[str] = "fixed"
@@ -70,11 +71,12 @@ class BilevelEstimator(BaseEstimator):
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
         n_jobs: int | None = None,
+        spread: float | None = 1.0,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
         self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
-        self.n_jobs = n_jobs
+        self.n_jobs, self.spread = n_jobs, spread
 
     # -- what a subclass says ----------------------------------------------------------------
 
@@ -132,6 +134,7 @@ class BilevelEstimator(BaseEstimator):
         found = learn(
             problem,
             box,
+            self._likelihood(self._held_out(s, splits), start),
             start=start,
             y0=np.concatenate([_first_y(part, first) for part in parts]),
             method=self.method,
@@ -145,6 +148,16 @@ class BilevelEstimator(BaseEstimator):
         )
         self._report(found, box, parts[0].penalty.n, scales)
         self._refit(whole, found, first, unit, means, scales)
+
+    def _likelihood(self, count: float, start: np.ndarray | None) -> Likelihood:
+        """Of so many samples; a warm start has the centre of the search before."""
+        centre = getattr(self, "_centre", None) if start is not None else None
+        return Likelihood(self.spread, count, self._loss() == "squared", centre)
+
+    @staticmethod
+    def _held_out(s: np.ndarray, splits: list[Any]) -> float:
+        """How many samples judge the penalties: their weights, each sample once."""
+        return min(float(s.sum()), sum(float(s[held_out].sum()) for _, held_out in splits))
 
     def _refit(
         self, whole: Any, found: Learned, first: float, unit: float, means: np.ndarray, scales: np.ndarray
@@ -168,6 +181,10 @@ class BilevelEstimator(BaseEstimator):
         for name in ("fit_intercept", "warm_start"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if not (
+            self.spread is None or (isinstance(self.spread, (int, float, np.floating)) and 0 < self.spread < math.inf)
+        ):
+            raise ValueError(f"spread must be None or a finite number > 0, got {self.spread!r}")
         if not (self.n_jobs is None or (isinstance(self.n_jobs, (int, np.integer)) and self.n_jobs != 0)):
             raise ValueError(f"n_jobs must be None or an integer that is not 0, got {self.n_jobs!r}")
         allowed = ("all", "group", "feature", "class") if self._n_scores() > 1 else ("all", "group", "feature")
@@ -233,6 +250,7 @@ class BilevelEstimator(BaseEstimator):
         self.log_penalties_ = x + self._shift(scales)
         self.penalties_ = np.exp(self.log_penalties_)
         self.validation_loss_, last = found.value, found.last
+        self._centre = None if math.isnan(found.centre) else found.centre
         self.hypergradient_norm_ = float(norm2(box.projected(found.x, last.value)))
         self.hypergradient_bound_ = (last.error_bound + last.lower_level_bound) * (1 + 2.0**-50)
         self.certificate_ = last.certificate
@@ -289,15 +307,15 @@ class BilevelEstimator(BaseEstimator):
             raise ValueError("sample_weight: at least one weight must be > 0")
         return (sp.csr_array(X) if sp.issparse(X) else X), y, weights
 
-    def _splits(self, X: Any, y: np.ndarray, *, classifier: bool) -> list[Any]:
-        """The folds of `cv`; None is 5, or as many as the data allow."""
+    def _splits(self, X: Any, y: np.ndarray, *, classifier: bool, routed: dict[str, Any]) -> list[Any]:
+        """The folds of `cv`, whose ``split`` gets what is routed to it; None is 5, or as many as the data allow."""
         cv = self.cv
         if cv is None:
             least = int(np.unique(y, return_counts=True)[1].min()) if classifier else len(y)
             cv = max(2, min(MOST_FOLDS, least))
         if isinstance(cv, tuple) and len(cv) == 2 and all(np.ndim(part) == 1 for part in cv):
             cv = [cv]  # one split
-        return list(check_cv(cv, y, classifier=classifier).split(X, y))
+        return list(check_cv(cv, y, classifier=classifier).split(X, y, **routed))
 
     def _scores(self, X: Any) -> np.ndarray:
         """X coefᵀ + intercept, shape (n, C)."""

@@ -101,12 +101,14 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     low, high = _bounds(model, mean_square, t, s)
     box = Box(np.full(problem.n_x, low), np.full(problem.n_x, high), problem.n_x)
     start = model.log_penalties_ if model.warm_start and hasattr(model, "log_penalties_") else None
+    start = None if start is None or start.size != problem.n_x else start - model._shift(scales)
     share = s / s.sum()
     first, unit = model._first(t, s), max(model._unit(t, share), 1e-16 * float(share @ t**2), 1e-200)
     found = learn(
         problem,
         box,
-        start=None if start is None or start.size != problem.n_x else start - model._shift(scales),
+        model._likelihood(total * test.size / n, start),
+        start=start,
         y0=_first_y(problem, first),
         method=model.method,
         tol=model.tol,

@@ -38,7 +38,9 @@ class BilevelClassifier(ClassifierMixin, BilevelEstimator):
         share = min(max(float(s @ (t == 1) / s.sum()), 1e-6), 1 - 1e-6)
         return float(np.log(share / (1 - share)))
 
-    def _fit_classes(self, X: Any, y: Any, sample_weight: Any, splits: list[Any] | None = None) -> None:
+    def _fit_classes(
+        self, X: Any, y: Any, sample_weight: Any, routed: dict[str, Any], splits: list[Any] | None = None
+    ) -> None:
         """Classes 0 … C − 1 of whatever labels there are, and the fit."""
         X, y, s = self._checked(X, y, sample_weight)
         check_classification_targets(y)
@@ -48,7 +50,7 @@ class BilevelClassifier(ClassifierMixin, BilevelEstimator):
                 f"{type(self).__name__} needs samples of at least 2 classes, but the data have only 1 class"
             )
         who = "cv: the training data of fold {k}" if splits is None else "trusted: the samples that are not trusted"
-        splits = self._splits(X, t, classifier=True) if splits is None else splits
+        splits = self._splits(X, t, classifier=True, routed=routed) if splits is None else splits
         for k, (rows, _) in enumerate(splits):
             if (missing := np.setdiff1d(t, t[rows])).size:
                 lost = self.classes_[missing[0]].item() if hasattr(self.classes_[missing[0]], "item") else missing[0]
@@ -92,7 +94,7 @@ class BilevelLogisticRegression(BilevelClassifier):
     penalty : {"feature", "all", "group", "class"}
         One penalty a feature, one in all, one a group of features, or one a class (three classes or more).
     groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
-    bounds, n_jobs
+    bounds, n_jobs, spread
         As those of :class:`BilevelRidge`; folds are stratified.
 
     Attributes
@@ -117,7 +119,9 @@ class BilevelLogisticRegression(BilevelClassifier):
     ((3, 4), True)
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> BilevelLogisticRegression:
+    def fit(
+        self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, **params: Any
+    ) -> BilevelLogisticRegression:
         """Learn the penalties, and fit all data with them.
 
         Parameters
@@ -126,6 +130,8 @@ class BilevelLogisticRegression(BilevelClassifier):
         y : array_like, shape (n_samples,)
             Labels of any kind.
         sample_weight : array_like, shape (n_samples,), optional
+        **params
+            Of ``cv.split``, such as ``groups`` of ``GroupKFold``: with scikit-learn's metadata routing enabled.
 
         Returns
         -------
@@ -136,10 +142,11 @@ class BilevelLogisticRegression(BilevelClassifier):
         ValueError
             As scikit-learn's estimators raise it; labels of one class; a fold whose training data lack a class.
         """
+        routed = self._routed(X, params, sample_weight=sample_weight)
         if is_dask(X):
             self.classes_, blocks = lazy_classes(self, lazy_blocks(X, y, sample_weight))
             fit_lazily(self, X, blocks)
             self.coef_, self.intercept_ = self._coef, self._intercept
         else:
-            self._fit_classes(X, y, sample_weight)
+            self._fit_classes(X, y, sample_weight, routed)
         return self

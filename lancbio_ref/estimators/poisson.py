@@ -23,7 +23,7 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
     Parameters
     ----------
     penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
-    bounds, n_jobs
+    bounds, n_jobs, spread
         As those of :class:`BilevelRidge`.
 
     Attributes
@@ -58,7 +58,7 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         return float(np.log(self._curvature(t, s)))
 
-    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> BilevelPoissonRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, **params: Any) -> BilevelPoissonRegressor:
         """Learn the penalties, and fit all data with them; y ≥ 0, not all 0.
 
         Parameters
@@ -67,6 +67,8 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
         y : array_like, shape (n_samples,)
         sample_weight : array_like, shape (n_samples,), optional
             Exposures, where y are rates.
+        **params
+            Of ``cv.split``, such as ``groups`` of ``GroupKFold``: with scikit-learn's metadata routing enabled.
 
         Returns
         -------
@@ -77,6 +79,7 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
         ValueError
             As scikit-learn's estimators raise it; y < 0; parameters that cannot be used.
         """
+        routed = self._routed(X, params, sample_weight=sample_weight)
         if is_dask(X):
             fit_lazily(self, X, lazy_blocks(X, y, sample_weight))
             return self._fitted()
@@ -88,7 +91,7 @@ class BilevelPoissonRegressor(RegressorMixin, BilevelEstimator):
             raise ValueError(
                 f"y must be counts of at most {MOST:g} for Poisson regression, found {t.max():g}: divide y"
             )
-        self._fit(X, t, s, self._splits(X, t, classifier=False), t)
+        self._fit(X, t, s, self._splits(X, t, classifier=False, routed=routed), t)
         return self._fitted()
 
     def _fitted(self) -> BilevelPoissonRegressor:

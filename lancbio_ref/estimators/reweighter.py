@@ -20,6 +20,7 @@ class BilevelReweighter(BilevelClassifier):
     Parameters
     ----------
     penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds, n_jobs
+    spread
         As those of :class:`BilevelLogisticRegression`. Where `fit` is told which samples to trust, `cv` is not used.
 
     Attributes
@@ -70,15 +71,23 @@ class BilevelReweighter(BilevelClassifier):
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
         n_jobs: int | None = None,
+        spread: float | None = 1.0,
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
-        self.random_state, self.verbose, self.bounds, self.n_jobs = random_state, verbose, bounds, n_jobs
+        self.random_state, self.verbose, self.bounds = random_state, verbose, bounds
+        self.n_jobs, self.spread = n_jobs, spread
 
     warm_start = False
 
     def fit(
-        self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, *, trusted: npt.ArrayLike | None = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        *,
+        trusted: npt.ArrayLike | None = None,
+        **params: Any,
     ) -> BilevelReweighter:
         """Learn weights and penalty, and fit all data with them.
 
@@ -91,6 +100,8 @@ class BilevelReweighter(BilevelClassifier):
             What the learned weights multiply.
         trusted : array_like of bool, shape (n_samples,), optional
             Samples whose labels are right; in a Pipeline, metadata routing brings it here.
+        **params
+            Of ``cv.split``, such as ``groups`` of ``GroupKFold``: with scikit-learn's metadata routing enabled.
 
         Returns
         -------
@@ -99,8 +110,10 @@ class BilevelReweighter(BilevelClassifier):
         Raises
         ------
         ValueError
-            As scikit-learn's estimators raise it; `trusted` of another shape, all of them, or none.
+            As scikit-learn's estimators raise it; `trusted` of another shape, all of them, or none; `trusted` with
+            metadata of `cv`, which is then not used.
         """
+        routed = self._routed(X, params, sample_weight=sample_weight, trusted=trusted)
         self._trusted, splits = None, None
         if trusted is not None:
             mask = np.asarray(trusted)
@@ -109,7 +122,9 @@ class BilevelReweighter(BilevelClassifier):
             if mask.all() or not mask.any():
                 raise ValueError("trusted must hold some of the samples, and not all of them")
             self._trusted, splits = mask, [(np.flatnonzero(~mask), np.flatnonzero(mask))]
-        self._fit_classes(X, y, sample_weight, splits)
+            if routed:
+                raise ValueError(f"{', '.join(routed)} for cv, and trusted: where samples are trusted cv is not used")
+        self._fit_classes(X, y, sample_weight, routed, splits)
         return self
 
     def _refit(

@@ -23,7 +23,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     groups : array_like, shape (n_features,), optional
         Group labels of any kind, for ``penalty="group"``.
     cv : int, splitter, iterable of splits, or one pair (train, test) of index arrays, optional
-        As everywhere in scikit-learn. None: 5 folds, or as many as the data allow.
+        As everywhere in scikit-learn. None: 5 folds, or as many as the data allow. Where samples belong together, as
+        those of one patient do, a ``GroupKFold``, and `fit` gets their ``groups``: see `fit`.
     fit_intercept : bool
     method : str
         ``"auto"`` needs no step: L-BFGS-B on the certified hyper-gradient. Or an optimizer of SciPy with bounds
@@ -50,7 +51,13 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         How many fits of folds are made at once, in threads, as everywhere in scikit-learn; no bit of a result depends
         on it. Of 300 samples with 20 features a fifth of the time is in matrix products and factorizations, which
         threads share, of 2000 with 100 three fifths, of 2000 with 300 four fifths: it pays from some 100 coefficients.
-        Fits of more than 800, which are not direct, come one after another.
+        Fits of more than 800, which are not direct, come one after another, and small ones in one batch.
+    spread : float or None
+        What is held likely of several log-penalties before the data: that they are normal about a common level with
+        this standard deviation, and the level about the best single penalty with twice that
+        (:mod:`lancbio_ref.problems.prior`). They then move as far as the folds' likelihood of Σ sample_weight samples
+        carries them; weights count samples. None: no prior, which overfits the folds of small data. Of no effect where
+        there is one penalty in all.
 
     Attributes
     ----------
@@ -61,14 +68,15 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     validation_loss_ : float
         The mean over folds of the mean of ½(y − ŷ)².
     hypergradient_norm_ : float
-        ‖∇φ‖₂ in the log-penalties at the end, without what points out of the bounds.
+        ‖∇φ‖₂ in the log-penalties at the end, the prior's gradient included, without what points out of the bounds.
     hypergradient_bound_ : float
         How wrong that gradient may be, proven where `certificate_` says ``certified``.
     certificate_ : Certificate
     n_hessian_products_, n_iter_ : int
         Fits of up to 800 coefficients are direct: then the products are those of the certificate alone.
     path_ : list of dict
-        Of every evaluation: ``value``, ``gradient_norm``, ``work`` (products or factorizations so far), ``x``.
+        Of every evaluation: ``value`` with the prior, ``gradient_norm``, ``work`` (products or factorizations so far),
+        ``x``.
     message_ : str
         Why the search stopped, and how many penalties are at a bound; where more than half of them are at the lower
         one, or all at the upper one, a ``ConvergenceWarning`` says so.
@@ -95,7 +103,7 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         return float(s @ t / s.sum())
 
-    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> BilevelRidge:
+    def fit(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None, **params: Any) -> BilevelRidge:
         """Learn the penalties, and fit all data with them.
 
         Parameters
@@ -103,6 +111,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         X : array_like or sparse matrix, shape (n_samples, n_features)
         y : array_like, shape (n_samples,)
         sample_weight : array_like, shape (n_samples,), optional
+        **params
+            Of ``cv.split``, such as ``groups`` of ``GroupKFold``: with scikit-learn's metadata routing enabled.
 
         Returns
         -------
@@ -113,12 +123,13 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         ValueError
             As scikit-learn's estimators raise it; parameters that cannot be used.
         """
+        routed = self._routed(X, params, sample_weight=sample_weight)
         if is_dask(X):
             fit_lazily(self, X, lazy_blocks(X, y, sample_weight))
             return self._fitted()
         X, y, s = self._checked(X, y, sample_weight, y_numeric=True)
         t = y.astype(np.float64)
-        self._fit(X, t, s, self._splits(X, t, classifier=False), t)
+        self._fit(X, t, s, self._splits(X, t, classifier=False, routed=routed), t)
         return self._fitted()
 
     def _fitted(self) -> BilevelRidge:

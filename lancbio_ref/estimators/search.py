@@ -3,6 +3,9 @@
     x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
     x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
 
+With a `spread`, of φ + r from x₀ on: a prior says how far log-penalties are likely to lie from each other and from x₀
+(:mod:`lancbio_ref.problems.prior`). N φ is their negative log-likelihood, and φ N/2φ(x₀) where φ is half a variance.
+
 Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjective; each certifies its own end.
 φ is in the units of a loss and x has none: ‖P∇φ‖_∞ ≤ tol · φ(x₀) is when to stop, over √n for the weights of n samples;
 φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
@@ -28,11 +31,13 @@ from ..methods import names
 from ..minimize import minimize
 from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem
+from ..problems.prior import ExchangeablePrior, WithPrior
 from .direct import DirectObjective
 
 SCAN, BISECTIONS = 11, 3
 FTOL = 1e-3  # of tol: a relative decrease of φ that is none
 RELATIVE = 0.02
+LEVEL = 2.0  # the spread of the common level, over that of log-penalties about it
 OPTIMIZERS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr")  # of SciPy, with bounds and a gradient
 METHODS = ("auto", *OPTIMIZERS, *names())
 
@@ -45,11 +50,13 @@ class Learned:
     ----------
     x : ndarray, shape (n_x,)
     value : float
-        φ(x).
+        φ(x), without the prior.
+    centre : float
+        x₀, of all penalties; NaN where there is no prior.
     last : HyperGradient
-        ∇φ(x), with its certificate.
+        ∇(φ + r)(x), with its certificate.
     path : list of dict
-        Of every evaluation: ``value``, ``gradient_norm`` (of P∇φ), ``work`` so far (Hessian products, or
+        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products, or
         factorizations), ``x``.
     n_iter, n_products : int
         Iterations of the optimizer; Hessian products, of the certificate at the end alone where fits are direct.
@@ -59,12 +66,43 @@ class Learned:
 
     x: np.ndarray
     value: float
+    centre: float
     last: HyperGradient
     path: list[dict[str, Any]] = field(repr=False)
     n_iter: int
     n_products: int
     converged: bool
     message: str
+
+
+@dataclass
+class Likelihood:
+    """How φ and a number of samples make a likelihood, and what is likely before.
+
+    Attributes
+    ----------
+    spread : float or None
+        s of the prior; None where there is none.
+    count : float
+        N.
+    of_variance : bool
+        Whether φ is half a variance; else it is in nats.
+    centre : float or None
+        x₀ of an earlier search.
+    """
+
+    spread: float | None
+    count: float
+    of_variance: bool
+    centre: float | None = None
+
+    def prior(self, start: np.ndarray, value: float, n: int) -> ExchangeablePrior | None:
+        """Of n log-penalties, where φ is `value` at a shared one; of one alone there is none."""
+        if self.spread is None or n < 2:
+            return None
+        N = self.count / (2 * value) if self.of_variance else self.count
+        centre = float(start[0]) if self.centre is None else self.centre
+        return ExchangeablePrior(n, centre, self.spread, LEVEL * self.spread, N)
 
 
 @dataclass
@@ -89,8 +127,9 @@ class Box:
 
 
 def learn(
-    problem: GeneralizedLinearProblem | Folds,
+    problem: GeneralizedLinearProblem | Folds | WithPrior,
     box: Box,
+    likelihood: Likelihood,
     *,
     start: np.ndarray | None,
     y0: np.ndarray | None,
@@ -113,14 +152,15 @@ def learn(
     as_choice("method", method, METHODS)
     if y0 is None:
         y0 = np.zeros(problem.n_y or 1)
-    F = HyperObjective(problem, y0, accuracy=1e-8 * unit, relative=RELATIVE, strict=False)
+    accuracy: dict[str, Any] = dict(accuracy=1e-8 * unit, relative=RELATIVE, strict=False)
+    F, products = HyperObjective(problem, y0, **accuracy), 0
     direct = DirectObjective(problem, y0, unit, n_jobs) if DirectObjective.fits(problem) else None
     path: list[dict[str, Any]] = []
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = F(x) if direct is None else direct(x)
         size = float(np.abs(box.projected(x, gradient)).max())
-        work = F.n_hvp if direct is None else direct.n_factorizations
+        work = products + F.n_hvp if direct is None else direct.n_factorizations
         path.append({"value": value, "gradient_norm": size, "work": work, "x": np.array(x)})
         if verbose:
             print(f"evaluation {len(path):4d}  validation loss {value:.8g}  gradient {size:.2e}")
@@ -132,11 +172,16 @@ def learn(
         start = _best_shared(evaluate, box)
     if direct is not None:
         direct.rough = False
-    start = np.clip(start, box.lower, box.upper)
+    start, scanned = np.clip(start, box.lower, box.upper), len(path)
     value = abs(evaluate(start)[0])
+    prior = likelihood.prior(start, max(value, 1e-3 * unit), box.n_shared)
+    if prior is not None:
+        products, y, problem = F.n_hvp, y0 if F.last is None else F.last.y, WithPrior(problem, prior)
+        F = HyperObjective(problem, y, **accuracy)
+        if direct is not None:
+            direct.held_against(prior)
     scale = max(min(unit, value), 1e-3 * unit) / math.sqrt(max(problem.n_x - box.n_shared, 1))
     F.accuracy = 0.1 * tol * scale
-    products = 0
 
     def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
         """φ and ∇φ in the unit of `scale`: SciPy's tests of a decrease are next to 1."""
@@ -148,7 +193,7 @@ def learn(
             options = {"bounds": (box.lower, box.upper)} | options
         y = F.last.y if direct is None and F.last is not None else direct.y if direct is not None else y0
         run = minimize(problem, start, y, method=method, maxiter=max_iter, tol=tol * scale, rng=rng, **options)  # type: ignore[arg-type]
-        x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, run.n_hvp
+        x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, products + run.n_hvp
         converged = run.status.success
     else:
         name, gtol = "L-BFGS-B" if method == "auto" else method, {"gtol": tol}
@@ -165,7 +210,7 @@ def learn(
                 found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
             except optimize.OptimizeWarning as warning:
                 raise ArgumentError("method_options", str(warning), f"options of SciPy's {name}") from None
-        best = min(path, key=lambda entry: entry["value"])  # a line search may end on a worse point
+        best = min(path[scanned:], key=lambda entry: entry["value"])  # a line search may end on a worse point
         x = np.clip(best["x"] if best["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)
     if direct is not None:
@@ -175,7 +220,8 @@ def learn(
         end = F.evaluate(x)
         value, last, products = end.value, end.hypergradient, products + F.n_hvp
     converged = converged or float(np.abs(box.projected(x, last.value)).max()) <= tol * scale
-    return Learned(x, value, last, path, max(n_iter, 1), products, converged, message)
+    value, centre = (value, math.nan) if prior is None else (value - prior.value(x), prior.centre)
+    return Learned(x, value, centre, last, path, max(n_iter, 1), products, converged, message)
 
 
 def _best_shared(evaluate: Any, box: Box) -> np.ndarray:

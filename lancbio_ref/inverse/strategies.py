@@ -55,17 +55,41 @@ class LanczosInverse:
     def __call__(
         self, linearization: Linearization, v0: np.ndarray | None, *, rtol: float, maxiter: int
     ) -> SolveReport:
-        return solve(
+        return self.of(
             linearization.A,
             linearization.b,
             v0,
             rtol=rtol,
             maxiter=maxiter,
             M=linearization.M,
-            reorthogonalization=self.reorthogonalization,
-            restart=self.restart,
             norm_A=linearization.smoothness,
             mu=linearization.mu,
+        )
+
+    def of(
+        self,
+        A: LinearOperator,
+        b: np.ndarray,
+        v0: np.ndarray | None = None,
+        *,
+        rtol: float,
+        maxiter: int,
+        M: LinearOperator | None = None,
+        norm_A: float | None,
+        mu: float | None,
+    ) -> SolveReport:
+        """The same of what a linearization holds."""
+        return solve(
+            A,
+            b,
+            v0,
+            rtol=rtol,
+            maxiter=maxiter,
+            M=M,
+            reorthogonalization=self.reorthogonalization,
+            restart=self.restart,
+            norm_A=norm_A,
+            mu=mu,
             bounds=True,
         )
 

@@ -44,6 +44,7 @@ from .dense import (
     dense_transposed,
     dense_weighted_squares,
 )
+from .multinomial import multinomial_gram
 from .sparse import (
     sparse_absolute_gram,
     sparse_gram,
@@ -104,6 +105,7 @@ __all__ = [
     "largest_finite",
     "largest_size",
     "loop",
+    "multinomial_gram",
     "next_in_place",
     "next_vector",
     "reduction",

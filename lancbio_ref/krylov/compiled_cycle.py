@@ -52,6 +52,46 @@ def count_products(A: Any, made: int) -> None:
     A.calls[what] = A.calls.get(what, 0) + made
 
 
+def record(
+    *,
+    mode: str,
+    u: float,
+    tolerance: float,
+    most: int,
+    restart: int,
+    known_norm: float,
+    first_norm: float,
+    moderate: int,
+    from_zero: bool,
+    start_norm: float,
+    entries: int,
+) -> np.ndarray:
+    """The record of a cycle that begins, for `steps.take_steps`: one of type `steps.CYCLE`.
+
+    `first_norm` is ‖r_0‖ of the whole solve, `entries` are those that a step reads; the rest are fields of the record.
+    """
+    known = _EMPTY | dict(
+        mode=steps.MODES[mode],
+        u=u,
+        tolerance=tolerance,
+        most=most,
+        restart=restart,
+        known_norm=known_norm,
+        floor_from=math.sqrt(u) * first_norm,
+        moderate=moderate,
+        from_zero=from_zero,
+        start_norm=start_norm,
+        ptsv=address_of("dptsv"),
+        pause=max(PAUSE // entries, 16),
+        residual_norm=start_norm,
+        z=start_norm,
+        proposed=start_norm,
+    )
+    cycle = np.empty(1, steps.CYCLE)  # np.zeros of a record takes ten times as long
+    cycle[0] = tuple(known.values())
+    return cycle
+
+
 class CompiledCycle:
     """The steps of one cycle; what a process and an iterate know of them has the same names here.
 
@@ -101,30 +141,19 @@ class CompiledCycle:
         ring = (3 if MODES[mode].needs_last_two else 2) if short else 0
         self.basis = Basis(n, b.dtype, capacity=self.capacity, ring=ring, has_duals=False)
         self._alpha, self._beta = np.zeros(self.basis.capacity + 1), np.zeros(self.basis.capacity + 2)
-        known = dict(
-            mode=steps.MODES[mode],
+        self.cycle = record(
+            mode=mode,
             u=u,
             tolerance=tolerance,
             most=maxiter - report.iterations,
             restart=restart,
             known_norm=system.norm_A or 0.0,
-            floor_from=math.sqrt(u) * report.residual_norms[0],
+            first_norm=report.residual_norms[0],
             moderate=moderate,
             from_zero=norm2(self.start) == 0,
             start_norm=self.start_norm,
-            ptsv=address_of("dptsv"),
-            pause=max(PAUSE // (form[1] + n), 16),
-            phase=steps.BEGIN,
-            unit=1.0,
-            residual_norm=self.start_norm,
-            z=self.start_norm,
-            definite=1,
-            proposed=self.start_norm,
-            floor_at=math.inf,
-            size=-1.0,
+            entries=form[1] + n,
         )
-        self.cycle = np.empty(1, steps.CYCLE)  # np.zeros of a record takes ten times as long
-        self.cycle[0] = tuple((_ZEROS | known).values())
         self.r = report.residual.copy()
         self.x = self.p = np.empty(n, b.dtype)
         if short:
@@ -277,4 +306,5 @@ class CompiledCycle:
 
 _NAMES = steps.CYCLE.names or ()
 _NO_CLUSTERS = np.empty((4, 0))
-_ZEROS: dict[str, float] = dict.fromkeys(_NAMES, 0)
+_EMPTY: dict[str, float] = dict.fromkeys(_NAMES, 0)  # of a cycle that begins, what is the same for all of them
+_EMPTY |= dict(phase=steps.BEGIN, unit=1.0, definite=1, floor_at=math.inf, size=-1.0)

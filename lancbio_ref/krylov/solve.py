@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +33,7 @@ from ..status import SolveStatus
 from . import steps
 from .compiled_cycle import CompiledCycle, Evaluated, compiled_form, count_products
 from .iterates import ShortIterate, StoredIterate
+from .own_cycle import Own, own_cycle, own_steps
 from .process import LanczosProcess
 from .report import SolveReport
 from .residual import asked, evaluate
@@ -45,8 +45,7 @@ SHORT = ("none", "local")  # short recurrences
 SEMI = ("selective", "partial")  # orthogonal to √u
 
 
-@dataclass(frozen=True)
-class System:
+class System(NamedTuple):
     """A, and what a solve knows of it.
 
     Attributes
@@ -197,12 +196,14 @@ class _Cycles:
         self.measured, self.bounds = False, bounds
         self.absolute: np.ndarray | None = None  # |A||x| of the x that was evaluated last
         self.form: tuple[Ready, int] | None = None
+        self.own: Own | None = None
         self.evaluated: Evaluated = None  # b − A x of the last x, and |A||x|, where compiled code has them
 
     def run(self, powers: _Powers, b: np.ndarray, x0: np.ndarray | None, tolerance: float, rtol: float) -> SolveReport:
         """Solve (2^−a A) x' = 2^−b b from 2^(a−b) x0, preconditioned with 2^−m M; a report in these units."""
         self.powers, self.system = powers, self.given.scaled(powers)
         self.form = None if self.callback is not None else compiled_form(self.system, self.mode, b.dtype)
+        self.own = None if self.callback is not None else own_steps(self.system, self.mode, b.dtype)
         if any(powers):
             b, tolerance = scale(b, -powers.b), scale_number(tolerance, -powers.b)
             x0 = None if x0 is None else _scaled_start(x0, -powers.x)
@@ -243,6 +244,7 @@ class _Cycles:
                     report.status = SolveStatus.STALLED
                 return report
             self.mode = "full"  # semi-orthogonality has ruined T: once more, with a basis orthogonal to u
+            self.own = None
         report.status = SolveStatus.CONVERGED
         return report
 
@@ -250,6 +252,8 @@ class _Cycles:
         """Steps of one process from report.residual: the corrected x, and whether it was memory that ended them."""
         if self.form is not None:
             return self._compiled_cycle(self.form, b, report, tolerance)
+        if self.own is not None and (found := self._own_cycle(b, report, tolerance)) is not None:
+            return found
         system, short = self.system, self.mode in SHORT
         process = LanczosProcess(
             report.residual,
@@ -317,6 +321,19 @@ class _Cycles:
         self._record(report, cycle, cycle)
         self.evaluated = cycle.evaluated
         return cycle.solution(), ended == steps.MEMORY_FULL
+
+    def _own_cycle(self, b: np.ndarray, report: SolveReport, tolerance: float) -> tuple[np.ndarray, bool] | None:
+        """`_cycle` by A itself, and b − A x of the x that it returns; None where a basis has to say more."""
+        assert self.own is not None
+        before, most = report.iterations, min(b.size, self.maxiter - report.iterations)
+        found = own_cycle(self.own, self.system, b, report, tolerance, most)
+        full = report.iterations - before == b.size  # n steps would do, but for rounding, which a basis takes care of
+        if found is None or full:
+            self.own = None
+        if found is None:
+            return None
+        self.measured, self.evaluated = True, (found[1], None)
+        return found[0], full
 
     def _step(self, process: LanczosProcess, report: SolveReport) -> None:
         process.step(self.system.A)

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import kernels
 from ..kernels import BLOCK, compiled
-from ..operators import ready
+from ..operators import ready_products
 from ..rounding import SAFE_SQUARES
 from . import lapack, recurrences
 
@@ -74,8 +74,9 @@ CYCLE = np.dtype(
     ]
 )
 
-_with = (lapack, recurrences, ready, kernels.dense, kernels.sparse, kernels.vectors, kernels.compiling)
-_options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=[module.__file__ for module in _with])
+_with = [lapack, recurrences, ready_products, kernels.dense, kernels.multinomial, kernels.sparse, kernels.vectors]
+_sources = [module.__file__ for module in [*_with, kernels.compiling]]
+_options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=_sources)
 stepping = compiled(**_options)
 within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call them
 
@@ -341,7 +342,7 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle
             elif c.steps >= ended:
                 c.reason = PAUSE
             else:
-                ready.product(A, Q[c.k % Q.shape[0]], Aq)
+                ready_products.product(A, Q[c.k % Q.shape[0]], Aq)
                 _close_step(Q, alpha, beta, ritz, good, Aq, partial, c)
                 if c.reason == GOES_ON:
                     if c.phase == LAST_STEP:
@@ -362,9 +363,9 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle
         return -1.0, False
     formed = False
     if absolute.size:
-        formed = ready.product_and_absolute(A, x, Aq, absolute)
+        formed = ready_products.product_and_absolute(A, x, Aq, absolute)
     else:
-        ready.product(A, x, Aq)
+        ready_products.product(A, x, Aq)
     if not _all_finite(Aq):
         return -1.0, False
     for i in range(n):

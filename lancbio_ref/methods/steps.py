@@ -20,7 +20,10 @@ quarter of all so far, for h also moves with y and v, which (1) cannot tell from
 max(1, ‖x‖_∞). After a window
 
     ‖h‖ (root mean square) has grown by more than a tenth:    λ ← λ/2
+    ‖h‖ has fallen to half, and (1) never bound λ:            λ ← the last of (1) in it, at most 4λ
     else                                                      λ ← the median of (1) in it, at least λ/2, at most 2λ
+
+(the second for φ that flattens on the way, as in the logarithm of a penalty: (1) grows, and its median lags behind)
 
 and at once λ ← 2·(1) where that is below λ/4. Where x or h changed by no more than a rounding, (1) says nothing, and λ
 stays. Where h is random (BSA, TTSA, mini-batches), (1) is formed of the means of x and h in two windows, less their
@@ -49,6 +52,7 @@ STILL = 0.05  # of ‖A‖: a change above which it is measured again in the nex
 FIRST_MOVE, REACH = 0.1, 1.0  # of max(1, ‖x‖_∞): the first step of x, and any
 CHANGE = 0.5  # of h by one step: (1)
 SHORTEST, GROWN = 5, 1.1  # iterations of a window; ‖h‖ over that of the window before
+FALLEN, LEAP = 0.5, 4.0  # ‖h‖ over that of the window before; λ over it, where (1) has not bound
 RELAXED = 2**0.5  # a window, of the bounds that a divergence left
 FADING = 0.8  # a window whose mean of h noise hides: as 1/k, for windows grow by a quarter
 HELD = 2.3e-308  # the λ of the first iteration, which has no h to choose one by
@@ -186,6 +190,8 @@ def judge(s: Steps, random: bool) -> None:
         s.step /= 2
     elif s.h is not None and level <= unit_roundoff(s.h.dtype) * s.highest:
         pass  # h is rounding: nothing is learned
+    elif not random and not s.is_rising and level < FALLEN * s.level and s.moves and min(s.moves) >= s.step:
+        s.step = min(s.moves[-1], LEAP * s.step)
     elif random or not s.is_rising:
         median = float(np.median(s.moves)) if s.moves else math.inf if random else s.step
         s.step = min(max(median, s.step / 2), 2 * s.step)

@@ -13,10 +13,11 @@ from .base import (
 from .block_diagonal import BlockDiagonal
 from .convert import as_operator, as_square
 from .dense import DenseOperator
+from .design import DesignMatrix
 from .diagonal_low_rank import DiagonalLowRank, jacobi
 from .generalized_linear import GeneralizedLinear
 from .grouped_rows import GroupedRows
-from .multinomial import DesignMatrix, MultinomialCross, MultinomialHessian
+from .multinomial import MultinomialCross, MultinomialHessian
 from .scattered import ScatteredRows
 from .sparse import SparseOperator
 from .spectrum import PrescribedSpectrum

@@ -12,9 +12,8 @@ With rows x_i of X (n × p), parameters Y (C × p, flattened in C order), s_i = 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,31 +23,9 @@ from ..arguments import Operator, as_array, as_number, refuse_masked
 from ..errors import ArgumentError
 from ..rounding import ROUND_UP, nan_to_infinity, rounding_factor, scale_up, smallest_normal, unit_roundoff
 from .base import StructuredOperator
-from .dense import DenseOperator
-from .norms import largest_column_sum, row_norms, scaled_rows_bound, weighted_gram_bound
-from .products import dense_product, dense_transposed, transposed_counts
-from .sparse import SparseOperator
-
-ROWS = 2**11  # whose sums the BLAS forms in float32, before they are added in float64
-
-
-def transposed_product(U: np.ndarray, X: Any) -> np.ndarray:
-    """Uᵀ X in the type of both, shape (C, p), for a dense or sparse X of n rows, whatever n.
-
-    The last digits depend on the number of BLAS threads where n is some thousand.
-
-    float32: of a dense X, the sums over `ROWS` rows in float32, these in float64; of a sparse one, all in float64.
-    """
-    if np.result_type(U, X.dtype) != np.float32:
-        return U.T @ X
-    if sp.issparse(X):
-        return (U.T.astype(np.float64) @ X).astype(np.float32)
-    if len(U) <= ROWS:
-        return U.T @ X
-    total = np.zeros((U.shape[1], X.shape[1]))
-    for start in range(0, len(U), ROWS):
-        total += U[start : start + ROWS].T @ X[start : start + ROWS]
-    return total.astype(np.float32)
+from .design import DesignMatrix
+from .norms import row_norms, scaled_rows_bound, weighted_gram_bound
+from .products import blocks_of_classes, multinomial_product
 
 
 @np.errstate(under="ignore")
@@ -79,193 +56,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     deflation = logits.dtype.type(1 - (logits.shape[1] + 2) * unit_roundoff(logits.dtype))
     return exponentials / exponentials.sum(axis=1, keepdims=True) * deflation
-
-
-class DesignMatrix:
-    """X with what the bounds need of it, computed once and shared by the operators of every iteration.
-
-    Parameters
-    ----------
-    X : array_like or sparse matrix, shape (n, p), float32 or float64
-        Dense, or anything that SciPy turns into CSR; not changed.
-
-    Attributes
-    ----------
-    X, absolute : ndarray or csr_array, shape (n, p)
-        X and |X| (the same object where X ≥ 0 and dense).
-    row_norms : ndarray, shape (n,), float64
-        Upper bounds of ‖x_i‖₂.
-
-    Raises
-    ------
-    ArgumentError
-        Not two-dimensional, not real, not finite.
-    """
-
-    def __init__(self, X: Operator, *, name: str = "X") -> None:
-        refuse_masked(name, X)
-        self._hold((SparseOperator if sp.issparse(X) else DenseOperator)(X, name=name))
-        if sp.issparse(X):
-            self._hold(self.operator.rows(slice(None)))  # a copy: the caller may change theirs
-        if self.X.dtype.kind == "c":
-            raise ArgumentError(name, f"dtype {self.X.dtype}", "float32 or float64")
-
-    def _hold(self, operator: SparseOperator | DenseOperator) -> None:
-        self.operator, self.X = operator, operator.A
-
-    @classmethod
-    def of_checked(cls, X: np.ndarray | sp.csr_array) -> Self:
-        """X, finite floats in C order or CSR that have been looked at already, uncopied."""
-        design, operator = object.__new__(cls), object.__new__(SparseOperator if sp.issparse(X) else DenseOperator)
-        operator._hold(X)
-        design._hold(operator)
-        return design
-
-    def rows(self, indices: np.ndarray) -> DesignMatrix:
-        """These rows, increasing, copied once: what has been checked once is not checked again."""
-        part = object.__new__(DesignMatrix)
-        part._hold(self.operator.rows(indices))
-        return part
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.X.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.X.dtype
-
-    @cached_property
-    def absolute(self) -> np.ndarray | sp.csr_array:
-        return self.X if not sp.issparse(self.X) and self.X.min() >= 0 else abs(self.X)
-
-    @cached_property
-    def row_norms(self) -> np.ndarray:
-        return row_norms(self.X)
-
-    @cached_property
-    def sum_of_row_norms(self) -> float:
-        """Σ `row_norms`."""
-        return float(self.row_norms.sum())
-
-    @cached_property
-    def largest_row_norm(self) -> float:
-        """max `row_norms`."""
-        return float(self.row_norms.max())
-
-    def product(self, v: np.ndarray) -> np.ndarray:
-        """X v."""
-        return self.operator.matvec(v) if sp.issparse(self.X) else dense_product(self.X, v)
-
-    def transposed(self, u: np.ndarray) -> np.ndarray:
-        """Xᵀu."""
-        return self.operator.rmatvec(u) if sp.issparse(self.X) else dense_transposed(self.X, u)
-
-    def product_factor(self, dtype: np.dtype) -> float:
-        """That of `operator`, computed once for each type."""
-        return self._factor("product_factor", dtype)
-
-    def adjoint_factor(self, dtype: np.dtype) -> float:
-        """That of `operator`, in the same way."""
-        return self._factor("adjoint_factor", dtype)
-
-    def _factor(self, name: str, dtype: np.dtype) -> float:
-        if (found := self._factors.get((name, dtype))) is None:
-            found = self._factors[name, dtype] = getattr(self.operator, name)(dtype)
-        return found
-
-    @cached_property
-    def _factors(self) -> dict[tuple[str, np.dtype], float]:
-        return {}
-
-    @cached_property
-    def norm(self) -> float:
-        """A proven upper bound of ‖X‖₂."""
-        return self.operator.norm_bound()
-
-    @cached_property
-    def largest_column_sum(self) -> float:
-        """max_j Σ_i |x_ij|, rounded up."""
-        return largest_column_sum(self.absolute)
-
-    @property
-    def row_terms(self) -> int:
-        """As many terms as a sum over features has: those of the fullest row of a sparse X."""
-        return self.operator.terms
-
-    @cached_property
-    def column_terms(self) -> int:
-        """As many terms as a sum over samples has: those of the fullest column of a sparse X."""
-        return self.operator.column_terms if isinstance(self.operator, SparseOperator) else self.shape[0]
-
-    def scores(self, V: np.ndarray) -> np.ndarray:
-        """X Vᵀ, shape (n, C)."""
-        return self.X @ V.T
-
-    def sums(self, U: np.ndarray) -> np.ndarray:
-        """UᵀX, shape (C, p)."""
-        return transposed_product(U, self.X)
-
-    def counts(self) -> tuple[int, int, int]:
-        """(features, samples, pieces): float32 roundings in X Vᵀ and in Uᵀ X, and the additions in float64."""
-        if sp.issparse(self.X):  # Uᵀ X is summed in float64, and rounded once
-            return self.row_terms, 1, self.column_terms
-        return self.row_terms, min(self.shape[0], ROWS) + 1, -(-self.shape[0] // ROWS)
-
-    def absolute_product(self, V: np.ndarray) -> np.ndarray:
-        """|X| Vᵀ in float64, shape (n, C)."""
-        V = V.astype(np.float64, copy=False)
-        if sp.issparse(self.X) or self.dtype == np.float64:
-            return self.absolute @ V.T
-        return np.concatenate([X.astype(np.float64) @ V.T for X in self._pieces()])
-
-    def absolute_transposed(self, U: np.ndarray) -> np.ndarray:
-        """Uᵀ|X| in float64, shape (C, p)."""
-        U = U.astype(np.float64, copy=False)
-        if sp.issparse(self.X) or self.dtype == np.float64:
-            return U.T @ self.absolute
-        total = np.zeros((U.shape[1], self.shape[1]))
-        for i, X in enumerate(self._pieces()):
-            total += U[i * ROWS : (i + 1) * ROWS].T @ X.astype(np.float64)
-        return total
-
-    def _pieces(self) -> Iterator[np.ndarray]:
-        return (self.absolute[start : start + ROWS] for start in range(0, self.shape[0], ROWS))
-
-
-class FixedOrderDesign(DesignMatrix):
-    """The same whose products have the same bits on any number of threads, the BLAS's too: class by class.
-
-    For blocks, which may be on machines with other threads. The BLAS is faster where classes are many.
-    """
-
-    def scores(self, V: np.ndarray) -> np.ndarray:
-        """X Vᵀ, shape (n, C); a dense X is read once for eight classes."""
-        if sp.issparse(self.X):
-            return super().scores(V)
-        products = None if V.dtype.kind == "c" else self.operator._matvecs(np.ascontiguousarray(V))
-        if products is None:
-            products = np.stack([self.operator._matvec(v) for v in V])
-        return np.ascontiguousarray(products.T)
-
-    def sums(self, U: np.ndarray) -> np.ndarray:
-        """UᵀX, shape (C, p)."""
-        if sp.issparse(self.X):
-            return super().sums(U)
-        return np.stack([self.operator._rmatvec(np.ascontiguousarray(u)) for u in U.T])
-
-    def counts(self) -> tuple[int, int, int]:
-        """Those of a sum over rows in its order."""
-        if sp.issparse(self.X):
-            return super().counts()
-        samples, pieces = transposed_counts(self.X, True)
-        return self.row_terms, samples, pieces
-
-    def absolute_product(self, V: np.ndarray) -> np.ndarray:
-        return np.stack([self.operator.abs_product(v) for v in np.ascontiguousarray(V)], axis=1)
-
-    def absolute_transposed(self, U: np.ndarray) -> np.ndarray:
-        return np.stack([self.operator.abs_adjoint_product(np.ascontiguousarray(u)) for u in U.T])
 
 
 class MultinomialHessian(StructuredOperator):
@@ -306,8 +96,12 @@ class MultinomialHessian(StructuredOperator):
     mη(1 + Σ_i |x_ij|(2w_i + 1)). Since uη_min ≥ η/2 for the smallest normal η_min, four times the bracket times η_min
     covers it twice.
 
-    *float32.* The sums over i are added in pieces (:func:`transposed_product`), and the bound is formed in float64; the
-    underflow of |A| V's own pieces is the mη that every certificate adds.
+    The sum over i has n terms or fewer in a block of rows, row by row, and the blocks are added: of r rows in each of B
+    blocks a term passes r + B − 1 ≤ n factors.
+
+    *float32.* The sums over i are added in pieces of at most 2¹¹ rows (:func:`.design.transposed_product`,
+    :func:`.products.multinomial_product`), and the bound is formed in float64; the underflow of |A| V's own pieces is
+    the mη that every certificate adds.
 
     Examples
     --------
@@ -338,8 +132,24 @@ class MultinomialHessian(StructuredOperator):
             raise ArgumentError("ridge", repr(ridge), f"a number that {self.dtype} has")
         self.terms = self.design.column_terms + self.design.row_terms + classes + 5
 
+    @cached_property
+    def at_once(self) -> bool:
+        """Whether one compiled pass over X makes a product with vectors of the operator's own type."""
+        if not self.design.at_once:
+            return False
+        X, w = self.design.X, self.w
+        return X.flags.c_contiguous and X.dtype == self.P.dtype == w.dtype == self.dtype
+
+    @cached_property
+    def by_class(self) -> tuple[np.ndarray, np.ndarray]:
+        """P, shape (C, n), and w, shape (n,), as that pass reads them."""
+        return np.ascontiguousarray(self.P.T), np.ascontiguousarray(self.w[:, 0])
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         P, V = self.P, _promoted(self, v).reshape(self.P.shape[1], -1)
+        if self.at_once and V.dtype == self.dtype:
+            sums = multinomial_product(self.design.X, *self.by_class, np.ascontiguousarray(V))
+            return (sums + self.ridge * V).ravel()
         PS = P * self.design.scores(V)  #                                    P ∘ S
         U = self.w * (PS - P * PS.sum(axis=1, keepdims=True))
         return (self.design.sums(U) + self.ridge * V).ravel()
@@ -360,6 +170,8 @@ class MultinomialHessian(StructuredOperator):
         if not self.is_single(dtype):
             return super().product_factor(dtype)
         features, samples, pieces = self.design.counts()
+        if self.at_once:
+            pieces = max(pieces, blocks_of_classes(*self.design.shape, self.P.shape[1], single=True)[1])
         own = features + self.P.shape[1] + 4
         return rounding_factor(own + samples + 2, own + self.shape[0] + pieces + 4, unit_roundoff(np.float32))
 
@@ -381,12 +193,12 @@ class MultinomialHessian(StructuredOperator):
         return curvature_bound(self.design, self.w.ravel()) + float(self.ridge) * ROUND_UP
 
 
-def curvature_bound(design: DesignMatrix, w: np.ndarray) -> float:
+def curvature_bound(design: DesignMatrix, w: np.ndarray, sums: tuple[float, float] | None = None) -> float:
     """½ min(Σ w_i ‖x_i‖², max w_i ‖X‖²) ≥ ‖Σ w_i (diag p_i − p_i p_iᵀ) ⊗ x_i x_iᵀ‖, for every P; rounded up.
 
-    Infinite where it overflows.
+    Infinite where it overflows. `sums` are Σ w_i ‖x_i‖² and max w_i, if at hand.
     """
-    return scale_up(weighted_gram_bound(design.row_norms, design.norm, w), -1)
+    return scale_up(weighted_gram_bound(design.row_norms, design.norm, w, sums), -1)
 
 
 class MultinomialCross(StructuredOperator):

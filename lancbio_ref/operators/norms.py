@@ -62,13 +62,14 @@ def largest_column_sum(absolute: Any) -> float:
         return scale_up(float(np.max(absolute.sum(axis=0, dtype=np.float64))) * ROUND_UP, 0)
 
 
-def weighted_gram_bound(rows: np.ndarray, norm: float, w: np.ndarray) -> float:
+def weighted_gram_bound(rows: np.ndarray, norm: float, w: np.ndarray, sums: tuple[float, float] | None = None) -> float:
     """min(Σ w_i r_i², max w_i ‖X‖²) ≥ ‖Σ w_i x_i x_iᵀ‖ for r_i ≥ ‖x_i‖, norm ≥ ‖X‖, w ≥ 0; rounded up.
 
     In units of 2^(2e + f), max r_i ~ 2^e and max w_i ~ 2^f, no square overflows, and what underflows is below
-    n·2⁻¹⁰⁷⁴ of a sum that is bounded by n.
+    n·2⁻¹⁰⁷⁴ of a sum that is bounded by n. `sums` are the two of :func:`~lancbio_ref.kernels.weighted_squares`, if at
+    hand.
     """
-    value, largest = kernels.weighted_squares(w, rows)
+    value, largest = kernels.weighted_squares(w, rows) if sums is None else sums
     if 1e-200 < value < 1e200 and 1e-50 < norm < 1e50 and largest < 1e100:  # the same numbers, far from both ends
         return scale_up(min(value, largest * norm * norm) * ROUND_UP, 0)
     scaled_rows, scaled_w = np.empty(rows.size), np.empty(w.size)

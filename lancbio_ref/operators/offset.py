@@ -34,7 +34,7 @@ from ..rounding import (
 )
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .multinomial import FixedOrderDesign
+from .design import FixedOrderDesign
 from .norms import row_norms
 from .sparse import SparseOperator
 from .stacked import then_added

@@ -25,6 +25,7 @@ MOST_BLOCKS, LEAST_ROWS, LEAST_ENTRIES = 64, 64, 2**15  # where they do
 MOST_SINGLE = 2**11  # rows in a block whose sums are float32: a term goes through 2⁸ + 11 roundings
 SEVERAL = 8  # vectors that share one reading of a matrix: their sums stay in the cache
 LEAST_AT_ONCE = 3  # of four sparse products: one or two are faster alone
+CLASSES_A_READING = 4  # that take as long as one product with a row of X that comes from the cache
 SHORT_TILE, LONG_TILE, WIDE = 2**8, 2**9, 2**8  # rows of a matrix in Fortran order that stay in the cache
 
 
@@ -103,6 +104,32 @@ def dense_grams(X: np.ndarray, d: np.ndarray, V: np.ndarray) -> np.ndarray | Non
         parallel.run(kernels.dense_grams, len(partial), X.size * len(some), rows, X, d, some, partial)
         out[k : k + SEVERAL] = _added_rows(partial)
     return out
+
+
+def multinomial_product(X: np.ndarray, P: np.ndarray, w: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """Σ_i w_i (p_i ∘ (V x_i) − p_i p_iᵀ(V x_i)) x_iᵀ, shape (C, p), X being read once.
+
+    All of one type and in C order; P is C × n, a class a row.
+    """
+    rows, work, partial = partial_of_classes(X, P)
+    entries = X.size * (-(-len(P) // CLASSES_A_READING))
+    parallel.run(kernels.multinomial_gram, len(partial), entries, rows, X, P, w, V, work, partial)
+    return _added_rows(partial)
+
+
+def partial_of_classes(X: np.ndarray, P: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Rows in a block of `multinomial_product`; the scores of eight rows and their totals, and the sums, for each."""
+    (m, n), classes = X.shape, len(P)
+    rows, blocks = blocks_of_classes(m, n, classes, single=X.dtype == np.float32)
+    return rows, np.empty((blocks, classes + 1, EIGHT), X.dtype), np.empty((blocks, classes, n), X.dtype)
+
+
+@cache
+def blocks_of_classes(m: int, n: int, classes: int, *, single: bool) -> tuple[int, int]:
+    """(rows, blocks) for m rows: the sums of a block are C × n numbers, at most a thirty-second of its rows of X."""
+    rows = _multiple(max(-(-m // MOST_BLOCKS), 32 * classes, LEAST_ENTRIES // n), EIGHT)
+    rows = min(rows, MOST_SINGLE) if single else rows
+    return rows, -(-m // rows)
 
 
 def _added_rows(partial: np.ndarray) -> np.ndarray:

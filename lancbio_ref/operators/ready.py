@@ -1,8 +1,6 @@
-"""Operators as compiled loops see them: tuples of arrays, and one nopython function that multiplies by any of them.
+"""Operators as compiled loops see them: tuples of arrays (:mod:`lancbio_ref.operators.ready_products` has products).
 
-``product(A, v, out)`` is compiled for the kind of tuple that A is, with the kernels and the blocks of the operator's
-own ``_matvec``: the same bits, without a call of Python. `ready` makes the tuple; an operator that has none, or parts
-of several types, is multiplied by as always.
+`ready` makes the tuple; an operator that has none, or parts of several types, is multiplied by as always.
 
 Everything is of one type, float32 or float64, that of v and out too, and contiguous.
 """
@@ -14,15 +12,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy.sparse as sp
-from numba.extending import overload, register_jitable
 from scipy.sparse.linalg import LinearOperator
 
-from .. import kernels
-from ..kernels import BLOCK, PIECE
+from ..kernels import PIECE
+from .block_diagonal import BlockDiagonal
 from .dense import DenseOperator
 from .diagonal_low_rank import DiagonalLowRank
 from .generalized_linear import GeneralizedLinear
-from .products import _partial, _rows, _tile
+from .multinomial import MultinomialHessian
+from .products import CLASSES_A_READING, _partial, _rows, _tile, partial_of_classes
 from .sparse import SparseOperator
 
 
@@ -101,6 +99,26 @@ class LowRank(NamedTuple):
     right: np.ndarray
 
 
+class Multinomial(NamedTuple):
+    """Σ_i w_i (p_i ∘ (V x_i) − p_i p_iᵀ(V x_i)) x_iᵀ + ridge V for X in C order, with a matrix of sums a block."""
+
+    X: np.ndarray
+    P: np.ndarray
+    w: np.ndarray
+    ridge: np.floating
+    rows: int
+    work: np.ndarray
+    partial: np.ndarray
+
+
+class Beside(NamedTuple):
+    """(A v_1, B v_2) for v = (v_1, v_2) and an A of n rows; B may be another of these."""
+
+    A: Any
+    B: Any
+    n: int
+
+
 class Sum(NamedTuple):
     """A v + B v; `work` holds B v."""
 
@@ -109,8 +127,11 @@ class Sum(NamedTuple):
     work: np.ndarray
 
 
-Ready = Dense | Transposed | Gram | GramByColumns | Sparse | SparseGram | Diagonal | LowRank | Sum
+Ready = (
+    Dense | Transposed | Gram | GramByColumns | Sparse | SparseGram | Diagonal | LowRank | Multinomial | Beside | Sum
+)
 Made = tuple[Ready, int] | None
+MOST_BLOCKS = 10  # of a block diagonal: another type, and a compilation, for each number of them
 
 
 def ready(A: LinearOperator, dtype: np.dtype) -> Made:
@@ -172,6 +193,31 @@ def _diagonal_low_rank(operator: DiagonalLowRank, dtype: np.dtype) -> Made:
     return None if base is None else (Sum(own, base[0], np.empty(d.size, dtype)), entries + base[1])
 
 
+def _multinomial(operator: MultinomialHessian, dtype: np.dtype) -> Made:
+    if not operator.at_once:
+        return None
+    X, (P, w) = operator.design.X, operator.by_class
+    if not _fit(dtype, X, P, w):
+        return None
+    rows, work, partial = partial_of_classes(X, P)
+    entries = X.size * (-(-len(P) // CLASSES_A_READING))
+    X = _shown_once(operator.design.operator)
+    return Multinomial(X, _shown(P), _shown(w), operator.ridge, rows, work, partial), entries
+
+
+def _block_diagonal(operator: BlockDiagonal, dtype: np.dtype) -> Made:
+    if len(operator.blocks) > MOST_BLOCKS:
+        return None
+    made = [ready(block, dtype) for block in operator.blocks]
+    if any(block is None for block in made):
+        return None
+    sizes = [block.shape[0] for block in operator.blocks]
+    form, entries = made[-1]
+    for n, (block, more) in zip(sizes[-2::-1], made[-2::-1], strict=True):  # (A_1, (A_2, (A_3, A_4)))
+        form, entries = Beside(block, form, n), entries + more
+    return form, entries
+
+
 def _fit(dtype: np.dtype, *arrays: np.ndarray) -> bool:
     """Whether they are all of this type, contiguous in some order, and aligned."""
     return all(a.dtype == dtype and a.flags.forc and a.flags.aligned for a in arrays)
@@ -211,149 +257,6 @@ _MAKERS: dict[type, Any] = {
     SparseOperator: _sparse,
     GeneralizedLinear: _generalized_linear,
     DiagonalLowRank: _diagonal_low_rank,
-}
-
-
-def product(A: Ready, v: np.ndarray, out: np.ndarray) -> None:
-    """out ← A v, in compiled code.   Writes out, and what A has for sums."""
-    raise NotImplementedError  # compiled code alone calls it: `_product` has what it is there
-
-
-def product_and_absolute(A: Ready, v: np.ndarray, out: np.ndarray, absolute: np.ndarray) -> bool:
-    """`product`, and absolute ← |A||v| as the operator's own `abs_product` has it, from one reading of A.
-
-    Whether there is such a way for A; else `product` alone is made.   Writes out and absolute.
-    """
-    raise NotImplementedError  # as above
-
-
-@overload(product_and_absolute, strict=False)
-def _product_and_absolute(A, v, out, absolute):  # type: ignore[no-untyped-def]
-    if getattr(A, "instance_class", None) is Gram:
-        return _gram_and_absolute
-    return _product_alone
-
-
-def _product_alone(A, v, out, absolute):  # type: ignore[no-untyped-def]
-    product(A, v, out)
-    return False
-
-
-def _gram_and_absolute(A: Gram, v: np.ndarray, out: np.ndarray, absolute: np.ndarray) -> bool:
-    """|X|ᵀ(|d| ∘ (|X||v| + τ) + τ) + |ridge| ∘ |v|, in float64, and `_gram_product`."""
-    sizes, bounds, blocks = np.empty(v.size), np.empty(A.partial.shape), A.partial.shape[0]
-    for j in range(v.size):
-        sizes[j] = abs(v[j])
-    tau = 2 * np.float64(np.finfo(v.dtype).tiny)
-    kernels.dense_gram_and_absolute(0, blocks, A.rows, A.X, A.d, v, sizes, tau, A.partial, bounds)
-    _added(A.partial, out)
-    _add_penalty(A.ridge, v, out)
-    _added(bounds, absolute)
-    for j in range(v.size):
-        absolute[j] += abs(np.float64(A.ridge[j])) * sizes[j]
-    return True
-
-
-@overload(product, strict=False)  # which would compare the annotations
-def _product(A, v, out):  # type: ignore[no-untyped-def]
-    kind: Any = getattr(A, "instance_class", None)
-    return _PRODUCTS.get(kind)
-
-
-@register_jitable
-def _added(partial: np.ndarray, out: np.ndarray) -> None:
-    """`parallel.added`."""
-    if partial.shape[0] == 1:
-        for j in range(out.size):
-            out[j] = partial[0, j]
-        return
-    sums = np.empty(out.size)
-    kernels.add_in_order(0, -(-out.size // BLOCK), partial, sums)
-    for j in range(out.size):
-        out[j] = sums[j]
-
-
-@register_jitable
-def _add_penalty(ridge: np.ndarray, v: np.ndarray, out: np.ndarray) -> None:
-    """Xᵀ(d ∘ (X v)) + ridge ∘ v."""
-    for j in range(out.size):
-        out[j] += ridge[j] * v[j]
-
-
-@register_jitable
-def _widened(v: np.ndarray, wide: np.ndarray) -> np.ndarray:
-    """`wide`, with the numbers of v."""
-    for j in range(v.size):
-        wide[j] = v[j]
-    return wide
-
-
-def _dense_product(A: Dense, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_product(0, -(-A.A.shape[0] // A.rows), A.rows, A.A, v, out)
-
-
-def _transposed_product(A: Transposed, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_transposed(0, A.partial.shape[0], A.rows, A.A, v, A.partial)
-    _added(A.partial, out)
-
-
-def _gram_product(A: Gram, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_gram(0, A.partial.shape[0], A.rows, A.X, A.d, v, A.partial)
-    _added(A.partial, out)
-    _add_penalty(A.ridge, v, out)
-
-
-def _gram_by_columns_product(A: GramByColumns, v: np.ndarray, out: np.ndarray) -> None:
-    zero = out.dtype.type(0)
-    kernels.dense_gram_by_columns(0, A.partial.shape[0], A.rows, A.tile, A.XT, A.d, v, zero, A.u, A.partial)
-    _added(A.partial, out)
-    _add_penalty(A.ridge, v, out)
-
-
-def _sparse_product(A: Sparse, v: np.ndarray, out: np.ndarray) -> None:
-    wide = _widened(v, A.wide)
-    kernels.sparse_product(0, A.starts.size - 1, A.starts, A.data, A.indices, A.indptr, wide, 0.0, out)
-
-
-def _sparse_gram_product(A: SparseGram, v: np.ndarray, out: np.ndarray) -> None:
-    wide = _widened(v, A.wide)
-    kernels.sparse_gram(0, A.partial.shape[0], A.starts, A.data, A.indices, A.indptr, A.d, wide, A.partial)
-    _added(A.partial, out)
-    _add_penalty(A.ridge, v, out)
-
-
-def _diagonal_product(A: Diagonal, v: np.ndarray, out: np.ndarray) -> None:
-    for j in range(out.size):
-        out[j] = A.d[j] * v[j]
-
-
-def _low_rank_product(A: LowRank, v: np.ndarray, out: np.ndarray) -> None:
-    for j in range(out.size):
-        out[j] = A.d[j] * v[j]
-    blocks, rank = -(-v.size // BLOCK), A.s.size
-    partial, h = np.empty((blocks, rank)), np.empty(rank)
-    kernels.coefficients(0, blocks, A.right, v, partial)
-    _added(partial, h)
-    for i in range(rank):
-        h[i] = -A.s[i] * h[i]
-    kernels.subtract_rows(0, blocks, A.left, h, out)
-
-
-def _sum_product(A: Sum, v: np.ndarray, out: np.ndarray) -> None:
-    product(A.A, v, out)
-    product(A.B, v, A.work)
-    for j in range(out.size):
-        out[j] = out[j] + A.work[j]
-
-
-_PRODUCTS = {
-    Dense: _dense_product,
-    Transposed: _transposed_product,
-    Gram: _gram_product,
-    GramByColumns: _gram_by_columns_product,
-    Sparse: _sparse_product,
-    SparseGram: _sparse_gram_product,
-    Diagonal: _diagonal_product,
-    LowRank: _low_rank_product,
-    Sum: _sum_product,
+    MultinomialHessian: _multinomial,
+    BlockDiagonal: _block_diagonal,
 }

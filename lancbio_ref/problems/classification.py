@@ -18,8 +18,9 @@ import scipy.sparse as sp
 from ..arguments import Operator, as_array, as_integer
 from ..errors import ArgumentError
 from ..labels import Classes, as_label_array
+from ..operators import DesignMatrix
 from ..operators.csr import as_csr
-from ..operators.multinomial import DesignMatrix, curvature_bound, softmax
+from ..operators.multinomial import curvature_bound, softmax
 from ..rounding import ROUND_UP
 from .elementary import expit
 
@@ -104,13 +105,14 @@ class LabelledSet:
 
     def equal(self, dtype: np.dtype) -> np.ndarray:
         """1/n for each sample, read-only."""
-        return self._constants(dtype)[0]
+        return self.constants(dtype)[0]
 
     def signs(self, dtype: np.dtype) -> np.ndarray:
         """t_i = 2l_i − 1 of two classes, read-only."""
-        return self._constants(dtype)[1]
+        return self.constants(dtype)[1]
 
-    def _constants(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    def constants(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """`equal` and `signs`."""
         if (found := self._of_type.get(dtype)) is None:
             found = np.full(len(self), 1 / len(self), dtype), np.where(self.labels == 1, 1, -1).astype(dtype)
             for array in found:
@@ -179,6 +181,22 @@ class BinaryFit:
         self.data, self.y = data, y
         self.signs = data.signs(y.dtype)
         self.margins = self.signs * data.design.product(y)  # t_i s_i
+
+    @classmethod
+    def of(
+        cls,
+        data: LabelledSet,
+        y: np.ndarray,
+        margins: np.ndarray,
+        misfits: np.ndarray,
+        curvatures: np.ndarray | None = None,
+    ) -> BinaryFit:
+        """That of arrays that are at hand."""
+        new = object.__new__(cls)
+        new.__dict__.update(data=data, y=y, signs=data.signs(y.dtype), margins=margins, misfits=misfits)
+        if curvatures is not None:
+            new.__dict__["curvatures"] = curvatures
+        return new
 
     @cached_property
     def losses(self) -> np.ndarray:

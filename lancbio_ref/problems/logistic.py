@@ -32,9 +32,11 @@ from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, 
 from ..operators.norms import row_norms
 from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
+from ..ready_point import ASKED, ReadyPoint
 from ..rounding import ROUND_UP, SMALLEST_NORMAL, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
+from .compiled_binary import binary_point
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import logistic_errors
 
@@ -97,6 +99,7 @@ class Logistic(BilevelProblem):
             cross_norm=self._g_cross_norm,
         )
         super().__init__(upper, lower, n_y=vectors * p)
+        self._upper = upper  # what `ready_point` is of
 
     @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
@@ -116,6 +119,39 @@ class Logistic(BilevelProblem):
             lipschitz=None if self._is_batch else self._lipschitz_constants(D),
             at=at,
             formation=logistic_errors(self, D, y, fit, validation),
+        )
+
+    def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
+        """Of two classes, with the whole data."""
+        if self.n_classes != 2 or self._is_batch or self.upper is not self._upper:
+            return None
+        x, y = self.promoted(x, y)
+        if not (x.size == self.n_x and y.size == self.n_y):
+            return None
+        D = self.penalty(x)
+        diagonal = self._diagonal(D)
+        if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
+            A = GeneralizedLinear.of_parts(self.train.design.operator, at.d, diagonal)
+            J = WeightCross(at.E.reshape(self.shape), self._axis)
+            b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
+            errors = logistic_errors(self, D, y, at.train, at.validation, norms)
+        else:
+            fit, validation = self.fit(self.train, y), self.fit(self.validation, y)
+            A, J = self._hessian(D, y, fit), self._cross(D, y)
+            b, gradient = validation.gradient(self.validation.equal(y.dtype)), self._gradient(D, y, fit)
+            errors = logistic_errors(self, D, y, fit, validation)
+        return ReadyPoint.of(
+            A,
+            J,
+            b,
+            self._f_grad_x(x, y),
+            gradient,
+            self._modulus(D),
+            self._smoothness(D),
+            self._cross_norm(J),
+            self._lipschitz_constants(D),
+            errors.known(),
+            ASKED,
         )
 
     @np.errstate(over="ignore", under="ignore", invalid="ignore")  # what overflows bounds nothing

@@ -5,9 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from lancbio_ref import CertificateStatus, SolveStatus, hypergradient, minimize
+from lancbio_ref import CertificateStatus, LancbioError, SolveStatus, hypergradient, minimize
 from lancbio_ref.errors import ArgumentError, EvaluationError
 from lancbio_ref.evidence import norm_J_of
+from lancbio_ref.krylov import solve
 from tests.adapters.closed_form import P, data, derivatives
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
@@ -278,16 +279,66 @@ def test_a_point_has_no_copy_of_the_data():
         return jnp.sum(jnp.logaddexp(0, X @ y)) + jnp.sum(jnp.exp(x) * y**2)
 
     problem = adapter.problem(lambda x, y, X: jnp.sum(y**2), g, jnp.zeros(20), jnp.zeros(20), args=(X,))
-    made = []
-    derivatives = problem.derivatives
-    real = adapter._Linear.of.__func__
-    try:
-        adapter._Linear.of = classmethod(lambda cls, *given: made.append(real(cls, *given)) or made[-1])
-        A = derivatives.hessian(np.zeros(20), np.ones(20), None)
-    finally:
-        adapter._Linear.of = classmethod(real)
-    (linear,) = made
-    assert max(array.size for array in linear.arrays) <= 50 < X.size and any(p is not None for p in linear.places)
+    A = problem.derivatives.hessian(np.zeros(20), np.ones(20), None)
+    product = A(np.ones(20))
+    assert max(array.size for array in A.linear.arrays) <= 50 < X.size
+    assert any(place is not None for place in A.linear.places)
     z = np.asarray(X) @ np.ones(20)
     s = 1 / (1 + np.exp(-z))
-    np.testing.assert_allclose(A(np.ones(20)), np.asarray(X).T @ (s * (1 - s) * z) + 2, rtol=1e-12)
+    np.testing.assert_allclose(product, np.asarray(X).T @ (s * (1 - s) * z) + 2, rtol=1e-12)
+
+
+def hilly(matrix, **options):
+    """A lower level whose Hessian is `matrix`, and an upper one whose gradient is all ones."""
+    n = len(matrix)
+
+    def g(x, y, A):
+        return 0.5 * y @ (A @ y) - jnp.sum(x * y)
+
+    zero = jnp.zeros(n, matrix.dtype)
+    return adapter.problem(lambda x, y, A: jnp.sum(y) + 0 * jnp.sum(x), g, zero, zero, args=(matrix,), **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "low, options, status",
+    [
+        (1.0, dict(rtol=1e-5), SolveStatus.CONVERGED),
+        (1.0, dict(rtol=0.0), SolveStatus.FLOOR),
+        (1.0, dict(maxiter=4), SolveStatus.NOT_CONVERGED),
+        (-1.0, {}, SolveStatus.INDEFINITE),
+        (1.0, dict(mu=3.0), SolveStatus.MU_REFUTED),
+    ],
+)
+def test_many_steps_in_one_call_end_with_the_status_of_single_steps(low, options, status, dtype):
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((30, 30)))[0]
+    A = (Q * np.r_[low, np.linspace(5, 200, 29)] @ Q.T).astype(dtype)
+    problem = hilly((A + A.T) / 2)
+    report = hypergradient(problem, problem.x0, problem.y0, **options)
+    assert report.status == status
+    if status.success:
+        exact = np.linalg.solve(A.astype(float), np.ones(30))
+        np.testing.assert_allclose(report.v, exact, rtol=0, atol=1e-4 * np.linalg.norm(exact))
+        np.testing.assert_allclose(report.solve.residual, 1 - A.astype(float) @ report.v, rtol=0, atol=5e-5)
+
+
+def test_more_steps_than_one_call_makes_go_on_where_they_were():
+    n = 300
+    problem = hilly(np.diag(np.geomspace(1.0, 1e4, n)))
+    A = problem.hessian(problem.x0, problem.y0)
+    report = solve(A, np.ones(n), rtol=1e-8, maxiter=10 * n)
+    assert report.status == SolveStatus.CONVERGED and report.iterations > 100
+    assert report.n_products == A.products  # every step was A's own, and is counted once
+    np.testing.assert_allclose(report.x, 1 / np.geomspace(1.0, 1e4, n), rtol=0, atol=1e-7)
+
+
+def test_a_product_that_is_not_finite_is_named():
+    nan = adapter.problem(
+        lambda x, y: jnp.sum(y),
+        lambda x, y: jnp.sum(y**2 * x) + jnp.sum(jnp.sqrt(y - 1) ** 4),
+        jnp.ones(2),
+        jnp.ones(2),
+    )
+    with pytest.raises(LancbioError, match="@ v"):
+        hypergradient(nan, nan.x0, nan.y0)

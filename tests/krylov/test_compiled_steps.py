@@ -17,6 +17,7 @@ from lancbio_ref.krylov.compiled_cycle import compiled_form
 from lancbio_ref.krylov.reorthogonalization import Selective
 from lancbio_ref.krylov.solve import System, solve
 from lancbio_ref.operators import (
+    BlockDiagonal,
     CheckedOperator,
     DenseOperator,
     DiagonalLowRank,
@@ -50,8 +51,11 @@ def operators():
     R = thinned(rng, (50, 50), 0.1)
     d, ridge, A = rng.random(90), np.geomspace(1e-3, 1, 37), spd(40, 1e4, rng)
     ridge.flags.writeable = False  # as np.broadcast_to makes it
-    P = softmax(rng.standard_normal((50, 3)))
+    P, single = softmax(rng.standard_normal((50, 3))), softmax(rng.standard_normal((301, 7)).astype(np.float32))
     multinomial = MultinomialHessian(rng.standard_normal((50, 7)), P, np.full(50, 0.02), 1e-3)
+    several = MultinomialHessian(rng.standard_normal((301, 500)).astype(np.float32), single, np.ones(301, "f") / 301, 1)
+    by_columns = MultinomialHessian(np.asfortranarray(rng.standard_normal((50, 7))), P, np.full(50, 0.02), 1e-3)
+    folds = [GeneralizedLinear(Z, rng.random(30), ridge) for Z in np.split(X, 3)]
     low_rank = DiagonalLowRank(np.geomspace(1e-4, 1, 60), U=rng.standard_normal((60, 5)), s=np.arange(1.0, 6))
     return {
         "dense": (DenseOperator(A), True),
@@ -69,13 +73,21 @@ def operators():
         "diagonal, two blocks": (DiagonalLowRank(np.geomspace(1e-2, 1, 9000)), True),
         "diagonal and low rank": (low_rank, True),
         "diagonal on dense": (DiagonalLowRank(np.full(40, 0.1), base=DenseOperator(A)), True),
-        "multinomial": (multinomial, False),
-        "diagonal on multinomial": (DiagonalLowRank(np.geomspace(1e-3, 1, 21), base=multinomial), False),
+        "multinomial": (multinomial, True),
+        "multinomial, float32, two blocks of rows": (several, True),
+        "multinomial, Fortran": (by_columns, False),
+        "diagonal on multinomial": (DiagonalLowRank(np.geomspace(1e-3, 1, 21), base=multinomial), True),
+        "folds": (BlockDiagonal(folds), True),
+        "dense beside multinomial": (BlockDiagonal([A, multinomial]), True),
+        "blocks of several kinds": (BlockDiagonal([A, sp.csr_array(A), multinomial]), True),
+        "too many blocks": (BlockDiagonal([[[2.0 + k]] for k in range(11)]), False),
     }
 
 
 OPERATORS = operators()
 SELDOM = ("dense, Fortran", "generalized linear, float32", "generalized linear, Fortran")
+SELDOM += ("multinomial", "multinomial, float32, two blocks of rows", "diagonal on multinomial")
+SELDOM += ("folds", "blocks of several kinds")
 SELDOM += ("diagonal on dense", "diagonal and low rank")  # each takes a compilation of its own
 
 

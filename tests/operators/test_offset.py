@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from lancbio_ref import parallel
 from lancbio_ref.operators import MultinomialCross, MultinomialHessian
 from lancbio_ref.operators import offset as module
-from lancbio_ref.operators.multinomial import FixedOrderDesign
+from lancbio_ref.operators.design import FixedOrderDesign
 from lancbio_ref.operators.offset import OffsetDesign, OffsetGram, sum_roundings, total
 from tests.thorough import THOROUGH
 

@@ -19,7 +19,7 @@ OF_ROW = np.arange(N) * 7 % 3
 IN_BLOCKS = np.repeat(np.arange(5) % 2, [20, 20, 20, 20, 10])
 SPLITS = {
     "consecutive": [(np.r_[:a, b:N], np.arange(a, b)) for a, b in ((0, 30), (30, 60), (60, 90))],
-    "scattered": [(np.flatnonzero(OF_ROW != k), np.flatnonzero(OF_ROW == k)) for k in range(3)],
+    "scattered": [(np.flatnonzero(k != OF_ROW), np.flatnonzero(k == OF_ROW)) for k in range(3)],
     "few": [(np.arange(0, N, 4), np.arange(1, N, 4)), (np.arange(2, N, 2), np.array([1, 3]))],
     "whole blocks": [(np.flatnonzero(k != IN_BLOCKS), np.flatnonzero(k == IN_BLOCKS)) for k in range(2)],
 }  # fmt: skip
@@ -148,7 +148,7 @@ BAD = {
     "nothing": (dict(folds=2.5), "folds: found 2.5"),
     "learned": (dict(folds=2, weights="sigmoid"), r"weights.*'fixed' with folds.*in memory"),
     "weights": (dict(folds=2, fold_weights=[1.0, -1.0]), "weights >= 0"),
-    "no weight": (dict(folds=2, sample_weight=np.where(IN_BLOCKS == 1, 0.0, 1.0)), "weights that are all 0"),
+    "no weight": (dict(folds=2, sample_weight=np.where(IN_BLOCKS == 1, 0.0, 1.0)), "without class 0"),
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from ...blocks import Block
 from ...errors import ArgumentError
 from ...operators import GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
-from ...operators.multinomial import FixedOrderDesign
+from ...operators.design import FixedOrderDesign
 from ...operators.norms import row_norms
 from ...operators.offset import OffsetDesign, OffsetGram, total
 from ...parallel import dot

@@ -27,13 +27,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ...formation import FormationErrors
 from ...kernels import extremes
-from ...operators.multinomial import DesignMatrix, curvature_bound
+from ...operators import DesignMatrix
+from ...operators.multinomial import curvature_bound
 from ...operators.norms import row_norms
 from ...rounding import ROUND_UP, Proven, U, norm2, rounding_factor, smallest_normal, smallest_subnormal, unit_roundoff
 from ..classification import BinaryFit, Fit
@@ -58,7 +59,7 @@ class FitErrors:
         A bound of what CE_i is off by, and of ‖M(p̂_i) − M(p_i)‖, or of |ĉ_i − c_i|; formed when they are asked for.
     """
 
-    fit: Any
+    fit: Fit
     residual: np.ndarray
     residual_error: np.ndarray
     of_curvature: Callable[[], np.ndarray]
@@ -80,8 +81,7 @@ class FitErrors:
         """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
         design, dtype = self.fit.data.design, w.dtype
         u, tiny, (n, p) = unit_roundoff(dtype), smallest_normal(dtype), design.shape
-        classes = 1 if isinstance(self.fit, BinaryFit) else self.fit.Y.shape[0]
-        factor = chain(design.adjoint_factor(dtype) if classes == 1 else _of_sums(design, dtype), of_w, 4 * u)
+        classes, factor = self.fit.Y.shape[0], chain(_of_sums(design, dtype), of_w, 4 * u)
         each = loops.weighted_sum(w, 1 + of_w, self.residual_error, factor, self.residual, self._rows)
         underflow = (math.sqrt(classes) + 2) * tiny * design.sum_of_row_norms + n * classes * p * tiny
         return proven(each, underflow)
@@ -111,19 +111,15 @@ class FitErrors:
 
 
 def _of_sums(design: DesignMatrix, dtype: np.dtype) -> float:
-    """What the sums over samples round by in :func:`~lancbio_ref.operators.multinomial.transposed_product`."""
+    """What the sums over samples round by in :func:`~lancbio_ref.operators.design.transposed_product`."""
     if dtype == np.float64:
         return sums(design.column_terms + 2, U)
     _, samples, pieces = design.counts()
     return rounding_factor(samples + 2, pieces + 4, unit_roundoff(dtype))
 
 
-def fit_errors(fit: Fit | BinaryFit) -> FitErrors:
-    """Of either kind."""
-    return _binary(fit) if isinstance(fit, BinaryFit) else _multinomial(fit)
-
-
-def _multinomial(fit: Fit) -> FitErrors:
+def fit_errors(fit: Fit) -> FitErrors:
+    """Of several classes."""
     dtype = fit.logits.dtype
     u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
     classes, p = fit.logits.shape[1], fit.data.design.shape[1]
@@ -148,57 +144,137 @@ def _multinomial(fit: Fit) -> FitErrors:
     )
 
 
-def _binary(fit: BinaryFit) -> FitErrors:
-    design, dtype = fit.data.design, fit.margins.dtype
-    u, eta, tiny = unit_roundoff(dtype), smallest_subnormal(dtype), smallest_normal(dtype)
-    slope, floor, rows = design.product_factor(dtype) * norm2(fit.y) * ROUND_UP, design.shape[1] * eta, design.row_norms
+class RoundingOfFit(NamedTuple):
+    """What of the errors of a two-class fit with equal weights holds at every y.
 
-    def wrong(size: np.ndarray, units: int, most: float) -> np.ndarray:
-        """κ and some units relatively to what is in hand, and never more than `most`."""
-        out = np.empty(rows.size)
-        loops.relative_errors(slope, floor, rows, size, chain(units * u), 4 * tiny, most, out)
-        return out
+    Attributes
+    ----------
+    product, floor : float
+        κ_i = e^σ − 1, σ = `product` ‖y‖‖x_i‖ + `floor`.
+    units, curvature_units : float
+        Those of σ(−m) and of σ(m)σ(−m).
+    of_w, factor : float
+        The relative error of a weight, and that of a sum over samples with it.
+    underflow, tiny : float
+    """
 
-    return FitErrors(
-        fit,
-        fit.misfits,
-        wrong(fit.misfits, SIGMOID_UNITS, 1.0),
-        lambda: wrong(fit.curvatures, 2 * SIGMOID_UNITS + 2, 0.25),
-        lambda: slope * rows + floor + chain((2 * FUNCTION_UNITS + 8) * u) * fit.losses.astype(np.float64) + 4 * tiny,
-    )
+    product: float
+    floor: float
+    units: float
+    curvature_units: float
+    of_w: float
+    factor: float
+    underflow: float
+    tiny: float
+
+    @classmethod
+    def of(cls, design: DesignMatrix, dtype: np.dtype) -> RoundingOfFit:
+        """Formed once for each type."""
+        if (found := design.kept.get((cls, dtype))) is None:
+            u, tiny = unit_roundoff(dtype), smallest_normal(dtype)
+            found = design.kept[cls, dtype] = cls(
+                product=design.product_factor(dtype),
+                floor=design.shape[1] * smallest_subnormal(dtype),
+                units=chain(SIGMOID_UNITS * u),
+                curvature_units=chain((2 * SIGMOID_UNITS + 2) * u),
+                of_w=2 * u,
+                factor=chain(design.adjoint_factor(dtype), 2 * u, 4 * u),
+                underflow=4 * tiny,
+                tiny=tiny,
+            )
+        return found
+
+
+class BinarySums(NamedTuple):
+    """`loops.residual_sum`, `loops.curvature_sums` and the m_i of these, of equal weights, which are off by 2u."""
+
+    each: float
+    of_m: tuple[float, float] | None = None
+    m: np.ndarray | None = None
+
+
+class BinaryErrors:
+    """`FitErrors` of two classes, whose numbers a sample are formed where they are summed."""
+
+    def __init__(self, fit: BinaryFit, sums: BinarySums | None = None) -> None:
+        self.fit, self.sums, self.design = fit, sums, fit.data.design
+        self.of, self.u = RoundingOfFit.of(self.design, fit.margins.dtype), unit_roundoff(fit.margins.dtype)
+
+    @cached_property
+    def slope(self) -> float:
+        return self.of.product * norm2(self.fit.y) * ROUND_UP
+
+    def gradient(self, w: np.ndarray, of_w: float) -> Proven | None:
+        """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
+        of, rows, (n, p) = self.of, self.design.row_norms, self.design.shape
+        if self.sums is not None:
+            each = self.sums.each
+        else:
+            factor, at = chain(self.design.adjoint_factor(w.dtype), of_w, 4 * self.u), (self.slope, of.floor, rows)
+            each = loops.residual_sum(w, of_w, factor, *at, self.fit.misfits, of.units, of.underflow)
+        return proven(each, 3 * of.tiny * self.design.sum_of_row_norms + n * p * of.tiny)
+
+    def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
+        """Σ w_i c_i x_i x_iᵀ."""
+        fit, of = self.fit, self.of
+        if self.sums is not None and self.sums.of_m is not None and self.sums.m is not None:
+            m, of_m = self.sums.m, self.sums.of_m
+        else:
+            m, at = np.empty(w.size), (self.slope, of.floor, self.design.row_norms)
+            more = fit.curvatures, of.curvature_units, of.underflow, of.tiny
+            of_m = loops.curvature_sums(w, of_w, *at, *more, m)
+        return proven(2 * curvature_bound(self.design, m, of_m))
+
+    def mean_loss(self) -> Proven | None:
+        """mean_i CE_i, summed in float64."""
+        fit, rows = self.fit, self.fit.data.design.row_norms
+        log = chain((2 * FUNCTION_UNITS + 8) * self.u)
+        losses = fit.losses.astype(np.float64)
+        each = self.slope * rows + self.of.floor + log * losses + self.of.underflow
+        mean = float(np.mean(fit.losses, dtype=np.float64))
+        return proven(float(each.mean()), sums(rows.size + 4, 2.0**-53) * mean)
 
 
 def logistic_errors(
-    problem: Logistic, penalty: np.ndarray, y: np.ndarray, fit: Any, validation: Any
+    problem: Logistic,
+    penalty: np.ndarray,
+    y: np.ndarray,
+    fit: Any,
+    validation: Any,
+    norms: tuple[float, float] | None = None,
 ) -> FormationErrors:
-    """The six bounds where the penalty is D, from what y makes of the training and the validation data."""
+    """The six bounds where the penalty is D, from what y makes of the training and the validation data: from the fits,
+    or from their errors; `norms` are ‖D ∘ Y‖ and ‖y‖, if at hand."""
     u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
     of_penalty = chain((FUNCTION_UNITS + 3) * u)
-    terms = norm2((penalty * y.reshape(problem.shape)).ravel())  # ‖D ∘ Y‖
-    train: list[FitErrors] = []
+    terms, y_norm = (norm2((penalty * y.reshape(problem.shape)).ravel()), norm2(y)) if norms is None else norms
+    of_terms, underflow = chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + y_norm)
+    train: list[FitErrors | BinaryErrors] = []
 
-    def on_train() -> FitErrors:
+    def of(fit: Any) -> FitErrors | BinaryErrors:
+        if isinstance(fit, BinaryErrors):
+            return fit
+        return BinaryErrors(fit) if isinstance(fit, BinaryFit) else fit_errors(fit)
+
+    def on_train() -> FitErrors | BinaryErrors:
         if not train:
-            train.append(fit_errors(fit))
+            train.append(of(fit))
         return train[0]
-
-    def on_validation() -> FitErrors:
-        return fit_errors(validation)
 
     def grad_y() -> Proven | None:
         data = on_train().gradient(problem.train.equal(y.dtype), 2 * u)
-        return None if data is None else proven(data, chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y)))
+        return None if data is None else proven(data, of_terms, underflow)
 
     def hessian() -> Proven | None:
         data = on_train().hessian(problem.train.equal(y.dtype), 2 * u)
         return None if data is None else proven(data, of_penalty * extremes(penalty.ravel())[1], eta)
 
     return FormationErrors(
-        value=lambda: on_validation().mean_loss(),
+        value=lambda: of(validation).mean_loss(),
         grad_y=grad_y,
         A=hessian,
-        J=lambda: proven(chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + norm2(y))),
-        b=lambda: on_validation().gradient(problem.validation.equal(y.dtype), 2 * u),
+        J=lambda: proven(of_terms, underflow),
+        b=lambda: of(validation).gradient(problem.validation.equal(y.dtype), 2 * u),
         c=Proven(0.0),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...kernels import exact, reduction
+from ...kernels import exact, reduction, weighted_squares
 from ...rounding import ROUND_UP
 
 
@@ -42,3 +42,47 @@ def weighted_sum(w: np.ndarray, a: float, x: np.ndarray, b: float, y: np.ndarray
     for i in range(rows.size):
         total += np.float64(w[i]) * (a * x[i] + b * np.float64(y[i])) * rows[i]
     return total
+
+
+@exact
+def residual_sum(
+    w: np.ndarray,
+    of_w: float,
+    factor: float,
+    slope: float,
+    floor: float,
+    rows: np.ndarray,
+    misfits: np.ndarray,
+    units: float,
+    underflow: float,
+) -> float:
+    """Σ w_i ((1 + ω)δ_i + g|r_i|)‖x_i‖, ω = `of_w`, g = `factor`, δ_i the `relative_errors` of |r_i| = misfits_i.
+
+    w, rows, misfits : n, read.
+    """
+    delta = np.empty(rows.size)
+    relative_errors(slope, floor, rows, misfits, units, underflow, 1.0, delta)
+    return weighted_sum(w, 1 + of_w, delta, factor, misfits, rows)
+
+
+@exact
+def curvature_sums(
+    w: np.ndarray,
+    of_w: float,
+    slope: float,
+    floor: float,
+    rows: np.ndarray,
+    curvatures: np.ndarray,
+    units: float,
+    underflow: float,
+    tiny: float,
+    m: np.ndarray,
+) -> tuple[float, float]:
+    """Σ m_i ‖x_i‖² and max m_i, m_i ← w_i (κ_i + ω) + tiny, κ_i the `relative_errors` of ĉ_i = curvatures_i.
+
+    w, rows, curvatures : n, read.   m : n, float64, written.
+    """
+    relative_errors(slope, floor, rows, curvatures, units, underflow, 0.25, m)
+    for i in range(m.size):
+        m[i] = (np.float64(w[i]) * (m[i] + of_w) + tiny) * ROUND_UP
+    return weighted_squares(m, rows)

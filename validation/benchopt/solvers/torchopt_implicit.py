@@ -2,21 +2,16 @@
 
 import torch
 import torchopt
-from benchmark_utils.levels import l_bfgs, levels, require_same
-from benchopt import BaseSolver
+from benchmark_utils.implicit import ImplicitSolver
 
 
-class Solver(BaseSolver):
+class Solver(ImplicitSolver):
     name = "torchopt implicit"
     requirements = ["pip::torch", "pip::torchopt"]
-    parameters = {"tol": [1e-8]}
-    sampling_strategy = "callback"
+    namespace, as_array = torch, staticmethod(torch.as_tensor)
 
-    def set_objective(self, problem, model, data, x0, y0):
-        f, g = levels(torch, model)
-        self.x0, self.x = x0, x0
-        X, t, X_val, t_val = data = tuple(map(torch.as_tensor, data))
-        require_same(problem, f, g, torch.as_tensor(x0), torch.as_tensor(y0), data)
+    def differentiated(self, f, g, data):
+        X, t, X_val, t_val = data
 
         def grad_y(y, x):
             return torch.func.grad(g, 1)(x, y, X, t)
@@ -37,20 +32,11 @@ class Solver(BaseSolver):
             optimizer.step(closure)
             return y.detach()
 
-        def phi_and_gradient(x):
+        def phi(x, y):
             x = torch.tensor(x, requires_grad=True)
-            y = solve(self.y, x)
-            value = f(x, y, X_val, t_val)
+            y_star = solve(y, x)
+            value = f(x, y_star, X_val, t_val)
             (gradient,) = torch.autograd.grad(value, x)
-            self.y = y.detach()
-            return value.item(), gradient.numpy()
+            return value.item(), y_star.detach(), gradient.numpy()
 
-        self.phi, self.y0 = phi_and_gradient, torch.as_tensor(y0)
-
-    def run(self, callback):
-        self.y = self.y0
-        if callback():
-            l_bfgs(self.phi, self.x0, callback, lambda x: setattr(self, "x", x.copy()))
-
-    def get_result(self):
-        return dict(x=self.x)
+        return phi

@@ -1,0 +1,136 @@
+"""Derivatives of f and g by JAX, of vectors.
+
+Those of the second order are forward over reverse: ∇_y g(x, ·) is linearized at y once a point (``jax.linearize``),
+compiled once a shape, and each product is one call of the linear part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .jax_linear import LinearMaps
+from .jax_structure import as_data
+from .problem import Batch, Product, Structure, Tree
+
+NORM_STEPS = 12  # as for the black boxes whose ‖J‖ is estimated
+
+
+class JaxDerivatives:
+    """Derivatives of f and g of vectors, compiled when they are first asked for; see `Derivatives`."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        g: Callable[..., Any],
+        args: Sequence[Tree],
+        x: Structure,
+        y: Structure,
+    ) -> None:
+        self.made_of = (f, g, tuple(args), x, y)
+        self.args = tuple(jax.tree_util.tree_map(as_data, part) for part in args)
+        self.f, self.g = (partial(_of_vectors, function, x.unravel, y.unravel) for function in (f, g))
+        grad_x, grad_y = jax.grad(self.g, 0), jax.grad(self.g, 1)
+
+        def linear_in_y(gradient: Callable[..., Any], x: Any, y: Any, *data: Any) -> Any:
+            return jax.linearize(lambda y: gradient(x, y, *data), y)[1]
+
+        def linear_in_x(gradient: Callable[..., Any], x: Any, y: Any, *data: Any) -> Any:
+            return jax.linearize(lambda x: gradient(x, y, *data), x)[1]
+
+        self._f, self._g = jax.jit(jax.value_and_grad(self.f, (0, 1))), jax.jit(jax.value_and_grad(self.g, 1))
+        self._grad_x = jax.jit(grad_x)
+        self._A, self._J = LinearMaps(partial(linear_in_y, grad_y)), LinearMaps(partial(linear_in_y, grad_x))
+        self._Jt = LinearMaps(partial(linear_in_x, grad_y))
+        self._JJt = jax.jit(partial(_gram_steps, partial(linear_in_y, grad_x), partial(linear_in_x, grad_y)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.made_of  # compiled functions do not travel
+
+    def upper(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[float, np.ndarray, np.ndarray]:
+        """f, ∇_x f and ∇_y f."""
+        value, (grad_x, grad_y) = self._f(x, y, rows, self.args)
+        return float(value), np.asarray(grad_x), np.asarray(grad_y)
+
+    def lower(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[float, np.ndarray]:
+        """g and ∇_y g."""
+        value, grad_y = self._g(x, y, rows, self.args)
+        return float(value), np.asarray(grad_y)
+
+    def lower_grad_x(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> np.ndarray:
+        """∇_x g."""
+        return np.asarray(self._grad_x(x, y, rows, self.args))
+
+    def hessian(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
+        """v → A v."""
+        return self._A(x, y, rows, self.args)
+
+    def cross(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
+        """v → J v."""
+        return self._J(x, y, rows, self.args)
+
+    def cross_adjoint(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
+        """u → Jᵀu."""
+        return self._Jt(x, y, rows, self.args)
+
+    def cross_norm(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
+        """√ of the largest Ritz value of J Jᵀ after 12 steps, in one call: at most ‖J‖, and mostly near it.
+
+        NaN where something is not finite, or J Jᵀ is not symmetric, as where only one of J and Jᵀ is cut off.
+        """
+        H, beta = map(np.asarray, self._JJt(x, y, rows, self.args))  # H_ij = q_jᵀJJᵀq_i, j ≤ i
+        alpha, beside, before = np.diag(H), beta[:-1], np.tril(H[:, :-1], -1)
+        T = np.diag(alpha) + np.diag(beside, -1)
+        uneven = np.abs(before - np.diag(beside, -1)).max(initial=0.0)
+        if not uneven <= np.finfo(H.dtype).eps ** (1 / 3) * np.abs(alpha).max():  # so is NaN
+            return np.nan
+        return float(np.sqrt(max(0.0, np.linalg.eigvalsh(T)[-1])))
+
+    def rows(self, indices: np.ndarray) -> Batch:
+        """An integer array of JAX."""
+        return jnp.asarray(indices)
+
+
+def _gram_steps(J_at: Callable[..., Any], Jt_at: Callable[..., Any], x: Any, y: Any, *data: Any) -> tuple[Any, Any]:
+    """At most 12 Lanczos steps with J Jᵀ from a fixed start: a row Qᵀw, and β_{j+1}, a step.
+
+        w = J Jᵀ q_j,   w ← (I − Q Qᵀ) w twice,   β_{j+1} = ‖w‖,   q_{j+1} = w/β_{j+1}
+
+    Where β is at the level of rounding the space is invariant: it counts as zero, and the steps after it are zero.
+    """
+    J, Jt = J_at(x, y, *data), Jt_at(x, y, *data)
+    start = jnp.asarray(np.random.default_rng(0).standard_normal(x.shape[0]), x.dtype)
+    steps = min(NORM_STEPS, x.shape[0])
+
+    def step(Q: Any, j: Any) -> tuple[Any, tuple[Any, Any]]:
+        w = J(Jt(Q[j]))
+        along, size = Q @ w, jnp.linalg.norm(w)
+        for _ in range(2):
+            w = w - (Q @ w) @ Q
+        beta = jnp.linalg.norm(w)
+        follows = beta > x.shape[0] * jnp.finfo(x.dtype).eps * size
+        beta = jnp.where(follows, beta, 0.0)
+        return Q.at[j + 1].set(jnp.where(follows, w / jnp.where(follows, beta, 1.0), 0.0)), (along, beta)
+
+    first = jnp.zeros((steps + 1, x.shape[0]), x.dtype).at[0].set(start / jnp.linalg.norm(start))
+    H, beta = jax.lax.scan(step, first, jnp.arange(steps))[1]
+    return H, beta
+
+
+def _of_vectors(
+    function: Callable[..., Any],
+    unravel_x: Callable[[Any], Tree],
+    unravel_y: Callable[[Any], Tree],
+    x: Any,
+    y: Any,
+    rows: Batch,
+    args: tuple[Tree, ...],
+) -> Any:
+    """The user's function, of vectors."""
+    batch = () if rows is None else (rows,)
+    return function(unravel_x(x), unravel_y(y), *batch, *args)

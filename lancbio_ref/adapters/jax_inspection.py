@@ -1,0 +1,43 @@
+"""The trace of a JAX function: a scalar it must be, and what is cut or rounded inside of it is found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ArgumentError
+from .problem import Finding
+
+
+def look_at(name: str, function: Callable[..., Any], *arguments: Any) -> Iterator[Finding]:
+    """Trace f or g once: a scalar it must be, and what is rounded or cut inside it is found by name."""
+    try:
+        traced = jax.make_jaxpr(function)(*arguments)
+    except Exception as error:
+        raise ArgumentError(
+            name, f"{type(error).__name__}: {str(error).splitlines()[0]}", "a function that JAX can trace (jax.numpy)"
+        ) from error
+    (out, *more) = traced.out_avals or [None]
+    if out is None or more or out.shape != () or not np.issubdtype(out.dtype, np.floating):
+        found = " and ".join(str(aval) for aval in traced.out_avals) or "nothing"
+        raise ArgumentError(name, f"a function that returns {found}", "one that returns one real number")
+    yield from _findings(name, traced.jaxpr)
+
+
+def _findings(name: str, jaxpr: Any) -> Iterator[Finding]:
+    from jax.extend import core, source_info_util
+
+    for equation in jaxpr.eqns:
+        operation, where = equation.primitive.name, source_info_util.summarize(equation.source_info)
+        if operation == "stop_gradient":
+            yield Finding(name, "cut", f"stop_gradient at {where}")
+        if operation in ("convert_element_type", "reduce_precision"):
+            before, after = equation.invars[0].aval.dtype, equation.params.get("new_dtype", np.dtype(np.float32))
+            if before == np.float64 and jnp.issubdtype(after, jnp.floating) and jnp.finfo(after).nmant < 52:
+                yield Finding(name, "narrow", f"float64 is rounded to {np.dtype(after).name} at {where}")
+        for inner in core.jaxprs_in_params(equation.params):
+            yield from _findings(name, inner)

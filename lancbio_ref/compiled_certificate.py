@@ -1,0 +1,176 @@
+"""The numbers of a hyper-gradient's certificate in one compiled call, for short vectors of which everything is proven.
+
+`bounds` is made of the very functions that :mod:`lancbio_ref.hypergradient` calls one after the other where this does
+not do, in the same order: the same bits (tested). It does not where A or J is a black box, where a vector is longer
+than a block, where a number is so near an end of the range that its square has to be formed in other units, and where a
+μ may be refuted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from . import certificate, kernels, rounding
+from .certificate import CERTIFIED, NONE, error_value, lower_level_value
+from .formation import Bound
+from .kernels import BLOCK, JIT, compiled
+from .krylov import SolveReport, recurrences
+from .linearization import Linearization
+from .operators import structure_of
+from .operators.base import StructuredOperator
+from .rounding import SAFE_SQUARES, U, gamma, smallest_subnormal, unit_roundoff
+
+if TYPE_CHECKING:
+    from .problem import LipschitzConstants
+
+LOW, HIGH = SAFE_SQUARES
+OUTSIDE = (False, 0.0, 0.0, 0.0, 0.0, 0.0)
+_with = (certificate, rounding, recurrences, kernels.vectors)
+_compiled = compiled(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
+
+
+class Bounds(NamedTuple):
+    """ρ and the rounding in it, the two bounds with their statuses, and the estimate."""
+
+    rho: Bound
+    rounding: float
+    error: Bound
+    lower_level: Bound
+    estimate: float
+
+
+class Product(NamedTuple):
+    """How a product with an operator rounds: the factor of |A||v|, and what may underflow in it."""
+
+    factor: float
+    underflow: float
+
+    @classmethod
+    def with_(cls, operator: StructuredOperator, v: np.ndarray, size: int) -> Product:
+        underflow = operator.terms * math.sqrt(size) * smallest_subnormal(v.dtype)
+        return cls(operator.product_factor(v.dtype), underflow)
+
+
+def compiled_bounds(
+    linearization: Linearization, report: SolveReport, modulus: Bound, norm_J: Bound, h: np.ndarray
+) -> Bounds | None:
+    """The bounds of h with this μ of all y, where compiled code can form them; else None."""
+    A, J = structure_of(linearization.A), structure_of(linearization.J)
+    if not JIT or A is None or J is None or modulus.status == NONE or norm_J.status == NONE:
+        return None
+    if linearization.M is not None or report.suspect is not None or report.alpha.size == 0:
+        return None
+    constants, gradient = linearization.lipschitz, linearization.grad_y
+    errors: tuple[Bound, ...] | None = ()
+    if constants is None or gradient is None:
+        constants, gradient = None, linearization.b
+    else:
+        errors = linearization.formation.known()
+    return (
+        None
+        if errors is None
+        else bounds_of(A, J, linearization.b, h, report, modulus, norm_J, constants, gradient, errors)
+    )
+
+
+def bounds_of(
+    A: StructuredOperator,
+    J: StructuredOperator,
+    b: np.ndarray,
+    h: np.ndarray,
+    report: SolveReport,
+    modulus: Bound,
+    norm_J: Bound,
+    constants: LipschitzConstants | None,
+    gradient: np.ndarray,
+    errors: tuple[Bound, ...],
+) -> Bounds | None:
+    """The same of the parts; without `constants` there is no bound of the lower level, and no need of `errors`."""
+    v, r = report.x, report.residual
+    absolute = A.abs_product(np.abs(v)) if report.absolute is None else report.absolute
+    vectors = v, b, r, absolute, h, J.abs_product(np.abs(v)), gradient, report.alpha, report.beta
+    alike = v.dtype == b.dtype == r.dtype == h.dtype == gradient.dtype
+    if not (alike and all(a.flags.carray and 0 < a.size <= BLOCK for a in vectors)):
+        return None
+    lipschitz: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    of_gradient, of_parts, status = 0.0, lipschitz, NONE
+    if constants is not None:
+        known = [Bound.of(getattr(constants, name)) for name in ("fx", "fy", "gxy", "gyy")]
+        status = min(bound.status for bound in (modulus, norm_J, *known, *errors))
+        lipschitz, of_parts = tuple(c.value for c in known), tuple(error.value for error in errors[1:])
+        of_gradient = errors[0].value
+    found, rho, rounding, error, lower_level, estimate = bounds(
+        *vectors,
+        unit_roundoff(v.dtype),
+        Product.with_(A, v, v.size),
+        Product.with_(J, h, h.size),
+        (modulus.value, norm_J.value, report.start_norm),
+        lipschitz,
+        of_parts,
+        of_gradient,
+    )
+    if not found:
+        return None
+    return Bounds(
+        Bound(rho, CERTIFIED),
+        rounding,
+        Bound(error, min(modulus.status, norm_J.status)) if error < math.inf else Bound(math.inf, NONE),
+        Bound(lower_level, status) if status != NONE and lower_level < math.inf else Bound(math.inf, NONE),
+        estimate,
+    )
+
+
+@_compiled
+def bounds(
+    v, b, r, absolute, h, absolute_of_J, gradient, alpha, beta, u, A, J, given, lipschitz, errors, gradient_error
+):
+    """Whether all could be formed, ρ and the rounding in it, the two bounds and the estimate.
+
+    v, b : n_y, read.   r : n_y, b − A v.   absolute : n_y, |A||v|.   h : n_x, c − J v.   absolute_of_J : n_x, |J||v|.
+    gradient : n_y, ∇_y g.   alpha, beta : T of the solve.
+    u : unit roundoff.   A, J : how their products round.   given : μ, ‖J‖ and the norm that the solve started from.
+    lipschitz : L_fx, L_fy, L_gxy, L_gyy.   errors : ε_A, ε_J, ε_b, ε_c.   gradient_error : ε_g.
+    """
+    mu, norm_J, start_norm = given
+    if not mu > 0:
+        return OUTSIDE
+    outer, outer_h = 1 + gamma(v.size + 6, U), 1 + gamma(h.size + 6, U)
+    both, only, alone = kernels.squares_with_errors(1 + u, r, A.factor, absolute)  # of (1 + u)|r| + E, E and r
+    both_h, only_h, alone_h = kernels.squares_with_errors(u, h, J.factor, absolute_of_J)
+    v_square, g_square = kernels.short_dot(v, v), kernels.short_dot(gradient, gradient)
+    least = min(both, only, alone, both_h, only_h, alone_h, v_square, g_square)
+    largest = max(both, only, alone, both_h, only_h, alone_h, v_square, g_square)
+    if not (least > LOW and largest < HIGH):
+        return OUTSIDE
+    v_size, size = math.sqrt(v_square), math.sqrt(alone)
+
+    # vᵀA v < μ‖v‖² would refute μ
+    Av = np.empty_like(b)
+    for i in range(b.size):
+        Av[i] = b[i] - r[i]
+    if not (1e-100 < v_size < 1e100) or not kernels.short_dot(v, Av) >= mu * v_size * v_size:
+        return OUTSIDE
+
+    rho = outer * math.sqrt(both) + A.underflow
+    rounding = outer * math.sqrt(only) + u * size + A.underflow
+    eta = outer_h * math.sqrt(both_h) + J.underflow
+    error = error_value(mu, norm_J, rho, eta, u)
+
+    total = math.sqrt(g_square) * (1 + gamma(gradient.size + 6, U)) + gradient_error
+    gradient_norm = math.nextafter(total, math.inf)
+    v_norm = v_size + rho / mu
+    lower_level = lower_level_value(mu, norm_J, gradient_norm, v_norm, lipschitz, errors, False)
+
+    # ‖J‖‖e‖_A/√μ with Radau's estimate, unless the recurrence and the evaluation have parted
+    estimate = math.inf
+    if size > 1000 * rounding:
+        k = alpha.size
+        coefficients, squares, upper = np.empty(k), np.empty(k + 1), np.empty(k + 1)
+        recurrences.cg_coefficients(alpha, beta, start_norm, coefficients, squares)
+        if not abs(math.sqrt(squares[k]) - size) > 0.1 * size:
+            recurrences.radau_bounds(coefficients, squares, mu, upper)
+            estimate = norm_J * upper[k] / math.sqrt(mu)
+    return True, rho, rounding, error, lower_level, estimate

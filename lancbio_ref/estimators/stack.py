@@ -1,0 +1,278 @@
+"""Newton's method on the fits of several folds at once: the arithmetic of :mod:`.direct`, in arrays (fold, …).
+
+    S_k = X_k Y_kᵀ,   g_k = Σ_i w_ki ℓ(S_ki, t_ki) + ½ Σ_j D_j y_kj²,   ∇_k = R_kᵀ(w_k ∘ X_k) + D ∘ y_k,   R = ℓ′(S)
+    A_k = Σ_i w_ki ℓ″(S_ki) ⊗ x_ki x_kiᵀ + diag D,     y_k ← y_k − t_k A_k⁻¹∇_k
+
+A fold with fewer samples than another is filled up with samples of weight 0. Of some hundred samples what Python does
+between two products takes longer than they do, and is done once for all folds; a step that is too long for one fold is
+halved for that one. Large fits, and sparse ones, are stacks of one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from ..problems.generalized_linear.ball import PIN
+from ..problems.generalized_linear.losses import Loss, Multinomial
+from ..problems.generalized_linear.problem import GeneralizedLinearProblem
+from ..problems.generalized_linear.samples import Samples, fit_of
+
+SPARSE = 60
+ENTRIES = 2**18  # of the features of a stack
+DECREMENT, ROUGH = 1e-18, 1e-8
+NEWTON, NOISE = 60, 1e-12
+
+
+class Rows:
+    """Samples of K folds: X of shape (K, n, q), or sparse where K = 1; t and weights of shape (K, n)."""
+
+    def __init__(self, folds: list[Samples]) -> None:
+        n, X = max(len(fold) for fold in folds), [as_it_multiplies_fastest(fold.design.X) for fold in folds]
+        self.t, self.base = np.empty((len(folds), n)), np.zeros((len(folds), n))
+        for k, fold in enumerate(folds):
+            self.t[k], self.base[k, : len(fold)] = fold.t[0], fold.base
+            self.t[k, : len(fold)] = fold.t
+        self.labels = self.t.astype(np.int64)[..., None]  # of several classes
+        self.X: Any = X[0] if sp.issparse(X[0]) else np.zeros((len(folds), n, X[0].shape[1]))
+        if not sp.issparse(self.X):
+            for k, own in enumerate(X):
+                self.X[k, : own.shape[0]] = own
+
+    def scores(self, Y: np.ndarray) -> np.ndarray:
+        """X_k Y_kᵀ, shape (K, n, C)."""
+        return (self.X @ Y[0].T)[None] if sp.issparse(self.X) else self.X @ Y.transpose(0, 2, 1)
+
+    def transposed(self, R: np.ndarray) -> np.ndarray:
+        """R_kᵀ X_k, shape (K, C, q)."""
+        return (self.X.T @ R[0]).T[None] if sp.issparse(self.X) else R.transpose(0, 2, 1) @ self.X
+
+    def gram(self, d: np.ndarray) -> np.ndarray:
+        """X_kᵀ diag(d_k) X_k, shape (K, q, q); where no d is negative of √d X, in half the multiplications."""
+        if sp.issparse(self.X):
+            scaled = sp.csr_array((self.X.data * np.repeat(d, np.diff(self.X.indptr)), self.X.indices, self.X.indptr))
+            scaled.resize(self.X.shape)
+            return np.asarray((self.X.T @ scaled).toarray())[None]
+        if d.min() >= 0:
+            half = np.sqrt(d)[..., None] * self.X
+            return half.transpose(0, 2, 1) @ half
+        return self.X.transpose(0, 2, 1) @ (d[..., None] * self.X)
+
+
+@dataclass
+class State:
+    """Of K points: Y (K, C, q), scores (K, n, C), probabilities of several classes (K, n, C), g (K,), ∇_y g (K, Cq)."""
+
+    Y: np.ndarray
+    S: np.ndarray
+    P: np.ndarray
+    g: np.ndarray
+    gradient: np.ndarray
+
+    def where(self, chosen: np.ndarray, other: State) -> State:
+        """Of these folds this state, of the others the other."""
+        both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return State(*(np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in both))
+
+
+class Stack:
+    """K fits of one model and one penalty.
+
+    Parameters
+    ----------
+    parts : list of GeneralizedLinearProblem
+    pieces : list of ndarray
+        Where their coefficients start.
+    weights : ndarray, shape (K,)
+        ω of the validation losses.
+    unit : float
+        What an intercept alone loses.
+
+    Attributes
+    ----------
+    Y : ndarray, shape (K, C, q)
+        Of the last solve.
+    n_factorizations : int
+    """
+
+    def __init__(
+        self, parts: list[GeneralizedLinearProblem], pieces: list[np.ndarray], weights: np.ndarray, unit: float
+    ) -> None:
+        self.parts, self.weights, self.unit, self.n_factorizations = parts, weights, unit, 0
+        self.loss, self.penalty, self.weighted = parts[0].loss, parts[0].penalty, parts[0].weighting.n > 0
+        self.train, self.validation = (
+            Rows([getattr(part, name) for part in parts]) for name in ("train", "validation")
+        )
+        self.Y = np.array(pieces, np.float64).reshape(len(parts), *parts[0].shape)
+        self.pin = PIN / self.Y.shape[1] if self.Y.shape[1] > 1 and parts[0].has_intercept else 0.0
+        self._factors: list[Any] = [None] * len(parts)
+        self._fixed = parts[0].has_constant_curvature and not self.weighted
+        self._gram: np.ndarray | None = None  # of constant curvature
+
+    def objective(self, x: np.ndarray, enough: float) -> tuple[float, np.ndarray]:
+        """Σ ω_k f_k, and Σ ω_k J_k v_k, A_k v_k = ∇_y f_k, where g_k has a Newton decrement of `enough`."""
+        state, rows = self.solve(x, enough), self.validation
+        S = rows.scores(state.Y)
+        losses, R, _ = evaluated(self.loss, S, rows)
+        f = np.einsum("kn,kn->k", rows.base, losses)
+        b = rows.transposed(rows.base[..., None] * R).reshape(len(f), -1)
+        v = np.array([self.factored(k, b[k]) for k in range(len(f))])
+        n, out = self.penalty.n, np.zeros(x.size)
+        if n:  # (J v)_j = Σ_{block j} exp(x_j) y v
+            total = self.penalty.exponentials(x[:n]) * (self.weights @ (state.Y.reshape(v.shape) * v))
+            out[:n] = np.bincount(self.penalty.block + 1, total, n + 1)[1:]
+        if self.weighted:
+            for weight, part, y, own in zip(self.weights, self.parts, state.Y, v, strict=True):
+                fit, w = fit_of(part.train, part.loss, y.ravel()), part.weighting.values(x[n:], v.dtype)
+                out[n:] += weight * part.weighting.cross(x[n:], fit, w).matvec(own)
+        return float(self.weights @ f), out
+
+    def factored(self, k: int, b: np.ndarray) -> np.ndarray:
+        """A_k⁻¹b by the factors of the last solve."""
+        return np.asarray(dpotrs(self._factors[k], b, lower=1)[0])
+
+    def solve(self, x: np.ndarray, enough: float) -> State:
+        """The fits, to a Newton decrement; their Y and the factors of their Hessians there are kept.
+
+        Raises
+        ------
+        LinAlgError
+            A Hessian that is not positive definite, to rounding.
+        """
+        W, D = self._sample_weights(x), self.penalty.diagonal(x[: self.penalty.n], self.Y.dtype)
+        state, K = self._at(self.Y, W, D), len(self.parts)
+        going, before = np.ones(K, bool), np.full(K, math.inf)
+        for iteration in range(NEWTON + 1):
+            self._factor(state, W, D, going, again=iteration > 0)
+            if iteration == NEWTON:
+                break
+            step = np.array(
+                [-self.factored(k, state.gradient[k]) if going[k] else 0 * state.gradient[k] for k in range(K)]
+            )
+            decrement = -np.einsum("kj,kj->k", state.gradient, step)
+            if not np.isfinite(decrement).all():
+                raise LinAlgError("a Hessian is not positive definite, to rounding")
+            # near the end Newton's method is quadratic: a decrement that a step has not quartered is rounding
+            going &= ~((decrement <= enough) | ((before <= 1e6 * DECREMENT * self.unit) & (decrement > 0.25 * before)))
+            if not going.any():
+                break
+            step[~going] = 0.0
+            trial, found = self._searched(state, step, decrement, going, W, D)
+            state, going = trial if found.all() else trial.where(found, state), going & found
+            before = decrement
+            if not going.any():
+                break  # rounding: no step makes it better
+        self.Y = state.Y
+        return state
+
+    def _searched(
+        self, state: State, step: np.ndarray, decrement: np.ndarray, going: np.ndarray, W: np.ndarray, D: np.ndarray
+    ) -> tuple[State, np.ndarray]:
+        """A step that makes g smaller (Armijo), and which folds have found one."""
+        t = np.ones(len(step))
+        noise = NOISE * (np.abs(state.g) + self.unit)  # of g, below which the gradient says whether a step is good
+        shortest = np.where(decrement <= noise, 0.1, 1e-18)  # of saturated scores, whose Hessian is all but 0
+        norm = np.linalg.norm(state.gradient, axis=1)
+        while True:
+            trial = self._at(state.Y + (t[:, None] * step).reshape(state.Y.shape), W, D)
+            after = np.linalg.norm(trial.gradient, axis=1)
+            good = (trial.g <= state.g - 1e-4 * t * decrement) | ((decrement <= noise) & (after < norm)) | ~going
+            t = np.where(good, t, t / 2)
+            if (good | (t < shortest)).all():
+                return trial, good & (after < np.inf)
+
+    def _at(self, Y: np.ndarray, W: np.ndarray, D: np.ndarray) -> State:
+        S = self.train.scores(Y)
+        losses, R, P = evaluated(self.loss, S, self.train)
+        y = Y.reshape(len(Y), -1)
+        g = np.einsum("kn,kn->k", W, losses) + 0.5 * (y * y) @ D
+        gradient = self.train.transposed(W[..., None] * R).reshape(y.shape) + D * y
+        if self.pin:  # ½ PIN (Σ_c b_c)²/C
+            total = Y[:, :, -1].sum(axis=1)
+            g += 0.5 * self.pin * total**2
+            gradient.reshape(Y.shape)[:, :, -1] += self.pin * total[:, None]
+        return State(Y, S, P, g, gradient)
+
+    def _sample_weights(self, x: np.ndarray) -> np.ndarray:
+        """w, 0 of what fills up."""
+        if not self.weighted:
+            return self.train.base
+        W = np.zeros(self.train.base.shape)
+        for k, part in enumerate(self.parts):
+            W[k, : len(part.train)] = part.weighting.values(x[self.penalty.n :], W.dtype)
+        return W
+
+    def _factor(self, state: State, W: np.ndarray, D: np.ndarray, going: np.ndarray, *, again: bool) -> None:
+        if again and self._fixed:
+            return  # no y moves A
+        A = self._hessians(state, W)
+        A[:, np.arange(D.size), np.arange(D.size)] += D
+        for k in np.flatnonzero(going):
+            self._factors[k], info = dpotrf(A[k].T, lower=1, clean=0, overwrite_a=1)
+            self.n_factorizations += 1
+            if info:
+                raise LinAlgError("a Hessian is not positive definite, to rounding")
+
+    def _hessians(self, state: State, W: np.ndarray) -> np.ndarray:
+        """A less diag D."""
+        if not isinstance(self.loss, Multinomial):
+            if self._gram is not None:
+                return self._gram.copy()
+            curvature = self.loss.curvature(state.S.ravel(), self.train.t.ravel()).reshape(W.shape)
+            A = self.train.gram(W * curvature)
+            self._gram = A.copy() if self._fixed else None
+            return A
+        (K, C, q), P = state.Y.shape, state.P
+        A = np.empty((K, C, q, C, q))
+        for c in range(C):
+            for d in range(c + 1):
+                A[:, c, :, d, :] = A[:, d, :, c, :] = self.train.gram(W * P[..., c] * ((c == d) - P[..., d]))
+        if self.pin:
+            A[:, :, -1, :, -1] += self.pin
+        return A.reshape(K, C * q, C * q)
+
+
+def evaluated(loss: Loss, S: np.ndarray, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ℓ (K, n), its gradient in the scores (K, n, C), and the probabilities of several classes, else of shape (K,)."""
+    if not isinstance(loss, Multinomial):
+        s, t = S.ravel(), rows.t.ravel()
+        return loss.value(s, t).reshape(rows.t.shape), loss.derivative(s, t).reshape(S.shape), np.empty(len(S))
+    centred = S - S.max(axis=2, keepdims=True)
+    P = np.exp(centred)
+    total = P.sum(axis=2, keepdims=True)
+    losses = np.log(total) - np.take_along_axis(centred, rows.labels, 2)
+    P /= total
+    R = P.copy()
+    np.put_along_axis(R, rows.labels, np.take_along_axis(P, rows.labels, 2) - 1, 2)
+    return losses[..., 0], R, P
+
+
+def stacks_of(
+    parts: list[GeneralizedLinearProblem], pieces: list[np.ndarray], weights: np.ndarray, unit: float
+) -> list[Stack]:
+    """The fits, as many after one another in a stack as have `ENTRIES` together."""
+    groups: list[list[int]] = []
+    for k, part in enumerate(parts):
+        together = [*groups[-1], k] if groups else [k]
+        alike = all(not sp.issparse(parts[i].train.design.X) and parts[i].penalty is part.penalty for i in together)
+        size = len(together) * max(len(parts[i].train) for i in together) * part.train.design.shape[1]
+        if groups and alike and size <= ENTRIES:
+            groups[-1] = together
+        else:
+            groups.append([k])
+    return [Stack([parts[i] for i in g], [pieces[i] for i in g], weights[g], unit) for g in groups]
+
+
+def as_it_multiplies_fastest(X: Any) -> Any:
+    """X, dense where Xᵀ diag(d) X then takes less time."""
+    if not sp.issparse(X):
+        return X
+    n, p = X.shape
+    dense, sparse = n * p * p, SPARSE * int(np.square(np.diff(X.indptr).astype(np.int64)).sum())
+    return X.toarray() if dense <= sparse else X

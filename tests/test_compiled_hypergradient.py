@@ -1,0 +1,142 @@
+"""What is compiled of a hyper-gradient has the bits of the formulas in Python, in every field of it."""
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from lancbio_ref import CertificateStatus, SolveStatus, hypergradient, parallel, problems
+from lancbio_ref.kernels import JIT
+from tests.thorough import sampled
+
+pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+HYPERGRADIENT = sys.modules["lancbio_ref.hypergradient"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = parallel.threads()
+    parallel.set_threads(1)
+    yield
+    parallel.set_threads(before)
+
+
+def data(dtype=np.float64, n=40, m=20, p=6):
+    rng = np.random.default_rng(5)
+    X, Xv = rng.standard_normal((n, p)).astype(dtype), rng.standard_normal((m, p)).astype(dtype)
+    t, tv = (X @ np.arange(p) + rng.standard_normal(n)).astype(dtype), rng.standard_normal(m).astype(dtype)
+    return X, t, Xv, tv
+
+
+def thinned(X):
+    return sp.csr_array(np.where(np.random.default_rng(1).random(X.shape) < 0.4, X, 0))
+
+
+def made(dtype):
+    """Label → problem."""
+    X, t, Xv, tv = data(dtype)
+    labels, labels_val = (t > 0).astype(int), (tv > 0).astype(int)
+    several, several_val = np.digitize(t, (-3, 3)), np.digitize(tv, (-0.5, 0.5))
+    S, Sv = thinned(X), thinned(Xv)
+
+    def glm(loss, *, X=X, Xv=Xv, t=labels, tv=labels_val, **options):
+        return problems.generalized_linear(X, t, loss=loss, validation=(Xv, tv), **options)
+
+    return {
+        "logistic": problems.logistic(X, labels, Xv, labels_val),
+        "logistic, one weight": problems.logistic(X, labels, Xv, labels_val, weights="all"),
+        "logistic, CSR": problems.logistic(S, labels, Sv, labels_val),
+        "logistic, CSR and dense": problems.logistic(S, labels, Xv, labels_val),
+        "logistic, three classes": problems.logistic(X, several, Xv, several_val),
+        "logistic, a batch": problems.logistic(X, labels, Xv, labels_val).minibatch(lower=np.arange(0, 40, 2)),
+        "ridge": problems.ridge(X, t, Xv, tv),
+        "ridge, CSR": problems.ridge(S, t, Sv, tv),
+        "cleaning": problems.data_cleaning(X, several, Xv, several_val, n_classes=3),
+        "squared": glm("squared", t=t, tv=tv, penalty="all"),
+        "Poisson": glm("poisson", penalty="feature", intercept=True),
+        "weights": glm("logistic", penalty="all", weights="sigmoid"),
+        "Huber": glm("huber", t=t, tv=tv, X=S, Xv=Sv),
+    }
+
+
+def fields(found):
+    """Every number and array of a result, by name."""
+    out = {}
+
+    def add(name, value):
+        if dataclasses.is_dataclass(value):
+            for field in dataclasses.fields(value):
+                add(f"{name}.{field.name}", getattr(value, field.name))
+        elif isinstance(value, (tuple, list)):
+            for i, part in enumerate(value):
+                add(f"{name}[{i}]", part)
+        else:
+            out[name] = value
+
+    add("h", found)
+    return out
+
+
+def both(monkeypatch, problem, x, y, **options):
+    """A hyper-gradient as compiled, and by the formulas in Python, each with the calls that it made."""
+    found = []
+    for quick in (True, False):
+        with monkeypatch.context() as patch:
+            if not quick:
+                patch.setattr(HYPERGRADIENT, "compiled_bounds", lambda *arguments: None)
+            problem.calls.clear()
+            h = hypergradient(problem, x, y, **options)
+            found.append(fields(h) | {f"calls {name}": count for name, count in problem.calls.items()})
+    return h, found
+
+
+def assert_same(found):
+    one, other = found
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert type(value) is type(other[name]), name
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+OPTIONS = (dict(rtol=1e-6), dict(rtol=0.0), dict(rtol=1e-9, reorthogonalization="none"), dict(rtol=1e-8, mu=1e-3))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("label", made(np.float64))
+def test_the_same_bits(monkeypatch, label, dtype):
+    problem = made(dtype)[label]
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(-2.0, 0.3, problem.n_x).astype(dtype), (0.1 * rng.standard_normal(problem.n_y)).astype(dtype)
+    for options in sampled(OPTIONS, 2):
+        if dtype == np.float32 and "rtol" in options:
+            options = options | dict(rtol=max(options["rtol"], 1e-4 * (options["rtol"] > 0)))
+        assert_same(both(monkeypatch, problem, x, y, **options)[1])
+
+
+def test_it_is_used(monkeypatch):
+    """Of small problems of this package whose solves end as they should, and of a given v as of none."""
+    calls = []
+    compiled = HYPERGRADIENT.compiled_bounds
+    monkeypatch.setattr(HYPERGRADIENT, "compiled_bounds", lambda *a: calls.append(compiled(*a)) or calls[-1])
+    for problem in (made(np.float64)[label] for label in ("logistic", "logistic, CSR", "ridge", "cleaning")):
+        x, y = np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1)
+        h = hypergradient(problem, x, y, rtol=1e-8)
+        assert h.certificate.lower_level == CertificateStatus.CERTIFIED and calls[-1] is not None
+
+
+def test_what_python_has_to_do(monkeypatch):
+    """A μ that is refuted, a box that is black, numbers whose squares vanish: the formulas in Python decide."""
+    problem = made(np.float64)["logistic"]
+    x, y = np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1)
+    h, found = both(monkeypatch, problem, x, y, mu=1e3)
+    assert_same(found)
+    assert h.status == SolveStatus.MU_REFUTED and h.error_bound == np.inf
+    h, found = both(monkeypatch, problem, x, 1e-200 * y, rtol=1e-8)
+    assert_same(found)
+    h, found = both(monkeypatch, problem, x, y, mu="certify")
+    assert_same(found)
+    h, found = both(monkeypatch, problem, x, y, maxiter=2)
+    assert_same(found)
+    assert h.status == SolveStatus.NOT_CONVERGED and np.isfinite(h.error_bound)
