@@ -2,8 +2,8 @@
 
 Features are scaled as elsewhere, by a pass, and not centred, as sparse ones are not; one fifth of the rows, drawn from
 all blocks, judges the penalties, or the rows that ``cv`` names, or the folds that it makes: they share every round trip
-(:mod:`lancbio_ref.problems.blocked.folds`), and of the data the targets alone come here, for the splitter. The unit of a
-loss and where fits begin are those of `SAMPLE` rows: they scale a tolerance, and no result.
+(:mod:`lancbio_ref.problems.blocked.folds`), and the targets alone come here, for the splitter. The unit of a loss
+and where fits begin are those of `SAMPLE` rows: they scale a tolerance, and no result.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def test_folds_are_those_in_memory_and_share_their_round_trips(data, monkeypatch
     monkeypatch.setattr(
         DaskBlocks, "map", lambda self, *given: readings.append(given[0].__name__) or there(self, *given)
     )
-    X, y = data[0], data[1][name]
+    X, y = data[0], data[1]["logistic"]
     options = dict(penalty="all", cv=3, tol=1e-3, bounds=(-3.0, 1.0))
     lazy, targets = da.from_array(X, chunks=(400, 1)), da.from_array(y, chunks=300)
     model = BilevelLogisticRegression(**options).fit(lazy, targets)  # the folds are stratified
