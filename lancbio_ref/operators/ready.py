@@ -208,8 +208,8 @@ def _multinomial(operator: MultinomialHessian, dtype: np.dtype) -> Made:
 def _block_diagonal(operator: BlockDiagonal, dtype: np.dtype) -> Made:
     if len(operator.blocks) > MOST_BLOCKS:
         return None
-    made = [ready(block, dtype) for block in operator.blocks]
-    if any(block is None for block in made):
+    made = [each for block in operator.blocks if (each := ready(block, dtype)) is not None]
+    if len(made) < len(operator.blocks):
         return None
     sizes = [block.shape[0] for block in operator.blocks]
     form, entries = made[-1]

@@ -61,9 +61,9 @@ def _gram_and_absolute(A: Gram, v: np.ndarray, out: np.ndarray, absolute: np.nda
         sizes[j] = abs(v[j])
     tau = 2 * np.float64(np.finfo(v.dtype).tiny)
     kernels.dense_gram_and_absolute(0, blocks, A.rows, A.X, A.d, v, sizes, tau, A.partial, bounds)
-    _added(A.partial, out)
+    added(A.partial, out)
     _add_penalty(A.ridge, v, out)
-    _added(bounds, absolute)
+    added(bounds, absolute)
     for j in range(v.size):
         absolute[j] += abs(np.float64(A.ridge[j])) * sizes[j]
     return True
@@ -76,7 +76,7 @@ def _product(A, v, out):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _added(partial: np.ndarray, out: np.ndarray) -> None:
+def added(partial: np.ndarray, out: np.ndarray) -> None:
     """`parallel.added`."""
     if partial.shape[0] == 1:
         for j in range(out.size):
@@ -109,19 +109,19 @@ def _dense_product(A: Dense, v: np.ndarray, out: np.ndarray) -> None:
 
 def _transposed_product(A: Transposed, v: np.ndarray, out: np.ndarray) -> None:
     kernels.dense_transposed(0, A.partial.shape[0], A.rows, A.A, v, A.partial)
-    _added(A.partial, out)
+    added(A.partial, out)
 
 
 def _gram_product(A: Gram, v: np.ndarray, out: np.ndarray) -> None:
     kernels.dense_gram(0, A.partial.shape[0], A.rows, A.X, A.d, v, A.partial)
-    _added(A.partial, out)
+    added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
 def _gram_by_columns_product(A: GramByColumns, v: np.ndarray, out: np.ndarray) -> None:
     zero = out.dtype.type(0)
     kernels.dense_gram_by_columns(0, A.partial.shape[0], A.rows, A.tile, A.XT, A.d, v, zero, A.u, A.partial)
-    _added(A.partial, out)
+    added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
@@ -133,7 +133,7 @@ def _sparse_product(A: Sparse, v: np.ndarray, out: np.ndarray) -> None:
 def _sparse_gram_product(A: SparseGram, v: np.ndarray, out: np.ndarray) -> None:
     wide = _widened(v, A.wide)
     kernels.sparse_gram(0, A.partial.shape[0], A.starts, A.data, A.indices, A.indptr, A.d, wide, A.partial)
-    _added(A.partial, out)
+    added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
@@ -148,7 +148,7 @@ def _low_rank_product(A: LowRank, v: np.ndarray, out: np.ndarray) -> None:
     blocks, rank = -(-v.size // BLOCK), A.s.size
     partial, h = np.empty((blocks, rank)), np.empty(rank)
     kernels.coefficients(0, blocks, A.right, v, partial)
-    _added(partial, h)
+    added(partial, h)
     for i in range(rank):
         h[i] = -A.s[i] * h[i]
     kernels.subtract_rows(0, blocks, A.left, h, out)
@@ -164,7 +164,7 @@ def _sum_product(A: Sum, v: np.ndarray, out: np.ndarray) -> None:
 def _multinomial_product(A: Multinomial, v: np.ndarray, out: np.ndarray) -> None:
     blocks, classes, n = A.partial.shape
     kernels.multinomial_gram(0, blocks, A.rows, A.X, A.P, A.w, v.reshape((classes, n)), A.work, A.partial)
-    _added(A.partial.reshape((blocks, classes * n)), out)
+    added(A.partial.reshape((blocks, classes * n)), out)
     for j in range(out.size):
         out[j] += A.ridge * v[j]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import kernels, parallel
 from ..kernels import JIT, PIECE, compiled
-from ..operators import ready
+from ..operators import ready_products
 from ..operators.products import _rows, _rows_of_partial
 from ..rounding import ROUND_UP, SAFE_SQUARES
 from .classification import BinaryFit, LabelledSet
@@ -28,7 +28,7 @@ from .rounding.classification import BinaryErrors, BinarySums, RoundingOfFit
 LOW, HIGH = SAFE_SQUARES
 Data = tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]  # X, rows of a block of Xᵀu, w, t, ‖x_i‖
 NOT_SAFE = (False, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-_with = (kernels.dense, kernels.vectors, ready, loops)
+_with = (kernels.dense, kernels.vectors, ready_products, loops)
 _compiled = compiled(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
 
 
@@ -175,4 +175,4 @@ def _sums(X: np.ndarray, rows: int, w: np.ndarray, t: np.ndarray, misfits: np.nd
         u[i] = w[i] * -t[i] * misfits[i]
     partial = np.empty((-(-w.size // rows), out.size), out.dtype)
     kernels.dense_transposed(0, partial.shape[0], rows, X, u, partial)
-    ready._added(partial, out)
+    ready_products.added(partial, out)
