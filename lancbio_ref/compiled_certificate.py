@@ -22,6 +22,7 @@ from .linearization import Linearization
 from .operators import structure_of
 from .operators.base import StructuredOperator
 from .rounding import SAFE_SQUARES, U, gamma, smallest_subnormal, unit_roundoff
+from .status import CertificateStatus
 
 if TYPE_CHECKING:
     from .problem import LipschitzConstants
@@ -63,7 +64,8 @@ def compiled_bounds(
         return None
     if linearization.M is not None or report.suspect is not None or report.alpha.size == 0:
         return None
-    constants, gradient = linearization.lipschitz, linearization.grad_y
+    constants = linearization.lipschitz
+    gradient = None if constants is None else linearization.grad_y
     errors: tuple[Bound, ...] | None = ()
     if constants is None or gradient is None:
         constants, gradient = None, linearization.b
@@ -89,38 +91,61 @@ def bounds_of(
     errors: tuple[Bound, ...],
 ) -> Bounds | None:
     """The same of the parts; without `constants` there is no bound of the lower level, and no need of `errors`."""
-    v, r = report.x, report.residual
-    absolute = A.abs_product(np.abs(v)) if report.absolute is None else report.absolute
-    vectors = v, b, r, absolute, h, J.abs_product(np.abs(v)), gradient, report.alpha, report.beta
-    alike = v.dtype == b.dtype == r.dtype == h.dtype == gradient.dtype
+    vectors = report.x, b, report.residual, h, gradient, report.alpha, report.beta
+    alike = all(a.dtype == b.dtype for a in vectors[:5])
     if not (alike and all(a.flags.carray and 0 < a.size <= BLOCK for a in vectors)):
         return None
     lipschitz: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    of_gradient, of_parts, status = 0.0, lipschitz, NONE
+    of_all, status = (0.0, *lipschitz), NONE
     if constants is not None:
         known = [Bound.of(getattr(constants, name)) for name in ("fx", "fy", "gxy", "gyy")]
         status = min(bound.status for bound in (modulus, norm_J, *known, *errors))
-        lipschitz, of_parts = tuple(c.value for c in known), tuple(error.value for error in errors[1:])
-        of_gradient = errors[0].value
-    found, rho, rounding, error, lower_level, estimate = bounds(
-        *vectors,
-        unit_roundoff(v.dtype),
-        Product.with_(A, v, v.size),
-        Product.with_(J, h, h.size),
-        (modulus.value, norm_J.value, report.start_norm),
-        lipschitz,
-        of_parts,
-        of_gradient,
-    )
-    if not found:
-        return None
+        lipschitz, of_all = tuple(c.value for c in known), tuple(error.value for error in errors)
+    numbers = numbers_of(A, J, b, h, report, modulus.value, norm_J.value, lipschitz, gradient, of_all)
+    return None if numbers is None else judged(numbers, min(modulus.status, norm_J.status), status)
+
+
+def judged(
+    numbers: tuple[float, float, float, float, float], of_error: CertificateStatus, of_level: CertificateStatus
+) -> Bounds:
+    """The numbers with the statuses of what they rest on, ρ being proven; absent where infinite."""
+    rho, rounding, error, lower_level, estimate = numbers
     return Bounds(
         Bound(rho, CERTIFIED),
         rounding,
-        Bound(error, min(modulus.status, norm_J.status)) if error < math.inf else Bound(math.inf, NONE),
-        Bound(lower_level, status) if status != NONE and lower_level < math.inf else Bound(math.inf, NONE),
+        Bound(error, of_error) if error < math.inf else Bound(math.inf, NONE),
+        Bound(lower_level, of_level) if of_level != NONE and lower_level < math.inf else Bound(math.inf, NONE),
         estimate,
     )
+
+
+def numbers_of(
+    A: StructuredOperator,
+    J: StructuredOperator,
+    b: np.ndarray,
+    h: np.ndarray,
+    report: SolveReport,
+    mu: float,
+    norm_J: float,
+    lipschitz: tuple[float, ...],
+    gradient: np.ndarray,
+    errors: tuple[float, ...],
+) -> tuple[float, float, float, float, float] | None:
+    """ρ, the rounding in it, the two bounds and the estimate, of vectors of one type; None where they are Python's."""
+    v = report.x
+    size = np.abs(v)
+    absolute = A.abs_product(size) if report.absolute is None else report.absolute
+    found, *numbers = bounds(
+        *(v, b, report.residual, absolute, h, J.abs_product(size), gradient, report.alpha, report.beta),
+        unit_roundoff(v.dtype),
+        Product.with_(A, v, v.size),
+        Product.with_(J, h, h.size),
+        (mu, norm_J, report.start_norm),
+        lipschitz,
+        errors[1:],
+        errors[0],
+    )
+    return tuple(numbers) if found else None
 
 
 @_compiled

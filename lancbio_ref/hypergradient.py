@@ -20,6 +20,7 @@ from .arguments import (
     common_type,
 )
 from .certificate import (
+    CERTIFIED,
     ESTIMATED,
     NONE,
     NORM_SAFETY,
@@ -29,7 +30,7 @@ from .certificate import (
     product_bound,
     residual_bound,
 )
-from .compiled_certificate import Bounds, bounds_of, compiled_bounds
+from .compiled_certificate import Bounds, compiled_bounds, judged, numbers_of
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
@@ -292,14 +293,21 @@ def _ready_hypergradient(
         report = LanczosInverse(mode).of(A, at.b, rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
     except LancbioError:  # the counts in it are those of a linearization
         return None
-    mu, norm_J, bounds = Bound.of(at.mu), Bound.of(at.norm_J), None
     h = at.c - at.J._matvec(report.x)
-    if report.status != SolveStatus.INDEFINITE and report.suspect is None and report.alpha.size and is_finite(h):
-        bounds = bounds_of(at.A, at.J, at.b, h, report, mu, norm_J, at.lipschitz, at.gradient, at.errors)
-    if bounds is None:
+    if (
+        report.status == SolveStatus.INDEFINITE
+        or report.suspect is not None
+        or not (report.alpha.size and is_finite(h))
+    ):
+        return None
+    mu, norm_J, constants = Bound.of(at.mu), Bound.of(at.norm_J), at.lipschitz
+    lipschitz = float(constants.fx), float(constants.fy), float(constants.gxy), float(constants.gyy)
+    errors = tuple(map(float, at.errors))
+    numbers = numbers_of(at.A, at.J, at.b, h, report, mu.value, norm_J.value, lipschitz, at.gradient, errors)
+    if numbers is None:
         return None
     at.count(problem.calls, A.products)
-    rho, rounding, error, lower_level, estimate = bounds
+    rho, rounding, error, lower_level, estimate = judged(numbers, CERTIFIED, CERTIFIED)
     known = Certificate(error.status, lower_level.status, mu, norm_J, rho, rounding)
     return HyperGradient(h, report, error.value, lower_level.value, estimate, known, A.products)
 

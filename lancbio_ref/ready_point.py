@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .formation import Bound
 from .kernels import BLOCK
 from .operators import StructuredOperator
 from .rounding import Proven, is_finite
@@ -37,8 +36,8 @@ class ReadyPoint:
         ∇_x f.
     mu, norm_A, norm_J : Proven
     lipschitz : LipschitzConstants
-    errors : tuple of Bound
-        Of ∇_y g, A, J, b and c.
+    errors : tuple of Proven
+        ε_g, ε_A, ε_J, ε_b and ε_c.
     asked : tuple of str
         The names under which a linearization would have counted all that.
     """
@@ -52,7 +51,7 @@ class ReadyPoint:
     norm_A: Proven
     norm_J: Proven
     lipschitz: LipschitzConstants
-    errors: tuple[Bound, ...]
+    errors: tuple[float, ...]
     asked: tuple[str, ...]
 
     @classmethod
@@ -67,16 +66,16 @@ class ReadyPoint:
         norm_A: Proven | None,
         norm_J: Proven | None,
         lipschitz: LipschitzConstants | None,
-        errors: tuple[Bound, ...] | None,
+        errors: tuple[float | None, ...],
         asked: tuple[str, ...],
     ) -> ReadyPoint | None:
         """The point, where nothing is missing or infinite; else None."""
-        if mu is None or norm_A is None or norm_J is None or lipschitz is None or errors is None:
+        if mu is None or norm_A is None or norm_J is None or lipschitz is None or None in errors:
             return None
         alike = A.dtype == J.dtype == b.dtype == c.dtype == gradient.dtype
         if not (alike and b.size == gradient.size == A.shape[0] <= BLOCK and is_finite(b) and is_finite(gradient)):
             return None
-        return cls(A, J, b, c, gradient, mu, norm_A, norm_J, lipschitz, errors, asked)
+        return cls(A, J, b, c, gradient, mu, norm_A, norm_J, lipschitz, errors, asked)  # type: ignore[arg-type]
 
     def count(self, calls: dict[str, int], products: int) -> None:
         """Add to `calls` what was asked for, `products` with A and one with J.   Writes calls."""

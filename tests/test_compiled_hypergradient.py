@@ -79,13 +79,16 @@ def fields(found):
     return out
 
 
-def both(monkeypatch, problem, x, y, **options):
-    """A hyper-gradient as compiled, and by the formulas in Python, each with the calls that it made."""
+WAYS = {"ready": (), "compiled": ("_ready_hypergradient",), "Python": ("_ready_hypergradient", "compiled_bounds")}
+
+
+def every_way(monkeypatch, problem, x, y, **options):
+    """A hyper-gradient from a ready point, with a compiled certificate, and by Python alone, with the calls made."""
     found = []
-    for quick in (True, False):
+    for without in WAYS.values():
         with monkeypatch.context() as patch:
-            if not quick:
-                patch.setattr(HYPERGRADIENT, "compiled_bounds", lambda *arguments: None)
+            for name in without:
+                patch.setattr(HYPERGRADIENT, name, lambda *arguments: None)
             problem.calls.clear()
             h = hypergradient(problem, x, y, **options)
             found.append(fields(h) | {f"calls {name}": count for name, count in problem.calls.items()})
@@ -93,11 +96,12 @@ def both(monkeypatch, problem, x, y, **options):
 
 
 def assert_same(found):
-    one, other = found
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert type(value) is type(other[name]), name
-        np.testing.assert_array_equal(value, other[name], err_msg=name)
+    *others, plain = found
+    for other in others:
+        assert plain.keys() == other.keys()
+        for name, value in plain.items():
+            assert type(value) is type(other[name]), name
+            np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
 OPTIONS = (dict(rtol=1e-6), dict(rtol=0.0), dict(rtol=1e-9, reorthogonalization="none"), dict(rtol=1e-8, mu=1e-3))
@@ -112,31 +116,67 @@ def test_the_same_bits(monkeypatch, label, dtype):
     for options in sampled(OPTIONS, 2):
         if dtype == np.float32 and "rtol" in options:
             options = options | dict(rtol=max(options["rtol"], 1e-4 * (options["rtol"] > 0)))
-        assert_same(both(monkeypatch, problem, x, y, **options)[1])
+        assert_same(every_way(monkeypatch, problem, x, y, **options)[1])
 
 
 def test_it_is_used(monkeypatch):
-    """Of small problems of this package whose solves end as they should, and of a given v as of none."""
-    calls = []
-    compiled = HYPERGRADIENT.compiled_bounds
-    monkeypatch.setattr(HYPERGRADIENT, "compiled_bounds", lambda *a: calls.append(compiled(*a)) or calls[-1])
-    for problem in (made(np.float64)[label] for label in ("logistic", "logistic, CSR", "ridge", "cleaning")):
-        x, y = np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1)
-        h = hypergradient(problem, x, y, rtol=1e-8)
-        assert h.certificate.lower_level == CertificateStatus.CERTIFIED and calls[-1] is not None
+    """Two classes have a ready point; of other problems the certificate is compiled."""
+    calls = {}
+    for name in ("_ready_hypergradient", "compiled_bounds"):
+        made_of = getattr(HYPERGRADIENT, name)
+
+        def kept(*arguments, name=name, made_of=made_of):
+            calls[name] = made_of(*arguments)
+            return calls[name]
+
+        monkeypatch.setattr(HYPERGRADIENT, name, kept)
+    for label in ("logistic", "logistic, one weight", "logistic, CSR", "ridge", "cleaning", "Poisson"):
+        problem = made(np.float64)[label]
+        calls.clear()
+        h = hypergradient(problem, np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1), rtol=1e-8)
+        assert h.certificate.lower_level == CertificateStatus.CERTIFIED
+        ready = label.startswith("logistic")
+        assert (calls["_ready_hypergradient"] is not None) == ready, label
+        assert ready or calls["compiled_bounds"] is not None
+
+
+def test_nobody_is_passed_over():
+    """A method of somebody's own, of a subclass or of an instance, and another upper level, are asked as always."""
+    plain, data_of = made(np.float64)["logistic"], data()
+
+    class Watched(type(plain)):
+        seen = 0
+
+        def linearize(self, x, y):
+            self.seen += 1
+            return super().linearize(x, y)
+
+    labels, labels_val = (data_of[1] > 0).astype(int), (data_of[3] > 0).astype(int)
+    same = problems.logistic(data_of[0], labels, data_of[2], labels_val)
+    same.__class__ = Watched
+    x, y = np.full(plain.n_x, -2.0), np.full(plain.n_y, 0.1)
+    found = hypergradient(same, x, y)
+    assert same.seen == 1 and found.error_bound == hypergradient(plain, x, y).error_bound
+    own = problems.logistic(data_of[0], labels, data_of[2], labels_val)
+    asked, linearize = [], own.linearize
+    own.linearize = lambda x, y: asked.append(1) or linearize(x, y)
+    assert hypergradient(own, x, y).error_bound == found.error_bound and asked == [1]
+    shifted = problems.logistic(data_of[0], labels, data_of[2], labels_val)
+    shifted.upper = dataclasses.replace(shifted.upper, grad_x=lambda x, y: np.ones_like(x))
+    np.testing.assert_allclose(hypergradient(shifted, x, y).value, found.value + 1, rtol=1e-12)
 
 
 def test_what_python_has_to_do(monkeypatch):
     """A μ that is refuted, a box that is black, numbers whose squares vanish: the formulas in Python decide."""
     problem = made(np.float64)["logistic"]
     x, y = np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1)
-    h, found = both(monkeypatch, problem, x, y, mu=1e3)
+    h, found = every_way(monkeypatch, problem, x, y, mu=1e3)
     assert_same(found)
     assert h.status == SolveStatus.MU_REFUTED and h.error_bound == np.inf
-    h, found = both(monkeypatch, problem, x, 1e-200 * y, rtol=1e-8)
+    h, found = every_way(monkeypatch, problem, x, 1e-200 * y, rtol=1e-8)
     assert_same(found)
-    h, found = both(monkeypatch, problem, x, y, mu="certify")
+    h, found = every_way(monkeypatch, problem, x, y, mu="certify")
     assert_same(found)
-    h, found = both(monkeypatch, problem, x, y, maxiter=2)
+    h, found = every_way(monkeypatch, problem, x, y, maxiter=2)
     assert_same(found)
     assert h.status == SolveStatus.NOT_CONVERGED and np.isfinite(h.error_bound)

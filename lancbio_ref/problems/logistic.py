@@ -38,7 +38,7 @@ from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .compiled_binary import binary_point
 from .elementary import FUNCTION_UNITS, exponential
-from .rounding import logistic_errors
+from .rounding import LogisticErrors, logistic_errors
 
 AXES = {"all": None, "feature": 0, "class": 1}  # what (C, p) arrays are summed over for one number a weight
 
@@ -134,12 +134,14 @@ class Logistic(BilevelProblem):
             A = GeneralizedLinear.of_parts(self.train.design.operator, at.d, diagonal)
             J = WeightCross(at.E.reshape(self.shape), self._axis)
             b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
-            errors = logistic_errors(self, D, y, at.train, at.validation, norms)
+            errors = LogisticErrors(self, D, y, norms, lambda: at.train, lambda: at.validation)
+            known: tuple[float | None, ...] = errors.grad_y(), errors.hessian(), errors.cross(), errors.b(), 0.0
         else:
             fit, validation = self.fit(self.train, y), self.fit(self.validation, y)
             A, J = self._hessian(D, y, fit), self._cross(D, y)
             b, gradient = validation.gradient(self.validation.equal(y.dtype)), self._gradient(D, y, fit)
-            errors = logistic_errors(self, D, y, fit, validation)
+            of = logistic_errors(self, D, y, fit, validation)
+            known = of["grad_y"], of["A"], of["J"], of["b"], of["c"]
         return ReadyPoint.of(
             A,
             J,
@@ -150,7 +152,7 @@ class Logistic(BilevelProblem):
             self._smoothness(D),
             self._cross_norm(J),
             self._lipschitz_constants(D),
-            errors.known(),
+            known,
             ASKED,
         )
 

@@ -236,47 +236,59 @@ class BinaryErrors:
 
 
 def logistic_errors(
-    problem: Logistic,
-    penalty: np.ndarray,
-    y: np.ndarray,
-    fit: Any,
-    validation: Any,
-    norms: tuple[float, float] | None = None,
+    problem: Logistic, penalty: np.ndarray, y: np.ndarray, fit: Any, validation: Any
 ) -> FormationErrors:
-    """The six bounds where the penalty is D, from what y makes of the training and the validation data: from the fits,
-    or from their errors; `norms` are ‖D ∘ Y‖ and ‖y‖, if at hand."""
-    u, eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
-    of_penalty = chain((FUNCTION_UNITS + 3) * u)
-    terms, y_norm = (norm2((penalty * y.reshape(problem.shape)).ravel()), norm2(y)) if norms is None else norms
-    of_terms, underflow = chain(of_penalty, 2 * u) * terms, y.size * eta * (2 + y_norm)
-    train: list[FitErrors | BinaryErrors] = []
+    """The six bounds where the penalty is D, from what y makes of the training and the validation data."""
+    norms = norm2((penalty * y.reshape(problem.shape)).ravel()), norm2(y)
 
     def of(fit: Any) -> FitErrors | BinaryErrors:
-        if isinstance(fit, BinaryErrors):
-            return fit
         return BinaryErrors(fit) if isinstance(fit, BinaryFit) else fit_errors(fit)
 
-    def on_train() -> FitErrors | BinaryErrors:
-        if not train:
-            train.append(of(fit))
-        return train[0]
+    return LogisticErrors(problem, penalty, y, norms, lambda: of(fit), lambda: of(validation)).known()
 
-    def grad_y() -> Proven | None:
-        data = on_train().gradient(problem.train.equal(y.dtype), 2 * u)
-        return None if data is None else proven(data, of_terms, underflow)
 
-    def hessian() -> Proven | None:
-        data = on_train().hessian(problem.train.equal(y.dtype), 2 * u)
-        return None if data is None else proven(data, of_penalty * extremes(penalty.ravel())[1], eta)
+class LogisticErrors:
+    """The bounds at one point; `norms` are ‖D ∘ Y‖ and ‖y‖. The errors of the two fits are formed when asked for."""
 
-    return FormationErrors(
-        value=lambda: of(validation).mean_loss(),
-        grad_y=grad_y,
-        A=hessian,
-        J=lambda: proven(of_terms, underflow),
-        b=lambda: of(validation).gradient(problem.validation.equal(y.dtype), 2 * u),
-        c=Proven(0.0),
-    )
+    def __init__(
+        self,
+        problem: Logistic,
+        penalty: np.ndarray,
+        y: np.ndarray,
+        norms: tuple[float, float],
+        train: Callable[[], FitErrors | BinaryErrors],
+        validation: Callable[[], FitErrors | BinaryErrors],
+    ) -> None:
+        self.problem, self.penalty, self.y, self._train, self._validation = problem, penalty, y, train, validation
+        self.u, self.eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
+        self.of_penalty = chain((FUNCTION_UNITS + 3) * self.u)
+        self.terms = chain(self.of_penalty, 2 * self.u) * norms[0], y.size * self.eta * (2 + norms[1])
+
+    def known(self) -> FormationErrors:
+        return FormationErrors(
+            value=self.value, grad_y=self.grad_y, A=self.hessian, J=self.cross, b=self.b, c=Proven(0.0)
+        )
+
+    @cached_property
+    def train(self) -> FitErrors | BinaryErrors:
+        return self._train()
+
+    def value(self) -> Proven | None:
+        return self._validation().mean_loss()
+
+    def grad_y(self) -> Proven | None:
+        data = self.train.gradient(self.problem.train.equal(self.y.dtype), 2 * self.u)
+        return None if data is None else proven(data, *self.terms)
+
+    def hessian(self) -> Proven | None:
+        data = self.train.hessian(self.problem.train.equal(self.y.dtype), 2 * self.u)
+        return None if data is None else proven(data, self.of_penalty * extremes(self.penalty.ravel())[1], self.eta)
+
+    def cross(self) -> Proven | None:
+        return proven(*self.terms)
+
+    def b(self) -> Proven | None:
+        return self._validation().gradient(self.problem.validation.equal(self.y.dtype), 2 * self.u)
 
 
 def data_cleaning_errors(

@@ -28,5 +28,8 @@ def stretched(error: float) -> float:
 
 def proven(*parts: float) -> Proven | None:
     """The sum of the parts, rounded up; None where that is no number."""
-    total = math.fsum(parts) * ROUND_UP if all(part < math.inf for part in parts) else math.inf
+    for part in parts:  # a generator would take as long as all the rest
+        if not part < math.inf:
+            return None
+    total = math.fsum(parts) * ROUND_UP
     return Proven(total) if total < math.inf else None
