@@ -1,9 +1,9 @@
 """What the estimators share: checked data, folds, the search, the refit, and the way back to the user's units.
 
 *Inside*, dense features are centred, which an intercept (all but) undoes, and with penalties of their own also scaled
-to a weighted variance of one: a penalty λ on a coefficient of x/s is λs² on one of x, so that this changes what the
-search sees and not what can be found. One penalty in all, or a group, or a class, belongs to the features as they are
-given: those are centred alone. Sparse features are not centred.
+to a weighted variance of one, those of a group by one number to a mean variance of one: a penalty λ on a coefficient of
+x/s is λs² on one of x, so that this changes what the search sees and not what can be found. One penalty in all, or a
+class, belongs to the features as they are given: those are centred alone. Sparse features are not centred.
 
 *Outside*, ``penalties_`` multiplies ½‖coef‖² next to the *mean* loss ½(t − ŷ)², or the mean log loss: n times it is the
 ``alpha`` of scikit-learn's ``Ridge``, and 1/(n times it) the ``C`` of its ``LogisticRegression``.
@@ -215,16 +215,28 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         if self.fit_intercept and not sparse:
             means = share @ X
             X = X - means
-        if self.penalty == "feature":
-            squares = X.multiply(X).T @ share if sparse else share @ (X * X)
-            usable = (squares > 0) & np.isfinite(squares)
-            scales = np.where(usable, np.sqrt(np.where(usable, squares, 1.0)), 1.0)
+            # a mean of n terms is off by (n + 1)u max|x|: a column no larger than that is a constant, and says nothing
+            noise = (X.shape[0] + 4) * 2.0**-53 * np.abs(means)
+            X[:, np.sqrt(share @ (X * X)) <= noise] = 0.0
+        if self.penalty in ("feature", "group"):
+            scales = self._scales(X.multiply(X).T @ share if sparse else share @ (X * X))
             X = sp.csr_array(X.multiply(1 / scales)) if sparse else X / scales
         return X, means, scales
 
+    def _scales(self, squares: np.ndarray) -> np.ndarray:
+        """The root of a feature's mean square, or of those of its group; 1 where that is 0."""
+        groups = self._groups(squares.size)
+        if groups is not None:
+            squares = (np.bincount(groups, squares) / np.bincount(groups))[groups]
+        usable = (squares > 0) & np.isfinite(squares)
+        return np.where(usable, np.sqrt(np.where(usable, squares, 1.0)), 1.0)
+
     def _shift(self, scales: np.ndarray) -> np.ndarray | float:
-        """log s²: from log-penalties of standardized features to those of the user's."""
-        return 2 * np.log(scales) if self.penalty == "feature" else 0.0
+        """log s²: from log-penalties of standardized features, or groups, to those of the user's."""
+        groups = self._groups(scales.size)
+        if groups is not None:
+            scales = scales[np.unique(groups, return_index=True)[1]]
+        return 2 * np.log(scales) if self.penalty in ("feature", "group") else 0.0
 
     def _box(self, part: GeneralizedLinearProblem, Z: Any, t: np.ndarray, s: np.ndarray) -> Box:
         n, m = part.penalty.n, part.weighting.n

@@ -54,14 +54,15 @@ class Rows:
         return (self.X.T @ R[0]).T[None] if sp.issparse(self.X) else R.transpose(0, 2, 1) @ self.X
 
     def gram(self, d: np.ndarray) -> np.ndarray:
-        """X_kᵀ diag(d_k) X_k, shape (K, q, q); where no d is negative of √d X, in half the multiplications."""
+        """X_kᵀ diag(d_k) X_k, shape (K, q, q); where all d have one sign, of √|d| X in half the multiplications."""
         if sp.issparse(self.X):
             scaled = sp.csr_array((self.X.data * np.repeat(d, np.diff(self.X.indptr)), self.X.indices, self.X.indptr))
             scaled.resize(self.X.shape)
             return np.asarray((self.X.T @ scaled).toarray())[None]
-        if d.min() >= 0:
-            half = np.sqrt(d)[..., None] * self.X
-            return half.transpose(0, 2, 1) @ half
+        if d.min() >= 0 or d.max() <= 0:  # the second: −w p_c p_d, between two classes
+            half = np.sqrt(np.abs(d))[..., None] * self.X
+            found = half.transpose(0, 2, 1) @ half
+            return found if d.max() > 0 else -found
         return self.X.transpose(0, 2, 1) @ (d[..., None] * self.X)
 
 

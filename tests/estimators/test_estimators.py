@@ -243,6 +243,21 @@ def test_imbalanced_constant_and_wide_data_are_fitted_without_an_argument():
         assert BilevelRidge(max_iter=10).fit(wide, wide[:, 0]).score(wide, wide[:, 0]) > 0.5
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("value", [0.1, 1.0, 1 / 3, -1e6, 1e-30])
+def test_a_constant_column_has_no_coefficient(value):
+    """Its mean rounds; what is left of it, scaled to a variance of one, had a coefficient of 1e9."""
+    features = np.hstack([X, np.full((60, 1), value), np.full((60, 1), value)])
+    features[::7, -1] *= 1 + 2.0**-52  # but for rounding
+    weights = np.random.default_rng(0).uniform(0.1, 3, 60)
+    for make, y in ((BilevelRidge, Y), (BilevelLogisticRegression, Y > 0), (BilevelPoissonRegressor, COUNTS)):
+        for penalty in ("feature", "all"):
+            model = make(penalty=penalty, cv=3, max_iter=5, tol=1e-2).fit(features, y, sample_weight=weights)
+            assert (np.ravel(model.coef_)[-2:] == 0).all()
+            changed = np.where(np.arange(10) >= 8, 5.0, features[:4])
+            assert (model.predict(changed) == model.predict(features[:4])).all()
+
+
 def test_learned_weights_point_at_wrong_labels_in_a_pipeline():
     rng = np.random.default_rng(0)
     features = rng.standard_normal((240, 3))

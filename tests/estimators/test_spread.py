@@ -66,6 +66,19 @@ def test_weights_count_samples(make, y):
     assert np.abs(twice.log_penalties_ - make(cv=KFold(3)).fit(X, y).log_penalties_).max() > 1e-2
 
 
+@pytest.mark.parametrize("spread", [1.0, None])
+def test_units_of_a_group_change_nothing(spread):
+    groups, units = [0, 1, 2, 2, 2, 2], np.array([1.0, 1e-3, 1e4, 1e4, 1e4, 1e4])
+    for make, y in ((BilevelRidge, Y), (BilevelLogisticRegression, LABELS)):
+        given = dict(penalty="group", groups=groups, cv=3, spread=spread)
+        plain, scaled = make(**given).fit(X, y), make(**given).fit(X * units, y)
+        np.testing.assert_allclose(
+            scaled.log_penalties_, plain.log_penalties_ + 2 * np.log([1.0, 1e-3, 1e4]), atol=1e-4
+        )
+        np.testing.assert_allclose(scaled.coef_ * units, plain.coef_, rtol=1e-4, atol=1e-8)
+        assert np.ptp(plain.log_penalties_) > 0.5
+
+
 def test_units_of_the_target_change_nothing():
     """The likelihood of a squared loss has the variance that one penalty leaves."""
     plain, small = BilevelRidge(cv=3).fit(X, Y), BilevelRidge(cv=3).fit(X, 1e-3 * Y)

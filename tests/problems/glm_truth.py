@@ -44,6 +44,8 @@ def scalar_loss(name: str, s: arb, t: arb, delta: arb) -> tuple[arb, arb, arb]:
         if positive(abs(e) - delta):
             return delta * (abs(e) - delta / 2), (delta if positive(e) else -delta), arb(0)
         return e * e / 2, e, arb(1)
+    if name != "squared_hinge":
+        raise NotImplementedError(f"the definition of {name}")
     z = 1 - t * s
     return (z * z / 2, -t * z, arb(1)) if positive(z) else (arb(0), arb(0), arb(0))
 

@@ -27,8 +27,6 @@ class ScalarLoss(ABC):
         What ``loss=`` calls it.
     is_smooth : bool
         Whether ℓ″ has one finite Lipschitz constant over all scores; where not, constants are those of a ball.
-    start : float
-        A score to start from, of a model that has an intercept alone; see `intercept_at`.
 
     Notes
     -----
