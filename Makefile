@@ -19,6 +19,8 @@ VERSIONS = python -c 'import sys, numpy, scipy, numba; \
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
+# or each of the hundred processes that tests start would compile the package's text, and every worker all tests, again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run docs test test-versions test-newest test-examples test-docs test-guests test-python test-thorough coverage validate fuzz bench bench-smoke benchopt lint typecheck format clean
 

@@ -1,7 +1,7 @@
 """The bars of README: work to a stationary point, from what validation/own_method.py has stored.
 
 ``python docs/headline.py`` writes docs/_static/headline.svg. One problem, seed 1, on which all of these have been run;
-a bar without an end did not get there within the budget.
+a bar without an end did not get there within the budget, or never does, for its gradient is biased.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ PROBLEM, TARGET, OWN, MOST = "synthetic-200-1e2", "1e-6", "recycled-newton", 12
 
 
 def bars():
-    """(contestant, W or None) on `PROBLEM`, the least first; of the ablations none."""
+    """(contestant, W or None, how the run ended) on `PROBLEM`, the least first; of the ablations none."""
     stored = json.loads(STORED.read_text(encoding="utf-8"))
-    found = {
-        run["contestant"]: None if run["reached"][TARGET] is None else run["reached"][TARGET]["W"]
+    found = [
+        (run["contestant"], None if run["reached"][TARGET] is None else run["reached"][TARGET]["W"], run["end"])
         for run in stored["runs"]
         if run["problem"] == PROBLEM and run["seed"] == 1 and "reached" in run and f"{OWN}," not in run["contestant"]
-    }
-    return sorted(found.items(), key=lambda pair: (pair[1] is None, pair[1]))[:MOST]
+    ]
+    return sorted(found, key=lambda bar: (bar[1] is None, bar[1] or 0, bar[2]))[:MOST]
 
 
 def draw(path):
     plt.style.use(HERE / "lancbio.mplstyle")
     shown = bars()
     figure, ax = plt.subplots(figsize=(10.4, 0.9 + 0.27 * len(shown)))
-    longest = 1.2 * max(work for _, work in shown if work is not None)
-    for row, (who, work) in enumerate(shown):
+    longest = 1.2 * max(work for _, work, _ in shown if work is not None)
+    for row, (who, work, end) in enumerate(shown):
+        words = f"{work:.0f}" if work else "never: biased" if end == "biased" else "not within 30 000"
         ax.barh(row, work or longest, color="C0" if who == OWN else "#BBBBBB", hatch=None if work else "//", height=0.7)
-        ax.text((work or longest) * 1.04, row, f"{work:.0f}" if work else "not within 30 000", va="center", fontsize=9)
-    ax.set_yticks(range(len(shown)), [who for who, _ in shown])
+        ax.text((work or longest) * 1.04, row, words, va="center", fontsize=9)
+    ax.set_yticks(range(len(shown)), [who for who, _, _ in shown])
     ax.invert_yaxis()
     ax.set(
         xscale="log", xlim=(100, 6 * longest), xlabel="products and gradients, weighted",

@@ -67,15 +67,13 @@ def compiled_bounds(
     constants = linearization.lipschitz
     gradient = None if constants is None else linearization.grad_y
     errors: tuple[Bound, ...] | None = ()
-    if constants is None or gradient is None:
+    if gradient is None:
         constants, gradient = None, linearization.b
     else:
         errors = linearization.formation.known()
-    return (
-        None
-        if errors is None
-        else bounds_of(A, J, linearization.b, h, report, modulus, norm_J, constants, gradient, errors)
-    )
+    if errors is None:
+        return None
+    return bounds_of(A, J, linearization.b, h, report, modulus, norm_J, constants, gradient, errors)
 
 
 def bounds_of(

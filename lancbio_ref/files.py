@@ -26,6 +26,14 @@ from .errors import ArgumentError
 UNFINISHED = ".lancbio-", ".tmp"  # how the name of a file begins and ends until it is whole
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def claimed(folder: Path, argument: str = "--out") -> Iterator[Path]:
     """`folder`, made where it is missing, for this process alone; asked for before a long run, not after.

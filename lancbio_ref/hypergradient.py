@@ -35,6 +35,7 @@ from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
+from .kernels import JIT
 from .krylov import SolveReport
 from .krylov.bounds import cg_coefficients, radau_upper
 from .linearization import Known, Linearization
@@ -283,7 +284,7 @@ def _ready_hypergradient(
 ) -> HyperGradient | None:
     """That of `hypergradient_of`, to the bit, at a ready point; None where more than the formulas is called for."""
     rtol = as_number("rtol", rtol, least=0.0)
-    if getattr(problem, "_lends", True) or not problem.__dict__.keys().isdisjoint(OF_A_POINT):
+    if not JIT or getattr(problem, "_lends", True) or not problem.__dict__.keys().isdisjoint(OF_A_POINT):
         return None
     if (at := problem.ready_point(x, y)) is None:
         return None

@@ -73,7 +73,8 @@ class ReadyPoint:
         if mu is None or norm_A is None or norm_J is None or lipschitz is None or None in errors:
             return None
         alike = A.dtype == J.dtype == b.dtype == c.dtype == gradient.dtype
-        if not (alike and b.size == gradient.size == A.shape[0] <= BLOCK and is_finite(b) and is_finite(gradient)):
+        short = b.size == gradient.size == A.shape[0] <= BLOCK and c.size == J.shape[0] <= BLOCK
+        if not (alike and short and is_finite(b) and is_finite(gradient)):
             return None
         return cls(A, J, b, c, gradient, mu, norm_A, norm_J, lipschitz, errors, asked)  # type: ignore[arg-type]
 

@@ -26,6 +26,12 @@ ROOT = Path(__file__).parents[1]
 FITS = ("before", "validation_only", "true_labels", "after_cleaning")
 
 
+@pytest.fixture
+def no_figure(monkeypatch):
+    """As without Matplotlib: a figure takes longer than a short run."""
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
+
+
 def run(capsys, *arguments):
     code = main(["run", *map(str, arguments)])
     captured = capsys.readouterr()
@@ -67,8 +73,8 @@ def test_the_main_job_cleans_real_data(capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "summary.json", "trace.npz"]
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "find_spec", lambda name: None)  # no figures: they take the most time
+@pytest.mark.usefixtures("no_figure")
+def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         run(capsys, "--maxiter", 3, "--seed", seed, "--out", tmp_path / name)
     x = [read(tmp_path / name)[1]["x"] for name in "abc"]
@@ -76,6 +82,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_pa
     assert (x[0] != x[2]).any()
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_every_option_of_the_method_is_used(capsys, tmp_path):
     options = [
         "--step-x",
@@ -101,6 +108,7 @@ def test_every_option_of_the_method_is_used(capsys, tmp_path):
     assert summary["status"] == "NOT_CONVERGED"
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_an_accuracy_is_measured_once_an_iteration_and_shown_as_recorded(capsys, tmp_path, monkeypatch):
     class Progress:
         def __enter__(self):
@@ -122,6 +130,7 @@ def test_an_accuracy_is_measured_once_an_iteration_and_shown_as_recorded(capsys,
     assert [shown[k] for k in (2, 4, 6)] == trace["test_accuracy"].tolist()
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_tol_stops_the_run(capsys, tmp_path):
     code, text, _ = run(capsys, "--tol", 0.01, "--out", tmp_path)
     summary, trace = read(tmp_path)
@@ -131,6 +140,7 @@ def test_tol_stops_the_run(capsys, tmp_path):
     assert "CONVERGED" in text
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_subbio(capsys, tmp_path):
     code, _, _ = run(capsys, "--method", "subbio", "--step-v", 0.1, "--maxiter", 20, "--out", tmp_path)
     summary, trace = read(tmp_path)
@@ -157,6 +167,7 @@ def write_idx(path, array):
     path.write_bytes(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_an_image_job_on_small_idx_files(capsys, tmp_path):
     rng = np.random.default_rng(0)
     folder = tmp_path / "data" / "kmnist"
@@ -175,6 +186,7 @@ def test_an_image_job_on_small_idx_files(capsys, tmp_path):
     assert read(out)[0]["sizes"] | dict(train=40, corrupted=20, validation=60) == read(out)[0]["sizes"]
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_synthetic_without_a_matrix(capsys, tmp_path):
     arguments = ["synthetic", "--n", 40, "--condition", 50, "--maxiter", 4, "--out", tmp_path]
     assert run(capsys, *arguments, "--matrix-free")[0] == 0
@@ -185,6 +197,7 @@ def test_synthetic_without_a_matrix(capsys, tmp_path):
     np.testing.assert_array_equal(read(tmp_path)[1]["x"], minimize(problem, x0, y0, v0=v0, method=method, maxiter=4).x)
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_a_few_iterations_on_the_real_mnist(capsys, tmp_path, data_dir):
     if not (data_dir / "mnist").is_dir():
         pytest.skip(f"no mnist in {data_dir}")
@@ -211,6 +224,7 @@ def test_ctrl_c_writes_what_there_is(tmp_path):
     assert "fits" not in summary
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_ctrl_c_in_the_evaluation_keeps_the_run(capsys, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -274,6 +288,7 @@ def test_errors_are_one_line_that_names_the_argument(capsys, monkeypatch, argume
         assert word in captured.err
 
 
+@pytest.mark.usefixtures("no_figure")
 def test_a_run_that_diverges_is_one_line(capsys, tmp_path):
     with np.errstate(all="ignore"):
         code, _, errors = run(capsys, "--step-y", 1e300, "--inner-steps", 3, "--out", tmp_path, "--quiet")
@@ -285,9 +300,9 @@ def test_a_run_that_diverges_is_one_line(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("no_figure")
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
-def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, monkeypatch, job):
-    monkeypatch.setattr(files, "find_spec", lambda name: None)
+def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, job):
     _, text, _ = run(capsys, *job, "--maxiter", 5, "--out", tmp_path / "a")
     summary, trace = read(tmp_path / "a")
     assert summary["hypergradient"]["verdict"] in ("AGREES", "DIFFERS", "UNDECIDED")
@@ -300,6 +315,7 @@ def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, 
     assert summary["counts"] == plain["counts"]
 
 
+@pytest.mark.usefixtures("no_figure")
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
 def test_a_check_that_fails_keeps_the_run_and_says_so(capsys, tmp_path, monkeypatch, job):
     def fails(*_, **__):
@@ -311,6 +327,7 @@ def test_a_check_that_fails_keeps_the_run_and_says_so(capsys, tmp_path, monkeypa
     assert read(tmp_path)[0]["iterations"] == 4
 
 
+@pytest.mark.usefixtures("no_figure")
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
 def test_ctrl_c_in_the_check_keeps_the_run(capsys, tmp_path, monkeypatch, job):
     def interrupted(*_, **__):
@@ -367,8 +384,7 @@ def test_version(capsys):
 
 
 def test_a_reader_that_stops_reading_is_no_error(tmp_path):
-    command = (
-        f"{sys.executable} -m lancbio_ref compare quadratic --n 3 --maxiter 5 --seeds 1 --quiet --out {tmp_path} | true"
-    )
+    command = f"{sys.executable} -m lancbio_ref compare quadratic --n 3 --maxiter 5 --seeds 1 --methods lancbio soba"
+    command += f" --quiet --out {tmp_path} | true"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

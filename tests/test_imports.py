@@ -30,13 +30,33 @@ def test_a_hypergradient_loads_no_job_no_oracle_and_no_reader_of_files():
     assert "scipy.stats" not in loaded and "scipy.optimize" not in loaded
 
 
-def test_types_and_python_are_told_the_same():
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+def test_a_candidate_needs_neither_a_compiler_nor_scipy():
+    """The process that serves a callable, or the file of an exercise, starts in no time."""
+    loaded = run("from lancbio_ref.oracle import serve, exercises; import sys; print(*sys.modules)").stdout.split()
+    assert "lancbio_ref.textbook.lanczos" in loaded
+    assert not {"numba", "scipy", "lancbio_ref.arguments", "lancbio_ref.oracle.vector"} & set(loaded)
+
+
+def test_the_command_line_loads_no_statistics():
+    loaded = run("import lancbio_ref.cli, sys; print(*sys.modules)").stdout.split()
+    assert "lancbio_ref.jobs.cleaning" in loaded
+    assert not {"scipy.stats", "scipy.optimize", "matplotlib", "sklearn"} & set(loaded)
+
+
+@pytest.mark.parametrize("package, modules", [(lancbio_ref, {"methods", "problems"}), (lancbio_ref.oracle, set())])
+def test_types_and_python_are_told_the_same(package, modules):
+    tree = ast.parse(Path(package.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     typed = {name.name: node.module for node in block.body for name in node.names}
-    modules = {name for name, home in typed.items() if home is None}
-    assert {name: home for name, home in typed.items() if home} == lancbio_ref._HOME
-    assert set(typed) == set(lancbio_ref.__all__) and modules == {"methods", "problems"}
+    assert {name for name, home in typed.items() if home is None} == modules
+    assert {name: home for name, home in typed.items() if home} == package._HOME
+    assert set(typed) == set(package.__all__) <= {*dir(package)}
+
+
+def test_a_function_of_the_oracle_is_not_replaced_by_its_module():
+    code = "import lancbio_ref.oracle.enclose; from lancbio_ref import oracle\n"
+    code += "print(*[type(getattr(oracle, name)).__name__ for name in oracle.__all__])"
+    assert {*run(code).stdout.split()} == {"function", "type"}
 
 
 @pytest.mark.parametrize("name", lancbio_ref.__all__)

@@ -156,14 +156,14 @@ def test_the_words_are_those_of_the_numbers(contest):
         line("c", f"{name}, memory 10", 10, 90),
     )  # fmt: skip
     assert own.ratios(runs, "1e-3") == {
-        "a": (pytest.approx(20), "soba"),
-        "b": (pytest.approx(0.9), "soba"),
-        "c": (math.inf, "soba"),
+        "a": (pytest.approx(20), "soba", False),
+        "b": (pytest.approx(0.9), "soba", False),
+        "c": (math.inf, "soba", False),
     }
     assert own.ratios(runs, "1e-6") == {
-        "a": (pytest.approx(20), "L-BFGS-B"),
-        "b": (pytest.approx(0.5), "soba"),
-        "c": (math.inf, "soba"),
+        "a": (pytest.approx(20), "L-BFGS-B", False),
+        "b": (pytest.approx(0.5), "soba", False),
+        "c": (math.inf, "soba", False),
     }
     easy, hard, time, scipy = own.verdicts(runs)
     assert easy.outcome == hard.outcome == "holds with a caveat" and scipy.outcome == "does not hold"
@@ -173,6 +173,42 @@ def test_the_words_are_those_of_the_numbers(contest):
     text = own.section(runs)
     assert "| a (2, 3) | 20 | – | **400** | 20.0 |" in text and "| c | 3.00 |" in text
     assert "W ≤ 10000" in text
+
+
+def test_a_rival_that_was_stopped_needed_more(contest):
+    own = contest["own_method"]
+    stopped = line("a", "soba", 90, None) | dict(end="work", W=360.0)
+    gave_up = line("a", "BFGS", None, None) | dict(end="own", W=50.0)
+    runs = found(line("a", own.OWN, 10, 30), stopped, gave_up, line("cleaning-mnist-0.5", own.OWN, 10, None),
+                 line("cleaning-mnist-0.5", "soba", 20, 50), line("b", own.OWN, None, None),
+                 line("b", "soba", None, None) | dict(end="seconds", W=360.0))  # fmt: skip
+    each = own.ratios(runs, "1e-3")
+    assert each == {"a": (pytest.approx(9), "soba", False), "cleaning-mnist-0.5": (pytest.approx(2), "soba", False)}
+    each = own.ratios(runs, "1e-6")
+    assert each == {"a": (pytest.approx(12.0), "soba", True), "cleaning-mnist-0.5": (0.0, "soba", False)}
+    assert str(each["a"]) == "> 12.0" and "| > 12.0 |" in own.work_table(runs, "1e-6")
+    mean, words = own.against(each)
+    assert mean == pytest.approx(12) and "on 1 of them a bound from below" in words
+    assert "cleaning-mnist-0.5 lost to soba, not finished" in words
+    assert "2 on the 1 that no constant was chosen on" in own.against(own.ratios(runs, "1e-3"))[1]
+
+
+def test_rivals_stop_at_a_multiple_of_the_own_work(contest, monkeypatch, tmp_path):
+    own, contestants = contest["own_method"], contest["contestants"]
+    monkeypatch.setattr(own, "LINES", tmp_path / "lines.jsonl")
+    works = []
+
+    def rival(ring, budget, known):
+        works.append(budget)
+        return dict(skipped="only looked")
+
+    monkeypatch.setattr(own, "contestants", lambda: {"soba": rival, own.OWN: contestants.own()})
+    own.run(["ridge-20"], ["soba", own.OWN], (1,), contestants.Budget(200, 1000, 30_000, 15, times=0.5))
+    mine = next(made for made in own.lines() if made["contestant"] == own.OWN)["reached"]["1e-6"]["W"]
+    assert [made["contestant"] for made in own.lines()] == [own.OWN, "soba"]  # the own method first
+    assert works[0].last == 0.5 * mine and works[0].first == min(200, 0.5 * mine)
+    assert contestants.DEFAULT.of_rival(mine) == contestants.DEFAULT  # no multiple, no rule
+    assert contestants.Budget(1, 2, 3, 4, times=2.0).of_rival(None).last == 3  # nor where the own method missed
 
 
 def test_seeds_are_averaged_geometrically_and_one_miss_is_a_miss(contest):

@@ -128,7 +128,8 @@ def test_recycled_newton_ends_where_the_package_s_does():
     problem, described = synthetic()
     x0, y0, v0 = problem.initial_point(1)
     ours = minimize(problem, x0, y0, v0=v0, method="recycled-newton", tol=1e-9)
-    rows = recycled_newton(problem_of({"problem": described}), x0, y0, v0, 15, {})
+    options = dict(radius=1.0, inner_steps=1, inverse_steps=6, memory=40, difference=2.0**-17)
+    rows = recycled_newton(problem_of({"problem": described}), x0, y0, v0, 15, options)
     assert np.linalg.norm(rows[0]["h"]) > 1e-2 and np.linalg.norm(rows[-1]["h"]) < 1e-8
     np.testing.assert_allclose(rows[-1]["x_next"], ours.x, atol=1e-7)
     np.testing.assert_allclose(rows[-1]["v"], ours.v, atol=1e-6)

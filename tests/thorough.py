@@ -1,4 +1,13 @@
-"""What ``make test-thorough`` runs whole, and ``make test``, which may take five minutes, samples."""
+"""What ``make test-thorough`` runs whole, and ``make test``, which may take five minutes, samples.
+
+By fixed rules, so that every ``make test`` asks the same, and no bound is another in the two:
+
+* of a list of combinations, seeds, sizes or tolerances every second, third … one, from the first (`sampled`);
+* of a property of which one example is a whole run, so many examples (`few`);
+* by `THOROUGH` itself what takes a compilation of its own, counts all posts, or makes the same bits on more threads.
+
+Kinds are not sampled: each operator, method, mode, status and exercise is met in some test of ``make test``.
+"""
 
 from __future__ import annotations
 

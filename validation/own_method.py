@@ -1,6 +1,7 @@
 """The work to ‖∇φ‖ ≤ 10⁻³ and 10⁻⁶ of ‖∇φ(x_0)‖: every method of the package, SciPy on φ, problem by problem.
 
-    python validation/own_method.py [--quick | --full] [--problems A,B] [--contestants A,B] [--seeds 1,2] [--minutes M]
+    python validation/own_method.py [--quick | --full] [--problems A,B] [--contestants A;B] [--seeds 1,2] [--minutes M]
+                                    [--times 12] [--seconds 15]
 
 Each run is one line of results/own_method.jsonl, written when it ends; what is there already is not run again (delete
 a line to have it made anew), so that a measurement can be stopped at any time, and goes on where it was. Work and truth
@@ -17,8 +18,9 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -27,7 +29,7 @@ import numpy as np
 from common import CAVEAT, DATA, FAILS, HERE, HOLDS, Verdict, machine, rounded, save, table
 from contest.contestants import DEFAULT, FULL, OWN, QUICK, Budget, Ring, contestants
 from contest.referee import TARGETS, WEIGHTS
-from contest.suite import LARGE, MEDIUM, SMALL, SUITE
+from contest.suite import LARGE, MEDIUM, SMALL, SUITE, UNSEEN
 
 from lancbio_ref.files import plain
 
@@ -62,6 +64,7 @@ def run(
 ) -> None:
     """Make the runs that are missing, seed by seed and problem by problem, until `minutes` are over."""
     known, ends = contestants(), time.monotonic() + 60 * minutes
+    who = sorted(who, key=lambda one: one != OWN)  # first, for its work is what `Budget.times` multiplies
     done = {(line["problem"], line["seed"], line["contestant"]): line for line in lines()}
     for seed in seeds:
         for name in names:
@@ -74,10 +77,12 @@ def run(
                     break
                 first = done.get((name, seeds[0], one))
                 settings = None if first is None else first.get("options")
+                mine = (done.get((name, seed, OWN)) or {}).get("reached", {}).get("1e-6")
+                allowed = budget if one.startswith(OWN) else budget.of_rival(mine and mine["W"])
                 start = time.perf_counter()
-                found = known[one](ring, budget, settings)
+                found = known[one](ring, allowed, settings)
                 line = dict(problem=name, seed=seed, contestant=one, seconds=time.perf_counter() - start)
-                line |= found | about(ring, budget)
+                line |= found | about(ring, allowed)
                 done[name, seed, one] = append(line)
                 print(describe(line), flush=True)
 
@@ -119,7 +124,10 @@ def summary() -> dict[str, Any]:
     """The numbers of the report: of each run what it was, what it spent, and where it ended."""
     kept = ("problem", "seed", "contestant", "options", "search", "skipped", "reached", "norm", "phi", "end", "why")
     made = lines()
-    runs = [{key: line[key] for key in kept if key in line} | dict(W=line.get("spent", {}).get("W")) for line in made]
+    runs = [
+        {key: line[key] for key in kept if key in line} | {key: line.get("spent", {}).get(key) for key in ("W", "cpu")}
+        for line in made
+    ]
     about = {
         line["problem"]: {key: line[key] for key in ("family", "n_x", "n_y", "start_norm", "start_phi")}
         for line in reversed(made)  # of the first seed
@@ -130,12 +138,28 @@ def summary() -> dict[str, Any]:
     return dict(machine=machine(), seconds=seconds, problems=about, budgets=budgets, runs=runs)
 
 
-def work(found: dict[str, Any], target: str, column: str = "W") -> dict[str, dict[str, float]]:
-    """Contestant → problem → geometric mean over seeds of W, or another column, to `target`; inf if one missed."""
+class Ratio(NamedTuple):
+    """What the best rival needed over what the own method needed, and who that is; `more`: at least so much."""
+
+    value: float
+    who: str
+    more: bool = False
+
+    def __str__(self) -> str:
+        return f"> {self.value:.1f}" if self.more else f"{self.value:.1f}"
+
+
+def work(found: dict[str, Any], target: str, column: str = "W", *, least: bool = False) -> dict[str, dict[str, float]]:
+    """Contestant → problem → geometric mean over seeds of W, or another column, to `target`; inf if one missed.
+
+    With `least`, a run that its budget ended counts with what it had spent: it would have needed more.
+    """
     logs: dict[str, dict[str, list[float]]] = {}
     for line in found["runs"]:
         at = line["reached"][target] if "reached" in line else None
         value = math.inf if at is None else max(at[column], 1e-3)
+        if at is None and least and line.get("end") in ("work", "seconds") and line.get(column):
+            value = line[column]
         logs.setdefault(line["contestant"], {}).setdefault(line["problem"], []).append(math.log(value))
     return {who: {p: math.exp(np.mean(values)) for p, values in each.items()} for who, each in logs.items()}
 
@@ -145,27 +169,28 @@ def rivals(found: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(r["contestant"] for r in found["runs"] if not r["contestant"].startswith(OWN)))
 
 
-def ratios(found: dict[str, Any], target: str, column: str = "W") -> dict[str, tuple[float, str]]:
-    """Problem → (work of the best rival over that of the own method, its name); a rival that missed counts as inf.
+def ratios(found: dict[str, Any], target: str, column: str = "W") -> dict[str, Ratio]:
+    """Problem → work of the best rival over that of the own method, with each rival on the seeds of both.
 
-    With each rival on the seeds that both were run with.
+    A rival that gave up counts as inf; where its budget ended it, the ratio is a bound from below. 0 where the own
+    method missed and the rival did not; nothing where both did.
     """
     ran: dict[tuple[str, str], set[int]] = {}
     for line in found["runs"]:
         if "reached" in line:
             ran.setdefault((line["problem"], line["contestant"]), set()).add(line["seed"])
-    made: dict[str, tuple[float, str]] = {}
+    made: dict[str, Ratio] = {}
     for problem in found["problems"]:
-        against: dict[str, float] = {}
+        against: list[Ratio] = []
         for who in rivals(found):
             if both := ran.get((problem, OWN), set()) & ran.get((problem, who), set()):
                 runs = [r for r in found["runs"] if r["problem"] == problem and r["seed"] in both]
-                each = work(dict(runs=runs), target, column)
-                mine, theirs = each[OWN][problem], each[who][problem]
-                against[who] = 1.0 if mine == theirs == math.inf else theirs / mine
+                each, least = work(dict(runs=runs), target, column), work(dict(runs=runs), target, column, least=True)
+                mine, theirs, bound = each[OWN][problem], each[who][problem], least[who][problem]
+                if mine < math.inf or theirs < math.inf:
+                    against.append(Ratio(bound / mine, who, more=bound < theirs))
         if against:
-            best = min(against, key=against.__getitem__)
-            made[problem] = (against[best], best)
+            made[problem] = min(against, key=lambda ratio: ratio.value)
     return made
 
 
@@ -180,8 +205,8 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
     for target in TARGETS:
         if each := ratios(found, target):
             mean, words = against(each)
-            good = sum(ratio >= 3 for ratio, _ in each.values()) / len(each)
-            never = min(ratio for ratio, _ in each.values()) >= 1 / 1.2
+            good = sum(ratio.value >= 3 for ratio in each.values()) / len(each)
+            never = min(ratio.value for ratio in each.values()) >= 1 / 1.2
             words += f"; at least 3 on {good:.0%} of {len(each)}; {run_on}"
             holds = mean >= 10 and good >= 0.9 and never
             outcome = HOLDS if holds and whole else CAVEAT if mean >= 3 else FAILS
@@ -215,14 +240,18 @@ def extent(found: dict[str, Any]) -> tuple[bool, str]:
     return len(full) == len(SUITE) and seeds >= 5, words
 
 
-def against(each: dict[str, tuple[float, str]]) -> tuple[float, str]:
+def against(each: dict[str, Ratio]) -> tuple[float, str]:
     """The geometric mean of the ratios that are numbers, and in words which are none, and which are losses."""
-    finite = [ratio for ratio, _ in each.values() if 0 < ratio < math.inf]
-    mean = geometric(finite)
-    words = f"geometric mean {mean:.2g} on {len(finite)} problems that both finished"
-    alone = [problem for problem, (ratio, _) in each.items() if ratio == math.inf]
+    finite = {problem: ratio for problem, ratio in each.items() if 0 < ratio.value < math.inf}
+    mean = geometric(ratio.value for ratio in finite.values())
+    words = f"geometric mean {mean:.2g} on {len(finite)} problems"
+    if bounds := sum(ratio.more for ratio in finite.values()):
+        words += f", on {bounds} of them a bound from below, where no rival got there within its budget"
+    if new := [ratio.value for problem, ratio in finite.items() if problem in UNSEEN]:
+        words += f"; {geometric(new):.2g} on the {len(new)} that no constant was chosen on"
+    alone = [problem for problem, ratio in each.items() if ratio.value == math.inf]
     words += f"; finished by no other: {', '.join(alone)}" if alone else ""
-    lost = sorted((ratio, problem, who) for problem, (ratio, who) in each.items() if ratio < 1)
+    lost = sorted((ratio.value, problem, ratio.who) for problem, ratio in each.items() if ratio.value < 1)
     return mean, words + "".join(
         f"; {problem} lost to {who}, {f'{ratio:.2g}' if ratio else 'not finished'}" for ratio, problem, who in lost
     )
@@ -231,11 +260,13 @@ def against(each: dict[str, tuple[float, str]]) -> tuple[float, str]:
 def section(found: dict[str, Any]) -> str:
     weights = ", ".join(f"{weight:g} {name}" for name, weight in WEIGHTS.items())
     seeds = sorted({line["seed"] for line in found["runs"]})
-    budgets = "; ".join(f"W ≤ {w:g}, {s:g} s of processor time" for w, s in found["budgets"])
+    most, seconds = (max(budget[i] for budget in found["budgets"]) for i in (0, 1))
+    budgets = f"W ≤ {most:g} and {seconds:g} s of processor time at most, less where the own method had been quick"
     absent = [name for name in SUITE if name not in found["problems"]]
     text = [
         f"Work W = {weights} (a product A v is 1); until the true ‖∇φ(x)‖, by a hyper-objective at 10⁻¹⁰, is first"
-        f" below 10⁻³ and 10⁻⁶ of ‖∇φ(x_0)‖. – is *not within the budget* ({budgets}). Seeds"
+        f" below 10⁻³ and 10⁻⁶ of ‖∇φ(x_0)‖. – is *not within the budget* ({budgets}), > a ratio that is larger, since"
+        " the rivals were stopped. Seeds"
         f" {', '.join(map(str, seeds))}. Methods with steps: the best of one common 7 × 7 search (first seed)."
         " Known to 3 % (30 % for a method whose own ‖h‖ is far from the true one). Cells are geometric means over the"
         " seeds that a contestant was run with, 1 for most; the last column compares on the seeds of both.",
@@ -263,7 +294,7 @@ def work_table(found: dict[str, Any], target: str) -> str:
             value = each[name].get(problem)
             word = "" if value is None else "–" if value == math.inf else f"{value:.0f}"
             cells.append(f"**{word}**" if name != OWN and value is not None and value == least < math.inf else word)
-        ratio = f"{shown[problem][0]:.1f}" if problem in shown else ""
+        ratio = str(shown[problem]) if problem in shown else ""
         rows.append([f"{problem} ({about['n_x']}, {about['n_y']})", *cells, ratio])
     return table(["problem (n_x, n_y)", *who, "best rival / own"], rows)
 
@@ -338,9 +369,12 @@ def main() -> int:
     parser.add_argument("--problems", help=", ".join(SUITE))
     parser.add_argument("--contestants", help="; ".join(contestants()) + " (divided by semicolons)")
     parser.add_argument("--seeds", default="1")
+    parser.add_argument("--times", type=float, default=math.inf, help="the own method's W to 1e-6: where rivals stop")
+    parser.add_argument("--seconds", type=float, help="of processor time, of a run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no run after these")
     options = parser.parse_args()
-    budget = QUICK if options.quick else FULL if options.full else DEFAULT
+    budget = replace(QUICK if options.quick else FULL if options.full else DEFAULT, times=options.times)
+    budget = budget if options.seconds is None else replace(budget, seconds=options.seconds)
     small = ["synthetic-200-1e2", "ridge-20", "logistic-heart"]
     names = options.problems.split(",") if options.problems else small if options.quick else list(SUITE)
     who = options.contestants.split(";") if options.contestants else list(contestants())

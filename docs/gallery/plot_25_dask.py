@@ -42,6 +42,15 @@ run = minimize(there, np.zeros(p), maxiter=10, batch_size=(500, 500), rng=1, ste
 print(run.message)
 
 # %%
+# Three folds of whole blocks, an intercept in each: every round trip serves all of them.
+folds = problems.generalized_linear(
+    lazy, da.from_array(t, chunks=20_000), loss="logistic", folds=3, penalty="all", intercept=True
+)
+before = folds.n_passes
+print(hypergradient(folds, [-4.0]))
+print("passes over X for three folds:", folds.n_passes - before)
+
+# %%
 # What a product costs, by the number of blocks that the same rows are cut into:
 blocks, seconds = 2 ** np.arange(7), []
 for m in blocks:

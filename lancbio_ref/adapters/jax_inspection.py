@@ -14,18 +14,38 @@ from .problem import Finding
 
 
 def look_at(name: str, function: Callable[..., Any], *arguments: Any) -> Iterator[Finding]:
-    """Trace f or g once: a scalar it must be, and what is rounded or cut inside it is found by name."""
+    """Trace f or g, and its derivatives: a scalar it must be, and what is rounded or cut inside it is found by name.
+
+    Of g the second derivatives too, forward over reverse, as a product takes them.
+    """
     try:
         traced = jax.make_jaxpr(function)(*arguments)
     except Exception as error:
         raise ArgumentError(
-            name, f"{type(error).__name__}: {str(error).splitlines()[0]}", "a function that JAX can trace (jax.numpy)"
+            name,
+            f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            "a function that JAX can trace (jax.numpy); a number that shapes depend on is captured, not one of `args`",
         ) from error
     (out, *more) = traced.out_avals or [None]
     if out is None or more or out.shape != () or not np.issubdtype(out.dtype, np.floating):
         found = " and ".join(str(aval) for aval in traced.out_avals) or "nothing"
         raise ArgumentError(name, f"a function that returns {found}", "one that returns one real number")
+    try:
+        jax.eval_shape(_derivatives(function, twice=name == "g"), *arguments)
+    except Exception as error:
+        raise ArgumentError(
+            name,
+            f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            f"a function that JAX can differentiate{' twice, forward over reverse' * (name == 'g')}",
+        ) from error
     yield from _findings(name, traced.jaxpr)
+
+
+def _derivatives(function: Callable[..., Any], *, twice: bool) -> Callable[..., Any]:
+    gradient = jax.grad(function, (0, 1))
+    if not twice:
+        return gradient
+    return lambda x, y, *data: jax.jvp(lambda x, y: gradient(x, y, *data), (x, y), (x, y))
 
 
 def _findings(name: str, jaxpr: Any) -> Iterator[Finding]:
@@ -37,7 +57,8 @@ def _findings(name: str, jaxpr: Any) -> Iterator[Finding]:
             yield Finding(name, "cut", f"stop_gradient at {where}")
         if operation in ("convert_element_type", "reduce_precision"):
             before, after = equation.invars[0].aval.dtype, equation.params.get("new_dtype", np.dtype(np.float32))
-            if before == np.float64 and jnp.issubdtype(after, jnp.floating) and jnp.finfo(after).nmant < 52:
-                yield Finding(name, "narrow", f"float64 is rounded to {np.dtype(after).name} at {where}")
+            is_float = jnp.issubdtype(before, jnp.floating) and jnp.issubdtype(after, jnp.floating)
+            if is_float and jnp.finfo(after).nmant < jnp.finfo(before).nmant:
+                yield Finding(name, "narrow", f"{before} is rounded to {np.dtype(after).name} at {where}")
         for inner in core.jaxprs_in_params(equation.params):
             yield from _findings(name, inner)

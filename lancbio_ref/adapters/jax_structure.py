@@ -74,4 +74,9 @@ def as_data(value: Any) -> Any:
     wide = isinstance(value, np.ndarray) and value.dtype == np.float64
     if wide and not jax.config.jax_enable_x64:
         raise ArgumentError("args", "float64, of which JAX as it is set would make float32", X64)
-    return jnp.asarray(value)
+    try:
+        return jnp.asarray(value)
+    except TypeError:
+        raise ArgumentError(
+            "args", f"{type(value).__name__} {value!r:.40}", "arrays; what is none is captured"
+        ) from None

@@ -9,6 +9,7 @@ each a linear map that the framework makes once a point and applies to many vect
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -290,16 +291,18 @@ class AdaptedProblem(BilevelProblem):
         return self._all_upper(x, y)[0]
 
     def _upper_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self._back("f", self._all_upper(x, y)[1])
+        value, gradient, _ = self._all_upper(x, y)
+        return self._back("f", _of_a_number(value, gradient))
 
     def _upper_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self._back("f", self._all_upper(x, y)[2])
+        value, _, gradient = self._all_upper(x, y)
+        return self._back("f", _of_a_number(value, gradient))
 
     def _lower_value(self, x: np.ndarray, y: np.ndarray) -> float:
         return self._all_lower(x, y)[0]
 
     def _lower_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self._back("g", self._all_lower(x, y)[1])
+        return self._back("g", _of_a_number(*self._all_lower(x, y)))
 
     def _lower_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return self._back("g", self.derivatives.lower_grad_x(x, y, self._rows["lower"]))
@@ -345,9 +348,14 @@ class AdaptedProblem(BilevelProblem):
             rows.append(row)
         for finding in self.findings:
             if finding.kind == "narrow":
-                note = f"{finding.where}: its numbers have 7 digits, not 16"
+                note = f"{finding.where}: its numbers have no more digits"
                 rows.append(CheckRow(f"{finding.function} in {self.dtype}", np.nan, np.nan, FAILED, note))
         return CheckReport(rows)
+
+
+def _of_a_number(value: float, gradient: np.ndarray) -> np.ndarray:
+    """The gradient of `value`: where that is none, as log(y) for y < 0, neither is 1/y its derivative, but NaN."""
+    return gradient if math.isfinite(value) else np.full_like(gradient, math.nan)
 
 
 def _concerns(finding: Finding, row: CheckRow) -> bool:

@@ -52,8 +52,8 @@ def problem(
         Functions that autograd can differentiate twice; with `n_samples`, of ``(x, y, batch, *args)``, the mean
         over the rows that the integer tensor `batch` names. They leave x, y and all else as they find it.
     x0, y0 : tensor, array, dict, list or tuple of them, or torch.nn.Module
-        The structure and type of every x and y; of a module the dict of its parameters, for
-        ``torch.func.functional_call(module, y, inputs)``. In float32, a bound is one of float32.
+        The structure and type of every x and y; of a module the dict of its parameters that are not
+        frozen, for ``torch.func.functional_call(module, y, inputs)``. In float32, a bound is one of float32.
     args : sequence
         Data, handed on as they are.
     mu, smoothness, cross_norm : float or callable (x, y) → float, optional
@@ -325,8 +325,10 @@ class TorchStructure:
 
 
 def _parameters(tree: Tree) -> Tree:
-    """A module is the dict of its parameters; any other tree is itself."""
-    return dict(tree.named_parameters()) if isinstance(tree, torch.nn.Module) else tree
+    """A module is the dict of its parameters, but those that are frozen; any other tree is itself."""
+    if not isinstance(tree, torch.nn.Module):
+        return tree
+    return {name: parameter for name, parameter in tree.named_parameters() if parameter.requires_grad}
 
 
 def _as_tensors(name: str, tree: Tree) -> list[torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -53,7 +54,7 @@ def look_at(
             raise ArgumentError(
                 name, f"a function that moves the buffer {key}", f"{PURE}: module.eval(), as for BatchNorm"
             )
-    if values[0] != values[1]:
+    if values[0] != values[1] and not math.isnan(values[0]):  # of NaN a derivative will say where it is
         found = f"{values[0]:.17g} and then {values[1]:.17g} at one point"
         raise ArgumentError(name, found, f"{PURE}: module.eval(), as for Dropout, and no random numbers")
     yield from dict.fromkeys(watch.findings)
@@ -73,15 +74,18 @@ class Watch(TorchFunctionMode):
             what = getattr(function, "__name__", str(function))
             if what == "__get__":  # of a property, such as .data
                 what = getattr(getattr(function, "__self__", None), "__name__", what)
-            wide = any(t.dtype == torch.float64 for t in before)
+            widest = max((t.dtype for t in before), key=_digits)
             for out in result if isinstance(result, (tuple, list)) else (result,):
                 if isinstance(out, float) or (_is_float(out) and not out.requires_grad):
                     self.findings.append(Finding(self.name, "cut", f"{what} at {_caller()}"))
-                elif _is_float(out) and wide and torch.finfo(out.dtype).bits < 64:
-                    self.findings.append(
-                        Finding(self.name, "narrow", f"float64 is rounded to {str(out.dtype)[6:]} at {_caller()}")
-                    )
+                elif _is_float(out) and _digits(out.dtype) < _digits(widest):
+                    types = f"{str(widest)[6:]} is rounded to {str(out.dtype)[6:]}"
+                    self.findings.append(Finding(self.name, "narrow", f"{types} at {_caller()}"))
         return result
+
+
+def _digits(dtype: torch.dtype) -> float:
+    return -math.log10(torch.finfo(dtype).eps)
 
 
 def _is_float(value: Any) -> bool:

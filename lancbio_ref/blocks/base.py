@@ -84,10 +84,16 @@ class Blocks(Protocol):
     rows: tuple[int, ...]
     shape: tuple[int, int]
     dtype: np.dtype
-    n_passes: int
+
+    @property
+    def n_passes(self) -> int:
+        """See above."""
 
     def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
         """``function(block, *arguments)`` of every block, staying there; made now or when a `map` first needs it."""
+
+    def place(self, pieces: Sequence[Any]) -> Kept | Each:
+        """One piece a block, to be where the blocks are: they travel once."""
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterable[Any]:
         """``function(block, *arguments)`` of every block, coming in the order of the blocks, to be gone through once.

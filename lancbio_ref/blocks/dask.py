@@ -106,6 +106,10 @@ class DaskBlocks:
         """
         return DaskKept(self._submitted(function, arguments))
 
+    def place(self, pieces: Sequence[Any]) -> DaskKept:
+        """One piece a block, on the worker that has the block: it travels once, and again when that one dies."""
+        return self.keep(_itself, Each(pieces))
+
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
         """``function(block, *arguments)`` of every block, in the order of the blocks.
 
@@ -183,6 +187,10 @@ def coded(block: Block, name: str, classes: Classes) -> Block:
 
 def _same(call: _Call) -> _Call:
     return call
+
+
+def _itself(block: Block, piece: Any) -> Any:
+    return piece
 
 
 def _taken(block: Block, rows: np.ndarray, index: int, start: int) -> Block:

@@ -7,7 +7,7 @@ reading: the functions are pure, so that the bits are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -79,6 +79,10 @@ class LocalBlocks:
     def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
         """``function(block, *arguments)`` of every block: made when a `map` needs it, and kept or made again."""
         return _Made(self, function, arguments)
+
+    def place(self, pieces: Sequence[Any]) -> Each:
+        """One piece a block, which are here already."""
+        return Each(pieces)
 
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
         """``function(block, *arguments)`` of one block after another; a block is read when its result is asked for."""

@@ -12,9 +12,10 @@ import scipy.sparse as sp
 
 from ..arguments import as_array
 from ..errors import ArgumentError
+from ..files import is_file
 from ..operators.csr import as_csr
 from .npz import load_arrays
-from .packed import LIMIT, as_path, is_file, over_the_limit
+from .packed import LIMIT, as_path, over_the_limit
 from .splits import stratified_split
 
 FILE = "20newsgroups_counts.npz"

@@ -39,14 +39,6 @@ def as_path(path: Any) -> Path:
         raise ArgumentError("path", repr(path)[:80], "a str or a path-like object") from None
 
 
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no file can have is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
 @contextmanager
 def unpacked(path: Path, limit: int, kind: str, *, packed: bool = True) -> Iterator[Any]:
     """The content of a regular file, unpacked, as a stream of at most `limit` bytes; `kind` is for the messages.

@@ -1,8 +1,9 @@
 """Estimators of data that Dask has: samples stay on its workers, and what is learned comes here.
 
 Features are scaled as elsewhere, by a pass, and not centred, as sparse ones are not; one fifth of the rows, drawn from
-all blocks, judges the penalties, or the rows that ``cv`` names: folds would need a fit each, of samples that lie
-elsewhere. The unit of a loss and where fits begin are those of `SAMPLE` rows: they scale a tolerance, and no result.
+all blocks, judges the penalties, or the rows that ``cv`` names, or the folds that it makes: they share every round trip
+(:mod:`lancbio_ref.problems.blocked.folds`), and the targets alone come here, for the splitter. The unit of a loss
+and where fits begin are those of `SAMPLE` rows: they scale a tolerance, and no result.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 
 from ..blocks import Block, added
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from .base import BilevelEstimator
 
 SAMPLE, HELD_OUT = 20_000, 0.2
-SPLIT = "cv=None, which holds out a fifth of the rows, or one split (train, test) of row numbers"
+SPLIT = "None, which holds out a fifth of the rows, one split (train, test) of row numbers, an int, or a splitter"
 
 
 def squares(block: Block) -> tuple[np.ndarray, float]:
@@ -79,7 +82,7 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     model.n_features_in_ = p
     if hasattr(X, "columns"):
         model.feature_names_in_ = np.asarray(X.columns, object)
-    train, test = _split(model, n)
+    splits = _splits(model, blocks)
     sums, total = added(blocks.map(squares))
     if not total > 0:
         raise ValueError("sample_weight: at least one weight must be > 0")
@@ -94,7 +97,11 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
         intercept_ridge=RIDGE, n_classes=max(model._n_scores(), 2),
     )  # fmt: skip
     try:
-        problem: Any = generalized_linear(blocks.take(train), None, validation=(blocks.take(test), None), **given)
+        if len(splits) == 1:
+            train, test = (blocks.take(rows) for rows in splits[0])
+            problem: Any = generalized_linear(train, None, validation=(test, None), **given)
+        else:
+            problem = generalized_linear(blocks, None, folds=splits, **given)
         whole: Any = generalized_linear(blocks, None, validation=(blocks, None), **given)
     except ArgumentError as error:
         raise ValueError(_in_their_words(error)) from error
@@ -107,9 +114,9 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     found = learn(
         problem,
         box,
-        model._likelihood(total * test.size / n, start),
+        model._likelihood(total * min(sum(test.size for _, test in splits) / n, 1.0), start),
         start=start,
-        y0=_first_y(problem, first),
+        y0=np.concatenate([_first_y(part, first) for part in getattr(problem, "problems", [problem])]),
         method=model.method,
         tol=model.tol,
         unit=unit,
@@ -123,20 +130,25 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     model._refit(whole, found, first, unit, np.zeros(p), scales)
 
 
-def _split(model: BilevelEstimator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers, increasing."""
-    cv = model.cv
+def _splits(model: BilevelEstimator, blocks: DaskBlocks) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers, increasing, of each fold."""
+    cv, n = model.cv, blocks.shape[0]
     if cv is None:
         chosen = np.random.default_rng(check_random_state(model.random_state or 0).randint(2**31)).random(n) < HELD_OUT
-        train, test = np.flatnonzero(~chosen), np.flatnonzero(chosen)
+        found: Any = [(np.flatnonzero(~chosen), np.flatnonzero(chosen))]
     elif isinstance(cv, tuple) and len(cv) == 2 and all(np.ndim(part) == 1 for part in cv):
-        train, test = (np.unique(np.asarray(part)) for part in cv)
+        found = [cv]
     else:
-        raise ValueError(f"cv: found {cv!r} for data of Dask, expected {SPLIT}; for folds X must be in memory")
-    for part in (train, test):
+        t = np.concatenate([t for t, _ in blocks.map(targets)])
+        try:
+            found = list(check_cv(cv, t, classifier=is_classifier(model)).split(np.broadcast_to(0.0, (n, 1)), t))
+        except TypeError as error:
+            raise ValueError(f"cv: found {cv!r} for data of Dask, expected {SPLIT}") from error
+    splits = [(np.unique(np.asarray(train)), np.unique(np.asarray(test))) for train, test in found]
+    for part in (rows for split in splits for rows in split):
         if part.dtype.kind not in "iu" or part.size == 0 or part[0] < 0 or part[-1] >= n:
             raise ValueError(f"cv: found {part.size} rows, expected row numbers in 0..{n - 1} on either side")
-    return train, test
+    return splits
 
 
 def _bounds(model: BilevelEstimator, mean_square: float, t: np.ndarray, s: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import rankdata
 
 from ..lower_level import lower_solution
 from ..problems import data_cleaning
@@ -61,5 +60,6 @@ def auc(scores: np.ndarray, positive: np.ndarray) -> float:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if n_positive * n_negative == 0:
         return 0.5
-    ranks = float(rankdata(scores)[positive].sum())
+    _, place, ties = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = float((np.cumsum(ties) - (ties - 1) / 2)[place][positive].sum())
     return (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)

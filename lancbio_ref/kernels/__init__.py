@@ -29,7 +29,7 @@ Every kernel runs as plain Python under ``NUMBA_DISABLE_JIT=1``.
 """
 
 from .compiled import JIT, compiled
-from .compiling import BLOCK, PIECE, exact, loop, reduction
+from .compiling import BLOCK, FIRST, PIECE, exact, loop, reduction
 from .dense import (
     EIGHT,
     dense_absolute_gram,
@@ -78,6 +78,7 @@ from .vectors import (
 __all__ = [
     "BLOCK",
     "EIGHT",
+    "FIRST",
     "JIT",
     "PIECE",
     "add_in_order",

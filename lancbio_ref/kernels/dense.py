@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import PIECE, inlined, loop, reduction
+from .compiling import PIECE, inlined, inner_loop, inner_reduction, loop
 
 EIGHT = 8
 
 
-@reduction
+@inner_reduction
 def _dot(zero, A, i, v, start, end):
     """Σ_j a_ij v_j for j = start … end − 1, in the type of `zero`."""
     total = zero
@@ -31,7 +31,7 @@ def _dot(zero, A, i, v, start, end):
     return total
 
 
-@reduction
+@inner_reduction
 def _eight_dots(zero, A, i, v, start, end):
     """`_dot` of the rows i … i + 7; each v_j is loaded once."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = zero
@@ -48,14 +48,14 @@ def _eight_dots(zero, A, i, v, start, end):
     return s0, s1, s2, s3, s4, s5, s6, s7
 
 
-@loop
+@inner_loop
 def _add_row(sums, c, A, i, start, end):
     """sums_j ← sums_j + c a_ij for j = start … end − 1."""
     for j in range(start, end):
         sums[j] += c * A[i, j]
 
 
-@loop
+@inner_loop
 def _add_eight(sums, c, A, i, start, end):
     """sums_j ← sums_j + Σ_k c_k a_{i+k, j} for j = start … end − 1 and eight numbers c; each sum is loaded once."""
     c0, c1, c2, c3, c4, c5, c6, c7 = c
@@ -77,7 +77,7 @@ def _put_eight(out, i, s):
     out[i], out[i + 1], out[i + 2], out[i + 3], out[i + 4], out[i + 5], out[i + 6], out[i + 7] = s
 
 
-@loop
+@inner_loop
 def _product_of_rows(first, last, A, v, out):
     """out_i ← a_iᵀv for i = first … last − 1."""
     zero, none, n = out.dtype.type(0), np.uintp(0), np.uintp(v.size)
@@ -242,7 +242,7 @@ def dense_weighted_squares(first, last, rows, X, d, partial):
                 sums[j] += d[i] * x[j] * x[j]
 
 
-@reduction
+@inner_reduction
 def _absolute_dot(zero, A, i, v):
     """Σ_j |a_ij| v_j, in the type of `zero`."""
     total = zero
@@ -251,7 +251,7 @@ def _absolute_dot(zero, A, i, v):
     return total
 
 
-@reduction
+@inner_reduction
 def _eight_absolute_dots(zero, A, i, v):
     """`_absolute_dot` of the rows i … i + 7; each v_j is loaded once."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = zero
@@ -268,14 +268,14 @@ def _eight_absolute_dots(zero, A, i, v):
     return s0, s1, s2, s3, s4, s5, s6, s7
 
 
-@loop
+@inner_loop
 def _add_absolute_row(sums, c, A, i):
     """sums ← sums + c |a_i|."""
     for j in range(sums.size):
         sums[j] += c * abs(A[i, j])
 
 
-@loop
+@inner_loop
 def _add_eight_absolute(sums, c, A, i):
     """sums ← sums + Σ_k c_k |a_{i+k}| for eight numbers c; each sum is loaded once."""
     c0, c1, c2, c3, c4, c5, c6, c7 = c

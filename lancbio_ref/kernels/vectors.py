@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from .compiling import BLOCK, exact, loop, reduction
+from .compiling import BLOCK, exact, inner_reduction, loop, reduction
 
 
 @reduction
@@ -30,7 +30,7 @@ def sum_entries(x):
     return total
 
 
-@reduction
+@inner_reduction
 def _dot_after(q, Aq, beta, p_before):
     """Σ q_i (a_i − β p_i), a = Aq, p = p_before."""
     total = 0.0

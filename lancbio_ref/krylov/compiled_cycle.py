@@ -256,16 +256,17 @@ class CompiledCycle:
 
     def _reorthogonalize(self) -> None:
         """The end of a step that has found good Ritz vectors."""
-        process, rule = self.process, self.process._rule
+        process = self.process
         process.columns = [_NOTHING] * process.k
         beta = process._reorthogonalized(process._basis.q(process.k + 1), float(process.beta[-1]))
         process._divide(process.k + 1, beta)
-        assert isinstance(rule, Selective)
+
+    def _take_ritz_vectors(self, rule: Selective) -> None:
         if rule.clusters:
             self.ritz = rule.vectors
-            self.good = np.array([(c.low, c.high, c.residual, len(c.rows)) for c in rule.clusters]).T.copy()
+            self.good = rule.ends().copy()
         else:
-            self.ritz, self.good = np.empty((0, process.n), process.dtype), _NO_CLUSTERS
+            self.ritz, self.good = np.empty((0, self.b.size), self.b.dtype), _NO_CLUSTERS
 
     def _fill_in(self) -> int:
         """Tell the report, and the process and the iterate if they are made, of the steps; why they ended."""
@@ -286,6 +287,8 @@ class CompiledCycle:
         process.k, process.scale, process.unit = c["k"], c["scale"], c["unit"]
         process.residual_norm, process.breakdown = c["residual_norm"], bool(c["breakdown"])
         process.n_reorthogonalized, process.norm_A = c["n_reorthogonalized"], c["scale"]
+        if isinstance(process._rule, Selective):
+            process._rule.turn = c["turn"]
 
     def _tell_iterate(self, iterate: StoredIterate) -> None:
         c: dict[str, Any] = self.known
@@ -301,6 +304,9 @@ class CompiledCycle:
         process, cycle = self.process, self.cycle
         for name in ("k", "scale", "unit", "residual_norm", "breakdown", "n_reorthogonalized"):
             cycle[name] = self.known[name] = getattr(process, name)
+        if isinstance(process._rule, Selective):
+            cycle["turn"] = self.known["turn"] = process._rule.turn
+            self._take_ritz_vectors(process._rule)
         cycle["phase"] = steps.ADVANCE
 
 

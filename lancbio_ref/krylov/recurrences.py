@@ -13,6 +13,9 @@ from ..kernels import exact, loop
 
 REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has fallen by this factor,
 LOCKED = 1e-3  # and it was above this share of the gap to the other Ritz values
+MIXED = 0.1  # nearer than the residual over this, a value that is still moving may be of the same eigenvectors
+TURNS = 4  # while that lasts, the first two vectors of so many are orthogonalized against all of Q
+NONE_YET, SETTLED, UNSETTLED, FRESH, FAILED = range(5)  # what a look at the Ritz pairs may find
 
 
 @loop
@@ -151,33 +154,36 @@ def hypot(a, b, c):
 
 
 @exact
-def has_fresh(theta, residual, tolerance, least, good):
-    """Whether a Ritz vector has become good that was not formed yet, or much better than one that was off.
-
-    theta, residual : Ritz values in any order, and their residuals, taken for `least` where smaller;  sorted.
-    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
-        and how many vectors it has.
-    """
-    k = theta.size
-    for i in range(1, k):  # in place: the loop before left them nearly in order
-        value, size, j = theta[i], residual[i], i - 1
+def sort_pairs(theta, residual, least):
+    """Ritz values in ascending order, and their residuals, taken for `least` where smaller.   Writes both."""
+    for i in range(theta.size):  # in place: the loop before left them nearly in order
+        value, size, j = theta[i], max(residual[i], least), i - 1
         while j >= 0 and theta[j] > value:
             theta[j + 1], residual[j + 1] = theta[j], residual[j]
             j -= 1
         theta[j + 1], residual[j + 1] = value, size
-    i = 0
+
+
+@exact
+def has_fresh(theta, residual, tolerance, good):
+    """Whether a Ritz vector has become good that was not formed yet, or much better than one that was off.
+
+    theta, residual : Ritz values, ascending, and their residuals, read.
+    good : 4 × clusters, ascending: the low and the high end of each, the largest residual it had when it was formed,
+        and how many vectors it has;  read.
+    """
+    k, i = theta.size, 0
     while i < k:
-        if max(residual[i], least) > tolerance:
+        if residual[i] > tolerance:
             i += 1
             continue
-        low = high = theta[i]  # the good values from here on that lie within `tolerance` of the one before
+        low = high = theta[i]  # the good values from here on that one cluster has
         worst, members, first, last = 0.0, 0, i, i
         while i < k:
-            size = max(residual[i], least)
-            if size <= tolerance:
-                if theta[i] - high > tolerance:
+            if residual[i] <= tolerance:
+                if theta[i] - high > tolerance and not _bridged(high, theta[i], tolerance, good):
                     break
-                high, worst, members, last = theta[i], max(worst, size), members + 1, i
+                high, worst, members, last = theta[i], max(worst, residual[i]), members + 1, i
             i += 1
         gap = math.inf
         if last - first >= members:
@@ -194,6 +200,63 @@ def has_fresh(theta, residual, tolerance, least, good):
         if vectors < members or (worst <= REFRESH * before and before > LOCKED * gap):
             return True
     return False
+
+
+@exact
+def _bridged(low, high, tolerance, good):
+    """Whether a cluster is near to both values: its vectors would count for the one and for the other."""
+    for known in range(good.shape[1]):
+        if good[1, known] >= high - tolerance and good[0, known] <= low + tolerance:
+            return True
+    return False
+
+
+@exact
+def is_unsettled(theta, residual, tolerance, good):
+    """Whether a value that is not good is so near to a cluster that its vectors may be off by `MIXED`.
+
+    As :func:`has_fresh`.
+    """
+    for known in range(good.shape[1]):
+        width, members, bad = good[2, known] / MIXED, 0.0, False
+        for i in range(theta.size):
+            if good[0, known] - width <= theta[i] <= good[1, known] + width:
+                members += 1.0
+                bad = bad or residual[i] > tolerance
+        if bad and members > good[3, known]:
+            return True
+    return False
+
+
+@exact
+def look_at_pairs(alpha, beta, residual_norm, unit, scale, u, good):
+    """What `Selective.apply` has to do: NONE_YET is good; SETTLED, against the vectors that there are, or UNSETTLED,
+    against all of Q in turn; FRESH vectors have to be formed; or the QL iteration FAILED.
+
+    alpha, beta : β_j in beta[j − 1] couples α_{j−1} and α_j; k and k + 1, read.
+    residual_norm : ‖w_k‖.   unit, scale, u : of the process, and its unit roundoff.   good : as `has_fresh` wants it.
+    """
+    k, known = alpha.size, good.shape[1]
+    if known == 0 and residual_norm * least_last_component(alpha, beta) > 2 * math.sqrt(u) * scale:
+        return NONE_YET
+    theta, off, last = np.empty(k), np.empty(k), np.empty(k)
+    for i in range(k):
+        theta[i], off[i] = alpha[i] / unit, beta[i + 1] / unit
+    if not last_components(theta, off, last):
+        return FAILED
+    size, is_good = scale / unit, False
+    tolerance = math.sqrt(u) * size
+    for i in range(k):
+        last[i] = residual_norm / unit * abs(last[i])  # of each pair
+        is_good = is_good or last[i] <= tolerance
+    if not (is_good or known):
+        return NONE_YET
+    sort_pairs(theta, last, u * size)
+    if is_good and has_fresh(theta, last, tolerance, good):
+        return FRESH
+    if known == 0:
+        return NONE_YET
+    return UNSETTLED if is_unsettled(theta, last, tolerance, good) else SETTLED
 
 
 @exact

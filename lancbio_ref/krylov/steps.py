@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..kernels import BLOCK, compiled
+from ..kernels import BLOCK, FIRST, compiled
 from ..operators import ready_products
 from ..rounding import SAFE_SQUARES
 from . import lapack, recurrences
@@ -57,6 +57,7 @@ CYCLE = np.dtype(
         ("residual_norm", "f8"),  # ‖w_j‖
         ("breakdown", "i8"),
         ("n_reorthogonalized", "i8"),
+        ("turn", "i8"),  # `Selective.turn`
         # T = L D Lᵀ, and the iterate
         ("taken", "i8"),
         ("columns", "i8"),
@@ -90,7 +91,7 @@ def _total(partial):
 @within
 def _norm(x, partial):
     """`rounding.norm2`."""
-    kernels.dot(0, partial.size, x, x, partial)
+    kernels.dot(FIRST, partial.size, x, x, partial)
     square = _total(partial)
     if LOW < square < HIGH:
         return math.sqrt(square)
@@ -107,7 +108,7 @@ def _norm(x, partial):
     scaled = np.empty(x.size)
     for i in range(x.size):
         scaled[i] = math.ldexp(np.float64(x[i]), -exponent)
-    kernels.dot(0, partial.size, scaled, scaled, partial)
+    kernels.dot(FIRST, partial.size, scaled, scaled, partial)
     return math.ldexp(math.sqrt(_total(partial)), exponent)
 
 
@@ -124,13 +125,13 @@ def _subtract(w, vectors):
     """`fused.subtract`, of rows that are their own duals.   Writes w."""
     blocks, k = -(-w.size // BLOCK), vectors.shape[0]
     partial = np.empty((blocks, k))
-    kernels.coefficients(0, blocks, vectors, w, partial)
+    kernels.coefficients(FIRST, blocks, vectors, w, partial)
     if blocks == 1:
         h = partial[0]
     else:
         h = np.empty(k)
-        kernels.add_in_order(0, -(-k // BLOCK), partial, h)
-    kernels.subtract_rows(0, blocks, vectors, h, w)
+        kernels.add_in_order(FIRST, -(-k // BLOCK), partial, h)
+    kernels.subtract_rows(FIRST, blocks, vectors, h, w)
 
 
 @within
@@ -139,26 +140,7 @@ def _combination(Q, y, x):
     for i in range(y.size):
         y[i] = -y[i]
     x[:] = 0
-    kernels.subtract_rows(0, -(-x.size // BLOCK), Q, y, x)
-
-
-@within
-def _needs_ritz_vectors(alpha, beta, good, b, c):
-    """Of `Selective.apply`: 1 where a Ritz vector has to be formed, −1 where the QL iteration failed, else 0."""
-    k = c.k
-    if b * recurrences.least_last_component(alpha[:k], beta) > 2 * math.sqrt(c.u) * c.scale:
-        return 0  # no pair can be good yet
-    theta, off, last = np.empty(k), np.empty(k), np.empty(k)
-    for i in range(k):
-        theta[i], off[i] = alpha[i] / c.unit, beta[i + 1] / c.unit
-    if not recurrences.last_components(theta, off, last):
-        return -1
-    size, is_good = c.scale / c.unit, False
-    tolerance = math.sqrt(c.u) * size
-    for i in range(k):
-        last[i] = b / c.unit * abs(last[i])  # the residuals of the Ritz pairs
-        is_good = is_good or last[i] <= tolerance
-    return int(is_good and recurrences.has_fresh(theta, last, tolerance, c.u * size, good))
+    kernels.subtract_rows(FIRST, -(-x.size // BLOCK), Q, y, x)
 
 
 @within
@@ -171,11 +153,15 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
     elif c.mode == FULL:
         passes = 2
     elif c.mode == SELECTIVE:
-        found = _needs_ritz_vectors(alpha, beta, good, b, c)
-        if found > 0:
+        found = recurrences.look_at_pairs(alpha[: c.k], beta, b, c.unit, c.scale, c.u, good)
+        if found == recurrences.FRESH:
             return -1
-        against_ritz = found == 0 and good.shape[1] > 0
-        passes = 2 * int(found < 0) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
+        meets_all = found == recurrences.FAILED
+        if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
+            meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
+            c.turn = (c.turn + 1) % recurrences.TURNS if meets_all or c.turn else 0
+        against_ritz = good.shape[1] > 0 and not meets_all
+        passes = 2 * int(meets_all) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
     for turn in range(0 if against_ritz else 1, passes + 1):
         if c.mode == LOCAL:
             first = (c.k - 1 - passes + turn) % rows
@@ -191,12 +177,12 @@ def _close_step(Q, alpha, beta, ritz, good, Aq, partial, c):
     here = (j - 1) % rows
     q, w, beta_j = Q[here], Q[j % rows], beta[j - 1]
     p_before = q if j == 1 else Q[(here + rows - 1) % rows]
-    kernels.dot_after(0, blocks, q, Aq, beta_j, p_before, partial)  # α_j = q_jᵀu_j,  u_j = A q_j − β_j q_{j−1}
+    kernels.dot_after(FIRST, blocks, q, Aq, beta_j, p_before, partial)  # α_j = q_jᵀu_j,  u_j = A q_j − β_j q_{j−1}
     a = _total(partial)
     if rows == 2 and j > 1:  # w_j = u_j − α_j q_j, where q_{j−1} was
-        kernels.next_in_place(0, blocks, Aq, beta_j, a, q, w, partial)
+        kernels.next_in_place(FIRST, blocks, Aq, beta_j, a, q, w, partial)
     else:
-        kernels.next_vector(0, blocks, Aq, beta_j, p_before, a, q, w, partial)
+        kernels.next_vector(FIRST, blocks, Aq, beta_j, p_before, a, q, w, partial)
     square = _total(partial)
     if not math.isfinite(square) and not _all_finite(Aq):
         c.reason = STEP_IN_PYTHON
@@ -227,7 +213,7 @@ def _close_step(Q, alpha, beta, ritz, good, Aq, partial, c):
     if c.breakdown:
         w[:] = 0
     else:
-        kernels.divide(0, blocks, w, b)  # q_{j+1} = w_j/β_{j+1}
+        kernels.divide(FIRST, blocks, w, b)  # q_{j+1} = w_j/β_{j+1}
 
 
 @within
@@ -250,7 +236,7 @@ def _advance(Q, alpha, beta, x, p, c):
     if c.mode <= LOCAL:
         c.p_square = 1 + c.multiplier * c.multiplier * c.p_square
         step = c.last if c.definite else 0.0
-        kernels.descend(0, -(-x.size // BLOCK), p, c.multiplier, Q[(c.k - 1) % Q.shape[0]], x, step)
+        kernels.descend(FIRST, -(-x.size // BLOCK), p, c.multiplier, Q[(c.k - 1) % Q.shape[0]], x, step)
 
 
 @within
@@ -333,7 +319,7 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle
     if c.phase == BEGIN:  # q_1 = r/‖r‖
         for i in range(n):
             Q[0, i] = r[i]
-        kernels.divide(0, partial.size, Q[0], c.start_norm)
+        kernels.divide(FIRST, partial.size, Q[0], c.start_norm)
         c.phase = STEP
     while c.reason == GOES_ON:
         if c.phase == STEP or c.phase == LAST_STEP:
@@ -388,12 +374,12 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
     if c.reason != GOES_ON:
         return
     partial = np.empty((blocks, c.k))
-    kernels.coefficients(0, blocks, Q[: c.k], r, partial)
+    kernels.coefficients(FIRST, blocks, Q[: c.k], r, partial)
     if blocks == 1:
         for i in range(c.k):
             projected[i] = partial[0, i]
     else:
-        kernels.add_in_order(0, -(-c.k // BLOCK), partial, projected)
+        kernels.add_in_order(FIRST, -(-c.k // BLOCK), partial, projected)
     for i in range(c.k):
         y[i] = projected[i]
     c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)

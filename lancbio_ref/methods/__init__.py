@@ -21,7 +21,8 @@ from .hjfbio import HJFBiO, HJFBiOState
 from .hoag import HOAG, HOAGState
 from .lancbio import LancBiO, LancBiOState, SubspaceSchedule
 from .maid import MAID, MAIDState
-from .recycled_newton import RecycledNewton, RecycledNewtonState
+from .recycled_newton import RecycledNewton
+from .recycled_state import RecycledNewtonState
 from .soba import SOBA, SOBAState
 from .stable import STABLE, STABLEState
 from .steps import Steps

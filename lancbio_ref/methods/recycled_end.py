@@ -25,7 +25,7 @@ from ..status import SolveStatus
 
 if TYPE_CHECKING:
     from ..linearization import Known, Linearization
-    from .recycled_newton import RecycledNewtonState
+    from .recycled_state import RecycledNewtonState
 
 ENORMOUS = 1e16  # times the start, which is then beneath the last digit of x: no unit of measurement does that
 IDLE = 25  # accepted steps without a new low of φ̂ or ‖h‖

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -41,12 +41,11 @@ from ..krylov.recycled import RecycledInverse, pairs_within
 from ..minibatch import Minibatched
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus, StepStatus
-from .base import State
 from .recycled_end import Box, as_box, ending, hold
-from .recycled_model import Gains, Model, ModelStep
+from .recycled_model import Model, ModelStep
+from .recycled_state import RecycledNewtonState
 
 if TYPE_CHECKING:
-    from ..hypergradient import HyperGradient
     from ..linearization import Linearization
     from ..problem import BilevelProblem
 
@@ -64,92 +63,6 @@ REFINEMENTS = 12  # rounds of step 5
 PAIRS_OF_X = 20  # that M keeps
 FLAT = 3e-5  # of β: curvatures that M does not keep, for x_j that run away have them, and differences do not see them
 MOST_PRODUCTS = 1000  # of the lower level at x + s: a step that costs more is too long
-
-
-def _nothing() -> np.ndarray:
-    return np.zeros(0)
-
-
-@dataclass
-class RecycledNewtonState(State):
-    """The state of the method; x_next is x, at which y, v, h, b, c and all below belong.
-
-    Attributes
-    ----------
-    r : ndarray, shape (n_y,)
-        b − A v.
-    energy_y, energy_v : float
-        E_y and E_v.
-    gains : Gains
-        G_y, G_v and G_yy.
-    error : float
-        G_y E_y + G_v E_v, an estimate of ‖h − ∇φ(x)‖.
-    phi : float
-        φ̂.
-    first_norm : float
-        ‖h_0‖.
-    radius : float
-        Δ.
-    tightness : float
-        What ζ and the share of φ̂ are multiplied with: 1, and less after refused steps.
-    s : ndarray, shape (n_x,)
-        The last step that was tried.
-    predicted, ratio : float
-        hᵀs + ½ sᵀB s and ρ of it; ρ is −inf where nothing could be evaluated at x + s.
-    accepted : bool
-        Whether x moved.
-    failed : str
-        Why nothing is known at x + s, or was known at another step since x moved: "evaluation" or "lower level".
-    n_inner : int
-        Products B u of the last subproblem.
-    edge : str
-        How its iteration ended, see :class:`~lancbio_ref.methods.recycled_model.ModelStep`.
-    H, M : RecycledInverse or None
-        What is kept of A and of ∇²φ.
-    contraction : float
-        What y ← y − H∇_y g last made of E_y.
-    differences : bool
-        Whether J has no adjoint, so that Jᵀu comes from differences of ∇_y g.
-    n_value : int
-        Values of f.
-    idle : int
-        Accepted steps since φ̂ or ‖h‖ last reached a new low.
-    lowest : (float, float)
-        These lows.
-    start : ndarray, shape (n_x,)
-        x_0.
-    direction : ndarray or None
-        With UNBOUNDED: where x runs, (x − x_0)/‖x − x_0‖. With INDEFINITE: p with pᵀA p ≤ 0.
-    proof : HyperGradient or None
-        h with its certificate at the last x, where an end was tried to be proven.
-    """
-
-    r: np.ndarray = field(default_factory=_nothing)
-    energy_y: float = math.inf
-    energy_v: float = math.inf
-    gains: Gains = field(default_factory=Gains)
-    error: float = math.inf
-    phi: float = math.inf
-    first_norm: float = 0.0
-    radius: float = 0.0
-    tightness: float = 1.0
-    s: np.ndarray = field(default_factory=_nothing)
-    predicted: float = 0.0
-    ratio: float = 1.0
-    accepted: bool = True
-    failed: str = ""
-    n_inner: int = 0
-    edge: str = ""
-    H: RecycledInverse | None = None
-    M: RecycledInverse | None = None
-    contraction: float = 1.0
-    differences: bool = False
-    n_value: int = 0
-    idle: int = 0
-    lowest: tuple[float, float] = (math.inf, math.inf)
-    start: np.ndarray = field(default_factory=_nothing)
-    direction: np.ndarray | None = None
-    proof: HyperGradient | None = None
 
 
 @dataclass(frozen=True)

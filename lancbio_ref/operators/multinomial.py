@@ -135,8 +135,10 @@ class MultinomialHessian(StructuredOperator):
     @cached_property
     def at_once(self) -> bool:
         """Whether one compiled pass over X makes a product with vectors of the operator's own type."""
+        if not self.design.at_once:
+            return False
         X, w = self.design.X, self.w
-        return self.design.at_once and X.flags.c_contiguous and X.dtype == self.P.dtype == w.dtype == self.dtype
+        return X.flags.c_contiguous and X.dtype == self.P.dtype == w.dtype == self.dtype
 
     @cached_property
     def by_class(self) -> tuple[np.ndarray, np.ndarray]:

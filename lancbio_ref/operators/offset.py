@@ -4,8 +4,8 @@ r"""X̃ = [X 0] + 1bᵀ for a tall X that is not to be copied: with an intercept
 
 |X̃| ≤ [|X| 0] + 1|b|ᵀ =: Z entrywise, equal where no entry is added to another, as a column of ones is.
 
-*Rounding*, with k nonzeros in b and `sum_roundings` R in the sum of n numbers. bᵀv is formed in float64 and rounded once,
-by (γ_k + u)|b|ᵀ|v|; then every entry of X̃ v goes through one addition:
+*Rounding*, with k nonzeros in b and `sum_roundings` R in the sum of n numbers. bᵀv is formed in float64 and rounded
+once, by (γ_k + u)|b|ᵀ|v|; then every entry of X̃ v goes through one addition:
 
     |fl(X̃ v) − X̃ v| ≤ ((1 + max(g, γ_k + u))(1 + u) − 1) Z|v|,      g the factor of X itself,
 
@@ -157,7 +157,7 @@ class OffsetOperator(StructuredOperator):
         return not self.b[: self.p].any()
 
     def copied(self, rows: slice = slice(None)) -> np.ndarray | sp.csr_array:
-        """Rows of X̃: exact beside a column of ones, which leaves a sparse X sparse; else float64, each entry rounded."""
+        """Rows of X̃: exact with a column of ones, and sparse where X is; else float64, each entry rounded."""
         X = self.inner.A[rows]
         if sp.issparse(X):
             return sp.csr_array(sp.hstack([X, np.full((X.shape[0], 1), self.b[-1])], format="csr"))
@@ -230,7 +230,7 @@ class OffsetGram(StructuredOperator):
             return self.X.abs_adjoint_product(inner)
 
     def product_factor(self, dtype: npt.DTypeLike) -> float:
-        """Those of X̃ v and of X̃ᵀu by pieces, one after the other, and five: d, the type of the result, b, and two for τ.
+        """Those of X̃ v and of X̃ᵀu by pieces, and five: for d, the type of the result, b, and two for τ.
 
         `abs_product` sums X̃ᵀ in one piece: the larger of both factors covers what it may have lost.
         """
@@ -238,9 +238,7 @@ class OffsetGram(StructuredOperator):
         pieces = -(-self.X.shape[0] // self._step)
         own = rounding_factor(2, sum_roundings(self.X.shape[0]) + 1, u)
         first = self.X.product_factor(dtype)
-        second = max(
-            then_added(some.adjoint_factor(dtype), pieces, 2.0**-53), own, self.X.adjoint_factor(np.float64)
-        )
+        second = max(then_added(some.adjoint_factor(dtype), pieces, 2.0**-53), own, self.X.adjoint_factor(np.float64))
         return then_added(first + second + 3 * first * second, 5, u)
 
     def norm_bound(self) -> float:
@@ -259,11 +257,12 @@ class OffsetDesign(FixedOrderDesign):
 
     def __init__(self, X: FixedOrderDesign, b: np.ndarray) -> None:
         self.inner = X
-        self.operator: OffsetOperator = OffsetOperator(X.operator, b)  # type: ignore[assignment]
+        self.operator: OffsetOperator = OffsetOperator(X.operator, b)
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.operator.shape
+        n, q = self.operator.shape
+        return n, q
 
     @property
     def dtype(self) -> np.dtype:
@@ -275,15 +274,15 @@ class OffsetDesign(FixedOrderDesign):
         return self.operator.copied()
 
     @cached_property
-    def row_norms(self) -> np.ndarray:  # type: ignore[override]
+    def row_norms(self) -> np.ndarray:
         return row_norms(self.X) * ROUND_UP
 
     @cached_property
-    def column_terms(self) -> int:  # type: ignore[override]
+    def column_terms(self) -> int:
         return self.operator.column_terms
 
     @cached_property
-    def largest_column_sum(self) -> float:  # type: ignore[override]
+    def largest_column_sum(self) -> float:
         b = self.operator.abs_adjoint_product(np.ones(self.shape[0]))
         return float(b.max()) * (1 + self.operator.adjoint_factor(np.float64))
 

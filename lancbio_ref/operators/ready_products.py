@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import overload, register_jitable
 
 from .. import kernels
-from ..kernels import BLOCK
+from ..kernels import BLOCK, FIRST
 from .ready import (
     Beside,
     Dense,
@@ -60,7 +60,7 @@ def _gram_and_absolute(A: Gram, v: np.ndarray, out: np.ndarray, absolute: np.nda
     for j in range(v.size):
         sizes[j] = abs(v[j])
     tau = 2 * np.float64(np.finfo(v.dtype).tiny)
-    kernels.dense_gram_and_absolute(0, blocks, A.rows, A.X, A.d, v, sizes, tau, A.partial, bounds)
+    kernels.dense_gram_and_absolute(FIRST, blocks, A.rows, A.X, A.d, v, sizes, tau, A.partial, bounds)
     added(A.partial, out)
     _add_penalty(A.ridge, v, out)
     added(bounds, absolute)
@@ -83,7 +83,7 @@ def added(partial: np.ndarray, out: np.ndarray) -> None:
             out[j] = partial[0, j]
         return
     sums = np.empty(out.size)
-    kernels.add_in_order(0, -(-out.size // BLOCK), partial, sums)
+    kernels.add_in_order(FIRST, -(-out.size // BLOCK), partial, sums)
     for j in range(out.size):
         out[j] = sums[j]
 
@@ -104,35 +104,35 @@ def _widened(v: np.ndarray, wide: np.ndarray) -> np.ndarray:
 
 
 def _dense_product(A: Dense, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_product(0, -(-A.A.shape[0] // A.rows), A.rows, A.A, v, out)
+    kernels.dense_product(FIRST, -(-A.A.shape[0] // A.rows), A.rows, A.A, v, out)
 
 
 def _transposed_product(A: Transposed, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_transposed(0, A.partial.shape[0], A.rows, A.A, v, A.partial)
+    kernels.dense_transposed(FIRST, A.partial.shape[0], A.rows, A.A, v, A.partial)
     added(A.partial, out)
 
 
 def _gram_product(A: Gram, v: np.ndarray, out: np.ndarray) -> None:
-    kernels.dense_gram(0, A.partial.shape[0], A.rows, A.X, A.d, v, A.partial)
+    kernels.dense_gram(FIRST, A.partial.shape[0], A.rows, A.X, A.d, v, A.partial)
     added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
 def _gram_by_columns_product(A: GramByColumns, v: np.ndarray, out: np.ndarray) -> None:
     zero = out.dtype.type(0)
-    kernels.dense_gram_by_columns(0, A.partial.shape[0], A.rows, A.tile, A.XT, A.d, v, zero, A.u, A.partial)
+    kernels.dense_gram_by_columns(FIRST, A.partial.shape[0], A.rows, A.tile, A.XT, A.d, v, zero, A.u, A.partial)
     added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
 
 def _sparse_product(A: Sparse, v: np.ndarray, out: np.ndarray) -> None:
     wide = _widened(v, A.wide)
-    kernels.sparse_product(0, A.starts.size - 1, A.starts, A.data, A.indices, A.indptr, wide, 0.0, out)
+    kernels.sparse_product(FIRST, A.starts.size - 1, A.starts, A.data, A.indices, A.indptr, wide, 0.0, out)
 
 
 def _sparse_gram_product(A: SparseGram, v: np.ndarray, out: np.ndarray) -> None:
     wide = _widened(v, A.wide)
-    kernels.sparse_gram(0, A.partial.shape[0], A.starts, A.data, A.indices, A.indptr, A.d, wide, A.partial)
+    kernels.sparse_gram(FIRST, A.partial.shape[0], A.starts, A.data, A.indices, A.indptr, A.d, wide, A.partial)
     added(A.partial, out)
     _add_penalty(A.ridge, v, out)
 
@@ -147,11 +147,11 @@ def _low_rank_product(A: LowRank, v: np.ndarray, out: np.ndarray) -> None:
         out[j] = A.d[j] * v[j]
     blocks, rank = -(-v.size // BLOCK), A.s.size
     partial, h = np.empty((blocks, rank)), np.empty(rank)
-    kernels.coefficients(0, blocks, A.right, v, partial)
+    kernels.coefficients(FIRST, blocks, A.right, v, partial)
     added(partial, h)
     for i in range(rank):
         h[i] = -A.s[i] * h[i]
-    kernels.subtract_rows(0, blocks, A.left, h, out)
+    kernels.subtract_rows(FIRST, blocks, A.left, h, out)
 
 
 def _sum_product(A: Sum, v: np.ndarray, out: np.ndarray) -> None:
@@ -163,7 +163,7 @@ def _sum_product(A: Sum, v: np.ndarray, out: np.ndarray) -> None:
 
 def _multinomial_product(A: Multinomial, v: np.ndarray, out: np.ndarray) -> None:
     blocks, classes, n = A.partial.shape
-    kernels.multinomial_gram(0, blocks, A.rows, A.X, A.P, A.w, v.reshape((classes, n)), A.work, A.partial)
+    kernels.multinomial_gram(FIRST, blocks, A.rows, A.X, A.P, A.w, v.reshape((classes, n)), A.work, A.partial)
     added(A.partial.reshape((blocks, classes * n)), out)
     for j in range(out.size):
         out[j] += A.ridge * v[j]

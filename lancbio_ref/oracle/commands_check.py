@@ -24,7 +24,7 @@ from .judge import PRECISIONS, Verdict
 from .levels import LEVELS
 from .process import LineFailure
 from .report import json_report, junit_report, text_report
-from .vector import load_folder, vectors
+from .vector import SEALS, load_folder, vectors
 
 WIDTH = 120
 DESCRIPTION = """\
@@ -106,7 +106,9 @@ def add_parser(commands: Any, formatter: type[argparse.HelpFormatter]) -> argpar
         "--family", metavar="A,B", help="only these families, such as lancbio-* (lancbio-ref vectors list has them)"
     )
     what.add_argument("--id", metavar="A,B", help="only these vectors, such as strakos-*")
-    what.add_argument("--vectors", metavar="DIR", help="a folder of vector files (default: v1, those of the package)")
+    what.add_argument(
+        "--vectors", metavar="DIR", help="v1 (default) or v1.1 of the package, or a folder of vector files"
+    )
     how = parser.add_argument_group("run")
     how.add_argument(
         "--precision",
@@ -219,8 +221,8 @@ def _levels(candidate: Candidate, given: dict[str, Any], exercise: Exercise | No
 
 
 def _select(folder: str | None, families: str | None, ids: str | None) -> list[Any]:
-    """The vectors of a folder, or of the package, that are of these families and have these ids."""
-    chosen = vectors() if folder is None else _folder(Path(folder))
+    """The vectors of a folder, or of a version of the package's, that are of these families and have these ids."""
+    chosen = vectors(folder or "v1") if folder is None or folder in SEALS else _folder(Path(folder))
     for option, words, field in (("--family", families, "family"), ("--id", ids, "id")):
         if words is None:
             continue

@@ -17,7 +17,7 @@ from ..arguments import as_choice
 from ..errors import ArgumentError
 from ..files import claimed, write_arrays, write_text
 from .layout import canonical
-from .vector import MANIFEST, Enclosure, Vector, listed, load, vectors
+from .vector import MANIFEST, SEALS, Enclosure, Vector, listed, load, vectors
 
 DESCRIPTION = """\
 The oracle's vectors: cases whose answers are proven, for "lancbio-ref check" and for tests in any language.
@@ -66,6 +66,7 @@ def add_parser(
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these vectors")
     parser.add_argument("--family", metavar="A,B", help="only these families")
     parser.add_argument("--level", metavar="L,M", help="only vectors of these levels")
+    parser.add_argument("--version", metavar="V", help="v1 (default) or v1.1: what was added to it, and nothing else")
     parser.add_argument("--out", metavar="DIR", help="export: where to write (default: lancbio-vectors)")
     parser.add_argument("--format", metavar="F", help="export: json or npz (default: json)")
     return parser
@@ -77,7 +78,7 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     Parameters
     ----------
     given : dict
-        The parsed options: action, ids, family, level, out, format.
+        The parsed options: action, ids, family, level, version, out, format.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     for name in ("out", "format"):
         if given.get(name) is not None and action != "export":
             raise ArgumentError(f"--{name}", given[name], f"nothing: {action} has no such option")
-    chosen = select(given["ids"], given["family"], given["level"])
+    chosen = select(given["ids"], given["family"], given["level"], given.get("version"))
     if action == "list":
         return 0, list_text(chosen)
     if action == "show":
@@ -98,11 +99,12 @@ def run(given: dict[str, Any]) -> tuple[int, str]:
     return 0, export(chosen, Path(given["out"] or "lancbio-vectors"), given["format"] or "json")
 
 
-def select(ids: Iterable[str] | None, family: str | None, level: str | None) -> list[Vector]:
-    """The vectors of these ids, families and levels; all where none are named."""
-    found = [load(id) for id in ids] if ids else vectors()
+def select(ids: Iterable[str] | None, family: str | None, level: str | None, version: str | None) -> list[Vector]:
+    """The vectors of these ids, families and levels; all of the version where none are named."""
+    every = vectors("v1" if version is None else as_choice("--version", version, SEALS))
+    found = [load(id, version) for id in ids] if ids else every
     for option, text, known in (
-        ("--family", family, sorted({vector.family for vector in vectors()})),
+        ("--family", family, sorted({vector.family for vector in every})),
         ("--level", level, list(LETTERS)),
     ):
         if text is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..textbook import baselines, hypergradient, lanczos, problems, solve, trace
+from ..textbook import baselines, hypergradient, lanczos, problems, recycled, solve, trace
 
 METHODS = {  # name of the method: module and function of the textbook
     "lancbio": ("trace", "lancbio"),
@@ -25,6 +25,7 @@ METHODS = {  # name of the method: module and function of the textbook
     "hjfbio": ("baselines", "hjfbio"),
     "hoag": ("baselines", "hoag"),
     "maid": ("baselines", "maid"),
+    "recycled-newton": ("recycled", "recycled_newton"),
 }
 
 Case = dict[str, Any]
@@ -77,8 +78,11 @@ def candidates(modules: Mapping[str, ModuleType]) -> dict[str, dict[str, Run]]:
 
 
 CORRECT = candidates(
-    dict(lanczos=lanczos, solve=solve, hypergradient=hypergradient, trace=trace, baselines=baselines, problems=problems)
-)
+    dict(
+        lanczos=lanczos, solve=solve, hypergradient=hypergradient, trace=trace, baselines=baselines, recycled=recycled,
+        problems=problems,
+    )
+)  # fmt: skip
 
 
 def answer(run: Run, case: Case) -> dict[str, Any]:

@@ -7,9 +7,10 @@ given too, the error is taken apart,
               formula              linear system    lower level
 
 and where h is wrong, the faults of the catalogue are tried on this problem. One is named when h is nearer to its
-numbers than a fiftieth of the distance from the right ones, and so near that chance would not do it: among N faults
-with k fitted numbers, a fraction r of the distance in n_x dimensions has a chance of about N r^(n_x − k), which must be
-below 10⁻⁴.
+numbers than a thousandth of the distance from the right ones, a ten-thousandth where a number in it was fitted to h
+(a fault that nobody has thought of may change A much as damping does, or h much as a factor), and so near that chance
+would not do it: among N faults with k fitted numbers, a fraction r of the distance in n_x dimensions has a chance of
+about N r^(n_x − k), which must be below 10⁻⁴.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from .hypotheses import Hypothesis, Parts, hypotheses
 ACCURACY = 1e-12  # of both solves, relative; 100u in a narrower type
 MODEL = 1e-9  # of ‖c‖ + ‖J v‖, what is taken for B where none is known: a model, no bound; 1000u in a narrower type
 RTOL = 1e-6  # what is called right; in a narrower type, 20 times the model
-SHARE = 1 / 50  # of the distance from the truth, as for the suspects of `lancbio-ref check`
+NEARLY = 1 / 50  # of the error of h: a part of it that is no more than this is not the reason
+SHARE, FITTED = 1e-3, 1e-4  # of the error of h, that a fault leaves unexplained; of one with a number fitted to h
 CHANCE = 1e-4  # of a false name
 NEAR = 1e3  # times the share of the nearest match: farther ones are only its neighbours, such as one term more
 SINGLE = 1e-5  # a relative error that rounding to float32 explains
@@ -220,7 +222,7 @@ def diagnose(
         parts = _errors(h, truth, problem, x, y, v, there)
         at_y = Parts(problem, x, y, there.v)
     if verdict == CheckVerdict.DIFFERS:
-        if y is not None and norm2(h - at_y.h) <= SHARE * distance:
+        if y is not None and norm2(h - at_y.h) <= NEARLY * distance:
             words = "the right formula at this y, which is not y*(x)"
             remedy = f"solve the lower level further: ||grad_y g(x, y)|| = {norm2(problem.lower_grad_y(x, y)):.2g}"
             matches = [Match("", words, norm2(h - at_y.h) / distance, remedy)]
@@ -290,7 +292,7 @@ def _matches(parts: Parts, h: np.ndarray, distance: float) -> list[Match]:
     found: list[tuple[int, float, Hypothesis]] = []
     for hypothesis in tried:
         share = norm2(h - hypothesis.numbers) / distance
-        same = norm2(hypothesis.numbers - parts.h) <= SHARE * norm2(h - parts.h)  # no fault, on this problem
+        same = norm2(hypothesis.numbers - parts.h) <= NEARLY * norm2(h - parts.h)  # no fault, on this problem
         if share <= _largest_share(hypothesis, h.size, len(tried)) and not same:
             found.append((hypothesis.fitted, share, hypothesis))
     nearest = min((share for _, share, _ in found), default=0.0)
@@ -306,4 +308,5 @@ def _matches(parts: Parts, h: np.ndarray, distance: float) -> list[Match]:
 def _largest_share(hypothesis: Hypothesis, n_x: int, tried: int) -> float:
     """The r with N r^(n_x − k) = CHANCE, at most SHARE; none where k numbers fit anything."""
     free = n_x - hypothesis.fitted
-    return min(SHARE, (CHANCE / tried) ** (1 / free)) if free > 0 else -1.0
+    largest = FITTED if hypothesis.fitted else SHARE
+    return min(largest, (CHANCE / tried) ** (1 / free)) if free > 0 else -1.0

@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import ArgumentError
 from .correct import answer, candidates
 
-MODULES = ("numbers", "lanczos", "solve", "problems", "hypergradient", "trace", "baselines")
+MODULES = ("numbers", "lanczos", "solve", "problems", "hypergradient", "trace", "baselines", "recycled")
 CARRIED = {("solve", "hypergradient"): "arrays"}  # faults of the first can be seen at the second, in this program
 
 

@@ -12,18 +12,20 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..datasets.packed import is_file
 from ..errors import ArgumentError
+from ..files import is_file
 from ..textbook.lanczos import lanczos
 from ..textbook.numbers import norm, roundoff
 from ..textbook.problems import point_of, problem_of
 from ..textbook.solve import near_one
 from ..textbook.trace import inner_steps, subspace
-from .faults import Fault
+
+if TYPE_CHECKING:
+    from .faults import Fault
 
 Function = Callable[..., Any]
 

@@ -28,9 +28,10 @@ PRECISIONS = {"float64": 2.0**-53, "float32": 2.0**-24}
 UNDECIDED = 0.1
 NONLINEAR = 1e-3  # of α, β: from there on a sensitivity that was measured in float64 cannot be scaled to another u
 ORDER = (  # in which one iteration forms its quantities
+    *("s", "predicted"),
     *("m", "restarted", "y", "z", "A", "J", "b", "c", "p", "exact", "v_bar", "w", "r", "q", "columns", "alpha", "T"),
     *("projected", "coefficients", "indefinite", "singular", "dv", "S", "AS", "h_yy", "h_xy", "p_x", "v", "beta"),
-    *("breakdown", "q_next", "h", "x_next", "y_next", "v_next", "sigma_next"),
+    *("breakdown", "q_next", "h", "ratio", "radius", "x_next", "y_next", "v_next", "sigma_next"),
 )
 NEEDED = ("y", "z", "v", "h", "x_next", "y_next", "v_next")  # of a row, where the vector has them; the rest is optional
 

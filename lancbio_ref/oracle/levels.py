@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from ..terminal import printable
 
@@ -63,15 +62,13 @@ def make_case(vector: Any, level: str) -> dict[str, Any]:
 
 def dense(value: Any) -> Any:
     """`value` with sparse matrices made dense and every array copied, at any depth of dicts and lists."""
-    if issparse(value):
-        return value.toarray()
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, Mapping):
         return {key: dense(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [dense(entry) for entry in value]
-    return value
+    return value.toarray() if hasattr(value, "toarray") else value
 
 
 def to_json(case: Mapping[str, Any]) -> bytes:

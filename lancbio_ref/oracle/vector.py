@@ -94,6 +94,7 @@ from .vector_document import changed_fields, read_document
 MANIFEST = "MANIFEST.sha256"
 SEALS = {  # version → SHA-256 of its manifest, so that one with fewer lines is refused
     "v1": "54ff86fe36cebf597cd1f6457a8086947e49088221ff219133fd64d7793de5ff",
+    "v1.1": "b668788b8c473ca8b0af0356eda65a6ae807fd8355bbee29404e8d90ce42a1ec",
 }
 
 
@@ -207,15 +208,15 @@ def _sparse(value: dict[str, Any]) -> sp.csr_array:
     ).tocsr()
 
 
-def load(id_or_path: str | Path, version: str = "v1") -> Vector:
+def load(id_or_path: str | Path, version: str | None = None) -> Vector:
     """One vector, of this package by its id, or of a file by its path.
 
     Parameters
     ----------
     id_or_path : str or Path
         ``"quadratic-003"``, or a path that ends in ``.json``.
-    version : str
-        Of the package's vectors.
+    version : str, optional
+        Of the package's vectors: ``"v1"``, or ``"v1.1"`` for those added to it; by default the one that has this id.
 
     Raises
     ------
@@ -230,12 +231,20 @@ def load(id_or_path: str | Path, version: str = "v1") -> Vector:
     ('system', 'E', True)
     """
     if not str(id_or_path).endswith(".json"):
-        return _packaged(str(id_or_path), version)
-    return _read(_bytes(Path(id_or_path)), Path(id_or_path).name, version)
+        return _packaged(str(id_or_path), version or version_of(str(id_or_path)))
+    return _read(_bytes(Path(id_or_path)), Path(id_or_path).name)
+
+
+def version_of(id: str) -> str:
+    """The version that has a vector; the first where none has."""
+    versions = list(SEALS)
+    return next((version for version in versions if f"{id}.json" in manifest(version)), versions[0])
 
 
 def vectors(version: str = "v1") -> list[Vector]:
     """All vectors of a version, in the order of their ids, each checked against the manifest.
+
+    ``"v1.1"`` has what came after ``"v1"``, and nothing of that.
 
     Raises
     ------
@@ -273,7 +282,7 @@ def load_folder(place: Path) -> list[Vector]:
         text = _bytes(place / name)
         if name in sums:
             _hold(text, name, sums[name])
-        vector = _read(text, name, "v1")
+        vector = _read(text, name)
         if vector.id in found:
             raise ArgumentError(f"{name}: id", f"{vector.id} a second time", "an id of its own")
         found[vector.id] = vector
@@ -354,13 +363,13 @@ def _packaged(id: str, version: str) -> Vector:
     return Vector.from_document(json.loads(text))
 
 
-def _read(text: bytes, name: str, version: str) -> Vector:
-    """The vector in the bytes of a file: the package's if its manifest lists them, else of one's own and checked."""
-    sums = manifest(version)
-    if _digest(text) in sums.values():
+def _read(text: bytes, name: str) -> Vector:
+    """The vector in the bytes of a file: the package's if a manifest lists them, else of one's own and checked."""
+    if any(_digest(text) in manifest(version).values() for version in SEALS):
         return Vector.from_document(json.loads(text))
     raw = read_document(text, name)
-    if f"{raw['id']}.json" in sums:  # the package's, in another layout; with other numbers it needs an id of its own
+    version = version_of(raw["id"])
+    if f"{raw['id']}.json" in manifest(version):  # ours in another layout; with other numbers it needs its own id
         ours, theirs = _packaged(raw["id"], version).raw["sums"], raw["sums"]
         if differ := [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]:
             found = f"another value than {version}'s {raw['id']}"

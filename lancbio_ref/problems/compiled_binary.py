@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import kernels, parallel
-from ..kernels import JIT, PIECE, compiled
+from ..kernels import FIRST, JIT, PIECE, compiled
 from ..operators import ready_products
 from ..operators.products import _rows, _rows_of_partial
 from ..rounding import ROUND_UP, SAFE_SQUARES
@@ -108,8 +108,8 @@ def margins(
     """
     n = t.size
     scores, held_out = m[n : 2 * n], m[2 * n :]
-    kernels.dense_product(0, -(-n // rows), rows, X, y, scores)
-    kernels.dense_product(0, -(-tv.size // rows_v), rows_v, Xv, y, held_out)
+    kernels.dense_product(FIRST, -(-n // rows), rows, X, y, scores)
+    kernels.dense_product(FIRST, -(-tv.size // rows_v), rows_v, Xv, y, held_out)
     for i in range(n):
         scores[i] = t[i] * scores[i]
         m[i] = -scores[i]
@@ -174,5 +174,5 @@ def _sums(X: np.ndarray, rows: int, w: np.ndarray, t: np.ndarray, misfits: np.nd
     for i in range(w.size):
         u[i] = w[i] * -t[i] * misfits[i]
     partial = np.empty((-(-w.size // rows), out.size), out.dtype)
-    kernels.dense_transposed(0, partial.shape[0], rows, X, u, partial)
+    kernels.dense_transposed(FIRST, partial.shape[0], rows, X, u, partial)
     ready_products.added(partial, out)

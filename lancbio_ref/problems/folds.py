@@ -129,24 +129,35 @@ class Folds(FiniteSum):
     def _parts(self, y: np.ndarray) -> list[tuple[Any, np.ndarray]]:
         return list(zip(self.problems, self.split(y), strict=True))
 
+    def _each(self, function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
+        """``function(*row)`` for every fold's row of the columns."""
+        return [function(*row) for row in zip(*columns, strict=True)]
+
+    def _of_parts(self, name: str, x: np.ndarray, y: np.ndarray) -> list[Any]:
+        """What each part says at its piece of y."""
+        return self._each(lambda part, piece: getattr(part, name)(x, piece), self.problems, self.split(y))
+
+    def _diagonal(self, blocks: Sequence[Any]) -> BlockDiagonal:
+        return BlockDiagonal(blocks)
+
     # -- one point -------------------------------------------------------------------------
 
     @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) from the linearizations of the parts."""
         x, y = self.promoted(x, y)
-        points = [part.linearize(x, piece) for part, piece in self._parts(y)]
+        points = self._of_parts("linearize", x, y)
         b = np.concatenate([y.dtype.type(w) * point.b for w, point in self._weighted(points)])
         c = sum((x.dtype.type(w) * point.c for w, point in self._weighted(points)), np.zeros_like(x))
         return Linearization(
-            BlockDiagonal([point.A for point in points]),
+            self._diagonal([point.A for point in points]),
             SideBySide([_structured(point.J) for point in points]),
             b,
             c,
-            grad_y=lambda: _concatenated([point.grad_y for point in points]),
-            mu=lambda: combined(min, [point.mu for point in points]),
-            smoothness=lambda: combined(max, [point.smoothness for point in points]),
-            cross_norm=lambda: combined(_root, [point.cross_norm for point in points]),
+            grad_y=lambda: _concatenated(self._each(lambda point: point.grad_y, points)),
+            mu=lambda: combined(min, self._each(lambda point: point.mu, points)),
+            smoothness=lambda: combined(max, self._each(lambda point: point.smoothness, points)),
+            cross_norm=lambda: combined(_root, self._each(lambda point: point.cross_norm, points)),
             lipschitz=self._constants(points),
             at=(x, y),
             formation=self._formation(
@@ -158,7 +169,7 @@ class Folds(FiniteSum):
         return list(zip(self.weights.tolist(), points, strict=True))
 
     def _constants(self, points: list[Linearization]) -> LipschitzConstants | None:
-        known = [point.lipschitz for point in points]
+        known = self._each(lambda point: point.lipschitz, points)
         if any(constants is None for constants in known):
             return None
         w = (self.weights * ROUND_UP).tolist()
@@ -173,10 +184,8 @@ class Folds(FiniteSum):
     def formation_errors(self, x: np.ndarray, y: np.ndarray) -> FormationErrors:
         """Those of the parts, together."""
         x, y = self.promoted(x, y)
-        parts = [
-            (part.formation_errors(x, piece), part.upper_grad_y(x, piece), part.upper_grad_x(x, piece))
-            for part, piece in self._parts(y)
-        ]
+        names = "formation_errors", "upper_grad_y", "upper_grad_x"
+        parts = list(zip(*(self._of_parts(name, x, y) for name in names), strict=True))
         return self._formation(parts, partial(self._values, x, y), y.dtype)
 
     def _formation(
@@ -188,7 +197,7 @@ class Folds(FiniteSum):
         u = unit_roundoff(dtype)
 
         def together(rule: Callable[[list[float]], float], name: str) -> float | None:
-            return combined(rule, [errors[name] for errors, _, _ in parts])
+            return combined(rule, self._each(lambda part: part[0][name], parts))
 
         def weighted(rule: Callable[[list[float]], float], name: str, vectors: list[np.ndarray]) -> float | None:
             """ω_k ε_k, and (K + 4)u ω_k of the size of what is weighted: ω's own roundings, the product, the sum."""
@@ -197,8 +206,8 @@ class Folds(FiniteSum):
 
         def with_sizes(rule: Callable[[list[float]], float], name: str, sizes: list[float], of: float) -> float | None:
             bounds: list[float | None] = []
-            for w, (errors, _, _), size in zip(self.weights.tolist(), parts, sizes, strict=True):
-                error = errors[name]
+            found = self._each(lambda part: part[0][name], parts)
+            for w, error, size in zip(self.weights.tolist(), found, sizes, strict=True):
                 bounds.append(None if error is None else _scaled(w * ROUND_UP, error, of * w * size))
             return combined(rule, bounds)
 
@@ -216,7 +225,10 @@ class Folds(FiniteSum):
         )
 
     def _joined(self, name: str, rule: Callable[[list[float]], float], x: np.ndarray, y: np.ndarray) -> float | None:
-        return combined(rule, [part.lower_bound(name, x, piece) for part, piece in self._parts(y)])
+        return combined(
+            rule,
+            self._each(lambda part, piece: part.lower_bound(name, x, piece), self.problems, self.split(y)),
+        )
 
     # -- the two levels --------------------------------------------------------------------
 
@@ -226,30 +238,30 @@ class Folds(FiniteSum):
 
     def _values(self, x: np.ndarray, y: np.ndarray) -> list[float]:
         """The f_k."""
-        return [part.value(x, piece) for part, piece in self._parts(y)]
+        return self._of_parts("value", x, y)
 
     def _f_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        gradients = [part.upper_grad_x(x, piece) for part, piece in self._parts(y)]
+        gradients = self._of_parts("upper_grad_x", x, y)
         return sum((x.dtype.type(w) * c for w, c in self._weighted(gradients)), np.zeros_like(x))
 
     def _f_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        gradients = [part.upper_grad_y(x, piece) for part, piece in self._parts(y)]
+        gradients = self._of_parts("upper_grad_y", x, y)
         return np.concatenate([y.dtype.type(w) * b for w, b in self._weighted(gradients)])
 
     def _g(self, x: np.ndarray, y: np.ndarray) -> float:
-        return math.fsum([part.lower_value(x, piece) for part, piece in self._parts(y)])
+        return math.fsum(self._of_parts("lower_value", x, y))
 
     def _g_grad_x(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return sum((part.lower_grad_x(x, piece) for part, piece in self._parts(y)), np.zeros_like(x))
+        return sum(self._of_parts("lower_grad_x", x, y), np.zeros_like(x))
 
     def _g_grad_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return np.concatenate([part.lower_grad_y(x, piece) for part, piece in self._parts(y)])
+        return np.concatenate(self._of_parts("lower_grad_y", x, y))
 
     def _hessian(self, x: np.ndarray, y: np.ndarray) -> BlockDiagonal:
-        return BlockDiagonal([part.hessian(x, piece) for part, piece in self._parts(y)])
+        return self._diagonal(self._of_parts("hessian", x, y))
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> SideBySide:
-        return SideBySide([_structured(part.cross(x, piece)) for part, piece in self._parts(y)])
+        return SideBySide([_structured(J) for J in self._of_parts("cross", x, y)])
 
 
 def _structured(J: Any) -> StructuredOperator:

@@ -29,6 +29,7 @@ from ..operators import DenseOperator, DiagonalLowRank, GeneralizedLinear, Spars
 from ..operators.cholesky import cholesky
 from ..parallel import dot
 from ..problem import BilevelProblem, LowerLevel, UpperLevel, proven_constants
+from ..ready_point import ASKED, ReadyPoint
 from ..rounding import Proven, unit_roundoff
 from .blocked import BlockedProblem
 from .blocked.door import blocked_ridge, comes_in_blocks
@@ -77,6 +78,7 @@ class Ridge(BilevelProblem):
             cross_norm=self._cross_norm,
         )
         super().__init__(upper, lower, n_y=p)
+        self._levels = upper, lower  # what `ready_point` is of
 
     def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> Ridge:
         """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
@@ -169,6 +171,28 @@ class Ridge(BilevelProblem):
             lipschitz=constants,
             at=(x, y),
             formation=self.formation_errors(x, y),
+        )
+
+    def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
+        """With the whole data, of one type, and the two levels as they were made."""
+        x, y = self.promoted(x, y)
+        as_made = self._whole and self._levels[0] is self.upper and self._levels[1] is self.lower
+        if not (as_made and x.size == y.size == self.n_y and x.dtype == self.dtype):
+            return None
+        errors = self.formation_errors(x, y)
+        largest = float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype))
+        return ReadyPoint.of(
+            self.hessian_at(x),
+            self._g_cross(x, y),
+            self._f_grad_y(x, y),
+            self._f_grad_x(x, y),
+            self._g_grad_y(x, y),
+            self._modulus(x, y),
+            self._smoothness(x, y),
+            self._cross_norm(x, y),
+            proven_constants(0.0, self.validation_norm, largest, 0.0),
+            tuple(errors[name] for name in ("grad_y", "A", "J", "b", "c")),
+            ASKED,
         )
 
     @cached_property

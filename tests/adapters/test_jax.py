@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 import pytest
 
-from lancbio_ref import CertificateStatus, LancbioError, SolveStatus, hypergradient, minimize
-from lancbio_ref.errors import ArgumentError, EvaluationError
+from lancbio_ref import CertificateStatus, LancbioError, SolveStatus, hypergradient, lower_solution, minimize
+from lancbio_ref.errors import ArgumentError, CallableError, EvaluationError
 from lancbio_ref.evidence import norm_J_of
 from lancbio_ref.krylov import solve
 from tests.adapters.closed_form import P, data, derivatives
@@ -342,3 +342,93 @@ def test_a_product_that_is_not_finite_is_named():
     )
     with pytest.raises(LancbioError, match="@ v"):
         hypergradient(nan, nan.x0, nan.y0)
+
+
+def squares(x, y):
+    return jnp.sum((y - x) ** 2)
+
+
+def looping(x, y):
+    return jax.lax.while_loop(lambda s: s[1] < 3, lambda s: (s[0] + squares(x, y), s[1] + 1), (0.0, 0))[0]
+
+
+def called_back(x, y):
+    return jax.pure_callback(lambda z: np.sum(z**2), jax.ShapeDtypeStruct((), jnp.float64), y - x)
+
+
+@pytest.mark.parametrize(
+    "bad, what", [(looping, "while_loop"), (called_back, "callbacks"), (lambda x, y: (squares(x, y), {}), "scalar")]
+)
+def test_what_has_a_value_and_no_derivative_is_refused_when_the_problem_is_made(bad, what):
+    at = jnp.ones(2), jnp.ones(2)
+    with pytest.raises(ArgumentError, match=f"^g: .*{what}.*differentiate twice"):
+        adapter.problem(squares, bad, *at)
+    with pytest.raises(ArgumentError, match=f"^f: .*{what}.*differentiate"):
+        adapter.problem(bad, squares, *at)
+
+
+def test_data_that_are_no_arrays_are_refused_and_shapes_are_captured():
+    with pytest.raises(ArgumentError, match="args: found str 'relu'"):
+        adapter.problem(squares, squares, jnp.ones(2), jnp.ones(2), args=("relu",))
+    with pytest.raises(ArgumentError, match="shapes depend on is captured"):
+        adapter.problem(*[lambda x, y, n: squares(x, y) + jnp.zeros(n).sum()] * 2, jnp.ones(2), jnp.ones(2), args=(3,))
+
+
+def test_a_gradient_where_the_function_has_no_value_is_no_gradient():
+    """log(y − 5) at y = 1 is NaN, and 1/(y − 5) a number: of nothing."""
+    problem = _problem(lambda x, y: jnp.sum(jnp.log(y - 5)), squares, (jnp.ones(2), jnp.ones(2)))
+    with pytest.raises(CallableError, match=r"upper.grad_y.*nan"):
+        hypergradient(problem, problem.x0, mu="estimate")
+    problem = _problem(squares, lambda x, y: jnp.sum(jnp.log(y - 5)), (jnp.ones(2), jnp.ones(2)))
+    with pytest.raises(CallableError, match=r"lower.grad_y.*nan"):
+        hypergradient(problem, problem.x0, mu="estimate")
+
+
+def test_what_rounds_float32_is_named_too():
+    jax.config.update("jax_enable_x64", False)
+    half = _problem(squares, lambda x, y: squares(x, y).astype(jnp.bfloat16).astype(jnp.float32), (jnp.ones(2),) * 2)
+    (row,) = [row for row in half.check(half.x0, half.y0 + np.float32(1), rng=0) if row.name == "g in float32"]
+    assert row.verdict == "failed" and "float32 is rounded to bfloat16 at" in row.note
+
+
+def network(key, sizes):
+    keys = jax.random.split(key, len(sizes) - 1)
+    shapes = zip(keys, sizes[:-1], sizes[1:], strict=True)
+    return tuple({"w": jax.random.normal(k, (m, n)) / m**0.5, "b": jnp.zeros(n)} for k, m, n in shapes)
+
+
+def losses(y, X, labels):
+    for layer in y[:-1]:
+        X = jnp.tanh(X @ layer["w"] + layer["b"])
+    scores = jax.nn.log_softmax(X @ y[-1]["w"] + y[-1]["b"])
+    return -jnp.take_along_axis(scores, labels[:, None], 1)[:, 0]
+
+
+def distance(x, y):
+    return sum(jnp.sum((a - b) ** 2) for a, b in zip(*map(jax.tree_util.tree_leaves, (x, y)), strict=True))
+
+
+def test_meta_learning_with_a_proximal_term_in_float32():
+    """iMAML's inner problem: x is the start of all tasks, y a task's parameters, in the same tuple of dicts."""
+    jax.config.update("jax_enable_x64", False)
+    X = jax.random.normal(jax.random.PRNGKey(0), (30, 4))
+    labels = (X[:, 0] > 0).astype(jnp.int32)
+    x0 = network(jax.random.PRNGKey(1), [4, 3, 2])
+
+    def g(x, y, X, labels):
+        return losses(y, X[:10], labels[:10]).mean() + distance(x, y)
+
+    problem = adapter.problem(
+        lambda x, y, X, labels: losses(y, X[10:], labels[10:]).mean(), g, x0, x0, args=(X, labels)
+    )
+    lower = lower_solution(problem, problem.x0, problem.x0, tol=1e-5)
+    report = hypergradient(problem, problem.x0, lower.y, mu="estimate", rtol=1e-5)
+    assert lower.status.success and report.status.success and report.value.dtype == np.float32
+    # φ along a direction, by differences of the solved lower level in float32: two digits
+    d, t = np.random.default_rng(0).standard_normal(problem.n_x).astype(np.float32), np.float32(0.05)
+    ends = [
+        problem.value(x, lower_solution(problem, x, lower.y, tol=1e-5).y)
+        for x in (problem.x0 + t * d, problem.x0 - t * d)
+    ]
+    assert (ends[0] - ends[1]) / (2 * t) == pytest.approx(report.value @ d, rel=0.05)
+    assert problem.unravel_x(report.value)[1]["b"].shape == (2,)

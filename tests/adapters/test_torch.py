@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lancbio_ref import SolveStatus, hypergradient, minimize
-from lancbio_ref.errors import ArgumentError, EvaluationError
+from lancbio_ref.errors import ArgumentError, CallableError, EvaluationError
 from tests.adapters.closed_form import P, data, derivatives
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -232,3 +232,41 @@ def test_a_problem_of_named_functions_is_pickled():
     problem = adapter.problem(upper, lower, *(torch.ones(2).double(),) * 2, mu=2.0)
     again = pickle.loads(pickle.dumps(problem))
     np.testing.assert_allclose(hypergradient(again, again.x0).value, -0.25 * np.ones(2), rtol=1e-12)
+
+
+def test_frozen_parameters_are_no_part_of_y():
+    """Who fine-tunes the last layer alone says so by requires_grad_(False): the others stay as they are."""
+    net = Net().double()
+    first = next(iter(dict(net.named_parameters())))
+    net.get_parameter(first).requires_grad_(False)
+    before, problem = net.get_parameter(first).clone(), of_module(net)
+    assert first not in problem.unravel_y(problem.y0)
+    assert problem.n_y == sum(part.numel() for part in net.parameters() if part.requires_grad)
+    assert problem.check(problem.x0, problem.y0 + 0.1, rng=0).ok
+    hypergradient(problem, problem.x0, problem.y0, mu="estimate")
+    assert torch.equal(net.get_parameter(first), before)
+    np.testing.assert_array_equal(problem.ravel_y(net), problem.y0)
+
+
+def test_a_gradient_where_the_function_has_no_value_is_no_gradient():
+    """log(y − 5) at y = 1 is NaN, and 1/(y − 5) a number: of nothing."""
+
+    def squares(x, y):
+        return ((y - x) ** 2).sum()
+
+    def none(x, y):
+        return torch.log(y - 5).sum()
+
+    for functions, name in (((none, squares), "upper"), ((squares, none), "lower")):
+        problem = adapter.problem(*functions, torch.ones(2).double(), torch.ones(2).double())
+        with pytest.raises(CallableError, match=rf"{name}.grad_y.*nan"):
+            hypergradient(problem, problem.x0, mu="estimate")
+
+
+def test_what_rounds_float32_is_named_too():
+    def half(x, y):
+        return ((y - x) ** 2).bfloat16().sum().float()
+
+    problem = adapter.problem(lambda x, y: y.sum(), half, torch.ones(2), torch.ones(2))
+    (row,) = [row for row in problem.check(problem.x0, problem.y0 + np.float32(1), rng=0) if row.name == "g in float32"]
+    assert row.verdict == "failed" and "float32 is rounded to bfloat16 at" in row.note

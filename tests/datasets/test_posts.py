@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from lancbio_ref import ArgumentError
 from lancbio_ref.datasets import count_posts, load_newsgroups
 from lancbio_ref.datasets.newsgroups import FILE
+from tests.thorough import THOROUGH
 
 POSTS = {
     "20news-bydate-train/b/2": "Dog, dog_food! A dog",
@@ -48,6 +49,7 @@ def test_words_are_counted(tmp_path):
     assert load_newsgroups(tmp_path).X_train.shape == (2, 4)
 
 
+@pytest.mark.skipif(not THOROUGH, reason="make test-thorough: 18 846 posts are counted")
 def test_the_counts_of_the_real_posts_are_those_at_hand(data_dir):
     folder = data_dir / "20newsgroups"
     if not folder.is_dir():

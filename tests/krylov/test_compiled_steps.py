@@ -316,3 +316,19 @@ def test_a_ritz_vector_is_formed_again_where_python_forms_it_again(monkeypatch, 
             assert_same(found)
         counts.append(len(formed))
     assert counts[0] > counts[1]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_basis_of_close_values_is_the_same(monkeypatch, dtype):
+    """Where the steps meet all of Q while a value moves beside good ones: the bits, and a basis that is orthogonal."""
+    seen, take_steps = [], steps.take_steps
+    monkeypatch.setattr(steps, "take_steps", lambda *arguments: seen.append(arguments) or take_steps(*arguments))
+    for gap in sampled((1e-8, 1e-4, 1e-7, 1e-11), 2):
+        spectrum = (np.geomspace(1e-3, 1, 60)[:, None] + gap * np.arange(4)).ravel()
+        A = DenseOperator(np.diag(spectrum).astype(dtype))
+        seen.clear()
+        found = both(monkeypatch, A, right(A), reorthogonalization="selective", rtol=0.0, maxiter=140)
+        assert_same(found)
+        Q, steps_made = max(((called[1], int(called[-1]["k"][0])) for called in seen), key=lambda found: found[1])
+        Q = Q[:steps_made].astype(float)
+        assert len(Q) > 40 and np.abs(Q @ Q.T - np.eye(len(Q))).max() < 2 * np.sqrt(np.finfo(dtype).eps)

@@ -8,8 +8,10 @@ import pytest
 from lancbio_ref import LanczosProcess, Linearization, lanczos
 from lancbio_ref.krylov import recurrences
 from lancbio_ref.krylov import solve as solve_function
+from lancbio_ref.krylov.reorthogonalization import Selective
 from lancbio_ref.operators import DiagonalLowRank, as_square
 from tests.strategies import symmetric
+from tests.thorough import THOROUGH
 from validation.truths.exact import relative_energy_error
 
 U = 2.0**-53
@@ -131,3 +133,37 @@ def test_a_vector_formed_while_another_value_is_close_is_formed_again(spectrum, 
     run = lanczos(np.diag(spectrum).astype(dtype), start, 200, reorthogonalization="selective")
     Q = run.Q.astype(float)
     assert np.abs(Q.T @ Q - np.eye(200)).max() < 2 * np.sqrt(np.finfo(dtype).eps)
+
+
+def clusters(rng):
+    """Centres by one factor, each 2 … 6 values at one distance of 1e-3 … 1e-12 of the largest, as many as make 240."""
+    members, gap = int(rng.integers(2, 7)), 10.0 ** rng.uniform(-12, -3)
+    if rng.random() < 0.5:  # where a value between two has a residual just below √u
+        gap = 2.0 ** rng.uniform(-27, -23)
+    centres = np.geomspace(10.0 ** rng.uniform(-4, -1), 1, 240 // members)
+    return (centres[:, None] + gap * np.arange(members)).ravel()
+
+
+def largest_loss(spectrum, dtype, rng, steps=140):
+    """max |Q^T Q - I| over the steps until the space is invariant."""
+    process = LanczosProcess(rng.standard_normal(spectrum.size).astype(dtype), reorthogonalization="selective")
+    A = DiagonalLowRank(spectrum.astype(dtype))
+    while process.k < min(steps, spectrum.size - 1) and not process.breakdown:
+        process.step(A)
+    Q = process.Q.astype(float)
+    return np.abs(Q.T @ Q - np.eye(process.k)).max()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(100 if THOROUGH else 6))
+def test_clusters_of_any_width_keep_the_basis(seed, dtype):
+    rng = np.random.default_rng(seed)
+    assert largest_loss(clusters(rng), dtype, rng) < 2 * np.sqrt(np.finfo(dtype).eps)
+
+
+def test_what_keeps_the_basis_where_values_are_told_apart_late(monkeypatch):
+    """While a value moves beside good ones, vectors meet all of Q; not one, for the recurrence mixes two."""
+    close = (np.geomspace(1e-3, 1, 60)[:, None] + 1e-8 * np.arange(4)).ravel()
+    assert largest_loss(close, float, np.random.default_rng(0)) < 3e-8
+    monkeypatch.setattr(Selective, "mixed", np.inf)
+    assert largest_loss(close, float, np.random.default_rng(0)) > 1e-4

@@ -8,6 +8,7 @@ from lancbio_ref import oracle
 from lancbio_ref.oracle.candidates import make_reply
 from lancbio_ref.oracle.judge import judge
 from lancbio_ref.oracle.levels import make_case
+from lancbio_ref.oracle.vector import SEALS
 from tests.thorough import THOROUGH
 
 FEW = {"solve": 2, "hypergradient": 2, "lanczos": 2, "trace": 5}  # of each family
@@ -16,8 +17,9 @@ LARGEST = 24  # n_y of those: what diverges does so for 50 n steps
 
 @lru_cache
 def at(level):
-    """All vectors with this level, smallest first."""
-    return sorted((v for v in oracle.vectors() if level in v.levels), key=lambda v: (v.n_y, v.id))
+    """All vectors with this level, of every version, smallest first."""
+    every = (vector for version in SEALS for vector in oracle.vectors(version))
+    return sorted((v for v in every if level in v.levels), key=lambda v: (v.n_y, v.id))
 
 
 @lru_cache

@@ -120,6 +120,72 @@ def test_what_is_no_fault_of_the_catalogue_is_not_named(n_x, seed, kind):
     assert not found.matches, str(found)
 
 
+def ridge(n=20, p=5, seed=0, shift=0.0):
+    """One penalty exp(x_j) a feature; X, and the problem's x, y and parts."""
+    rng = np.random.default_rng(seed)
+    X, X_val, w = rng.standard_normal((n, p)), rng.standard_normal((n, p)), rng.standard_normal(p)
+    t, t_val = (Z @ w + 0.5 * rng.standard_normal(n) for Z in (X, X_val))
+    return X, t, X_val, t_val, rng.standard_normal(p) - 1 - shift
+
+
+def ridge_problem(X, t, X_val, t_val, factor=1.0):
+    """½‖X_val y − t_val‖²/m over ½‖X y − t‖²/n + factor ½Σ exp(x_j) y_j²."""
+    upper = UpperLevel(
+        value=lambda x, y: 0.5 * float(np.mean((X_val @ y - t_val) ** 2)),
+        grad_x=lambda x, y: 0 * x,
+        grad_y=lambda x, y: X_val.T @ (X_val @ y - t_val) / len(X_val),
+    )
+    lower = LowerLevel(
+        grad_y=lambda x, y: X.T @ (X @ y - t) / len(X) + factor * np.exp(x) * y,
+        hessian=lambda x, y: X.T @ X / len(X) + np.diag(factor * np.exp(x)),
+        cross=lambda x, y: np.diag(factor * np.exp(x) * y),
+    )
+    return BilevelProblem(upper, lower, n_y=X.shape[1])
+
+
+def blunders(X, t, X_val, t_val, x):
+    """What a stranger's program may compute, and no fault of the catalogue does."""
+    h, y, v, A, J, b, _ = parts(ridge_problem(X, t, X_val, t_val), x)
+    loss, ridge_of_x, half = X.T @ X / len(X), np.diag(np.exp(x)), len(X) // 2
+
+    def right_of(*data, factor=1.0):
+        return parts(ridge_problem(*data, factor=factor), x)[0]
+
+    def with_A(other):
+        return -J @ np.linalg.solve(other, b)
+
+    return {
+        "gradient of the training loss": 0.5 * np.exp(x) * y**2,
+        "Hessian of f for that of g": with_A(X_val.T @ X_val / len(X_val)),
+        "both Hessians": with_A(A + X_val.T @ X_val / len(X_val)),
+        "no penalty in A": with_A(loss),
+        "twice the penalty in A": with_A(loss + 2 * ridge_of_x),
+        "the penalty is not exp(x)": with_A(loss + np.eye(len(y))),
+        "a sum for a mean in A alone": with_A(len(X) * loss + ridge_of_x),
+        "ten times the loss in A": with_A(10 * loss + ridge_of_x),
+        "half of the rows in A": with_A(X[:half].T @ X[:half] / half + ridge_of_x),
+        "twice the penalty everywhere": right_of(X, t, X_val, t_val, factor=2.0),
+        "one fold of the training data missing": right_of(X[4:], t[4:], X_val, t_val),
+        "one fold of the validation data missing": right_of(X, t, X_val[4:], t_val[4:]),
+        "training and validation exchanged": right_of(X_val, t_val, X, t),
+        "no chain rule of the exponential": h / np.exp(x),
+        "y for v": -J @ y,
+        "v itself": v,
+        "only the diagonal of A": with_A(np.diag(np.diag(A))),
+        "one coordinate left out": np.append(0.0, h[1:]),
+    }
+
+
+@pytest.mark.parametrize("seed, n, p, shift", [(15, 20, 5, 3.0), (0, 20, 5, 0.0)])
+def test_blunders_of_strangers_are_not_right_and_are_not_named_falsely(seed, n, p, shift):
+    """The nearest they come is where A or h is scaled, but for one small part: a fiftieth would do for a name."""
+    data = ridge(n, p, seed, shift)
+    problem, x = ridge_problem(*data[:4]), data[4]
+    for name, wrong in blunders(*data).items():
+        found = diagnose(problem, x, wrong, mu="estimate")
+        assert found.verdict == CheckVerdict.DIFFERS and not found.matches, f"{name}: {found}"
+
+
 @settings(max_examples=CASES, deadline=None)
 @given(seed=st.integers(0, 10_000), digits=st.integers(1, 12))
 def test_as_many_digits_are_counted_as_are_right(seed, digits):

@@ -10,7 +10,7 @@ from lancbio_ref.oracle.candidates import make_reply
 from lancbio_ref.oracle.faults import fault
 from lancbio_ref.oracle.judge import judge
 from lancbio_ref.oracle.levels import CASES, LEVELS, make_case, to_json
-from lancbio_ref.oracle.vector import load, vectors
+from lancbio_ref.oracle.vector import SEALS, load, vectors
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "oracle.md").read_text(encoding="utf-8")
@@ -53,8 +53,12 @@ def test_every_field_of_a_case_is_on_the_page(level):
         assert f"`{name}`" in row
 
 
+def every():
+    return [vector for version in SEALS for vector in vectors(version)]
+
+
 def test_every_problem_and_its_data_are_on_the_page():
-    for vector in vectors():
+    for vector in every():
         if vector.problem is None:
             continue
         row = re.search(rf"^\| `{vector.problem['name']}` \|.*$", TEXT, flags=re.M).group()
@@ -63,7 +67,7 @@ def test_every_problem_and_its_data_are_on_the_page():
 
 
 def test_every_method_its_options_and_its_needed_quantities_are_on_the_page():
-    traces = [vector for vector in vectors() if vector.kind == "trace"]
+    traces = [vector for vector in every() if vector.kind == "trace"]
     for vector in traces:
         row = re.search(rf"^\| `{vector.inputs['method']}` \|.*$", TEXT, flags=re.M)
         assert row, vector.id
@@ -72,7 +76,7 @@ def test_every_method_its_options_and_its_needed_quantities_are_on_the_page():
 
 
 def test_every_field_of_a_vector_is_on_the_page():
-    for vector in vectors():
+    for vector in every():
         for name in vector.raw:
             assert f"`{name}`" in TEXT, name
         for part in ("inputs", "expected", "admissible"):

@@ -10,6 +10,7 @@ from lancbio_ref.oracle.faults import CATALOGUE, fault
 from lancbio_ref.oracle.levels import make_case
 from lancbio_ref.textbook.problems import point_of, problem_of
 from tests.oracle.cases import at
+from tests.oracle.test_recycled_trace import FIRST_WRONG
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a wrong program may overflow
 
@@ -337,5 +338,5 @@ UNTESTED = {  # whose words are about what a program does inside, or of "little"
 
 
 def test_every_fault_is_run_here_or_named():
-    run = SOLVE.keys() | HYPERGRADIENT.keys() | LANCZOS.keys() | TRACE.keys() | OTHERS.keys()
+    run = SOLVE.keys() | HYPERGRADIENT.keys() | LANCZOS.keys() | TRACE.keys() | OTHERS.keys() | FIRST_WRONG.keys()
     assert run | UNTESTED == {entry.id for entry in CATALOGUE} and not run & UNTESTED

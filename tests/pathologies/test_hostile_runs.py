@@ -33,10 +33,22 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("method", names())
+@pytest.mark.parametrize("method", [name for name in names() if name != "maid"])
 @few(25)
 @given(data=st.data())
 def test_one_variable(method, data):
+    it_ends(method, data)
+
+
+@few(5)
+@given(data=st.data())
+def test_one_variable_of_maid(data):
+    """Which solves hundreds of lower levels in one iteration: of thirteen methods, nine tenths of the time."""
+    it_ends("maid", data)
+
+
+def it_ends(method, data):
+    """A run from drawn numbers refuses them in words, or ends with finite numbers and a status."""
     size, signed = st.sampled_from(SIZES), st.sampled_from((0.0, 1e-300, -1.0, 1e300))
     a, b, d, t, x, y = (data.draw(kind) for kind in (size, size, signed, signed, signed, signed))
     steps = dict(step_x=data.draw(size), step_y=data.draw(size))

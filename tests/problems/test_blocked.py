@@ -344,9 +344,6 @@ def test_what_is_large_and_in_a_file_comes_in_blocks_unasked(tmp_path):
 
 def test_what_has_no_blocks_is_refused_with_the_remedy():
     X, t, X_val, t_val, _ = data()
-    folds = [(np.arange(50), np.arange(50, 90))]
-    with pytest.raises(ArgumentError, match=r"folds: found folds of X in blocks, expected validation="):
-        problems.generalized_linear(X, t, loss="logistic", folds=folds, block_rows=20)
     with pytest.raises(ArgumentError, match=r"'centre' with loss 'logistic'"):
         logistic(X, t, X_val, t_val, intercept="centre", block_rows=20)
     with pytest.raises(ArgumentError, match=r"'centre' with sparse X"):

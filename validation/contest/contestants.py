@@ -44,12 +44,20 @@ MEMORIES = (0, 10, 50)  # of the own method: 0 is no recycling, 100 is its defau
 
 @dataclass(frozen=True)
 class Budget:
-    """W of the three rounds, and processor seconds of a run."""
+    """W of the three rounds, and processor seconds of a run; a rival stops at `times` the own method's W to 10⁻⁶."""
 
     first: float
     second: float
     last: float
     seconds: float
+    times: float = math.inf
+
+    def of_rival(self, own: float | None) -> Budget:
+        """That of a rival, where the own method needed the work `own`: one that gets no further is *more than*."""
+        if own is None or not math.isfinite(self.times * own):
+            return self
+        last = min(self.last, self.times * own)
+        return replace(self, first=min(self.first, last), second=min(self.second, last), last=last)
 
 
 QUICK = Budget(100, 500, 4000, 2)
@@ -200,9 +208,10 @@ def optimizer(method: str, settings: tuple[tuple[float, int], ...], *, recycle: 
 
     def run(ring: Ring, budget: Budget, known: dict[str, Any] | None) -> dict[str, Any]:
         tries = settings if known is None else ((known["relative"], known["memory"]),)
-        found = []
+        found: list[dict[str, Any]] = []
         for relative, memory in tries:
-            referee = ring.referee(budget.last, budget.seconds, exact=True)
+            least = min((order(one)[0] for one in found), default=math.inf)  # beyond it this setting is not the best
+            referee = ring.referee(min(budget.last, least), budget.seconds, exact=True)
             one = ring.run_optimizer(method, (relative, memory), referee, recycle=recycle)
             found.append(one | dict(options=dict(relative=relative, memory=memory)))
         return min(found, key=order)

@@ -1,10 +1,10 @@
 """Make vectors anew and compare them, byte for byte, with those of the package.
 
-    python -m validation.vectors [--out FOLDER] [ID ...]
+    python -m validation.vectors [--version V] [--out FOLDER] [ID ...]
 
-Run it in the root of the repository. Without ids all are made, in five minutes; with ``--out`` they are written there
-with a manifest, and, where all are made, files that have no recipe go. Exit status 1 where a file differs. It needs
-python-flint and mpmath: pip install '.[oracle]'.
+Run it in the root of the repository. Without ids all of v1 are made, in five minutes, or those that ``--version v1.1``
+added to it, in two; with ``--out`` they are written there with a manifest, and, where all are made, files that have no
+recipe go. Exit status 1 where a file differs. It needs python-flint and mpmath: pip install '.[oracle]'.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.files import write_text
 from lancbio_ref.oracle.commands_vectors import manifest_text
-from lancbio_ref.oracle.vector import MANIFEST, load, manifest
+from lancbio_ref.oracle.vector import MANIFEST, SEALS, load, manifest, version_of
 
 from . import generate
 
@@ -31,11 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("id", nargs="*", help="of the vectors to make; without any, all")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write them")
+    parser.add_argument("--version", choices=SEALS, default="v1", help="v1 (default), or v1.1: what was added to it")
     given = parser.parse_args(arguments)
     try:
-        different = remake(given.id or list(generate.recipes()), given.out)
+        different = remake(given.id or list(generate.recipes(given.version)), given.out)
         if given.out is not None:
-            finish(given.out, everything=not given.id)
+            finish(given.out, given.version, everything=not given.id)
     except ArgumentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -46,7 +47,7 @@ def remake(ids: list[str], out: Path | None) -> list[str]:
     """Make vectors, write them where `out` is given, say of each whether it is the package's; returns those not."""
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    sums, different = manifest(), []
+    sums, different = {name: sum for version in SEALS for name, sum in manifest(version).items()}, []
     for id in ids:
         text = generate.regenerate(id)
         if out is not None:
@@ -61,15 +62,15 @@ def remake(ids: list[str], out: Path | None) -> list[str]:
 
 def changes(id: str, text: bytes) -> list[str]:
     """The fields whose sums are not the package's; of a vector that the package does not have, all."""
-    ours = load(id).raw["sums"] if f"{id}.json" in manifest() else {}
+    ours = load(id).raw["sums"] if f"{id}.json" in manifest(version_of(id)) else {}
     theirs = json.loads(text)["sums"]
     return [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)] or ["sums"]
 
 
-def finish(out: Path, *, everything: bool) -> None:
+def finish(out: Path, version: str, *, everything: bool) -> None:
     """The manifest of a folder; files without a recipe go where everything was made."""
     for path in out.glob("*.json") if everything else ():
-        if path.stem not in generate.recipes():
+        if path.stem not in generate.recipes(version):
             path.unlink()
     text = manifest_text({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("*.json")})
     write_text(out / MANIFEST, text)

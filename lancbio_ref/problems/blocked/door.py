@@ -14,7 +14,9 @@ from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_num
 from ...blocks import Block, Blocks, LocalBlocks, added
 from ...blocks.base import ones_column
 from ...blocks.from_dask import dask_blocks, is_dask
+from ...blocks.rows import RowsOfBlocks
 from ...blocks.source import is_large, is_lazy
+from ...blocks.together import Readings
 from ...errors import ArgumentError
 from ...labels import Classes, as_label_array
 from ...operators.csr import as_csr
@@ -24,7 +26,9 @@ from ..elementary import FUNCTION_UNITS
 from ..generalized_linear.losses import Loss, Multinomial, Squared, as_loss
 from ..generalized_linear.penalty import Penalty, make_penalty
 from ..generalized_linear.weighting import Weighting
+from ..splits import require_classes
 from . import passes
+from .folds import BlockedFolds, rows_of_folds
 from .passes import Model
 from .problem import BlockedProblem
 from .samples import BlockedSamples
@@ -123,9 +127,10 @@ def blocked(
     intercept: Any,
     intercept_ridge: float,
     n_classes: int | None,
+    fold_weights: npt.ArrayLike | None,
     block_rows: int | None,
     progress: bool,
-) -> BlockedProblem:
+) -> BlockedProblem | BlockedFolds:
     """:func:`~lancbio_ref.problems.generalized_linear` of samples in blocks.
 
     Raises
@@ -133,16 +138,9 @@ def blocked(
     ArgumentError
         As there.
     """
-    if folds is not None or validation is None:
-        found = "folds of X in blocks" if folds is not None else "neither validation nor folds"
-        raise ArgumentError("folds", found, f"validation=(X_val, t_val), or X {IN_MEMORY}")
-    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
-        raise ArgumentError("validation", type(validation).__name__, "(X_val, t_val) or with their sample_weight")
     if not isinstance(intercept, (bool, np.bool_)) and intercept != "centre":
         raise ArgumentError("intercept", repr(intercept), "True, False or 'centre'")
     train = blocks_of("X", X, t, sample_weight, block_rows)
-    X_val, t_val, s_val = (*validation, None)[:3]
-    held_out = blocks_of("X_val", X_val, t_val, s_val, block_rows)
     if n_classes is None and loss == Multinomial.name:
         n_classes = _count_in_blocks(train) if is_dask(X) or is_blocks(X) else _count(t)
     made_loss = as_loss(loss, 2 if n_classes is None else n_classes)
@@ -159,16 +157,38 @@ def blocked(
     made = make_penalty(penalty, shape, groups=groups, fixed=fixed, unpenalized=unpenalized, intercept_ridge=ridge)
     if made.n == 0 and weights == "fixed":
         raise ArgumentError("penalty", "'none' with fixed weights", "something to learn: a penalty, or weights")
-    centre = _means(made_loss, train, held_out) if centred else None
-    own, other = _both(made_loss, train, held_out, progress, ones=column, centre=centre)
-    return BlockedProblem(own, other, made_loss, made, _weighting(weights, own), intercept=column, centre=centre)
+
+    def member(train: Blocks, held_out: Blocks, progress: bool) -> BlockedProblem:
+        centre = _means(made_loss, train, held_out) if centred else None
+        own, other = _both(made_loss, train, held_out, progress, ones=column, centre=centre)
+        return BlockedProblem(own, other, made_loss, made, _weighting(weights, own), intercept=column, centre=centre)
+
+    if folds is None:
+        if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+            raise ArgumentError("validation", type(validation).__name__, "(X_val, t_val) or with their sample_weight")
+        X_val, t_val, s_val = (*validation, None)[:3]
+        return member(train, blocks_of("X_val", X_val, t_val, s_val, block_rows), progress)
+    if weights != "fixed":
+        raise ArgumentError("weights", repr(weights), f"'fixed' with folds of X in blocks; else X {IN_MEMORY}")
+    readings = Readings(train)
+
+    def fold(k: int, rows: np.ndarray, held_out: np.ndarray) -> BlockedProblem:
+        own, other = RowsOfBlocks(readings, rows), RowsOfBlocks(readings, held_out)
+        require_classes(made_loss, np.concatenate(list(own.map(passes.labels_of))), k)
+        return member(own, other, progress and k == 0)
+
+    pairs = rows_of_folds(folds, train)
+    parts = readings.together(fold, range(len(pairs)), *zip(*pairs, strict=True))
+    return BlockedFolds(parts, fold_weights, readings=readings)
 
 
 def _means(loss: Loss, train: Blocks, validation: Blocks) -> Centre:
     """Of features and targets of the training data, from a pass of its own; numbers that both sets' types have."""
     sums, of_t, weight = added(train.map(passes.sums_of, Model(loss, "", train.shape[0])))
     if not 0 < weight < math.inf:
-        raise ArgumentError("sample_weight", f"weights with the sum {weight}", "at least one weight > 0, none of them infinite")
+        raise ArgumentError(
+            "sample_weight", f"weights with the sum {weight}", "at least one weight > 0, none of them infinite"
+        )
     narrow = min((train.dtype, validation.dtype), key=lambda dtype: dtype.itemsize)
     with np.errstate(over="ignore"):
         means = (sums / weight).astype(narrow)
@@ -205,11 +225,13 @@ def blocked_ridge(
     X_train: Any, t_train: Any, X_val: Any, t_val: Any, block_rows: int | None, progress: bool
 ) -> BlockedProblem:
     """:func:`~lancbio_ref.problems.ridge` of samples in blocks: the squared loss with a penalty a feature."""
-    return blocked(
+    made = blocked(
         X_train, t_train, loss="squared", validation=(X_val, t_val), folds=None, penalty="feature", groups=None,
         fixed=0.0, unpenalized=None, weights="fixed", sample_weight=None, intercept=False, intercept_ridge=1.0,
-        n_classes=None, block_rows=block_rows, progress=progress,
+        n_classes=None, fold_weights=None, block_rows=block_rows, progress=progress,
     )  # fmt: skip
+    assert isinstance(made, BlockedProblem)
+    return made
 
 
 class BlockedClassifier(BlockedProblem):

@@ -84,6 +84,7 @@ class Facts:
     gram, cross, adjoint : dict
         The factors of the rounding of a product, by the type of the vector: of the block's part of A, of J, of Jᵀ.
     gram_terms, cross_terms : int
+    has_weights : bool
     weight, exponent : float, int
         Σ s_i 2^{−exponent} of the block, where weights were given.
     targets : numpy.dtype
@@ -97,6 +98,7 @@ class Facts:
     adjoint: dict[str, float]
     gram_terms: int
     cross_terms: int
+    has_weights: bool
     weight: float
     exponent: int
     targets: np.dtype
@@ -144,6 +146,7 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
         adjoint={dtype.char: J.adjoint_factor(dtype) for dtype in TYPES},
         gram_terms=gram.terms,
         cross_terms=J.terms,
+        has_weights=block.s is not None,
         weight=weight,
         exponent=exponent,
         targets=t.dtype,
@@ -155,13 +158,28 @@ def squares_of(block: Block) -> np.ndarray:
     return GeneralizedLinear(FixedOrderDesign.of_checked(block.X).operator, np.ones(len(block))).diagonal()
 
 
-def survey_and_squares(block: Block, rows: np.ndarray, model: Model) -> tuple[Facts, np.ndarray, np.ndarray | None]:
-    """Both of one reading, and s."""
-    return survey(block, rows, model), squares_of(copied(block)), block.s
+def survey_and_squares(block: Block, rows: np.ndarray, model: Model) -> tuple[Facts, np.ndarray]:
+    """Both of one reading."""
+    return survey(block, rows, model), squares_of(copied(block))
+
+
+def weights_of(block: Block) -> np.ndarray | None:
+    """s."""
+    return block.s
+
+
+def targets_of(block: Block) -> np.ndarray:
+    """t, as they were given."""
+    return block.t
+
+
+def labels_of(block: Block) -> np.ndarray:
+    """The different targets of samples with a weight."""
+    return np.unique(block.t if block.s is None else block.t[block.s != 0])
 
 
 def rows_of(block: Block) -> np.ndarray:
-    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them; 0 where the weight is 0."""
+    """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them; 0 of weight 0."""
     if sp.issparse(block.X):
         rows = row_norms(copied(block).X)
     else:
@@ -183,7 +201,7 @@ def _rows_of_piece(X: np.ndarray) -> np.ndarray:
 
 
 def norm_of(block: Block, rows: np.ndarray) -> float:
-    """≥ ‖X_b‖₂ of the samples with a weight: the least of ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, for few columns, what the Gram matrix proves."""
+    """≥ ‖X_b‖₂ of samples with a weight, by ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, of few columns, the Gram matrix."""
     frobenius = norm2(rows) * ROUND_UP
     if sp.issparse(block.X) or block.X.shape[1] <= NARROW:
         return min(frobenius, FixedOrderDesign.of_checked(block.X).norm)

@@ -11,7 +11,6 @@ what it does itself is to form every sum over samples as one over blocks, in as 
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from ..generalized_linear.penalty import Penalty
 from ..generalized_linear.problem import GeneralizedLinearProblem, Point
 from ..generalized_linear.sums import DataConstants, Floor, joined
 from ..generalized_linear.weighting import Weighting
+from ..once import once
 from ..portions import Portion
 from ..rounding.generalized_linear import PointErrors
 from . import fits, passes
@@ -36,15 +36,15 @@ class BlockedPoint(Point):
 
     problem: BlockedProblem
 
-    @cached_property
+    @once
     def fit(self) -> BlockedFit:  # type: ignore[override]
         return self.problem.fit_at("train", self.y)
 
-    @cached_property
+    @once
     def validation_fit(self) -> BlockedFit:  # type: ignore[override]
         return self.problem.fit_at("validation", self.y)
 
-    @cached_property
+    @once
     def w(self) -> Weights:  # type: ignore[override]
         """None where the weights are fixed: every block has its own."""
         return self.problem.weighting.values(self.parameters, self.y.dtype) if self.problem.weighting.n else None
@@ -54,7 +54,7 @@ class BlockedPoint(Point):
         """The validation weights, which every block has."""
         return None
 
-    @cached_property
+    @once
     def errors(self) -> FormationErrors:
         return _BlockedPointErrors(self).known()
 
@@ -100,11 +100,11 @@ class _BlockedPointErrors(PointErrors):
 
     point: BlockedPoint
 
-    @cached_property
+    @once
     def train(self) -> BlockedErrors:  # type: ignore[override]
         return BlockedErrors(self.point.fit)
 
-    @cached_property
+    @once
     def validation(self) -> BlockedErrors:  # type: ignore[override]
         return BlockedErrors(self.point.validation_fit, with_hessian=False)
 

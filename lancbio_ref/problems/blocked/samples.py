@@ -29,8 +29,8 @@ from ..generalized_linear.samples import normalized
 from ..portions import Portion
 from ..rounding.model import proven
 from . import fits, passes
-from .operators import BlockedCross, BlockedHessian
 from .fits import BlockErrors, Weights
+from .operators import BlockedCross, BlockedHessian
 from .passes import Model
 
 Watched = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -69,8 +69,8 @@ class BlockedSamples:
         Of the shape and the types that there are, and without entries.
     column_norms : ndarray, shape (q,), float64
         ‖X e_j‖₂.
-    sample_weight : list of ndarray or None
-        s, in blocks.
+    has_weights : bool
+        Whether the samples have weights of their own.
     roundings : int
         That the weights have had, three and one of a batch, and one for a type that is not float64.
     """
@@ -81,15 +81,12 @@ class BlockedSamples:
         self.blocks, self.name, self.rows = blocks, name, blocks.keep(passes.rows_of)  # ≥ ‖x_i‖₂
         self.model = Model(loss, name, blocks.shape[0], mean=mean)
         facts, squares = [], np.zeros(blocks.shape[1])
-        weights: list[np.ndarray] = []
-        for fact, own, s in watched(blocks.map(passes.survey_and_squares, self.rows, self.model), len(blocks.rows)):
+        for fact, own in watched(blocks.map(passes.survey_and_squares, self.rows, self.model), len(blocks.rows)):
             facts.append(fact)
             squares += own
-            if s is not None:
-                weights.append(s)
         self.facts, self.column_norms = Each(facts), np.sqrt(squares)
-        self.sample_weight = weights or None
-        if weights:
+        self.has_weights = facts[0].has_weights
+        if self.has_weights:
             exponent = max(fact.exponent for fact in facts)
             total = math.fsum(math.ldexp(fact.weight, fact.exponent - exponent) for fact in facts)
             if not total > 0:
@@ -111,10 +108,10 @@ class BlockedSamples:
 
     @property
     def base(self) -> np.ndarray:
-        """s_i/Σs of all samples, for weights that are learned."""
-        if self.sample_weight is None:
+        """s_i/Σs of all samples, for weights that are learned; a pass."""
+        if not self.has_weights:
             return np.full(len(self), 1 / len(self))
-        return normalized(f"sample_weight{self.name}", np.concatenate(self.sample_weight))
+        return normalized(f"sample_weight{self.name}", np.concatenate(list(self.blocks.map(passes.weights_of))))
 
     def taken(self, portion: Portion) -> BlockedSamples:
         """These rows alone, their weights times the factor. No bounds are known."""
@@ -123,7 +120,7 @@ class BlockedSamples:
         part.name, part.column_norms, part.t = self.name, self.column_norms, self.t
         part.model = replace(self.model, scale=self.model.scale * portion.times)
         part.rows, part.facts = part.blocks.keep(passes.rows_of), Each([None] * len(part.blocks.rows))
-        part.has_bounds, part.sample_weight = False, None
+        part.has_bounds, part.has_weights = False, self.has_weights
         return part
 
     def at(self, y: np.ndarray) -> BlockedFit:

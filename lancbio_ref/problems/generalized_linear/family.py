@@ -14,13 +14,12 @@ from ...errors import ArgumentError
 from ...operators.csr import as_csr
 from ..blocked import door
 from ..folds import Folds
+from ..splits import Split, as_rows, as_splits, require_classes
 from .losses import Loss, Multinomial, Squared, as_loss
 from .penalty import make_penalty
 from .problem import GeneralizedLinearProblem
 from .samples import Samples, normalized
 from .weighting import Weighting
-
-Split = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 def generalized_linear(
@@ -29,7 +28,7 @@ def generalized_linear(
     *,
     loss: str | Loss = "squared",
     validation: tuple[Any, ...] | None = None,
-    folds: Iterable[Split] | Any | None = None,
+    folds: Iterable[Split] | Any | int | None = None,
     penalty: str = "feature",
     groups: npt.ArrayLike | None = None,
     fixed: npt.ArrayLike = 0.0,
@@ -60,9 +59,10 @@ def generalized_linear(
         Half the squared error, and so on: see :mod:`lancbio_ref.problems.generalized_linear.losses`.
     validation : (X_val, t_val) or (X_val, t_val, sample_weight_val), optional
         The upper level is the mean loss on these samples.
-    folds : iterable of (train, validation) index arrays, or a splitter of scikit-learn, optional
+    folds : iterable of (train, validation) index arrays, a splitter of scikit-learn, or int, optional
         The upper level is the mean over folds: the problem is a :class:`~lancbio_ref.problems.Folds` of as many fits
-        as there are folds. One of `validation` and `folds` must be given.
+        as there are folds. A number K: of X in blocks, fold k holds out the blocks k, k + K, …; every reading
+        of a block serves all folds, their weights being fixed. One of `validation` and `folds` must be given.
     penalty : {"feature", "all", "group", "class", "each", "none"}
         Which coefficients share a penalty exp(x_k): those of a feature, all, those of a group of features, those of a
         class, none of them (one each), or nothing is learned of the penalty.
@@ -80,7 +80,8 @@ def generalized_linear(
     intercept : bool or "centre"
         True: a coefficient of a column of ones, penalized by `intercept_ridge` alone. ``"centre"``: features and
         targets less their weighted training means, which is exact for the squared loss with fixed weights; the problem
-        is then that of the centred floats. For dense X.
+        is then that of the centred floats. For dense X; in blocks no float is centred, but X − 1mᵀ is multiplied, with
+        larger bounds where means m are large beside what varies, and sparse X may stay what it is with True.
     intercept_ridge : float
         > 0, next to a mean loss of the order 1.
     n_classes : int, optional
@@ -123,7 +124,8 @@ def generalized_linear(
         return door.blocked(
             X, t, loss=loss, validation=validation, folds=folds, penalty=penalty, groups=groups, fixed=fixed,
             unpenalized=unpenalized, weights=weights, sample_weight=sample_weight, intercept=intercept,
-            intercept_ridge=intercept_ridge, n_classes=n_classes, block_rows=block_rows, progress=progress,
+            intercept_ridge=intercept_ridge, n_classes=n_classes, fold_weights=fold_weights, block_rows=block_rows,
+            progress=progress,
         )  # fmt: skip
     if t is None:
         raise ArgumentError("t", None, "targets: only samples in blocks may have their own")
@@ -167,9 +169,9 @@ def generalized_linear(
         return fit(None, *validation, *([None] * (3 - len(validation))))
     as_vector("t", np.asarray(t, np.float64), n)  # of the right length before rows of it are taken
     targets, parts = np.asarray(t), []
-    for k, (rows, held_out) in enumerate(_splits(folds, X, targets)):
-        rows, held_out = _indices(f"folds[{k}][0]", rows, n), _indices(f"folds[{k}][1]", held_out, n)
-        _require_classes(loss, targets[rows], k)
+    for k, (rows, held_out) in enumerate(as_splits(folds, X, targets)):
+        rows, held_out = as_rows(f"folds[{k}][0]", rows, n), as_rows(f"folds[{k}][1]", held_out, n)
+        require_classes(loss, targets[rows], k)
         if s is not None:
             for j, chosen in enumerate((rows, held_out)):
                 if not s[chosen].any():
@@ -177,39 +179,6 @@ def generalized_linear(
         part = fit(rows, X[held_out], targets[held_out], None if s is None else s[held_out])
         parts.append(part)
     return Folds(parts, fold_weights)
-
-
-def _splits(folds: Any, X: Any, t: np.ndarray) -> list[Split]:
-    found = list(folds.split(X, t) if hasattr(folds, "split") else folds)
-    if not found or not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in found):
-        raise ArgumentError("folds", f"{len(found)} splits", "pairs (train, validation) of index arrays, at least one")
-    return found
-
-
-def _indices(name: str, rows: npt.ArrayLike, n: int) -> np.ndarray:
-    """Increasing row numbers, from numbers in any order or a mask."""
-    rows = np.asarray(rows)
-    if rows.dtype == bool and rows.shape == (n,):
-        rows = np.flatnonzero(rows)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.size == 0:
-        raise ArgumentError(name, f"{rows.dtype} of shape {rows.shape}", "row numbers, at least one")
-    rows = np.sort(rows.astype(np.int64))
-    if rows[0] < 0 or rows[-1] >= n or (np.diff(rows) == 0).any():
-        raise ArgumentError(name, f"rows {rows[0]}..{rows[-1]}", f"different rows in 0..{n - 1}")
-    return rows
-
-
-def _require_classes(loss: Loss, t: np.ndarray, k: int) -> None:
-    """Every class among the training data of a fold: without one, its coefficients are the penalty's alone."""
-    if isinstance(loss, Multinomial):
-        missing = np.setdiff1d(np.arange(loss.n_classes), t)
-    elif loss.name in ("logistic", "squared_hinge"):
-        missing = np.setdiff1d([0, 1], t)
-    else:
-        return
-    if missing.size:
-        expected = "every class: fewer folds, or a stratified splitter"
-        raise ArgumentError(f"folds[{k}][0]", f"training data without class {missing[0]}", expected)
 
 
 def _centred(

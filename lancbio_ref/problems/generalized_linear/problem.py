@@ -15,7 +15,6 @@ would say how large the mean of the intercepts is.
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from ...operators.base import StructuredOperator
 from ...problem import LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ...rounding import ROUND_UP, Proven, gamma, norm2, unit_roundoff
 from ..classification import as_samples
+from ..once import once
 from ..portions import FiniteSum, Portion
 from ..rounding.generalized_linear import generalized_linear_errors
 from .ball import PIN, WEAK, Ball, ball_at, finite_bound, global_modulus, proven_modulus
@@ -55,33 +55,33 @@ class Point:
         self.problem, self.x, self.y = problem, x, y
         self.penalties, self.parameters = x[: problem.penalty.n], x[problem.penalty.n :]
 
-    @cached_property
+    @once
     def fit(self) -> ScalarFit | MultinomialFit:
         return fit_of(self.problem.train, self.problem.loss, self.y)
 
-    @cached_property
+    @once
     def validation_fit(self) -> ScalarFit | MultinomialFit:
         return fit_of(self.problem.validation, self.problem.loss, self.y)
 
-    @cached_property
+    @once
     def w(self) -> np.ndarray:
         return self.problem.weighting.values(self.parameters, self.y.dtype)
 
-    @cached_property
+    @once
     def D(self) -> np.ndarray:
         return self.problem.penalty.diagonal(self.penalties, self.y.dtype)
 
-    @cached_property
+    @once
     def v(self) -> np.ndarray:
         """The validation weights."""
         return self.problem.validation.base.astype(self.y.dtype)
 
-    @cached_property
+    @once
     def gradient(self) -> np.ndarray:
         """∇_y g."""
         return self.fit.gradient(self.w) + self.D * self.y + self.problem.pinned(self.y)
 
-    @cached_property
+    @once
     def errors(self) -> FormationErrors:
         return generalized_linear_errors(self)
 
@@ -132,7 +132,7 @@ class Point:
         d = weighting.slopes(self.parameters, self.y.dtype)
         return np.full(d.size, d.max()) if weighting.kind == "simplex" else d
 
-    @cached_property
+    @once
     def gradient_bound(self) -> float:
         """≥ ‖∇_y g(x, y)‖, exact."""
         error = self.errors["grad_y"]
@@ -140,7 +140,7 @@ class Point:
             return math.inf
         return norm2(self.gradient) * (1 + gamma(self.y.size + 6, 2.0**-53)) * ROUND_UP + error
 
-    @cached_property
+    @once
     def ball(self) -> Ball | None:
         return ball_at(self, self.gradient_bound) if self.gradient_bound < math.inf else None
 
@@ -372,7 +372,7 @@ class GeneralizedLinearProblem(FiniteSum):
             gxy = math.hypot(gxy, data.gxy) * ROUND_UP
         return proven_constants(fx=0.0, fy=data.fy, gxy=gxy * ROUND_UP, gyy=data.gyy)
 
-    @cached_property
+    @once
     def everywhere(self) -> list[Range]:
         """(sup ℓ″, its Lipschitz constant) over all scores, for both sets of samples."""
         return [range_everywhere(data, self.loss) for data in (self.train, self.validation)]

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ import numpy as np
 from ...formation import FormationErrors
 from ...operators.norms import weighted_gram_bound
 from ...rounding import ROUND_UP, Proven, norm2, smallest_subnormal, unit_roundoff
+from ..once import once
 from .classification import FitErrors, fit_errors
 from .model import chain, proven, sums
 
@@ -40,16 +40,16 @@ class ScalarErrors:
 
     fit: ScalarFit
 
-    @cached_property
+    @once
     def residual(self) -> np.ndarray:
         """|r̂_i|."""
         return np.abs(self.fit.R[:, 0].astype(np.float64))
 
-    @cached_property
+    @once
     def _ranges(self) -> tuple[np.ndarray, np.ndarray]:
         return self.fit.curvature_range(np.zeros(len(self.residual)))
 
-    @cached_property
+    @once
     def residual_error(self) -> np.ndarray:
         """δ_i."""
         fit = self.fit
@@ -62,7 +62,7 @@ class ScalarErrors:
         own = fit.loss.curvature_error(fit.scores, fit.t, unit_roundoff(fit.scores.dtype))
         return (largest - least + own) * ROUND_UP
 
-    @cached_property
+    @once
     def loss_error(self) -> np.ndarray:
         """Of ℓ_i."""
         fit = self.fit
@@ -115,20 +115,20 @@ class PointErrors:
             value=self.value, grad_y=self.grad_y, A=self.hessian, J=self.cross, b=self.b, c=Proven(0.0)
         )
 
-    @cached_property
+    @once
     def train(self) -> ScalarErrors | FitErrors:
         return errors_of(self.point.fit)
 
-    @cached_property
+    @once
     def validation(self) -> ScalarErrors | FitErrors:
         return errors_of(self.point.validation_fit)
 
-    @cached_property
+    @once
     def of_w(self) -> float:
         at = self.point
         return at.problem.weighting.error(at.parameters, at.y.dtype)
 
-    @cached_property
+    @once
     def of_penalty(self) -> float:
         return chain(self.point.problem.penalty.error(self.u))
 

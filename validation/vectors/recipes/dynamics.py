@@ -145,7 +145,7 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
     return {key: Fraction(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
-def _case(
+def case_of(
     id: str, method: str, problem: str, shape: tuple[int, ...], count: int, options: dict[str, Any],
     equations: list[str], why: str, draws: dict[str, list[int]] | None = None,
 ) -> TraceCase:  # fmt: skip
@@ -175,7 +175,7 @@ def lancbio_case(
 ) -> TraceCase:
     options = {"step_x": step_x, "step_y": step_y, "inner_steps": inner, "subspace": subspace}
     why = f"LancBiO on the {problem} problem, from inner steps to x: every quantity of every iteration."
-    return _case(id, "lancbio", problem, shape, count, options, [INNER, *LANCBIO, DESCENT], why)
+    return case_of(id, "lancbio", problem, shape, count, options, [INNER, *LANCBIO, DESCENT], why)
 
 
 def subbio_case(
@@ -183,7 +183,7 @@ def subbio_case(
 ) -> TraceCase:
     options = {"step_x": step_x, "step_y": step_y, "step_v": step_v, "inner_steps": inner}
     why = f"SubBiO on the {problem} problem, from inner steps to x: every quantity of every iteration."
-    return _case(id, "subbio", problem, shape, count, options, [INNER, *SUBBIO, DESCENT], why)
+    return case_of(id, "subbio", problem, shape, count, options, [INNER, *SUBBIO, DESCENT], why)
 
 
 def step_case(
@@ -192,6 +192,6 @@ def step_case(
 ) -> TraceCase:  # fmt: skip
     options, equations, reason = METHODS[method]
     draws = {"p": p} if method in ("bsa", "ttsa") else None
-    return _case(
+    return case_of(
         id, method, problem, shape, count, {**options, **(changed or {})}, equations, why or reason, draws
     )  # fmt: skip

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arithmetic import Column, Floats, Rows, add, scaled, subtract, transpose
+from .recycled_again import recycled_newton
 from .sources import Options, Row
 
 
@@ -291,6 +292,10 @@ def shortened(at: Floats, H: Rows, radius: Any) -> Rows:
     return [scaled(radius / size, H[0])]
 
 
+def recycled(source: Any, options: dict[str, Any], x: Column, y: Column, v: Column, facts: list[Row]) -> list[Row]:
+    return recycled_newton(source, options, x, y, v, len(facts))
+
+
 METHODS: dict[str, Callable[..., list[Row]]] = {
     "lancbio": lancbio,
     "subbio": subbio,
@@ -303,4 +308,5 @@ METHODS: dict[str, Callable[..., list[Row]]] = {
     "hjfbio": hjfbio,
     "f2sa": f2sa,
     "stable": stable,
+    "recycled-newton": recycled,
 }

@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from .arithmetic import Arithmetic, Column, Digits, Rational, Rows, add, scaled, subtract, transpose
+from .recycled_again import recycled_newton
 from .sources import Options, Row
 
 Run = Callable[..., list[Row]]
@@ -288,4 +289,5 @@ METHODS: dict[str, Run] = {
     "hjfbio": hjfbio,
     "f2sa": f2sa,
     "stable": stable,
+    "recycled-newton": recycled_newton,
 }
