@@ -1,9 +1,9 @@
 """The numbers of a hyper-gradient's certificate in one compiled call, for short vectors of which everything is proven.
 
-`bounds` is made of the very functions that :mod:`lancbio_ref.hypergradient` calls one after the other where this does
-not do, in the same order: the same bits (tested). It does not where A or J is a black box, where a vector is longer
-than a block, where a number is so near an end of the range that its square has to be formed in other units, and where a
-μ may be refuted.
+`bounds` is made of the very functions that :mod:`lancbio_ref.hypergradient_bounds` calls one after the other where this
+does not do, in the same order: the same bits (tested). It does not where A or J is a black box, where a vector is
+longer than a block, where a number is so near an end of the range that its square has to be formed in other units, and
+where a μ may be refuted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from . import certificate, kernels, rounding
 from .certificate import CERTIFIED, NONE, error_value, lower_level_value
 from .formation import Bound
+from .hypergradient_bounds import Bounds
 from .kernels import BLOCK, JIT, compiled
 from .krylov import SolveReport, recurrences
 from .linearization import Linearization
@@ -31,16 +32,6 @@ LOW, HIGH = SAFE_SQUARES
 OUTSIDE = (False, 0.0, 0.0, 0.0, 0.0, 0.0)
 _with = (certificate, rounding, recurrences, kernels.vectors)
 _compiled = compiled(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
-
-
-class Bounds(NamedTuple):
-    """ρ and the rounding in it, the two bounds with their statuses, and the estimate."""
-
-    rho: Bound
-    rounding: float
-    error: Bound
-    lower_level: Bound
-    estimate: float
 
 
 class Product(NamedTuple):

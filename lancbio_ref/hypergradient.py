@@ -25,19 +25,15 @@ from .certificate import (
     NONE,
     NORM_SAFETY,
     Certificate,
-    error_bound,
-    lower_level_bound,
-    product_bound,
-    residual_bound,
 )
-from .compiled_certificate import Bounds, compiled_bounds, judged, numbers_of
+from .compiled_certificate import compiled_bounds, judged, numbers_of
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
+from .hypergradient_bounds import bounds_of
 from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
 from .kernels import JIT
 from .krylov import SolveReport
-from .krylov.bounds import cg_coefficients, radau_upper
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
 from .operators import CheckedOperator
@@ -365,7 +361,7 @@ def hypergradient_of(
     if bounds is None:
         if modulus.status != NONE and (z := refutation(linearization, report, modulus.value, norm_A.value)) is not None:
             report, modulus = replace(report, status=SolveStatus.MU_REFUTED, direction=z), Bound(0.0, NONE)
-        bounds = _bounds(linearization, report, modulus, norm_A, norm_J, value, pointwise)
+        bounds = bounds_of(linearization, report, modulus, norm_A, norm_J, value, pointwise)
     error, lower_level, estimate = bounds.error, bounds.lower_level, bounds.estimate
     noise = coarse_noise(A, b) if report.status in (SolveStatus.NOT_CONVERGED, SolveStatus.STALLED) else 0.0
     if lower is not None and not lower.status.success:  # y is not y*(x) to any accuracy that was asked for
@@ -385,33 +381,6 @@ def hypergradient_of(
     )
 
 
-def _bounds(
-    linearization: Linearization,
-    report: SolveReport,
-    modulus: Bound,
-    norm_A: Bound,
-    norm_J: Bound,
-    h: np.ndarray,
-    pointwise: bool,
-) -> Bounds:
-    """The bounds of h, formula by formula; `compiled_bounds` has the same bits."""
-    A, J, v = linearization.A, linearization.J, report.v
-    rho, rounding = residual_bound(A, v, report.residual, norm_A, report.absolute)
-    eta = product_bound(J, v, h, norm_J)
-    error = error_bound(modulus, norm_J, rho, eta, unit_roundoff(linearization.dtype))
-    lower_level = Bound(math.inf, NONE)
-    constants = linearization.lipschitz
-    gradient = None if constants is None or modulus.status == NONE else linearization.grad_y
-    if constants is not None and gradient is not None:
-        formation = linearization.formation_bounds(gradient, norm_A, norm_J)
-        v_norm = norm2(v) + rho.value / modulus.value
-        lower_level = lower_level_bound(
-            constants, formation.pop("grad_y"), v_norm, modulus, norm_J, formation, pointwise=pointwise
-        )
-    estimate = _estimate(linearization, report, rounding, modulus, norm_J)
-    return Bounds(rho, rounding, error, lower_level, estimate)
-
-
 def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Linearization, Bound, bool]:
     """The linearization with the μ to use, that μ with its status, and whether it holds at this y alone."""
     if mu is None:
@@ -423,20 +392,3 @@ def _modulus(linearization: Linearization, mu: float | str | None) -> tuple[Line
         return linearization.replaced(mu=None), Bound.of(proven, absent=0.0), True
     mu = as_number("mu", mu, above=0.0)
     return linearization.replaced(mu=mu), Bound.of(mu), False
-
-
-def _estimate(
-    linearization: Linearization, report: SolveReport, rounding: float, modulus: Bound, norm_J: Bound
-) -> float:
-    """‖J‖‖e‖_A/√μ with the Gauss–Radau estimate of ‖e‖_A; inf where the recurrence and the evaluation have parted."""
-    size, start = norm2(report.residual), report.start_norm
-    if linearization.M is not None or report.alpha.size == 0 or norm_J.status == NONE:
-        return math.inf
-    mu = modulus.value if modulus.status != NONE else report.ritz_values[0]
-    if not 0 < mu < math.inf or size <= 1000 * rounding:
-        return math.inf
-    coefficients = cg_coefficients(report.alpha, report.beta, start)
-    recurrence = math.sqrt(coefficients[1][-1])
-    if abs(recurrence - size) > 0.1 * size:  # T speaks of another vector than the one in hand
-        return math.inf
-    return norm_J.value * float(radau_upper(*coefficients, mu)[-1]) / math.sqrt(mu)

@@ -11,7 +11,7 @@ order that are too few to be shared among threads.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,9 @@ LOW, HIGH = SAFE_SQUARES
 Data = tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]  # X, rows of a block of Xᵀu, w, t, ‖x_i‖
 NOT_SAFE = (False, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _with = (kernels.dense, kernels.vectors, ready_products, loops)
-_compiled = compiled(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
+_options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
+_compiled = compiled(**_options)
+_within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call it
 
 
 class BinaryPoint(NamedTuple):
@@ -167,7 +169,7 @@ def at_point(
     return True, y_norm, math.sqrt(E_square), each, value, largest, each_v
 
 
-@_compiled
+@_within
 def _sums(X: np.ndarray, rows: int, w: np.ndarray, t: np.ndarray, misfits: np.ndarray, out: np.ndarray) -> None:
     """out ← Xᵀ(w ∘ r), r_i = −t_i σ(−m_i).   Writes out."""
     u = np.empty(w.size, out.dtype)
