@@ -18,6 +18,7 @@ from .certificate import CERTIFIED, NONE, error_value, lower_level_value
 from .formation import Bound
 from .hypergradient_bounds import Bounds
 from .kernels import BLOCK, JIT, compiled
+from .kernels.compiled import NotCompiledError
 from .krylov import SolveReport, recurrences
 from .linearization import Linearization
 from .operators import structure_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 LOW, HIGH = SAFE_SQUARES
 OUTSIDE = (False, 0.0, 0.0, 0.0, 0.0, 0.0)
 _with = (certificate, rounding, recurrences, kernels.vectors)
-_compiled = compiled(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
+_compiled = compiled(patient=True, nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
 
 
 class Product(NamedTuple):
@@ -124,16 +125,19 @@ def numbers_of(
     v = report.x
     size = np.abs(v)
     absolute = A.abs_product(size) if report.absolute is None else report.absolute
-    found, *numbers = bounds(
-        *(v, b, report.residual, absolute, h, J.abs_product(size), gradient, report.alpha, report.beta),
-        unit_roundoff(v.dtype),
-        Product.with_(A, v, v.size),
-        Product.with_(J, h, h.size),
-        (mu, norm_J, report.start_norm),
-        lipschitz,
-        errors[1:],
-        errors[0],
-    )
+    try:
+        found, *numbers = bounds(
+            *(v, b, report.residual, absolute, h, J.abs_product(size), gradient, report.alpha, report.beta),
+            unit_roundoff(v.dtype),
+            Product.with_(A, v, v.size),
+            Product.with_(J, h, h.size),
+            (mu, norm_J, report.start_norm),
+            lipschitz,
+            errors[1:],
+            errors[0],
+        )
+    except NotCompiledError:
+        return None
     return tuple(numbers) if found else None
 
 

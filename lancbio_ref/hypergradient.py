@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import html
+from . import compiled_certificate, html
 from .arguments import (
     Reorthogonalization,
     as_integer,
@@ -33,6 +33,7 @@ from .formation import Bound
 from .hypergradient_bounds import bounds_of
 from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
 from .kernels import JIT
+from .kernels.compiled import is_waiting
 from .krylov import SolveReport
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
@@ -280,7 +281,12 @@ def _ready_hypergradient(
 ) -> HyperGradient | None:
     """That of `hypergradient_of`, to the bit, at a ready point; None where more than the formulas is called for."""
     rtol = as_number("rtol", rtol, least=0.0)
-    if not JIT or getattr(problem, "_lends", True) or not problem.__dict__.keys().isdisjoint(OF_A_POINT):
+    if (
+        not JIT
+        or is_waiting(compiled_certificate.bounds)
+        or getattr(problem, "_lends", True)
+        or not problem.__dict__.keys().isdisjoint(OF_A_POINT)
+    ):
         return None
     if (at := problem.ready_point(x, y)) is None:
         return None

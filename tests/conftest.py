@@ -1,5 +1,6 @@
 """Shared by all tests: where the real data are, how many examples a property gets."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+
+importlib.import_module("lancbio_ref.kernels.compiled").PATIENCE = 0  # what is compiled is what is tested
 
 settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
 settings.register_profile("thorough", max_examples=10_000, deadline=None, print_blob=True)

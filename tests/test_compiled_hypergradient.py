@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lancbio_ref import CertificateStatus, SolveStatus, hypergradient, parallel, problems
+from lancbio_ref import (
+    CertificateStatus,
+    SolveStatus,
+    compiled_certificate,
+    hypergradient,
+    minimize,
+    parallel,
+    problems,
+)
 from lancbio_ref.kernels import JIT
+from lancbio_ref.kernels.compiled import NotCompiledError
+from lancbio_ref.krylov import steps
+from lancbio_ref.problems import compiled_binary
 from tests.thorough import THOROUGH, sampled
 
 pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
@@ -141,6 +152,34 @@ def test_it_is_used(monkeypatch):
         ready = label.startswith(("logistic", "ridge"))
         assert (calls["_ready_hypergradient"] is not None) == ready, label
         assert ready or calls["compiled_bounds"] is not None
+
+
+def not_yet(*arguments):
+    raise NotCompiledError
+
+
+@pytest.mark.parametrize("label", ["logistic", "ridge, CSR", "cleaning"])
+def test_before_anything_large_is_compiled_python_gives_the_same_bits(monkeypatch, label):
+    problem = made(np.float64)[label]
+    x, y = np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1)
+
+    def results():
+        problem.calls.clear()
+        found = fields(hypergradient(problem, x, y, rtol=1e-8)) | dict(problem.calls)
+        del found["h.solve.absolute"]  # |A||v|: Python forms it for the certificate alone
+        run = minimize(problem, x, y, method="lancbio", maxiter=5)
+        calls = {f"run {name}": count for name, count in problem.calls.items()}
+        return found | dict(x=run.x, y=run.y, h_norm=run.trace["h_norm"]) | calls
+
+    compiled = results()
+    for module, name in (
+        (steps, "take_steps"),
+        (steps, "step_and_solve"),
+        (compiled_certificate, "bounds"),
+        (compiled_binary, "margins"),
+    ):
+        monkeypatch.setattr(module, name, not_yet)
+    assert_same([compiled, results()])
 
 
 def test_nobody_is_passed_over():

@@ -43,9 +43,8 @@ print(run.message)
 
 # %%
 # Three folds of whole blocks, an intercept in each: every round trip serves all of them.
-folds = problems.generalized_linear(
-    lazy, da.from_array(t, chunks=20_000), loss="logistic", folds=3, penalty="all", intercept=True
-)
+labels = da.from_array(t, chunks=20_000)
+folds = problems.generalized_linear(lazy, labels, loss="logistic", folds=3, penalty="all", intercept=True)
 before = folds.n_passes
 print(hypergradient(folds, [-4.0]))
 print("passes over X for three folds:", folds.n_passes - before)

@@ -11,14 +11,26 @@ import numpy as np
 from numba import config, njit
 
 JIT = not getattr(config, "DISABLE_JIT", False)
+PATIENCE = 2  # calls that a `patient` function leaves to Python before it is compiled
 _said = False
+_waiting: set[str] = set()
 
 
-def compiled(*, sources: Iterable[str] = (), **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+class NotCompiledError(Exception):
+    """A `patient` function is not on disk, and has not been asked often enough to be worth its compiling."""
+
+
+def compiled(
+    *, sources: Iterable[str] = (), patient: bool = False, **options: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator: ``numba.njit`` with these options and a cache, where there is a folder that can be written.
 
     What calls loops of other files has them compiled in, and numba looks at the function's own file alone: `sources`
     names those files, and what was kept is compiled again where one of them has changed.
+
+    A `patient` function takes seconds to compile, and Python does the same, to the bit, without it: so long as it is
+    not on disk, its first `PATIENCE` calls in a process raise :class:`NotCompiledError`. The first hyper-gradient on a
+    new machine then waits for the small loops alone, and only a process with several of them for the rest.
     """
     if not JIT:  # compiled, numbers overflow in silence, and so must they as plain Python
         return np.errstate(all="ignore")
@@ -30,10 +42,12 @@ def compiled(*, sources: Iterable[str] = (), **options: Any) -> Callable[[Callab
             dispatcher = njit(cache=True, **options)(function)
         except (RuntimeError, OSError) as error:  # neither the package's folder nor the user's can be written
             _say_once(error)
-            return njit(**options)(function)
+            dispatcher = njit(**options)(function)
         if stamp:
             _compile_again_what_is_old(dispatcher, stamp)
         _compile_again_what_is_damaged(dispatcher)
+        if patient:
+            _wait(dispatcher, f"{function.__module__}.{function.__name__}")
         return dispatcher
 
     return decorate
@@ -82,6 +96,31 @@ def _compile_again_what_is_damaged(dispatcher: Any) -> None:
 
     cache.load_overload = load_overload
     cache.save_overload = lambda *arguments: _quietly(save, *arguments)
+
+
+def is_waiting(function: Callable[..., Any]) -> bool:
+    """Whether this `patient` function raised :class:`NotCompiledError` when it last met types that it lacks."""
+    return f"{function.__module__}.{function.__name__}" in _waiting
+
+
+def _wait(dispatcher: Any, name: str) -> None:
+    """Make what is not on disk raise :class:`NotCompiledError`, for a while."""
+    cache: Any = getattr(dispatcher, "_cache", None)
+    if not hasattr(cache, "load_overload"):
+        return
+    load, asked = cache.load_overload, 0
+
+    def load_overload(*arguments: Any) -> Any:
+        nonlocal asked
+        found = load(*arguments)
+        asked += 1
+        if found is None and asked <= PATIENCE:
+            _waiting.add(name)
+            raise NotCompiledError(name)
+        _waiting.discard(name)
+        return found
+
+    cache.load_overload = load_overload
 
 
 def _quietly(write: Callable[..., Any], *arguments: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import parallel
 from ..kernels import JIT
+from ..kernels.compiled import NotCompiledError
 from . import steps
 from .lapack import address_of
 
@@ -55,7 +56,10 @@ def finish(
     integers[_K], integers[_REORTHOGONALIZED] = process.k, process.n_reorthogonalized
     reals[_SCALE], reals[_UNIT], reals[_U] = process.scale, process.unit, process.unit_roundoff
     _record.addresses[_PTSV] = address_of("dptsv")
-    steps.step_and_solve(process._basis._q, process._alpha, process._beta, Aq, r, projected, y, dv, _record.cycle)
+    try:
+        steps.step_and_solve(process._basis._q, process._alpha, process._beta, Aq, r, projected, y, dv, _record.cycle)
+    except NotCompiledError:
+        return False
     if integers[_REASON] != steps.GOES_ON:
         return False
     process.k, process.n_reorthogonalized = integers.item(_K), integers.item(_REORTHOGONALIZED)

@@ -26,6 +26,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from ..arguments import Reorthogonalization
 from ..errors import RepresentationError
+from ..kernels.compiled import NotCompiledError
 from ..operators.proofs import rayleigh_quotient
 from ..operators.ready import Ready
 from ..rounding import is_finite, norm2, scale, scale_number, unit_roundoff
@@ -251,7 +252,10 @@ class _Cycles:
     def _cycle(self, b: np.ndarray, report: SolveReport, tolerance: float) -> tuple[np.ndarray, bool]:
         """Steps of one process from report.residual: the corrected x, and whether it was memory that ended them."""
         if self.form is not None:
-            return self._compiled_cycle(self.form, b, report, tolerance)
+            try:
+                return self._compiled_cycle(self.form, b, report, tolerance)
+            except NotCompiledError:
+                self.form = None
         if self.own is not None and (found := self._own_cycle(b, report, tolerance)) is not None:
             return found
         system, short = self.system, self.mode in SHORT

@@ -78,7 +78,7 @@ CYCLE = np.dtype(
 _with = [lapack, recurrences, ready_products, kernels.dense, kernels.multinomial, kernels.sparse, kernels.vectors]
 _sources = [module.__file__ for module in [*_with, kernels.compiling]]
 _options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=_sources)
-stepping = compiled(**_options)
+stepping = compiled(patient=True, **_options)
 within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call them
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import kernels, parallel
 from ..kernels import FIRST, JIT, PIECE, compiled
+from ..kernels.compiled import NotCompiledError
 from ..operators import ready_products
 from ..operators.products import _rows, _rows_of_partial
 from ..rounding import ROUND_UP, SAFE_SQUARES
@@ -30,7 +31,7 @@ Data = tuple[np.ndarray, int, np.ndarray, np.ndarray, np.ndarray]  # X, rows of 
 NOT_SAFE = (False, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _with = (kernels.dense, kernels.vectors, ready_products, loops)
 _options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
-_compiled = compiled(**_options)
+_compiled = compiled(patient=True, **_options)
 _within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call it
 
 
@@ -64,16 +65,19 @@ def binary_point(train: LabelledSet, validation: LabelledSet, D: np.ndarray, y: 
         return None
     (n, p), (w, t), (wv, tv) = X.shape, train.constants(dtype), validation.constants(dtype)
     m = np.empty(2 * n + len(validation), dtype)
-    margins(X, _rows(X), t, Xv, _rows(Xv), tv, y, m)
-    s = expit(m)
     d, curvatures, sizes = np.empty(n, dtype), np.empty(n, dtype), np.empty(n)
     b, gradient, E = np.empty(p, dtype), np.empty(p, dtype), np.empty(p, dtype)
     of_train, of_validation = RoundingOfFit.of(train.design, dtype), RoundingOfFit.of(validation.design, dtype)
-    done, y_norm, E_norm, *sums = at_point(
-        (X, _rows_of_partial(X, dtype), w, t, train.design.row_norms),
-        (Xv, _rows_of_partial(Xv, dtype), wv, tv, validation.design.row_norms),
-        *(s, D, y, of_train, of_validation, d, curvatures, sizes, b, gradient, E),
-    )
+    try:
+        margins(X, _rows(X), t, Xv, _rows(Xv), tv, y, m)
+        s = expit(m)
+        done, y_norm, E_norm, *sums = at_point(
+            (X, _rows_of_partial(X, dtype), w, t, train.design.row_norms),
+            (Xv, _rows_of_partial(Xv, dtype), wv, tv, validation.design.row_norms),
+            *(s, D, y, of_train, of_validation, d, curvatures, sizes, b, gradient, E),
+        )
+    except NotCompiledError:
+        return None
     if not done:
         return None
     fit = BinaryFit.of(train, y, m[n : 2 * n], s[:n], curvatures)
