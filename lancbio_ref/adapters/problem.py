@@ -21,7 +21,7 @@ from ..arguments import as_integer
 from ..errors import ArgumentError
 from ..krylov.own_cycle import Own
 from ..minibatch import as_indices
-from ..operators.vectors import VectorOperator
+from ..operators.vectors import VectorOperator, of_both_parts
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..problem_check import FAILED, CheckReport, CheckRow
 
@@ -142,6 +142,8 @@ class DerivedOperator(VectorOperator):
         return self._of(self._adjoint_product, u)
 
     def _of(self, linear: Product, v: np.ndarray) -> np.ndarray:
+        if v.dtype.kind == "c":  # a real map, of both parts
+            return of_both_parts(partial(self._of, linear), v)
         # a copy: the framework's own memory is not ours to keep
         return linear(v.astype(self.taken, copy=False)).astype(self.dtype)
 

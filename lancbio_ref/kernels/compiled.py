@@ -11,7 +11,7 @@ import numpy as np
 from numba import config, njit
 
 JIT = not getattr(config, "DISABLE_JIT", False)
-PATIENCE = 2  # calls that a `patient` function leaves to Python before it is compiled
+PATIENCE = 3  # calls that a `patient` function leaves to Python before it is compiled
 _said = False
 _waiting: set[str] = set()
 

@@ -38,6 +38,7 @@ from .design import FixedOrderDesign
 from .norms import row_norms
 from .sparse import SparseOperator
 from .stacked import then_added
+from .vectors import of_both_parts
 
 COLUMNS = 2**7  # of a vector, cut into rows that are added in order
 PIECE_BYTES = 2**19  # of X, from its product to its transposed product in the cache
@@ -105,12 +106,16 @@ class OffsetOperator(StructuredOperator):
         return out
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
+        if v.dtype.kind == "c":
+            return of_both_parts(self._matvec, v)
         v = v.astype(self.result_type(v.dtype), copy=False)
         out = self.inner._matvec(np.ascontiguousarray(v[: self.p]))
         out += self.offset(v)
         return out
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
+        if V.dtype.kind == "c":
+            return None
         V = V.astype(self.result_type(V.dtype), copy=False)
         products = self.inner._matvecs(np.ascontiguousarray(V[:, : self.p]))
         for product, v in zip(() if products is None else products, V, strict=False):
@@ -118,6 +123,8 @@ class OffsetOperator(StructuredOperator):
         return products
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
+        if u.dtype.kind == "c":
+            return of_both_parts(self._rmatvec, u)
         u = np.ascontiguousarray(u, self.result_type(u.dtype))
         return self.lifted(self.inner._rmatvec(u), total(u))
 
@@ -200,6 +207,8 @@ class OffsetGram(StructuredOperator):
     _rmatvec = _matvec
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray:
+        if V.dtype.kind == "c":
+            return of_both_parts(self._matvecs, V)
         V = V.astype(self.result_type(V.dtype), copy=False)
         U, sums = np.empty((len(V), self.X.shape[0]), V.dtype), np.zeros((len(V), self.X.p))
         inner, offsets = np.ascontiguousarray(V[:, : self.X.p]), [self.X.offset(v) for v in V]

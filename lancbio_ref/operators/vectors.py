@@ -75,6 +75,11 @@ def leaves_arguments_alone(A: LinearOperator) -> bool:
     return all(leaves_arguments_alone(part) for part in vars(A).values() if isinstance(part, LinearOperator))
 
 
+def of_both_parts(product: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.ndarray:
+    """A real linear map of a complex v."""
+    return product(np.ascontiguousarray(v.real)) + 1j * product(np.ascontiguousarray(v.imag))
+
+
 class VectorOperator(LinearOperator):
     """An operator that subclasses define by ``_matvec`` and ``_rmatvec`` of one 1-D array of the right length.
 

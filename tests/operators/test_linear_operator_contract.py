@@ -38,6 +38,7 @@ from lancbio_ref.operators import (
     as_operator,
     structure_of,
 )
+from lancbio_ref.operators.offset import OffsetGram, OffsetOperator
 from lancbio_ref.operators.stacked import LessOuterProduct
 from lancbio_ref.operators.vectors import VectorOperator
 from lancbio_ref.problems import generalized_linear
@@ -102,6 +103,15 @@ def in_blocks(classes, name):
     return structure_of(getattr(problem, name)(x, y)), structure_of(getattr(whole, name)(x, y)).toarray()
 
 
+def of_folds():
+    """A of three folds of samples in two blocks, as their problem has it, and that of samples in memory."""
+    folds = [([0, 1, 2], [3, 4]), ([2, 3, 4], [0, 1]), ([0, 1, 3, 4], [2])]
+    options = dict(loss="squared", penalty="all", folds=[(np.array(a), np.array(b)) for a, b in folds])
+    problem, whole = (generalized_linear(TALL, D, **options, **more) for more in (dict(block_rows=3), {}))
+    x, y = np.array([-1.0]), np.linspace(-1, 1, 9)
+    return structure_of(problem.hessian(x, y)), structure_of(whole.hessian(x, y)).toarray()
+
+
 class Reversed(StructuredOperator):
     """One that a user wrote, whose products are lists."""
 
@@ -129,6 +139,13 @@ OPERATORS = {
     "blocks, J": lambda: in_blocks(False, "cross"),
     "blocks, A of classes": lambda: in_blocks(True, "hessian"),
     "blocks, J of classes": lambda: in_blocks(True, "cross"),
+    "blocks, A of folds": of_folds,
+    "dense with ones": lambda: (OffsetOperator(DenseOperator(TALL), np.eye(4)[3]), np.c_[TALL, np.ones(5)]),
+    "dense, shifted": lambda: (OffsetOperator(DenseOperator(TALL), D[:3]), TALL + D[:3]),
+    "Gram with ones": lambda: (
+        OffsetGram(OffsetOperator(DenseOperator(TALL), np.eye(4)[3]), W),
+        np.c_[TALL, np.ones(5)].T * W @ np.c_[TALL, np.ones(5)],
+    ),
     "dense": lambda: (DenseOperator(TALL), TALL),
     "dense, Fortran": lambda: (DenseOperator(np.asfortranarray(TALL)), TALL),
     "dense, square": lambda: (DenseOperator(SQUARE), SQUARE),
@@ -176,7 +193,7 @@ OPERATORS = {
     "batched": lambda: (BatchedOperator(lambda: DenseOperator(TALL), np.float64, (5, 3)), TALL),
     "batched, black box": lambda: (BatchedOperator(lambda: black_box(TALL), np.float64, (5, 3)), TALL),
     "derived": lambda: (
-        DerivedOperator((5, 3), np.dtype(float), partial(partial, np.dot, TALL), partial(partial, np.dot, TALL.T)),
+        DerivedOperator((5, 3), *(np.dtype(float),) * 2, *(partial(partial, np.dot, A) for A in (TALL, TALL.T))),
         TALL,
     ),
     "implicit": lambda: (SymmetricProduct(partial(np.dot, SPD), 4, np.dtype(float)), SPD),
