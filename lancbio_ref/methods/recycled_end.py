@@ -199,6 +199,7 @@ def hold(levels: Levels, state: Any, x: np.ndarray, lower: Lower, adjoint: Adjoi
     )
     state.h = point.c - levels.cross(point.J, adjoint.v)
     state.error = state.gains.error(lower.energy, adjoint.energy)
+    state.error_phi = state.gains.error_of_phi(lower.energy, adjoint.energy)
 
 
 def _certified(levels: Levels, state: RecycledNewtonState, point: Linearization) -> HyperGradient | None:

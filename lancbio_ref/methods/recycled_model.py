@@ -12,10 +12,14 @@ neighbouring point with one product A v, and three cross products.
 ‖e‖_A = E changes h by w_x(e) − J A⁻¹w_y(e), one of v by J e, so
 
     G_y = ‖w_x(p) − J H w_y(p)‖/‖p‖_A,   G_v = ‖J q‖/‖q‖_A,   ‖h − ∇φ‖ ≈ G_y E_y + G_v E_v,
-    G_yy = |pᵀw_y(p)|/‖p‖_A²             the curvature of f − vᵀ∇_y g along p: φ̂ is wrong by about ½ G_yy E_y²
+    G_yy = |pᵀw_y(p)|/‖p‖_A²             the curvature of f − vᵀ∇_y g along p
 
 are measured along the very directions in which y and v move; an outlier is cut to `OUTLIER` times the median of the
-last seven.
+last seven. With e = y − y*, w = v − v*, W = (b − A v)′ along y, both levels make φ̂ wrong together,
+
+    φ̂ − φ = ½ eᵀW e − wᵀA e + third order,     |φ̂ − φ| ≈ ½ G_yy E_y² + E_v E_y
+
+and there G_yy is the larger of the above and of the one along the way from the last predicted y to where it was solved.
 """
 
 from __future__ import annotations
@@ -37,16 +41,26 @@ MOST_PRODUCTS = 50  # B u in one subproblem
 
 @dataclass(frozen=True)
 class Gains:
-    """G_y, G_v and G_yy; `recent` are the last G_y."""
+    """G_y, G_v and G_yy, that along y′u and, `moved`, along the last way from a predicted y; `recent` are last G_y."""
 
     y: float = 0.0
     v: float = 0.0
     yy: float = 0.0
     recent: tuple[float, ...] = ()
+    moved: float = 0.0
 
     def error(self, energy_y: float, energy_v: float) -> float:
         """G_y E_y + G_v E_v ≈ ‖h − ∇φ(x)‖₂."""
         return self.y * energy_y + self.v * energy_v
+
+    @property
+    def most(self) -> float:
+        """The larger G_yy."""
+        return max(self.yy, self.moved)
+
+    def error_of_phi(self, energy_y: float, energy_v: float) -> float:
+        """½ G_yy E_y² + E_v E_y ≈ |φ̂ − φ(x)|."""
+        return energy_y * (0.5 * self.most * energy_y + energy_v)
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,12 @@ class ModelStep:
     ended: str
     slope: float
     norm: float
+
+    def least(self, change: float) -> float:
+        """Where φ(x + t s) ≈ φ + t slope + t²(change − slope) is least, in [0.1, 0.5]; 0.25 where nothing is known."""
+        if not math.isfinite(change):
+            return 0.25
+        return min(max(-self.slope / (2 * (change - self.slope)), 0.1), 0.5) if change > self.slope else 0.5
 
     def shorter(self, t: float) -> ModelStep:
         """t s, for 0 < t ≤ 1, at no product: what is left of h is convex in t, the rest linear or a parabola."""
@@ -165,6 +185,7 @@ class Model:
             size_Jq / math.sqrt(square_q) if square_q > 0 else self.gains.v,
             abs(float(p @ w_y)) / square_p,
             recent,
+            self.gains.moved,
         )
 
     def minimize(

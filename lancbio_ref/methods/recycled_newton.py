@@ -6,17 +6,18 @@ from all products with ∇²φ:
     1  s  ≈ argmin hᵀs + ½ sᵀB s,  |s_i| ≤ Δ, l ≤ x + s ≤ u          to ‖h + B s‖_M ≤ min(½, √(‖h‖/‖h_0‖))‖h‖_M
     2  y⁺ from y + y′s − H∇_y g,   E_y ≤ …                           what φ̂ and h may be wrong by, below
     3  ρ  = (φ̂⁺ − φ̂)/(hᵀs + ½ sᵀB s);   ρ ≤ 0.1: 2 with t s, t < 1, twice; then x stays, Δ ← ¼|s|
-    4  v⁺ from v + v′s + H r,      E_v ≤ …,   h⁺ = c − J v⁺,   x ← x + s
+    4  v⁺ from v + v′s + H r,      E_v ≤ …,   3 once more with what H knows now,   h⁺ = c − J v⁺,   x ← x + s
     5  G_y E_y + G_v E_v ≤ ζ‖h⁺‖, else more of 2 and 4 where it costs least
 
 No step is chosen by anyone. Systems are solved with H (:mod:`lancbio_ref.inverse.recycled`), products B u with ∇²φ are
 differences (:mod:`lancbio_ref.methods.recycled_model`), and both levels are as accurate as descent needs and no more:
 h may be wrong by ζ‖h‖, ζ = 0.2, and φ̂ by a small part of the predicted decrease (inexact gradients in a trust region:
 R. G. Carter, SIAM J. Numer. Anal. 28, 1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4
-and 10.6). Where two steps in a row are refused, what is known here is made more accurate before x moves. Where the
-predicted decrease drowns in the rounding of φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺). A shorter s needs no product,
-for all of the model is known along it (J. Nocedal and Y. Yuan, *Combining trust region and line search techniques*,
-1998).
+and 10.6). Both values of ρ are judged by the newest H, ½ G_yy E_y² + E_v E_y: y may have looked solved to an H that had
+not seen where it was wrong, and is then solved again before x is left. Where two steps in a row are refused, what is
+known here is made more accurate before x moves. Where the predicted decrease drowns in the rounding of φ̂, ρ comes from
+gradients, ½ sᵀ(h + h⁺). A shorter s needs no product, for all of the model is known along it (J. Nocedal and Y. Yuan,
+*Combining trust region and line search techniques*, 1998).
 
 It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
 package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
@@ -28,7 +29,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -42,7 +43,7 @@ from ..minibatch import Minibatched
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus, StepStatus
 from .recycled_end import Box, as_box, ending, hold
-from .recycled_model import Model, ModelStep
+from .recycled_model import Gains, Model, ModelStep
 from .recycled_state import RecycledNewtonState
 
 if TYPE_CHECKING:
@@ -128,6 +129,15 @@ class RecycledNewton:
         return new
 
 
+@dataclass(frozen=True)
+class _Better:
+    """A better y at the x that is left, f there, and H with what that taught."""
+
+    lower: Lower
+    value: float
+    H: RecycledInverse
+
+
 class _Iteration:
     """One iteration, which writes into `new`."""
 
@@ -137,6 +147,7 @@ class _Iteration:
         self.levels = Levels(problem, new.H, new, new.contraction)
         self.known: Linearization | None = None  # at the state's (x, y)
         self.value: tuple[np.ndarray, float] | None = None  # y and f there, at the x that was evaluated last
+        self.here: _Better | None = None
         self.J = problem.cross(new.x, new.y)
         self.A = self.levels.at(problem.hessian(new.x, new.y))
 
@@ -196,7 +207,7 @@ class _Iteration:
                 new.tightness, new.failed = min(1.0, new.tightness / TIGHTER), ""
                 break
             refined = self.back(before, contraction, linear)
-            shorter = step.shorter(_shorter(step.slope, new.ratio * step.predicted))
+            shorter = step.shorter(step.least(new.ratio * step.predicted))
             if refined or attempt == SHORTER or not shorter.predicted < 0:
                 break
             step = shorter
@@ -219,7 +230,7 @@ class _Iteration:
         moved = max(H.energy(step.Jts), H.energy(g), float(np.finfo(x.dtype).smallest_normal))
         wrong = math.sqrt(SHARE * new.tightness * -step.predicted)  #  ½G_yy E_y² is to be a part of the decrease
         target = max(
-            min(_quotient(0.5 * goal, new.gains.y), wrong / math.sqrt(max(new.gains.yy, 1.0))), LEAST_ENERGY * moved
+            min(_quotient(0.5 * goal, new.gains.y), wrong / math.sqrt(max(new.gains.most, 1.0))), LEAST_ENERGY * moved
         )
         known = levels.contraction < 0.5
         predicted = y + step.y - (H(g) if known else 0)
@@ -241,7 +252,13 @@ class _Iteration:
         if not math.isfinite(adjoint.energy + phi):  # beyond what squares can hold
             new.failed = "evaluation"
             return linear
-        if noisy:
+        if not noisy:  # once more, with v solved and what H has learned
+            new.gains = self.along_the_error(x, lower, adjoint, noise)
+            phi = self.phi_at(x, lower, adjoint.v)
+            new.ratio = (phi - self.phi_here(-step.predicted)) / step.predicted
+            if not new.ratio > LEAST_RATIO:
+                return linear
+        else:
             h = point.c - levels.cross(point.J, adjoint.v)
             new.ratio = 0.5 * float(step.s @ (self.h + h)) / step.predicted
             if not (new.ratio > LEAST_RATIO or self.box.reduced_norm(x, h) < norm):
@@ -256,20 +273,24 @@ class _Iteration:
     def back(self, before: RecycledInverse, contraction: float, linear: float) -> bool:
         """x stays. H is what it was, with what was learned nearby; after a second refusal x, y, v are refined: True."""
         new, levels = self.new, self.levels
-        tried, self.H = self.H, before
-        new.H = levels.H = before
-        if linear <= NEAR:
+        tried, here, self.here = self.H, self.here, None
+        self.H = new.H = levels.H = before if here is None else here.H
+        if here is None and linear <= NEAR:
             before.absorb(tried)
         levels.contraction = contraction
         if new.ratio == -math.inf:
             return False
-        if refined := new.tightness < 1:
+        if refined := new.tightness < 1 or here is not None:
             assert new.direction_y is not None
             wrong = math.sqrt(SHARE * new.tightness * -new.predicted)
-            lower = Lower(new.y, new.direction_y, self.H.energy(new.direction_y), 0.0)
-            adjoint = Adjoint(new.v, new.r, self.H.energy(new.r))
-            wanted = wrong / math.sqrt(max(new.gains.yy, 1.0)), 2 * wrong
-            self.settle(new.x, lower, adjoint, self.point, wanted=wanted)
+            lower, point, r = Lower(new.y, new.direction_y, self.H.energy(new.direction_y), 0.0), self.point, new.r
+            if here is not None:
+                lower, self.value = here.lower, (here.lower.y, here.value)
+                point = levels.linearize(new.x, lower.y)
+                r = point.b - levels.product(levels.at(point.A), new.v)
+            adjoint = Adjoint(new.v, r, self.H.energy(r))
+            wanted = wrong / math.sqrt(max(new.gains.most, 1.0)), 2 * wrong
+            self.settle(new.x, lower, adjoint, point, wanted=wanted)
         new.tightness *= TIGHTER
         return refined
 
@@ -288,6 +309,7 @@ class _Iteration:
         """Make (x, y, v) the state's, with G_y E_y + G_v E_v ≤ ζ‖h‖ if more solving can do it."""
         new, levels = self.new, self.levels
         for attempt in range(REFINEMENTS):
+            lower = replace(lower, energy=self.H.energy(lower.gradient))  # v has taught H more
             self.take(x, lower, adjoint, point)
             norm = self.norm()
             if measure:
@@ -334,18 +356,42 @@ class _Iteration:
             self.value = lower.y, float(self.problem.value(x, lower.y))
         return self.value[1] - float(v @ lower.gradient)
 
+    def along_the_error(self, x: np.ndarray, lower: Lower, adjoint: Adjoint, noise: float) -> Gains:
+        """G_yy along δ, the way from the predicted y to y: φ̂ there is φ̂ − δᵀr + ½ G_yy ‖δ‖_A², at one value of f."""
+        gains = self.new.gains
+        if lower.start is None:
+            return gains
+        (y, gradient), way = lower.start, lower.y - lower.start[0]
+        square = float(way @ (lower.gradient - gradient))
+        self.new.n_value += 1
+        rest = float(self.problem.value(x, y)) - float(adjoint.v @ gradient)
+        rest += float(way @ adjoint.residual) - self.phi_at(x, lower, adjoint.v)
+        return replace(gains, moved=2 * abs(rest) / square if square > 0 and abs(rest) > noise else 0.0)
+
+    def phi_here(self, decrease: float) -> float:
+        """φ̂ at the x that is left; with a better y where, by what H knows now, φ̂ is too wrong for this decrease."""
+        new, levels, H = self.new, self.levels, self.H
+        assert new.direction_y is not None
+        share = SHARE * new.tightness * decrease
+        energy_v = H.energy(new.r)
+        if not new.gains.error_of_phi(H.energy(new.direction_y), energy_v) > 2 * share:
+            return new.phi
+        contraction = levels.contraction
+        levels.H = copy.copy(H)
+        levels.at(self.A)
+        wanted = min(math.sqrt(share / max(new.gains.most, 1.0)), _quotient(share, energy_v))
+        lower = levels.lower(new.x, new.y, wanted)
+        new.n_value += 1
+        value = float(self.problem.value(new.x, lower.y))
+        self.here = _Better(lower, value, levels.H)
+        levels.H, levels.contraction = H, contraction
+        return value - float(new.v @ lower.gradient)
+
     def model(self) -> Model:
         new = self.new
         assert new.direction_y is not None
         at, known = (new.x, new.y, new.v), (self.h, new.r, new.direction_y)
         return Model(self.levels, self.J, at, known, new.gains, new.differences)
-
-
-def _shorter(slope: float, change: float) -> float:
-    """Where φ(x + t s) ≈ φ + t slope + t²(change − slope) is least, in [0.1, 0.5]; 0.25 where nothing is known."""
-    if not math.isfinite(change):
-        return 0.25
-    return min(max(_quotient(-slope, 2 * (change - slope)), 0.1), 0.5) if change > slope else 0.5
 
 
 def _quotient(a: float, b: float) -> float:

@@ -36,6 +36,8 @@ class RecycledNewtonState(State):
         G_y E_y + G_v E_v, an estimate of ‖h − ∇φ(x)‖.
     phi : float
         φ̂.
+    error_phi : float
+        ½ G_yy E_y² + E_v E_y, an estimate of |φ̂ − φ(x)|.
     first_norm : float
         ‖h_0‖.
     radius : float
@@ -80,6 +82,7 @@ class RecycledNewtonState(State):
     gains: Gains = field(default_factory=Gains)
     error: float = math.inf
     phi: float = math.inf
+    error_phi: float = math.inf
     first_norm: float = 0.0
     radius: float = 0.0
     tightness: float = 1.0
