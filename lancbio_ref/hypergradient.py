@@ -32,7 +32,7 @@ from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .hypergradient_bounds import bounds_of
 from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
-from .kernels import JIT
+from .kernels import BLOCK, JIT
 from .kernels.compiled import is_waiting
 from .krylov import SolveReport
 from .linearization import Known, Linearization
@@ -286,6 +286,7 @@ def _ready_hypergradient(
         or is_waiting(compiled_certificate.bounds)
         or getattr(problem, "_lends", True)
         or not problem.__dict__.keys().isdisjoint(OF_A_POINT)
+        or max(x.size, y.size) > BLOCK  # what comes of it would be Python's: no point is formed twice
     ):
         return None
     if (at := problem.ready_point(x, y)) is None:

@@ -12,6 +12,7 @@ from lancbio_ref import (
     SolveStatus,
     compiled_certificate,
     hypergradient,
+    kernels,
     minimize,
     parallel,
     problems,
@@ -152,6 +153,16 @@ def test_it_is_used(monkeypatch):
         ready = label.startswith(("logistic", "ridge"))
         assert (calls["_ready_hypergradient"] is not None) == ready, label
         assert ready or calls["compiled_bounds"] is not None
+
+
+def test_a_long_point_is_not_formed_twice(monkeypatch):
+    """Its certificate is Python's, and a ready point would be thrown away."""
+    X, t = sp.eye_array(10, kernels.BLOCK + 1, format="csr"), np.arange(10) % 2
+    problem, fits = problems.logistic(X, t, X, t), []
+    made_of = type(problem).fit
+    monkeypatch.setattr(type(problem), "fit", lambda self, *given: fits.append(given) or made_of(self, *given))
+    hypergradient(problem, np.zeros(problem.n_x), np.zeros(problem.n_y))
+    assert len(fits) == 2  # training and validation
 
 
 def not_yet(*arguments):
