@@ -47,6 +47,11 @@ class Product(NamedTuple):
         return cls(operator.product_factor(v.dtype), underflow)
 
 
+def is_there(dtype: np.dtype) -> bool:
+    """Whether this process has `bounds` for vectors of this type, compiled or from the disk."""
+    return JIT and any(types[0].dtype.name == dtype.name for types in bounds.signatures)  # type: ignore[attr-defined]
+
+
 def compiled_bounds(
     linearization: Linearization, report: SolveReport, modulus: Bound, norm_J: Bound, h: np.ndarray
 ) -> Bounds | None:

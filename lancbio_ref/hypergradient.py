@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from . import compiled_certificate, html
+from . import html
 from .arguments import (
     Reorthogonalization,
     as_integer,
@@ -26,14 +26,13 @@ from .certificate import (
     NORM_SAFETY,
     Certificate,
 )
-from .compiled_certificate import compiled_bounds, judged, numbers_of
+from .compiled_certificate import compiled_bounds, is_there, judged, numbers_of
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .hypergradient_bounds import bounds_of
 from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
-from .kernels import BLOCK, JIT
-from .kernels.compiled import is_waiting
+from .kernels import BLOCK
 from .krylov import SolveReport
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
@@ -282,8 +281,7 @@ def _ready_hypergradient(
     """That of `hypergradient_of`, to the bit, at a ready point; None where more than the formulas is called for."""
     rtol = as_number("rtol", rtol, least=0.0)
     if (
-        not JIT
-        or is_waiting(compiled_certificate.bounds)
+        not is_there(y.dtype)  # else the solve would be made twice; what follows here compiles or loads it
         or getattr(problem, "_lends", True)
         or not problem.__dict__.keys().isdisjoint(OF_A_POINT)
         or max(x.size, y.size) > BLOCK  # what comes of it would be Python's: no point is formed twice

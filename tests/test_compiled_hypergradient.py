@@ -17,6 +17,7 @@ from lancbio_ref import (
     parallel,
     problems,
 )
+from lancbio_ref.inverse.strategies import LanczosInverse
 from lancbio_ref.kernels import JIT
 from lancbio_ref.kernels.compiled import NotCompiledError
 from lancbio_ref.krylov import steps
@@ -31,6 +32,9 @@ HYPERGRADIENT = sys.modules["lancbio_ref.hypergradient"]
 def one_thread():
     before = parallel.threads()
     parallel.set_threads(1)
+    for dtype in (np.float64, np.float32):  # a ready point is asked for where its certificate is compiled
+        X, t, Xv, tv = data(dtype)
+        hypergradient(problems.ridge(X, t, Xv, tv), np.zeros(6, dtype), np.ones(6, dtype))
     yield
     parallel.set_threads(before)
 
@@ -169,6 +173,9 @@ def not_yet(*arguments):
     raise NotCompiledError
 
 
+not_yet.signatures = []
+
+
 @pytest.mark.parametrize("label", ["logistic", "ridge, CSR", "cleaning"])
 def test_before_anything_large_is_compiled_python_gives_the_same_bits(monkeypatch, label):
     problem = made(np.float64)[label]
@@ -191,6 +198,23 @@ def test_before_anything_large_is_compiled_python_gives_the_same_bits(monkeypatc
     ):
         monkeypatch.setattr(module, name, not_yet)
     assert_same([compiled, results()])
+
+
+def test_no_system_is_solved_twice(monkeypatch):
+    """Where the certificate of a ready point is not compiled yet, no ready point is solved."""
+    solves, made_of = [], LanczosInverse.of
+
+    def counted(self, *given, **more):
+        solves.append(given)
+        return made_of(self, *given, **more)
+
+    monkeypatch.setattr(LanczosInverse, "of", counted)
+    problem = made(np.float64)["logistic"]
+    for bounds in (compiled_certificate.bounds, not_yet):
+        solves.clear()
+        monkeypatch.setattr(compiled_certificate, "bounds", bounds)
+        hypergradient(problem, np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1), rtol=1e-8)
+        assert len(solves) == 1
 
 
 def test_nobody_is_passed_over():

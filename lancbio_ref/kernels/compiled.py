@@ -13,7 +13,6 @@ from numba import config, njit
 JIT = not getattr(config, "DISABLE_JIT", False)
 PATIENCE = 3  # calls that a `patient` function leaves to Python before it is compiled
 _said = False
-_waiting: set[str] = set()
 
 
 class NotCompiledError(Exception):
@@ -98,11 +97,6 @@ def _compile_again_what_is_damaged(dispatcher: Any) -> None:
     cache.save_overload = lambda *arguments: _quietly(save, *arguments)
 
 
-def is_waiting(function: Callable[..., Any]) -> bool:
-    """Whether this `patient` function raised :class:`NotCompiledError` when it last met types that it lacks."""
-    return f"{function.__module__}.{function.__name__}" in _waiting
-
-
 def _wait(dispatcher: Any, name: str) -> None:
     """Make what is not on disk raise :class:`NotCompiledError`, for a while."""
     cache: Any = getattr(dispatcher, "_cache", None)
@@ -115,9 +109,7 @@ def _wait(dispatcher: Any, name: str) -> None:
         found = load(*arguments)
         asked += 1
         if found is None and asked <= PATIENCE:
-            _waiting.add(name)
             raise NotCompiledError(name)
-        _waiting.discard(name)
         return found
 
     cache.load_overload = load_overload
