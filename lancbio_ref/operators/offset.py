@@ -17,6 +17,7 @@ is read once, and the sums of the pieces are added in float64, first to last.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,16 +39,20 @@ from .design import FixedOrderDesign
 from .norms import row_norms
 from .sparse import SparseOperator
 from .stacked import then_added
-from .vectors import of_both_parts
 
 COLUMNS = 2**7  # of a vector, cut into rows that are added in order
 PIECE_BYTES = 2**19  # of X, from its product to its transposed product in the cache
 Matrix = DenseOperator | SparseOperator
 
 
-def total(u: np.ndarray) -> float:
-    """Σ u_i in float64, with the same bits on any number of threads: rows of `COLUMNS` in order, then the columns."""
-    wide = u.astype(np.float64, copy=False)
+def total(u: np.ndarray) -> Any:
+    """Σ u_i, a float64 or two, with the same bits on any number of threads.
+
+    Rows of `COLUMNS` in order, then the columns; of complex numbers each part.
+    """
+    if u.dtype.kind == "c":
+        return complex(total(u.real), total(u.imag))
+    wide = np.ascontiguousarray(u, np.float64)
     cut = wide.size - wide.size % COLUMNS
     rest = wide[cut:]
     if cut:
@@ -91,13 +96,15 @@ class OffsetOperator(StructuredOperator):
         """Roundings of a term in a sum over rows, in any order: those of X, the product with b and one addition."""
         return self.shape[0] + 2
 
-    def offset(self, v: np.ndarray) -> np.floating:
+    def offset(self, v: np.ndarray) -> np.inexact:
         """bᵀv, in the type of v."""
+        if v.dtype.kind == "c":
+            return v.dtype.type(complex(self.offset(v.real), self.offset(v.imag)))
         wide = v[self._places].astype(np.float64, copy=False)
         with np.errstate(over="ignore"):
             return v.dtype.type(parallel.dot(self._wide, wide))
 
-    def lifted(self, sums: np.ndarray, total: float) -> np.ndarray:
+    def lifted(self, sums: np.ndarray, total: float | complex) -> np.ndarray:
         """(Xᵀu, 0) + (Σ u_i) b, in the type of the first."""
         out = np.zeros(self.shape[1], sums.dtype)
         out[: self.p] = sums
@@ -106,16 +113,12 @@ class OffsetOperator(StructuredOperator):
         return out
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        if v.dtype.kind == "c":
-            return of_both_parts(self._matvec, v)
         v = v.astype(self.result_type(v.dtype), copy=False)
         out = self.inner._matvec(np.ascontiguousarray(v[: self.p]))
         out += self.offset(v)
         return out
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray | None:
-        if V.dtype.kind == "c":
-            return None
         V = V.astype(self.result_type(V.dtype), copy=False)
         products = self.inner._matvecs(np.ascontiguousarray(V[:, : self.p]))
         for product, v in zip(() if products is None else products, V, strict=False):
@@ -123,8 +126,6 @@ class OffsetOperator(StructuredOperator):
         return products
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
-        if u.dtype.kind == "c":
-            return of_both_parts(self._rmatvec, u)
         u = np.ascontiguousarray(u, self.result_type(u.dtype))
         return self.lifted(self.inner._rmatvec(u), total(u))
 
@@ -207,10 +208,9 @@ class OffsetGram(StructuredOperator):
     _rmatvec = _matvec
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray:
-        if V.dtype.kind == "c":
-            return of_both_parts(self._matvecs, V)
         V = V.astype(self.result_type(V.dtype), copy=False)
-        U, sums = np.empty((len(V), self.X.shape[0]), V.dtype), np.zeros((len(V), self.X.p))
+        U = np.empty((len(V), self.X.shape[0]), V.dtype)
+        sums = np.zeros((len(V), self.X.p), np.result_type(V, np.float64))
         inner, offsets = np.ascontiguousarray(V[:, : self.X.p]), [self.X.offset(v) for v in V]
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, self.X.shape[0], self._step):

@@ -93,13 +93,13 @@ def black_box(A):
     return spl.LinearOperator(A.shape, lambda v: product(A, v), lambda u: product(A.conj().T, u), dtype=A.dtype)
 
 
-def in_blocks(classes, name):
+def in_blocks(classes, name, **more):
     """A or J of samples in two blocks, as their problem has them, and the matrix in memory."""
     targets = np.arange(5) % 3 if classes else D
     options = dict(loss="multinomial", n_classes=3) if classes else dict(loss="squared")
-    options |= dict(validation=(TALL, targets), weights="sigmoid", penalty="none", fixed=0.5)
-    x, y = D, np.linspace(-1, 1, 9 if classes else 3)
-    problem, whole = (generalized_linear(TALL, targets, **options, **more) for more in (dict(block_rows=3), {}))
+    options |= dict(validation=(TALL, targets), weights="sigmoid", penalty="none", fixed=0.5) | more
+    x, y = D, np.linspace(-1, 1, (3 + bool(more)) * (3 if classes else 1))
+    problem, whole = (generalized_linear(TALL, targets, **options, **rows) for rows in (dict(block_rows=3), {}))
     return structure_of(getattr(problem, name)(x, y)), structure_of(getattr(whole, name)(x, y)).toarray()
 
 
@@ -139,6 +139,10 @@ OPERATORS = {
     "blocks, J": lambda: in_blocks(False, "cross"),
     "blocks, A of classes": lambda: in_blocks(True, "hessian"),
     "blocks, J of classes": lambda: in_blocks(True, "cross"),
+    "blocks, A with ones": lambda: in_blocks(False, "hessian", intercept=True),
+    "blocks, J with ones": lambda: in_blocks(False, "cross", intercept=True),
+    "blocks, A of classes with ones": lambda: in_blocks(True, "hessian", intercept=True),
+    "blocks, J of classes with ones": lambda: in_blocks(True, "cross", intercept=True),
     "blocks, A of folds": of_folds,
     "dense with ones": lambda: (OffsetOperator(DenseOperator(TALL), np.eye(4)[3]), np.c_[TALL, np.ones(5)]),
     "dense, shifted": lambda: (OffsetOperator(DenseOperator(TALL), D[:3]), TALL + D[:3]),
