@@ -69,6 +69,7 @@ class DirectObjective:
         self.problem = problem
         self.unit, self.rough, self.n_jobs = unit, False, n_jobs
         self.accuracy, self.size, self._last = 0.0, lambda x, gradient: float(np.abs(gradient).max()), 0.0
+        self._at: tuple[np.ndarray, float, float, np.ndarray] | None = None  # x, what was enough there, φ, ∇φ
         self.prior: ExchangeablePrior | None = None
         self._stacks = stacks_of(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
 
@@ -114,12 +115,15 @@ class DirectObjective:
         return max(0.5 * (error / self.unit) ** 2, DECREMENT) * self.unit
 
     def _evaluated(self, x: np.ndarray, enough: float) -> tuple[float, np.ndarray]:
-        value, gradient = 0.0, np.zeros(x.size)
-        for f, Jv in self._each("objective", x, enough):
-            value, gradient = value + f, gradient - Jv
+        if self._at is None or self._at[1] > enough or not np.array_equal(self._at[0], x):
+            value, gradient = 0.0, np.zeros(x.size)
+            for f, Jv in self._each("objective", x, enough):
+                value, gradient = value + f, gradient - Jv
+            self._at = x.copy(), enough, value, gradient
+        _, _, value, gradient = self._at
         if self.prior is not None:
             value, gradient = value + self.prior.value(x), gradient + self.prior.gradient(x)
-        return value, gradient
+        return value, gradient.copy()
 
     def held_against(self, prior: ExchangeablePrior) -> None:
         """φ + r from here on."""

@@ -222,6 +222,10 @@ def learn(
         x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, products + run.n_hvp
         converged = run.status.success
     else:
+        found = None
+        if prior is not None and method == "auto" and not options:
+            found = _in_units_of(prior, scaled, start, box, tol, max_iter)
+            start = min(path[before:], key=lambda entry: entry["value"])["x"]
         name, gtol = "L-BFGS-B" if method == "auto" else method, {"gtol": tol}
         known = {
             "L-BFGS-B": gtol | {"maxiter": max_iter, "ftol": FTOL * tol},
@@ -233,11 +237,13 @@ def learn(
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Unknown solver options", optimize.OptimizeWarning)
             try:
-                found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+                if found is None:
+                    given: dict[str, Any] = dict(method=name, bounds=bounds, options=known | options)
+                    found = optimize.minimize(scaled, start, jac=True, **given)
             except optimize.OptimizeWarning as warning:
                 raise ArgumentError("method_options", str(warning), f"options of SciPy's {name}") from None
-        best = min(path[before:], key=lambda entry: entry["value"])  # a line search may end on a worse point
-        x = np.clip(best["x"] if best["value"] < found.fun * scale else found.x, box.lower, box.upper)
+        least = min(path[before:], key=lambda entry: entry["value"])  # a line search may end on a worse point
+        x = np.clip(least["x"] if least["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)
     if direct is not None:
         value, last = direct.certified(x)
@@ -247,5 +253,34 @@ def learn(
         value, last, products = evaluation.value, evaluation.hypergradient, products + F.n_hvp
     converged = converged or float(np.abs(box.projected(x, last.value)).max()) <= tol * scale
     value, centre = (value, math.nan) if prior is None else (value - prior.value(x), prior.centre)
-    y = None if direct is None else direct.y
-    return Learned(x, y, value, centre, last, path, max(n_iter, 1), products, converged, message)
+    fits = None if direct is None else direct.y
+    return Learned(x, fits, value, centre, last, path, max(n_iter, 1), products, converged, message)
+
+
+class _Outside(Exception):
+    """A step out of the box."""
+
+
+def _in_units_of(
+    prior: ExchangeablePrior, scaled: Any, start: np.ndarray, box: Box, tol: float, max_iter: int
+) -> optimize.OptimizeResult | None:
+    """L-BFGS in z, x = start + L z (`ExchangeablePrior.coloured`); None where an x is outside of the box.
+
+    What the data do not say of the penalties has the Hessian of the prior, whose condition is 1 + nτ²/s², and 1 in z.
+    ‖L⁻¹‖_∞ ≤ 2/s: half of `tol`, times s, there is no more than `tol` here.
+    """
+
+    def coloured(z: np.ndarray) -> tuple[float, np.ndarray]:
+        x = start + prior.coloured(z)
+        if (x < box.lower).any() or (x > box.upper).any():
+            raise _Outside
+        value, gradient = scaled(x)
+        return value, prior.coloured(gradient)  # L is symmetric
+
+    options = {"gtol": 0.5 * prior.spread * tol, "ftol": FTOL * tol, "maxiter": max_iter}
+    try:
+        found = optimize.minimize(coloured, np.zeros(start.size), jac=True, method="L-BFGS-B", options=options)
+    except _Outside:
+        return None
+    found.x = start + prior.coloured(found.x)
+    return found

@@ -195,9 +195,11 @@ class Stack:
 
     def _product(self, state: State, W: np.ndarray, D: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """v_k → A_k v_k of all fits."""
-        several, shape, P = isinstance(self.loss, Multinomial), state.Y.shape, state.P
-        curvature = np.empty(0) if several else self.loss.curvature(state.S.ravel(), self.train.t.ravel())
-        curvature = curvature if several else (W * curvature.reshape(W.shape))[..., None]
+        shape, P, curvature = state.Y.shape, state.P, state.P
+        several = isinstance(self.loss, Multinomial)
+        if not isinstance(self.loss, Multinomial):
+            curvature = self.loss.curvature(state.S.ravel(), self.train.t.ravel()).reshape(W.shape)
+            curvature = (W * curvature)[..., None]
 
         def product(v: np.ndarray) -> np.ndarray:
             V = v.reshape(shape)
