@@ -111,7 +111,7 @@ class Stack:
 
         It is Newton's, ‖∇_y g‖² in the norm of A⁻¹; and v is wrong by the root of `enough` in that of A.
         """
-        if self._kept:  # start where x was nearest
+        if self._kept and not self._fixed:  # start where x was nearest
             _, self.Y, self._v = min(self._kept, key=lambda kept: float(np.linalg.norm(kept[0] - x)))
         W, D = self._sample_weights(x), self.penalty.diagonal(x[: self.penalty.n], self.Y.dtype)
         state, rows = self._approached(W, D, enough) if self._keeps else self.solve(x, enough), self.validation
