@@ -2,7 +2,8 @@
 
     x₀: the best shared log-penalty of a grid, from strong to weak, each started from the fit before (:mod:`.shared`)
     x:  an optimizer of SciPy on φ and ∇φ, or a method of this package, from x₀; of one penalty in all, which has a
-        slope instead of a gradient, cubic interpolation between the two points of the grid that a minimum is between
+        slope instead of a gradient, cubic interpolation between the two points of the grid that a minimum is between;
+        of several with a prior L-BFGS in its units, until a step leaves the box
 
 With a `spread`, of φ + r from x₀ on: a prior says how far log-penalties are likely to lie from each other and from x₀
 (:mod:`lancbio_ref.problems.prior`). N φ is their negative log-likelihood, and φ N/2φ(x₀) where φ is half a variance.
@@ -59,8 +60,8 @@ class Learned:
     last : HyperGradient
         ∇(φ + r)(x), with its certificate.
     path : list of dict
-        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products, or
-        factorizations), ``x``.
+        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products; where
+        fits are direct, factorizations and products of single fits), ``x``.
     n_iter, n_products : int
         Iterations of the optimizer; Hessian products, of the certificate at the end alone where fits are direct.
     converged : bool
@@ -180,7 +181,7 @@ def learn(
         value, gradient = evaluate(np.clip(x, box.lower, box.upper))
         return Point(value, c, float(gradient[: box.n_shared].sum()))
 
-    single, between = problem.n_x == box.n_shared == 1 and method == "auto", None
+    single, between = problem.n_x == box.n_shared == 1 and method == "auto" and not options, None
     if start is None:
         start = np.zeros(box.lower.size)
         if box.n_shared:
