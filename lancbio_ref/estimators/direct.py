@@ -16,6 +16,7 @@ Nothing of a search is certified, and its end is: y and v go to where rounding s
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -30,10 +31,16 @@ from ..problems.generalized_linear import GeneralizedLinearProblem
 from ..problems.prior import ExchangeablePrior, WithPrior
 from ..rounding import norm2
 from ..status import SolveStatus
+from .blocked_fits import MOST_IN_BLOCKS, blocked_fits
 from .stack import DECREMENT, ROUGH, stacks_of
 
 MOST = 800  # coefficients of one fit
 REFINEMENTS = 5
+
+
+def is_in_memory(problem: BilevelProblem) -> bool:
+    """Whether its samples are in one piece, not in blocks."""
+    return getattr(problem, "in_memory", True)
 
 
 class DirectObjective:
@@ -64,7 +71,8 @@ class DirectObjective:
         self.problem = problem
         self.unit, self.rough, self.n_jobs = unit, False, n_jobs
         self.prior: ExchangeablePrior | None = None
-        self._stacks = stacks_of(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
+        make: Any = stacks_of if all(map(is_in_memory, folds.problems)) else partial(blocked_fits, problem)
+        self._stacks = make(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
 
     @property
     def n_factorizations(self) -> int:
@@ -79,7 +87,8 @@ class DirectObjective:
         """Whether every part is small enough, and of this family."""
         parts = problem.problems if isinstance(problem, Folds) else (problem,)
         return all(
-            isinstance(part, GeneralizedLinearProblem) and part.in_memory and math.prod(part.shape) <= MOST
+            isinstance(part, GeneralizedLinearProblem)
+            and math.prod(part.shape) <= (MOST if is_in_memory(part) else MOST_IN_BLOCKS)
             for part in parts
         )
 
