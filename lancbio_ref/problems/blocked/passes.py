@@ -301,7 +301,8 @@ def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
         return MultinomialHessian(design, *curvatures)
     if isinstance(design, OffsetDesign):
         return OffsetGram(design.operator, curvatures)
-    return GeneralizedLinear(design.operator, curvatures)
+    ridge = np.zeros(block.X.shape[1], np.result_type(block.X, curvatures))
+    return GeneralizedLinear.of_checked(design.operator, curvatures, ridge)
 
 
 def hessian_products(block: Block, curvatures: Any, V: np.ndarray) -> tuple[np.ndarray]:
