@@ -25,6 +25,7 @@ from .rounding import Proven
 
 Field = Callable[[np.ndarray, np.ndarray], Any]
 L = TypeVar("L", "UpperLevel", "LowerLevel")
+T = TypeVar("T")
 OF_A_POINT = {"value", "upper_grad_x", "upper_grad_y", "lower_value", "lower_grad_x", "lower_grad_y"} | {
     "hessian",
     "cross",
@@ -300,6 +301,18 @@ class BilevelProblem:
             at=(x, y),
             formation=self.formation_errors(x, y),
         )
+
+    def together(self, *functions: Callable[[], T]) -> list[T]:
+        """What these return, none of which needs another: of samples in blocks, from readings that they share.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from lancbio_ref import problems
+        >>> problem, x, y = problems.quadratic(2, 3, rng=0), np.zeros(2), np.ones(3)
+        >>> gradient, value = problem.together(lambda: problem.lower_grad_y(x, y), lambda: problem.value(x, y))
+        """
+        return [function() for function in functions]
 
     def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
         """All that a hyper-gradient at (x, y) takes, where this package has made every part of it; else None."""

@@ -87,10 +87,15 @@ class GeneralizedLinear(StructuredOperator):
     @classmethod
     def of_parts(cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray) -> GeneralizedLinear:
         """That of vectors which this package has made: they fit, and are finite where `d` is."""
+        return cls.of_checked(X, as_vector("d", d, X.shape[0]), ridge)
+
+    @classmethod
+    def of_checked(cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray) -> GeneralizedLinear:
+        """The same of a `d` that is known to be finite: to look at it again takes a part of a product in 1/p."""
         new = object.__new__(cls)
         sparse = isinstance(X, SparseOperator)
         new.data, new._sparse = X, X.products if sparse else None
-        new.X, new.d, new.ridge = X.A, as_vector("d", d, X.shape[0]), ridge
+        new.X, new.d, new.ridge = X.A, d, ridge
         dtype = d.dtype if X.dtype == d.dtype == ridge.dtype else np.result_type(X.dtype, d, ridge)
         super().__init__(new, dtype, (X.shape[1], X.shape[1]))
         new.terms = X.terms + (X.column_terms if sparse else X.shape[0]) + 4

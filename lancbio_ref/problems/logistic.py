@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, as_choice, as_vector
+from ..arguments import BlockRows, Operator, as_choice, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..kernels import extremes
@@ -310,7 +310,7 @@ def logistic(
     *,
     weights: str = "feature",
     n_classes: int | None = None,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> Logistic | BlockedClassifier:
     """Tune the ℓ2 weights of a logistic regression on validation data.
