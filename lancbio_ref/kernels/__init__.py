@@ -53,7 +53,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
-from .updates import difference_and_step, largest_finite, short_difference, step_along
+from .updates import difference_and_step, largest_finite, short_descent, short_difference, short_step, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -111,8 +111,10 @@ __all__ = [
     "next_vector",
     "reduction",
     "scaled_to_one",
+    "short_descent",
     "short_difference",
     "short_dot",
+    "short_step",
     "sparse_absolute_gram",
     "sparse_gram",
     "sparse_grams",
