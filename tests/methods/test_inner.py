@@ -49,7 +49,7 @@ def test_a_buffer_that_is_written_again_is_copied():
         buffer[:] = MATRIX @ y
         return buffer
 
-    y, gradient = inner_steps(problem(grad_y), X, Y, THETA, 3, None)
+    _, gradient = inner_steps(problem(grad_y), X, Y, THETA, 3, None)
     kept = gradient.copy()
     buffer[:] = 0
     assert not np.shares_memory(gradient, buffer) and (gradient == kept).all()
@@ -59,7 +59,7 @@ def test_a_buffer_that_is_written_again_is_copied():
 @pytest.mark.parametrize("step", [_short_step, _step])
 def test_no_number_goes_on(step, bad):
     spoilt = problem(lambda x, y: np.where(np.arange(N) == 4, bad, 1.0))
-    with pytest.raises(CallableError, match=r"lower\.grad_y, call 1: found .* at index 4"):
+    with pytest.raises(CallableError, match=r"lower\.grad_y, call 1: returned .* at index 4"):
         step(spoilt, X, Y, THETA)
     with pytest.raises(DivergenceError):
         step(spoilt, X, np.where(np.arange(N) == 0, np.inf, 1.0), THETA)
@@ -95,5 +95,5 @@ def test_a_cross_product_that_is_no_number(bad):
     expected = base.difference_and_step(point.c, point.J.matvec(Y), X, 0.1)
     assert h.tobytes() == expected[0].tobytes() and x_next.tobytes() == expected[1].tobytes()
     point.J.inner._matvec = lambda v: np.where(np.arange(N) == 2, bad, inner_matvec(v))
-    with pytest.raises(CallableError, match=r"lower\.cross\(x, y\) @ v, call 3: found .* at index 2"):
+    with pytest.raises(CallableError, match=r"lower\.cross\(x, y\) @ v, call 3: returned .* at index 2"):
         base._short_descent(point, Y, X, 0.1)
