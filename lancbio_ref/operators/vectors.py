@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from functools import partial, wraps
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator
 from ..errors import CallableError
 
 Product = Callable[[Any, np.ndarray], Any]
+P = TypeVar("P", bound=Product)
 
 
 def _sets_no_more() -> bool:
@@ -108,6 +109,14 @@ def of_both_parts(product: Callable[[np.ndarray], np.ndarray], v: np.ndarray) ->
     return product(np.ascontiguousarray(v.real)) + 1j * product(np.ascontiguousarray(v.imag))
 
 
+def silent(product: P) -> P:
+    """Mark a product that does its arithmetic in compiled loops, or sees to NumPy's settings itself: entering
+    ``np.errstate`` takes as long as a short product.
+    """
+    product.is_silent = True  # type: ignore[attr-defined]
+    return product
+
+
 class VectorOperator(LinearOperator):
     """An operator that subclasses define by ``_matvec`` and ``_rmatvec`` of one 1-D array of the right length.
 
@@ -171,8 +180,13 @@ class VectorOperator(LinearOperator):
     def matvec(self, x: npt.ArrayLike) -> np.ndarray:
         """A x. A vector goes straight to the product: SciPy's conversions cost more than a small product does."""
         if type(x) is np.ndarray and x.shape == (self.shape[1],):
-            return _as_vector(self._matvec(x), self.shape[0])
+            value, size = self._matvec(x), self.shape[0]
+            return value if type(value) is np.ndarray and value.shape == (size,) else _as_vector(value, size)
         return super().matvec(x)
+
+    def __matmul__(self, x: Any) -> Any:
+        """A @ x, in the same way."""
+        return self.matvec(x) if type(x) is np.ndarray and x.ndim == 1 else super().__matmul__(x)
 
     def rmatvec(self, x: npt.ArrayLike) -> np.ndarray:
         """Aᴴ x, in the same way."""
@@ -229,7 +243,7 @@ class VectorOperator(LinearOperator):
 def _of_any_shape(product: Product, side: int) -> Product:
     """`product`, of vectors as long as ``shape[side]``, for all that SciPy hands over."""
 
-    of_a_vector = np.errstate(under="ignore")(product)
+    of_a_vector = product if getattr(product, "is_silent", False) else np.errstate(under="ignore")(product)
 
     @wraps(product)
     def of_any_shape(self: Any, x: np.ndarray) -> Any:
