@@ -24,7 +24,7 @@ from lancbio_ref.krylov import steps
 from lancbio_ref.problems import compiled_binary
 from tests.thorough import THOROUGH, sampled
 
-pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+pytestmark = [pytest.mark.compiled, pytest.mark.skipif(not JIT, reason="nothing is compiled")]
 HYPERGRADIENT = sys.modules["lancbio_ref.hypergradient"]
 
 

@@ -21,24 +21,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, as_choice, as_vector
+from ..arguments import BlockRows, Operator, as_choice, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
-from ..kernels import extremes, largest_size
+from ..kernels import extremes
 from ..labels import Classes
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
-from ..operators.norms import row_norms
-from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..ready_point import ASKED, ReadyPoint
-from ..rounding import ROUND_UP, SMALLEST_NORMAL, Proven, smallest_normal, smallest_subnormal, unit_roundoff
+from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .compiled_binary import binary_point
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import LogisticErrors, logistic_errors
+from .weight_cross import WeightCross
 
 AXES = {"all": None, "feature": 0, "class": 1}  # what (C, p) arrays are summed over for one number a weight
 
@@ -303,56 +302,6 @@ class Logistic(BilevelProblem):
         return cumulant * float(design.row_norms.max()) * design.norm * design.norm / n * ROUND_UP
 
 
-class WeightCross(StructuredOperator):
-    """(J V)_k = Σ E_cj V_cj over the block of weight k: one column, one row or all of (C, p).
-
-    Parameters
-    ----------
-    E : ndarray, shape (C, p)
-        ∂/∂x_k of the penalty's gradient, D ∘ Y.
-    axis : 0, 1 or None
-        Of the sum.
-
-    Notes
-    -----
-    The blocks are disjoint, so J Jᵀ is diagonal and ‖J‖ = max_k ‖E_k‖. As many terms as a block has; one more for the
-    bound itself.
-    """
-
-    _held = ("E",)
-
-    def __init__(self, E: np.ndarray, axis: int | None) -> None:
-        self.E, self.axis = read_only(E), axis
-        self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
-        self.terms = self.blocks.shape[1] + 1
-        super().__init__(E.dtype, (self.blocks.shape[0], E.size))
-
-    @property
-    def _is_diagonal(self) -> bool:
-        """Whether each block is one entry: J is diag(E)."""
-        return self.axis == 0 and len(self.E) == 1
-
-    def _matvec(self, v: np.ndarray) -> np.ndarray:
-        if self._is_diagonal:
-            return self.E[0] * v
-        return np.atleast_1d((self.E * v.reshape(self.E.shape)).sum(axis=self.axis))
-
-    def _rmatvec(self, u: np.ndarray) -> np.ndarray:
-        return (self.E * (u[:, None] if self.axis == 1 else u[None, :])).ravel()
-
-    def abs_product(self, v: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            terms = np.abs(self.E.astype(np.float64, copy=False)) * v.reshape(self.E.shape)
-            return terms[0] if self._is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
-
-    def norm_bound(self) -> float:
-        if self._is_diagonal:  # as `row_norms` has it of single entries
-            largest = largest_size(self.E[0])
-            bound = largest * ROUND_UP
-            return (math.nextafter(bound, math.inf) if largest > 0 and bound < SMALLEST_NORMAL else bound) * ROUND_UP
-        return float(row_norms(self.blocks).max()) * ROUND_UP
-
-
 def logistic(
     X_train: Operator,
     labels_train: npt.ArrayLike,
@@ -361,7 +310,7 @@ def logistic(
     *,
     weights: str = "feature",
     n_classes: int | None = None,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> Logistic | BlockedClassifier:
     """Tune the ℓ2 weights of a logistic regression on validation data.
