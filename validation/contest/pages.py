@@ -129,6 +129,15 @@ def bars(shown: list[tuple[str, float | None, str]]) -> str:
     return f"![Bars: products and gradients to a stationary point. {words}.]"
 
 
+def headline() -> Any:
+    """The module docs/headline.py."""
+    spec = importlib.util.spec_from_file_location("headline", HEADLINE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def write_pages(contest: Any) -> None:
     """Report, performance profiles, note, headline figure and README's words for it, from the lines."""
     from report import write_report  # they import own_method, which imports this
@@ -140,9 +149,5 @@ def write_pages(contest: Any) -> None:
     print(write_report(SCRIPTS))
     made, note = blocks(contest, found), NOTE.read_text(encoding="utf-8")
     write_text(NOTE, BLOCK.sub(lambda m: f"<!-- contest {m[1]} -->\n{made[m[1]]}\n<!-- end -->", note))
-    spec = importlib.util.spec_from_file_location("headline", HEADLINE)
-    assert spec is not None and spec.loader is not None
-    headline = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(headline)
-    words = bars(headline.draw(HEADLINE.parent / "_static" / "headline.svg"))
+    words = bars(headline().draw(HEADLINE.parent / "_static" / "headline.svg"))
     write_text(README, BARS.sub(lambda _: words, README.read_text(encoding="utf-8")))
