@@ -125,6 +125,7 @@ def describe(line: dict[str, Any]) -> str:
 def summary() -> dict[str, Any]:
     """The numbers of the report: of each run what it was, what it spent, and where it ended."""
     kept = ("problem", "seed", "contestant", "options", "search", "skipped", "reached", "norm", "phi", "end", "why")
+    kept += ("before",)  # the decision that has changed the method since
     made = lines()
     runs = [
         {key: line[key] for key in kept if key in line} | {key: line.get("spent", {}).get(key) for key in ("W", "cpu")}

@@ -43,12 +43,13 @@ def blocks(contest: Any, found: dict[str, Any]) -> dict[str, str]:
 
 
 def table_of_work(contest: Any, found: dict[str, Any], mine: list[str]) -> str:
-    """A row a problem; those that constants were chosen on first."""
+    """A row a problem; those that constants were chosen on first; † where a run is of the method as it once was."""
     each = {target: (contest.work(found, target)[OWN], contest.ratios(found, target)) for target in ("1e-3", "1e-6")}
 
     def row(problem: str) -> str:
         seeds = {run["seed"] for run in found["runs"] if run["problem"] == problem and run["contestant"] == OWN}
-        cells = [f"{problem} ({len(seeds)})"]
+        old = any(run.get("before") for run in found["runs"] if run["problem"] == problem and run["contestant"] == OWN)
+        cells = [f"{problem} ({len(seeds)}){'†' if old else ''}"]
         for work, ratios in each.values():
             best = f"{ratios[problem]} ({ratios[problem].who})" if problem in ratios else ""
             cells += [cell(work[problem]), best]
