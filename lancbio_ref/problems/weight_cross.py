@@ -1,4 +1,4 @@
-"""∇²_xy g of a penalty whose weights each rule one block of the parameters."""
+"""∂_x∂_y of penalties that blocks of a matrix of coefficients share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class WeightCross(StructuredOperator):
 
     def __init__(self, E: np.ndarray, axis: int | None) -> None:
         self.E, self.axis = read_only(E), axis
-        self.blocks = E.T if axis == 0 else E if axis == 1 else E.reshape(1, -1)
+        self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
         self.terms = self.blocks.shape[1] + 1
         super().__init__(E.dtype, (self.blocks.shape[0], E.size))
 
@@ -52,10 +52,8 @@ class WeightCross(StructuredOperator):
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
-            if self._is_diagonal:
-                return np.abs(self.E[0].astype(np.float64, copy=False)) * v
             terms = np.abs(self.E.astype(np.float64, copy=False)) * v.reshape(self.E.shape)
-            return np.atleast_1d(terms.sum(axis=self.axis))
+            return terms[0] if self._is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
 
     def norm_bound(self) -> float:
         if self._is_diagonal:  # as `row_norms` has it of single entries
