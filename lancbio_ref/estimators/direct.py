@@ -17,6 +17,7 @@ Nothing of a search is certified, and its end is: y and v go to where rounding s
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -31,11 +32,17 @@ from ..problems.generalized_linear import GeneralizedLinearProblem
 from ..problems.prior import ExchangeablePrior, WithPrior
 from ..rounding import norm2
 from ..status import SolveStatus
+from .blocked_fits import MOST_IN_BLOCKS, blocked_fits
 from .stack import DECREMENT, ROUGH, stacks_of
 
 MOST = 800  # coefficients of one fit
 REFINEMENTS = 5
 RELATIVE, FALL = 0.05, 0.2  # of a gradient: how wrong it may be in a search, and what is expected of the next one
+
+
+def is_in_memory(problem: BilevelProblem) -> bool:
+    """Whether its samples are in one piece, not in blocks."""
+    return getattr(problem, "in_memory", True)
 
 
 class DirectObjective:
@@ -72,7 +79,8 @@ class DirectObjective:
         self.accuracy, self.size, self._last = 0.0, lambda x, gradient: float(np.abs(gradient).max()), 0.0
         self._at: tuple[np.ndarray, float, float, np.ndarray] | None = None  # x, what was enough there, φ, ∇φ
         self.prior: ExchangeablePrior | None = None
-        self._stacks = stacks_of(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
+        make: Any = stacks_of if all(map(is_in_memory, folds.problems)) else partial(blocked_fits, problem)
+        self._stacks = make(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
 
     @property
     def n_factorizations(self) -> int:
@@ -91,7 +99,8 @@ class DirectObjective:
         """Whether every part is small enough, and of this family."""
         parts = problem.problems if isinstance(problem, Folds) else (problem,)
         return all(
-            isinstance(part, GeneralizedLinearProblem) and part.in_memory and math.prod(part.shape) <= MOST
+            isinstance(part, GeneralizedLinearProblem)
+            and math.prod(part.shape) <= (MOST if is_in_memory(part) else MOST_IN_BLOCKS)
             for part in parts
         )
 
