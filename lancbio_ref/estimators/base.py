@@ -281,7 +281,8 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         if n and 2 * low.sum() > n and not meant:
             warnings.warn(
                 f"{low.sum()} of {n} penalties ran to the lower bound: the validation loss falls as they vanish, as it"
-                f" does for separable classes or validation data like the training data; bounds=(lower, upper) moves it{unlike}",
+                f" does for separable classes or validation data like the training data; bounds=(lower, upper)"
+                f" moves it{unlike}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
