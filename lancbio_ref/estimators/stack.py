@@ -44,7 +44,7 @@ NEWTON, NOISE = 60, 1e-12
 MANY = 128  # coefficients of a fit, from which factorizations are kept
 FORCING = 0.1
 KEPT = 16  # points of which one may be the start of a fit
-SLOW = 8.0  # how many times longer a multiplication takes in a product than in a factorization
+SLOW = 16.0  # how many times longer a multiplication takes in a product than in a factorization
 FREE = 3  # products of a solve that no new factor would save
 
 
