@@ -284,24 +284,23 @@ def fitted(found: dict[str, Any]) -> dict[str, Any]:
     """L and c_W from tasks that compute nothing, s from the processor time of those of products, β from vectors."""
     from scipy.optimize import nnls
 
-    c, latency = {}, []
+    c, L = {}, {}
     for workers in sorted({task["workers"] for task in found["tasks"]}):
         tasks = [task for task in found["tasks"] if task["workers"] == workers]
         rows, seconds = np.array([[1.0, task["blocks"]] for task in tasks]), np.array([one["seconds"] for one in tasks])
-        (L, c[workers]), _ = nnls(rows / seconds[:, None], np.ones(len(rows)))  # relative errors
-        latency.append(L)
+        (L[workers], c[workers]), _ = nnls(rows / seconds[:, None], np.ones(len(rows)))  # relative errors
     own = [one for one in found["products"] if (one["rows"], one["workers"]) not in HELD_OUT]
     work = np.array([one["rows"] * P for one in own])
     s = float(np.median([one["cpu"] / size for one, size in zip(own, work, strict=True) if one["rows"] >= 10**6]))
     short, long = found["vectors"][0], found["vectors"][-1]
     moved = 8 * (long["length"] - short["length"]) * long["blocks"]
-    return dict(L=float(np.median(latency)), c=c, s=s, beta=(long["seconds"] - short["seconds"]) / moved)
+    return dict(L=L, c=c, s=s, beta=(long["seconds"] - short["seconds"]) / moved)
 
 
 def predicted(model: dict[str, Any], rows: float, blocks: int, workers: int, stretch: float = 1.0) -> float:
-    c = model["c"].get(workers, max(model["c"].values()))
+    L, c = (model[name].get(workers, max(model[name].values())) for name in ("L", "c"))
     share = math.ceil(blocks / workers) / blocks  # of the blocks, on the worker that has most
-    return model["L"] + c * blocks + stretch * model["s"] * rows * P * share
+    return L + c * blocks + stretch * model["s"] * rows * P * share
 
 
 def stretch(product: dict[str, Any]) -> float:
@@ -348,8 +347,10 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
 
 def section(found: dict[str, Any]) -> str:
     model = fitted(found)
-    L, c, s = model["L"], max(model["c"].values()), model["s"]
+    (L, c), s = (max(model[name].values()) for name in ("L", "c")), model["s"]
     least = 10 * c / (s * P)
+    each = {W: (1e3 * model["L"][W], 1e3 * model["c"][W]) for W in sorted(model["c"])}
+    measured = ", ".join(f"{mine:.0f} and {its:.2f} ms on {W}" for W, (mine, its) in each.items())
     tasks = [[one["workers"], one["blocks"], f"{1e3 * one['seconds']:.1f} ms"] for one in found["tasks"]]
     vectors = [[f"{one['length']:.0e}", one["blocks"], f"{1e3 * one['seconds']:.0f} ms"] for one in found["vectors"]]
     products = [
@@ -384,8 +385,9 @@ def section(found: dict[str, Any]) -> str:
         table(["workers", "blocks", "a round trip"], tasks),
         "With a vector that comes and goes with every task:",
         table(["length of v", "blocks", "a round trip"], vectors),
-        f"So a product costs L = {1e3 * L:.1f} ms and c = {1e3 * c:.2f} ms a block (the most of"
-        f" {', '.join(f'{1e3 * value:.2f} ms on {W}' for W, value in sorted(model['c'].items()))} workers), whatever is"
+        f"So a product costs L = {1e3 * L:.0f} ms and c = {1e3 * c:.2f} ms a block (the most of"
+        f" {measured}"
+        f" workers, measured at the load that there was), whatever is"
         f" computed, and computing s = {1e9 * s:.2f} ns of the processor an entry of X; a byte of v costs {1e9 * model['beta']:.2f} ns a block. **The rule:** blocks"
         f" of at least 10 c W/(s p) rows on W workers keep scheduling below a tenth; with these numbers {least:.1e} W rows"
         f" of {P} features. Fewer blocks than workers leave workers idle.",
