@@ -221,6 +221,24 @@ def test_auto_cuts_the_blocks_by_the_rule(client, classes, monkeypatch):
     assert here.train.blocks.rows == (N,)
 
 
+def test_auto_cuts_the_blocks_by_the_rule(client, classes, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sizing, "rows_per_block", lambda p, n, **dtype: asked.append((p, n, dtype)) or -(-n // 2))
+    with client.as_current():
+        problem = problems.logistic(*lazily(*classes), block_rows="auto")
+        assert problem.train.blocks.rows == (N // 2, N // 2) and problem.validation.blocks.rows == (350, 350)
+        assert asked == [(P, N, dict(dtype="d")), (P, 700, dict(dtype="d"))]
+        X, t = classes[:2]
+        unknown = da.from_array(X, chunks=(CUTS[1], P))
+        unknown = unknown[unknown[:, 0] > -99]
+        with pytest.raises(ArgumentError, match=r"X_train: .*compute_chunk_sizes"):
+            problems.logistic(unknown, t, *classes[2:], block_rows="auto")
+        with pytest.raises(ArgumentError, match="block_rows: .*a list has its blocks"):
+            problems.logistic([delayed(part) for part in cut(X)], t, *classes[2:], block_rows="auto")
+    here = problems.logistic(*classes, block_rows="auto")  # of memory: about 16 MB
+    assert here.train.blocks.rows == (N,)
+
+
 # -- problems and runs -------------------------------------------------------------------------
 
 
