@@ -32,14 +32,14 @@ from typing import Any
 
 import numpy as np
 from common import CAVEAT, DATA, FAILS, HOLDS, KEPT, Verdict, table
+from scale_tasks import P, nothing, rows_of, timed
 
 from lancbio_ref import HyperObjective, lower_solution, problems
-from lancbio_ref.blocks import Block, added
-from lancbio_ref.problems.blocked.passes import hessian_products
+from lancbio_ref.blocks import added
 from lancbio_ref.rounding import norm2
 
 NAME, TITLE = "scale", "More than one machine"
-P, SEED, PENALTY = 10, 20, 1e-3
+SEED, PENALTY = 20, 1e-3
 ROWS = {10**5: 4, 10**6: 8, 10**7: 20, 10**8: 100}  # blocks
 WORKERS = (1, 2, 4)
 MOST = {1: 10**8, 2: 10**8, 4: 10**6}  # rows; four workers share two cores, which says nothing of four
@@ -56,31 +56,6 @@ def missing_data() -> str:
     if absent:
         return f"{' and '.join(absent)} not installed (pip install dask-ml distributed)"
     return "" if COVTYPE.exists() else "no covtype-subset in the data folder"
-
-
-# -- what the workers run ------------------------------------------------------------------------
-
-
-def rows_of(number: int, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(X, t) of a block: uniform features of mean 0 and variance 1, labels of a logistic model."""
-    rng = np.random.Generator(np.random.Philox(key=[seed, number]))
-    X = rng.random((rows, P), np.float32)
-    X -= np.float32(0.5)
-    X *= np.float32(math.sqrt(12))
-    scores = X @ np.linspace(-1, 1, P, dtype=np.float32)
-    return X, (rng.random(rows, np.float32) < 1 / (1 + np.exp(-scores))).astype(np.float32)
-
-
-def nothing(block: Block, v: np.ndarray) -> tuple[np.ndarray]:
-    """What a task costs that computes nothing: v comes, and goes back."""
-    return (v,)
-
-
-def timed(block: Block, curvatures: Any, V: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """A_b v, and how long it took: of the processor, and of the clock."""
-    start = time.thread_time(), time.perf_counter()
-    (products,) = hessian_products(block, curvatures, V)
-    return products, time.thread_time() - start[0], time.perf_counter() - start[1]
 
 
 # -- the measurements ------------------------------------------------------------------------------
@@ -111,12 +86,12 @@ def measure(full: bool) -> dict[str, Any]:
                     file.write(json.dumps(dict(key=key) | found) + "\n")
                 say(f"{key}: {time.perf_counter() - start:.0f} s")
     known = lines()
-    names = dict(products="product", tasks="tasks", vectors="vectors", passes="passes", covtype="covtype")
-    every = {name: [one for key, one in known.items() if key.startswith(what)] for name, what in names.items()}
-    digests: dict[int, set[str]] = {}
-    for product in every["products"]:
-        digests.setdefault(product["rows"], set()).add(product["digest"])
-    same = all(len(found) == 1 for found in digests.values())
+    names = "products", "tasks", "vectors", "passes", "covtype"
+    every: dict[str, Any] = {
+        name: [one for key, one in known.items() if name.startswith(key.split()[0])] for name in names
+    }
+    digests = {(product["rows"], product["digest"]) for product in every["products"]}
+    same = len(digests) == len({rows for rows, _ in digests})
     return every | dict(covtype=every["covtype"][0]["fits"], dask=dask.__version__, same_bits=same)
 
 
