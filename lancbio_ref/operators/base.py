@@ -51,6 +51,10 @@ class StructuredOperator(VectorOperator):
         """
         raise NotImplementedError
 
+    def absolute_norm(self) -> tuple[float, float] | None:
+        """N and ν with ‖|A| v‖₂ ≤ N‖v‖₂ and ν for what underflows in a product, where they cost no reading of A."""
+        return None
+
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
         """fl(|A|ᵀ u) for a non-negative u, entrywise; where :meth:`is_symmetric`, `abs_product`."""
         if self.is_symmetric():
@@ -80,7 +84,7 @@ class StructuredOperator(VectorOperator):
 
     def result_type(self, dtype: npt.DTypeLike) -> np.dtype:
         """Of A v for v of type `dtype`."""
-        return np.result_type(self.dtype, dtype)
+        return self.dtype if self.dtype == dtype else np.result_type(self.dtype, dtype)
 
     def is_single(self, dtype: npt.DTypeLike) -> bool:
         """Whether A v is float32 for v of type `dtype`."""
