@@ -143,7 +143,7 @@ class GeneralizedLinear(StructuredOperator):
     @silent
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         rows, blocks, partial = self._one_call or self._find_one_call()
-        if rows and v.dtype is self.dtype and v.flags.carray:
+        if rows and v.dtype is self.dtype and v.flags.c_contiguous and v.flags.aligned:
             out = np.empty(v.size, v.dtype)
             if blocks:
                 partial = np.empty((blocks, v.size), v.dtype)
