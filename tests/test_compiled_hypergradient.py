@@ -25,7 +25,7 @@ from lancbio_ref.operators import GeneralizedLinear, generalized_linear
 from lancbio_ref.problems import compiled_binary
 from tests.thorough import THOROUGH, sampled
 
-pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+pytestmark = [pytest.mark.compiled, pytest.mark.skipif(not JIT, reason="nothing is compiled")]
 HYPERGRADIENT = sys.modules["lancbio_ref.hypergradient"]
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from .. import kernels
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
 from ..kernels import BLOCK, largest_size, weighted_squares
+from ..parallel import GRAIN
 from ..rounding import (
     ROUND_UP,
     gamma,
@@ -22,8 +24,16 @@ from ..rounding import (
 from .base import StructuredOperator
 from .dense import DenseOperator
 from .design import DesignMatrix
-from .products import dense_absolute_gram, dense_gram, dense_grams, dense_weighted_squares, gram_counts
+from .products import (
+    dense_absolute_gram,
+    dense_gram,
+    dense_grams,
+    dense_weighted_squares,
+    gram_counts,
+    one_call_blocks,
+)
 from .sparse import SparseOperator
+from .vectors import silent
 
 READ_QUICKLY = 2**16  # entries: a reading of fewer takes no longer than a bound without one
 
@@ -72,6 +82,7 @@ class GeneralizedLinear(StructuredOperator):
     """
 
     design: DesignMatrix | None = None  # of X, which has the norms of its rows for all operators
+    _one_call: tuple[int, int, np.ndarray] | None = None  # what `_matvec` needs, when it has been found
 
     def __init__(self, X: Operator | DesignMatrix, d: npt.ArrayLike, ridge: npt.ArrayLike = 0.0) -> None:
         refuse_masked("X", X)
@@ -97,12 +108,19 @@ class GeneralizedLinear(StructuredOperator):
         cls, X: DenseOperator | SparseOperator | DesignMatrix, d: np.ndarray, ridge: np.ndarray
     ) -> GeneralizedLinear:
         """That of vectors which this package has made: they fit, and are finite where `d` is."""
+        return cls.of_checked(X, as_vector("d", d, X.shape[0]), ridge)
+
+    @classmethod
+    def of_checked(
+        cls, X: DenseOperator | SparseOperator | DesignMatrix, d: np.ndarray, ridge: np.ndarray
+    ) -> GeneralizedLinear:
+        """The same of a `d` that is known to be finite: to look at it again takes a part of a product in 1/p."""
         new = object.__new__(cls)
         if isinstance(X, DesignMatrix):
             new.design, X = X, X.operator
         sparse = isinstance(X, SparseOperator)
         new.data, new._sparse = X, X.products if sparse else None
-        new.X, new.d, new.ridge = X.A, as_vector("d", d, X.shape[0]), ridge
+        new.X, new.d, new.ridge = X.A, d, ridge
         dtype = d.dtype if X.dtype == d.dtype == ridge.dtype else np.result_type(X.dtype, d, ridge)
         super().__init__(new, dtype, (X.shape[1], X.shape[1]))
         new.terms = X.terms + (X.column_terms if sparse else X.shape[0]) + 4
@@ -124,7 +142,29 @@ class GeneralizedLinear(StructuredOperator):
     def is_symmetric(self) -> bool:
         return True
 
+    @silent
     def _matvec(self, v: np.ndarray) -> np.ndarray:
+        rows, blocks, partial = self._one_call or self._find_one_call()
+        if rows and v.dtype is self.dtype and v.flags.carray:
+            out = np.empty(v.size, v.dtype)
+            if blocks:
+                partial = np.empty((blocks, v.size), v.dtype)
+            kernels.dense_gram_with_ridge(rows, self.X, self.d, self.ridge, v, partial, out)
+            return out
+        return self._product(v)
+
+    def _find_one_call(self) -> tuple[int, int, np.ndarray]:
+        """Rows in a block, blocks to be summed and room for none, of a dense X too small for threads; else no rows."""
+        X, rows, blocks = self.X, 0, 0
+        alike = self._sparse is None and X.dtype == self.d.dtype == self.ridge.dtype == self.dtype
+        plain = alike and X.flags.c_contiguous and self.d.flags.carray and self.ridge.flags.carray
+        if plain and X.size < 2 * GRAIN and X.shape[1] <= BLOCK:
+            rows, blocks = one_call_blocks(*X.shape, single=self.dtype == np.float32)
+        self._one_call = rows, blocks, np.empty((0, X.shape[1]), self.dtype)
+        return self._one_call
+
+    @np.errstate(under="ignore")
+    def _product(self, v: np.ndarray) -> np.ndarray:
         if v.dtype != self.dtype:
             v = v.astype(np.result_type(v, self.dtype), copy=False)
         gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, as_choice, as_vector
+from ..arguments import BlockRows, Operator, as_choice, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..kernels import extremes
@@ -130,7 +130,7 @@ class Logistic(BilevelProblem):
         D = self.penalty(x)
         diagonal, ends = self._diagonal(D), extremes(D.ravel())
         if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
-            A = GeneralizedLinear.of_parts(self.train.design, at.d, diagonal)
+            A = GeneralizedLinear.of_checked(self.train.design, at.d, diagonal)
             J = WeightCross(at.E.reshape(self.shape), self._axis)
             b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
             errors = LogisticErrors(self, D, y, norms, lambda: at.train, lambda: at.validation, ends)
@@ -313,7 +313,7 @@ def logistic(
     *,
     weights: str = "feature",
     n_classes: int | None = None,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> Logistic | BlockedClassifier:
     """Tune the ℓ2 weights of a logistic regression on validation data.

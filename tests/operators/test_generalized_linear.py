@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.operators import DesignMatrix, GeneralizedLinear, generalized_linear
+from lancbio_ref.operators import DenseOperator, DesignMatrix, GeneralizedLinear, generalized_linear
 from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
 
 
@@ -130,3 +130,21 @@ def test_bad_arguments_are_named(arguments, name):
     with pytest.raises(ArgumentError) as raised:
         GeneralizedLinear(*arguments)
     assert raised.value.argument == name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (200, 20), (129, 7), (1000, 200), (300, 800), (2500, 60), (9, 8192)])
+def test_a_product_in_one_call_has_the_bits_of_blocks_and_numpy(shape, dtype):
+    rng = np.random.default_rng(sum(shape))
+    X, d, ridge, v = (rng.standard_normal(size).astype(dtype) for size in (shape, shape[0], shape[1], shape[1]))
+    for A in (GeneralizedLinear(X, d, ridge), DenseOperator(X)):
+        one, other = A._matvec(v), A._product(v)
+        assert one.dtype == other.dtype == dtype and one.tobytes() == other.tobytes() == (A @ v).tobytes()
+        assert one.flags.owndata  # nobody has to copy it
+    assert GeneralizedLinear(X, d, ridge)._find_one_call()[0]  # and such a call there was
+
+
+def test_a_product_in_one_call_raises_no_flags():
+    A = GeneralizedLinear(np.full((8, 3), 1e-200), np.ones(8), 1e-200)
+    with np.errstate(all="raise"):
+        assert (A.matvec(np.full(3, 1e-200)) == 0).all()
