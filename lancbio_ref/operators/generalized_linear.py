@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -81,6 +83,7 @@ class GeneralizedLinear(StructuredOperator):
     3.25
     """
 
+    X: Any  # ndarray or csr_array
     design: DesignMatrix | None = None  # of X, which has the norms of its rows for all operators
     _one_call: tuple[int, int, np.ndarray] | None = None  # what `_matvec` needs, when it has been found
 
