@@ -101,7 +101,7 @@ class BlockedFits:
         going, before = np.ones(K, bool), np.full(K, math.inf)
         here = self._at(x, self.Y)
         for _ in range(NEWTON):
-            for k in np.flatnonzero(going):
+            for k in np.flatnonzero(going).tolist():
                 self._factor(k, here[k][2])
             gradients = np.array([gradient for _, gradient, _ in here])
             steps = np.array([-self.factored(k, own) if going[k] else 0 * own for k, own in enumerate(gradients)])

@@ -7,8 +7,8 @@
 of all fits, by the arrays of :mod:`.stack`. A Hessian is formed by the BLAS and factored in time of the cube of the
 coefficients, which up to some hundreds is far less than the calls of a Lanczos process; sparse data of which that is
 faster are made dense, by the multiplications of both ways: n p² of the BLAS, and Σ nnz_i², of which each takes as long
-as `SPARSE` of the others (:mod:`.rows`). From some hundred coefficients on factorizations are kept, and precondition the
-fits that follow (:mod:`.stack`).
+as `SPARSE` of the others (:mod:`.rows`). From some hundred coefficients on factorizations are kept, and precondition
+the fits that follow (:mod:`.stack`).
 
 Nothing of a search is certified, and its end is: y and v go to where rounding stops them, and
 :func:`~lancbio_ref.hypergradient.hypergradient_of` says what they are worth.

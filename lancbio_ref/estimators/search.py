@@ -60,8 +60,8 @@ class Learned:
     last : HyperGradient
         ∇(φ + r)(x), with its certificate.
     path : list of dict
-        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products; where
-        fits are direct, factorizations and products of single fits), ``x``.
+        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products;
+        where fits are direct, factorizations and products of single fits), ``x``.
     n_iter, n_products : int
         Iterations of the optimizer; Hessian products, of the certificate at the end alone where fits are direct.
     converged : bool

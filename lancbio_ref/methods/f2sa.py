@@ -35,7 +35,8 @@ from ..errors import LancbioError
 from ..memory import kept_by_its_state
 from ..parallel import minus, step_along
 from ..rounding import is_finite, norm2
-from .base import State, check_options, decaying, locate
+from .base import State, check_options, decaying
+from .inner import locate
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem

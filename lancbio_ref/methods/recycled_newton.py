@@ -39,7 +39,7 @@ from ..errors import ArgumentError, LancbioError
 from ..inverse.recycled import Adjoint, Levels, Lower
 from ..krylov.recycled import RecycledInverse, pairs_within
 from ..minibatch import Minibatched
-from ..rounding import norm2, unit_roundoff
+from ..rounding import norm2
 from ..status import SolveStatus, StepStatus
 from .recycled_end import Box, as_box, ending, hold
 from .recycled_model import Model, ModelStep
