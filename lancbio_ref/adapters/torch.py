@@ -15,18 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import as_flag
 from ..errors import ArgumentError
 from ..problem import LipschitzConstants
+from .cross_norm import norm_of, steps_of
 from .implicit import solve_adjoint
 from .problem import AdaptedProblem, Batch, Constant, Product, Structure, Tree, require_functions
 from .tree import filled, leaves, mapped, paths
+from .verification import FirstVerification, Verification
 
 try:
     import torch
 except ImportError as error:
     raise ImportError("lancbio_ref.adapters.torch needs PyTorch (pip install torch)") from error
 
-from .torch_inspection import look_at  # needs torch
+from .torch_inspection import look_at  # these need torch
+from .torch_linear import LinearMap
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -43,6 +47,7 @@ def problem(
     cross_norm: Constant = None,
     lipschitz: LipschitzConstants | None = None,
     n_samples: int | tuple[int, int] | None = None,
+    verify: bool = True,
 ) -> AdaptedProblem:
     """min_x f(x, y*(x)), y*(x) = argmin_y g(x, y), with all derivatives by autograd.
 
@@ -62,6 +67,10 @@ def problem(
     lipschitz : LipschitzConstants, optional
     n_samples : int or (int, int), optional
         The rows of the two levels, for ``minimize(..., batch_size=)``.
+    verify : bool
+        Whether derivatives of an f or g with a rule of its own (``torch.autograd.Function``) or a cut
+        (``detach``, ``.data``) are compared with differences, at the first point and the 10th, 100th, …: an
+        :class:`ArgumentError` where they are others. Off, where a cut is meant.
 
     Returns
     -------
@@ -101,9 +110,11 @@ def problem(
         for finding in look_at(name, function, (x0, y0), partial(derivatives.value, name, *at, rows))
     )
     constants = dict(mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+    verification = Verification(findings) if as_flag("verify", verify) else None
     return AdaptedProblem(
-        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples
-    )
+        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples,
+        verification=verification,
+    )  # fmt: skip
 
 
 class TorchDerivatives:
@@ -118,6 +129,7 @@ class TorchDerivatives:
         y: Structure,
     ) -> None:
         self.functions, self.args, self.structures = dict(f=f, g=g), args, (x, y)
+        self._last: tuple[Any, ...] | None = None
 
     def leaves(self, x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y as tensors of which derivatives are taken."""
@@ -159,18 +171,36 @@ class TorchDerivatives:
 
     def hessian(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → A v = ∂/∂y (∇_y g · v)."""
-        at = self.leaves(x, y)
-        return _products(_gradient(self.value("g", *at, rows), at[1:], kept=True)[0], at[1])
+        gradient, _, y_leaf = self._slope(x, y, rows)
+        return LinearMap(gradient, y_leaf)
 
     def cross(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → J v = ∂/∂x (∇_y g · v)."""
-        at = self.leaves(x, y)
-        return _products(_gradient(self.value("g", *at, rows), at[1:], kept=True)[0], at[0])
+        gradient, x_leaf, _ = self._slope(x, y, rows)
+        return LinearMap(gradient, x_leaf)
 
     def cross_adjoint(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """u → Jᵀu = ∂/∂y (∇_x g · u)."""
         at = self.leaves(x, y)
-        return _products(_gradient(self.value("g", *at, rows), at[:1], kept=True)[0], at[1])
+        return LinearMap(_gradient(self.value("g", *at, rows), at[:1], kept=True)[0], at[1])
+
+    def cross_norm(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
+        """√ of the largest Ritz value of J Jᵀ; see :mod:`lancbio_ref.adapters.cross_norm`."""
+        J, Jt = self.cross(x, y, rows), self.cross_adjoint(x, y, rows)
+        return norm_of(*steps_of(J, Jt, x.size, x.dtype))
+
+    def _slope(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[torch.Tensor, ...]:
+        """∇_y g with its graph, x and y, for A and J of one point; a point is known by its numbers."""
+        last = self._last
+        if last is None or not (last[0] is rows and np.array_equal(last[1], x) and np.array_equal(last[2], y)):
+            at = self.leaves(x, y)
+            slope = _gradient(self.value("g", *at, rows), at[1:], kept=True)[0]
+            last = self._last = (rows, x.copy(), y.copy(), (slope, *at))
+        found: tuple[torch.Tensor, ...] = last[3]
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_last": None}  # a graph does not travel
 
     def rows(self, indices: np.ndarray) -> Batch:
         """An integer tensor."""
@@ -183,6 +213,7 @@ def implicit(
     *,
     rtol: float = 1e-8,
     maxiter: int | None = None,
+    verify: bool = True,
 ) -> Callable[..., Tree]:
     """y*(x) = argmin_y g(x, y) as a function that autograd can differentiate, each backward pass with its own proof.
 
@@ -197,6 +228,8 @@ def implicit(
     rtol : float
         Of the evaluated residual, ‖ȳ − A v‖ ≤ rtol ‖ȳ‖.
     maxiter : int, optional
+    verify : bool
+        As in :func:`problem`, in the first backward pass.
 
     Returns
     -------
@@ -204,6 +237,8 @@ def implicit(
 
     Raises
     ------
+    ArgumentError
+        Out of the backward pass: of g a second derivative that differences of the first refute.
     EvaluationError
         Out of the backward pass, where the solve did not reach `rtol`; its ``status`` says why.
 
@@ -219,12 +254,14 @@ def implicit(
     """
     require_functions(solver, g)
     last: dict[str, np.ndarray] = {}
+    verification = FirstVerification(partial(_derivatives_of, g)) if as_flag("verify", verify) else None
+    options = dict(last=last, rtol=rtol, maxiter=maxiter)
 
     def y_star(x: Tree, *args: Any) -> Tree:
         given = (x, *args)
         inputs = [leaf.value for leaf in leaves(given) if isinstance(leaf.value, torch.Tensor)]
         found: list[Tree] = []
-        outputs = _Implicit.apply(g, solver, given, found, dict(last=last, rtol=rtol, maxiter=maxiter), *inputs)
+        outputs = _Implicit.apply(g, solver, given, found, (verification, options), *inputs)
         return filled(found[0], iter(outputs))
 
     return y_star
@@ -246,22 +283,33 @@ class _Implicit(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        n_outputs = len(cotangents)
+        n_outputs, (verification, options) = len(cotangents), ctx.options
         saved = [tensor.detach() for tensor in ctx.saved_tensors]
         inputs = [z.requires_grad_(z.is_floating_point()) for z in saved[:-n_outputs]]
         y = [z.requires_grad_() for z in saved[-n_outputs:]]
         with torch.enable_grad():
             x, *args = _with_tensors(ctx.given, iter(inputs))
+            if verification is not None:
+                verification.look(x, filled(ctx.y, iter(y)), args)
             gradient = _flat(_gradient(ctx.g(x, filled(ctx.y, iter(y)), *args), y, kept=True))  # ∇_y g
         b = _flat([torch.zeros_like(z) if part is None else part for z, part in zip(y, cotangents, strict=True)])
 
         def product(v: np.ndarray) -> np.ndarray:
             return _flat(_gradient(gradient, y, torch.from_numpy(v.copy()), again=True)).numpy().copy()
 
-        v = solve_adjoint(product, b.numpy().copy(), **ctx.options)
+        v = solve_adjoint(product, b.numpy().copy(), **options)
         asked = [z for z in inputs if z.requires_grad]
         answer = iter(_gradient(gradient, asked, torch.from_numpy(-v)))  # x̄ = −∂/∂x (∇_y g · v)
         return None, None, None, None, None, *(next(answer) if z.requires_grad else None for z in inputs)
+
+
+def _derivatives_of(g: Callable[..., torch.Tensor], x: Tree, y: Tree, args: Sequence[Any]) -> Any:
+    """As :class:`~lancbio_ref.adapters.verification.FirstVerification` asks for them."""
+    at = TorchStructure("x", x), TorchStructure("y", y)
+    derivatives = TorchDerivatives(g, g, tuple(args), *at)
+    point = at[0].start, at[1].start
+    findings = tuple(look_at("g", g, (), partial(derivatives.value, "g", *derivatives.leaves(*point), None)))
+    return derivatives, findings, point
 
 
 def _gradient(
@@ -278,11 +326,6 @@ def _gradient(
     return torch.autograd.grad(
         value, at, weights, create_graph=kept, retain_graph=kept or again, allow_unused=True, materialize_grads=True
     )
-
-
-def _products(gradient: torch.Tensor, z: torch.Tensor) -> Product:
-    """w → ∂/∂z (gradient · w), one backward pass over the graph of the gradient."""
-    return lambda w: _gradient(gradient, (z,), torch.from_numpy(np.array(w)), again=True)[0].numpy()
 
 
 def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
