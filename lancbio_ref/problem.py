@@ -17,8 +17,8 @@ from .formation import FormationErrors
 from .levels import Field, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from .linearization import Linearization
 from .operators import CheckedOperator, StructuredOperator, as_operator
-from .operators.base import check_returned, require_finite
-from .operators.vectors import asked, is_ours
+from .operators.base import as_owned, require_finite
+from .operators.vectors import asked, asked_at, is_ours
 from .problem_check import CheckReport, check_problem
 from .ready_point import ReadyPoint
 from .rounding import Proven
@@ -26,6 +26,7 @@ from .rounding import Proven
 __all__ = ["BilevelProblem", "LipschitzConstants", "LowerLevel", "UpperLevel", "finite", "proven_constants"]
 
 L = TypeVar("L", UpperLevel, LowerLevel)
+T = TypeVar("T")
 OF_A_POINT = {"value", "upper_grad_x", "upper_grad_y", "lower_value", "lower_grad_x", "lower_grad_y"} | {
     "hessian",
     "cross",
@@ -196,6 +197,18 @@ class BilevelProblem:
             formation=self.formation_errors(x, y),
         )
 
+    def together(self, *functions: Callable[[], T]) -> list[T]:
+        """What these return, none of which needs another: of samples in blocks, from readings that they share.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from lancbio_ref import problems
+        >>> problem, x, y = problems.quadratic(2, 3, rng=0), np.zeros(2), np.ones(3)
+        >>> gradient, value = problem.together(lambda: problem.lower_grad_y(x, y), lambda: problem.value(x, y))
+        """
+        return [function() for function in functions]
+
     def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
         """All that a hyper-gradient at (x, y) takes, where this package has made every part of it; else None."""
         return None
@@ -232,7 +245,7 @@ class BilevelProblem:
 
     def _asked(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, call: int) -> Any:
         """``function(x, y)``; code that is not ours gets views that it cannot write to."""
-        return asked(function, (x, y), name, call) if self._lends else function(x, y)
+        return asked_at(function, x, y, name, call) if self._lends else function(x, y)
 
     def _count(self, name: str) -> int:
         self.calls[name] = self.calls.get(name, 0) + 1
@@ -240,16 +253,12 @@ class BilevelProblem:
 
     @np.errstate(under="ignore")
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-        call, (x, y) = self._count(name), self.promoted(x, y)
-        array = check_returned(self._asked(name, function, x, y, call), name, call, size, at=(x, y))
-        if array.dtype.char in "fd":
-            return array
-        if array.dtype.kind == "f":
-            raise CallableError(name, call, f"dtype {array.dtype}", "float32 or float64")
-        try:
-            return exact_floats(name, array)
-        except ArgumentError as error:
-            raise CallableError(name, call, error.found, error.expected) from None
+        call = self.calls[name] = self.calls.get(name, 0) + 1
+        if not x.dtype.char == y.dtype.char == "d":
+            x, y = self.promoted(x, y)
+        array = as_owned(asked_at(function, x, y, name, call) if self._lends else function(x, y), name, call, size)
+        require_finite(array, name, call, at=(x, y))
+        return array if array.dtype.char in "fd" else as_floats(name, call, array)
 
     @np.errstate(under="ignore")
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
@@ -265,15 +274,18 @@ class BilevelProblem:
     def _operator(
         self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
     ) -> CheckedOperator:
-        call, (x, y) = self._count(name), self.promoted(x, y)
-        value = self._asked(name, function, x, y, call)
-        try:
-            operator = as_operator(name, value, shape)
-        except ArgumentError as error:
-            raise CallableError(name, call, error.found, error.expected) from None
-        if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
-            raise CallableError(name, call, f"dtype {operator.dtype}", "a real operator")
-        return CheckedOperator(operator, f"{name}(x, y)", self.calls)
+        call = self.calls[name] = self.calls.get(name, 0) + 1
+        if not x.dtype.char == y.dtype.char == "d":
+            x, y = self.promoted(x, y)
+        value = asked_at(function, x, y, name, call) if self._lends else function(x, y)
+        if not (isinstance(value, StructuredOperator) and value._is_ours and value.shape == shape):
+            try:
+                value = as_operator(name, value, shape)
+            except ArgumentError as error:
+                raise CallableError(name, call, error.found, error.expected) from None
+        if value.dtype is not None and np.dtype(value.dtype).kind == "c":
+            raise CallableError(name, call, f"dtype {value.dtype}", "a real operator")
+        return CheckedOperator(value, f"{name}(x, y)", self.calls)
 
     # -- what a problem of this package has made itself: counted, and looked at once ---------
 
@@ -294,6 +306,18 @@ class BilevelProblem:
         """A bound that is a finite number where it is one."""
         self._count(name)
         return bound
+
+
+def as_floats(name: str, call: int, array: np.ndarray) -> np.ndarray:
+    """What a callable returned in a type that is not ours: exactly the same numbers, or a :class:`CallableError`."""
+    if array.dtype.char in "fd":
+        return array
+    if array.dtype.kind == "f":
+        raise CallableError(name, call, f"dtype {array.dtype}", "float32 or float64")
+    try:
+        return exact_floats(name, array)
+    except ArgumentError as error:
+        raise CallableError(name, call, error.found, error.expected) from None
 
 
 def _reading(method: Callable[..., Any]) -> Callable[..., Any]:

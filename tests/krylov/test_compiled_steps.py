@@ -16,7 +16,8 @@ from lancbio_ref.kernels import JIT, compiled
 from lancbio_ref.krylov import basis, compiled_cycle, compiled_step, recurrences, steps
 from lancbio_ref.krylov.compiled_cycle import compiled_form
 from lancbio_ref.krylov.reorthogonalization import Selective
-from lancbio_ref.krylov.solve import System, solve
+from lancbio_ref.krylov.solve import solve
+from lancbio_ref.krylov.system import System
 from lancbio_ref.operators import (
     BlockDiagonal,
     CheckedOperator,
@@ -97,10 +98,11 @@ MET += ("blocks of several kinds",)  # its parts and pairs of them
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """All sizes go through the compiled steps."""
+def one_thread(monkeypatch):
+    """All sizes go through the compiled steps, and short vectors through the mode that is asked for."""
     before = parallel.threads()
     parallel.set_threads(1)
+    monkeypatch.setattr(SOLVE, "FULL_UP_TO", 0)
     yield
     parallel.set_threads(before)
 
