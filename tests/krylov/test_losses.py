@@ -80,7 +80,9 @@ def test_what_is_foreseen_is_needed(monkeypatch, broken):
 def test_some_rows_have_the_bits_of_an_array_of_them(dtype, count):
     rng = np.random.default_rng(0)
     n = BLOCK + 5
-    Q = (rng.standard_normal((9, n)) + 1j * rng.standard_normal((9, n)) * (dtype in "FD")).astype(dtype)
+    Q = rng.standard_normal((9, n)).astype(dtype)
+    if dtype in "FD":
+        Q += 1j * rng.standard_normal((9, n)).astype(dtype)
     w = Q[8].copy()
     rows = rng.permutation(8)[:count].astype(np.intp)
     some, all_ = w.copy(), w.copy()
