@@ -19,6 +19,8 @@ VERSIONS = python -c 'import sys, numpy, scipy, numba; \
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # products are small here: one BLAS thread a process is the fastest, and tests run in two processes
 export OPENBLAS_NUM_THREADS ?= 1
+# the tests of a file share a worker, and so what the file makes once; those that compile come first (tests/conftest.py)
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # or each of the hundred processes that tests start would compile the package's text, and every worker all tests, again
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -31,16 +33,16 @@ run: $(VENV)/cli.stamp  ## hyper-data cleaning on the digits: report, trace, sum
 	$(BIN)/lancbio-ref run $(ARGS)
 
 test: $(VENV)/test.stamp  ## every test and doctest
-	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+	$(BIN)/python -m pytest -q $(TWO) $(ARGS)
 
 test-versions: $(OLDEST)/ready.stamp  ## the suite on the oldest numpy, scipy and numba allowed, and on the newest with each newer Python found
 	@$(OLDEST)/bin/$(VERSIONS)
-	$(OLDEST)/bin/python -m pytest -q -n 2 $(ARGS)
+	$(OLDEST)/bin/python -m pytest -q $(TWO) $(ARGS)
 	@tried=; for version in $(NEWER_PYTHONS); do \
 	    if ! .ci/find-python $$version >/dev/null; then echo "Python $$version: none here that runs, so not tried"; continue; fi; \
 	    $(MAKE) --no-print-directory $(NEWEST)-$$version/ready.stamp || exit 1; bin=$(NEWEST)-$$version/bin; \
 	    $$bin/python -m pip install --quiet --disable-pip-version-check --upgrade numpy scipy numba || exit 1; \
-	    $$bin/$(VERSIONS); $$bin/python -m pytest -q -n 2 $(ARGS) || exit 1; tried=yes; \
+	    $$bin/$(VERSIONS); $$bin/python -m pytest -q $(TWO) $(ARGS) || exit 1; tried=yes; \
 	done; \
 	test -n "$$tried" || { echo "none of Python $(NEWER_PYTHONS) runs here: the newest versions were not tried" >&2; exit 1; }
 
@@ -48,14 +50,14 @@ test-newest:  ## operators and hyper-gradients on the newest Python found, with 
 	@newest=$$(for version in $(NEWER_PYTHONS); do .ci/find-python $$version >/dev/null && echo $$version; done | tail -n 1); \
 	if [ -z "$$newest" ]; then echo "none of Python $(NEWER_PYTHONS) runs here: the newest versions are not tried"; exit 0; fi; \
 	$(MAKE) --no-print-directory $(NEWEST)-$$newest/ready.stamp || exit 1; bin=$(NEWEST)-$$newest/bin; \
-	$$bin/$(VERSIONS); $$bin/python -m pytest -q -n 2 lancbio_ref/operators lancbio_ref/krylov lancbio_ref/hypergradient.py \
+	$$bin/$(VERSIONS); $$bin/python -m pytest -q $(TWO) lancbio_ref/operators lancbio_ref/krylov lancbio_ref/hypergradient.py \
 	    tests/operators tests/test_hypergradient.py tests/test_scipy_cg_suite.py tests/pathologies/test_black_boxes.py $(ARGS)
 
 test-examples: $(EXAMPLES)/ready.stamp  ## the example candidates in NumPy, C, PyTorch and JAX against every vector; installs the last two
 	$(EXAMPLES)/bin/python docs/candidates/run_all.py
 
 test-guests: $(GUESTS)/ready.stamp  ## the package in programs of JAX, PyTorch, Dask, pandas and joblib; installs them
-	$(GUESTS)/bin/python -m pytest -q -n 2 tests/adapters lancbio_ref/adapters tests/blocks $(ARGS)
+	$(GUESTS)/bin/python -m pytest -q $(TWO) tests/adapters lancbio_ref/adapters tests/blocks $(ARGS)
 
 benchopt: $(BENCHOPT)/ready.stamp  ## the methods, SciPy, jaxopt and torchopt on problems of benchopt's kind; installs them (ARGS="-n 100": its options)
 	$(BENCHOPT)/bin/benchopt run validation/benchopt --no-display $(or $(ARGS),--config validation/benchopt/small.yml)
@@ -70,14 +72,14 @@ test-docs: $(DOCS)/ready.stamp  ## the explorer in Node, by the oracle and in Ch
 	$(DOCS)/bin/python -m pytest -q tests/site $(ARGS)
 
 test-python: $(VENV)/test.stamp  ## the Krylov tests with the kernels as plain Python, where an index out of bounds is an error
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(TWO) tests/krylov/test_lanczos_solve.py tests/krylov/test_process.py \
 	    tests/pathologies/test_indefinite_hessian.py tests/pathologies/test_nonsymmetric_operators.py $(ARGS)
 
 test-thorough: $(VENV)/test.stamp  ## the same with 10 000 examples a property
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n auto $(ARGS)
 
 coverage: $(VENV)/test.stamp  ## lines and branches that the tests reach; kernels run as Python
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --cov --cov-report=term $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(TWO) --cov --cov-report=term $(ARGS)
 
 validate: $(VENV)/test.stamp  ## measure what the paper and the project claim; writes validation/REPORT.md (ARGS=--full: a day)
 	$(BIN)/python validation/run.py $(ARGS)

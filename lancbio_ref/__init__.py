@@ -10,11 +10,9 @@ and numba with it.
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import fetching
 
 if TYPE_CHECKING:  # what an editor and a type checker see; `_HOMES` says the same to Python (tested)
     from . import methods, problems
@@ -128,31 +126,9 @@ _HOMES = {
     "status": "CertificateStatus CheckVerdict SolveStatus StepStatus",
     "trace": "Trace",
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
-
-
-class _Package(ModuleType):
-    """The import system puts every module that it loads into its package: `minimize`, the module, over the function."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
+_HOME, _fetch = fetching(__name__, _HOMES)
 if not TYPE_CHECKING:  # or a checker would take every name for one of ours
-
-    def __getattr__(name: str) -> Any:
-        """A public name, from its module, or a module of the package."""
-        if name in _HOME:
-            value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-        elif not name.startswith("_") and find_spec(f"{__name__}.{name}"):
-            value = import_module(f".{name}", __name__)
-        else:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = value
-        return value
+    __getattr__ = _fetch
 
 
 def __dir__() -> list[str]:

@@ -18,6 +18,7 @@ Operator = npt.ArrayLike | sparray | spmatrix | LinearOperator  # what `as_opera
 Seed = (
     int | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | np.random.RandomState | None
 )  # what `as_generator` takes
+BlockRows = int | Literal["auto"] | None  # rows of a block
 Reorthogonalization = Literal["full", "selective", "partial", "local", "none"]
 
 REAL, COMPLEX = "fd", "fdFD"

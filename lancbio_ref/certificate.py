@@ -34,8 +34,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from .formation import MODEL_SAFETY, Bound
 from .kernels import BLOCK, squares_with_errors
-from .operators import coarsest, structure_of
+from .operators import StructuredOperator, coarsest, structure_of
 from .rounding import (
+    ROUND_UP,
     SAFE_SQUARES,
     gamma,
     is_finite,
@@ -50,6 +51,7 @@ from .status import CertificateStatus
 CERTIFIED, GIVEN = CertificateStatus.CERTIFIED, CertificateStatus.GIVEN
 ESTIMATED, NONE = CertificateStatus.ESTIMATED, CertificateStatus.NONE
 EXACT = {name: Bound(0.0, CERTIFIED) for name in ("A", "J", "b", "c")}
+FAR_BELOW = 2000.0  # times the rounding of a product: a residual as large as this hides how sharp the bound of it is
 NORM_SAFETY = 2.0  # an estimated norm is multiplied, an estimated mu divided, by this
 
 
@@ -85,6 +87,22 @@ class Certificate:
         )
 
 
+def absolute_product(
+    structure: StructuredOperator, v: np.ndarray, residual: np.ndarray, known: np.ndarray | None = None
+) -> np.ndarray:
+    """fl(|A||v|), or a vector that may stand for it beside the residual r; `known` is the former, if at hand.
+
+    E enters by ‖(1 + u)|r| + E‖ and ‖E‖. Where ‖E‖ ≤ e = g(N‖v‖ + ν) is so small beside ‖r‖ that nobody could tell the
+    difference, A need not be read for it: E = |r| e/‖r‖ has the norm e, and ‖(1 + u)|r| + |r| e/‖r‖‖ = (1 + u)‖r‖ + e.
+    """
+    if (norms := structure.absolute_norm()) is not None:
+        size = norm2(residual)
+        most = (norms[0] * norm2(v) + norms[1]) * ROUND_UP
+        if most > 1e-280 and FAR_BELOW * structure.product_factor(v.dtype) * most <= size < math.inf:
+            return np.abs(residual).astype(np.float64, copy=False) * (most / size * ROUND_UP)
+    return structure.abs_product(np.abs(v)) if known is None else known
+
+
 @np.errstate(under="ignore")
 def residual_bound(
     A: LinearOperator, v: np.ndarray, residual: np.ndarray, norm_A: Bound, absolute: np.ndarray | None = None
@@ -98,6 +116,7 @@ def residual_bound(
     outer = 1 + gamma(n + 6, 2.0**-53)  # norm2 and what it is given are float64
     structure = structure_of(A)
     if structure is not None:
+        absolute = absolute_product(structure, v, residual, absolute)
         both, rounding, size = _norms_with_errors(1 + u, residual, structure, v, absolute)
         underflow = structure.terms * math.sqrt(n) * smallest_subnormal(v.dtype)
         return Bound(outer * both + underflow, CERTIFIED), outer * rounding + u * size + underflow

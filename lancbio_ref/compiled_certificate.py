@@ -9,7 +9,7 @@ where a μ may be refuted.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .problem import LipschitzConstants
 
 LOW, HIGH = SAFE_SQUARES
+_there: set[tuple[Any, np.dtype]] = set()  # what has been compiled or loaded stays; to look takes as long as `bounds`
 OUTSIDE = (False, 0.0, 0.0, 0.0, 0.0, 0.0)
 _with = (certificate, rounding, recurrences, kernels.vectors)
 _compiled = compiled(patient=True, nogil=True, error_model="numpy", sources=[str(module.__file__) for module in _with])
@@ -49,7 +50,13 @@ class Product(NamedTuple):
 
 def is_there(dtype: np.dtype) -> bool:
     """Whether this process has `bounds` for vectors of this type, compiled or from the disk."""
-    return JIT and any(types[0].dtype.name == dtype.name for types in bounds.signatures)  # type: ignore[attr-defined]
+    asked = bounds, dtype
+    found = asked in _there
+    if not found and JIT:
+        found = any(types[0].dtype.name == dtype.name for types in bounds.signatures)  # type: ignore[attr-defined]
+        if found:
+            _there.add(asked)
+    return found
 
 
 def compiled_bounds(
@@ -128,8 +135,7 @@ def numbers_of(
 ) -> tuple[float, float, float, float, float] | None:
     """ρ, the rounding in it, the two bounds and the estimate, of vectors of one type; None where they are Python's."""
     v = report.x
-    size = np.abs(v)
-    absolute = A.abs_product(size) if report.absolute is None else report.absolute
+    size, absolute = np.abs(v), certificate.absolute_product(A, v, report.residual, report.absolute)
     try:
         found, *numbers = bounds(
             *(v, b, report.residual, absolute, h, J.abs_product(size), gradient, report.alpha, report.beta),

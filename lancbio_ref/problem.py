@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial, wraps
 from types import MethodType
 from typing import Any, Self, TypeVar
@@ -12,131 +11,28 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import Seed, as_callable, as_integer, as_number, as_vector, common_type, exact_floats
+from .arguments import Seed, as_integer, as_number, as_vector, common_type, exact_floats
 from .errors import ArgumentError, CallableError, DivergenceError
 from .formation import FormationErrors
+from .levels import Field, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from .linearization import Linearization
 from .operators import CheckedOperator, StructuredOperator, as_operator
-from .operators.base import check_returned, require_finite
-from .operators.vectors import asked, is_ours
+from .operators.base import as_owned, require_finite
+from .operators.vectors import asked, asked_at, is_ours
 from .problem_check import CheckReport, check_problem
 from .ready_point import ReadyPoint
 from .rounding import Proven
 
-Field = Callable[[np.ndarray, np.ndarray], Any]
-L = TypeVar("L", "UpperLevel", "LowerLevel")
+__all__ = ["BilevelProblem", "LipschitzConstants", "LowerLevel", "UpperLevel", "finite", "proven_constants"]
+
+L = TypeVar("L", UpperLevel, LowerLevel)
+T = TypeVar("T")
 OF_A_POINT = {"value", "upper_grad_x", "upper_grad_y", "lower_value", "lower_grad_x", "lower_grad_y"} | {
     "hessian",
     "cross",
     "linearize",
     "formation_errors",
 }  # methods of (x, y) that subclasses override
-
-
-@dataclass(frozen=True)
-class UpperLevel:
-    """f(x, y) and its partial gradients.
-
-    Parameters
-    ----------
-    value : callable (x, y) → float
-        f.
-    grad_x, grad_y : callable (x, y) → array of shape (n_x,), (n_y,)
-        ∇_x f and ∇_y f.
-    """
-
-    value: Field
-    grad_x: Field
-    grad_y: Field
-
-    def __post_init__(self) -> None:
-        for name in ("value", "grad_x", "grad_y"):
-            as_callable(f"UpperLevel.{name}", getattr(self, name))
-
-
-@dataclass(frozen=True)
-class LowerLevel:
-    """g(x, y): its gradient, second derivatives and what is known of its shape.
-
-    Parameters
-    ----------
-    grad_y : callable (x, y) → array of shape (n_y,)
-        ∇_y g.
-    hessian : callable (x, y) → operator of shape (n_y, n_y)
-        A = ∇²_yy g.
-    cross : callable (x, y) → operator of shape (n_x, n_y)
-        J = ∇²_xy g; ``rmatvec`` is needed only where a method says so.
-    value : callable (x, y) → float, optional
-        g, for checks and diagnostics.
-    grad_x : callable (x, y) → array of shape (n_x,), optional
-        ∇_x g, for the methods that use no second derivatives.
-    mu : float or callable (x, y) → float or None, optional
-        A lower bound of the strong-convexity modulus of g(x, ·) over *all* y, and of the spectrum of A as `hessian`
-        computes it.
-    smoothness : float or callable (x, y) → float or None, optional
-        An upper bound of ‖A‖₂.
-    cross_norm : float or callable (x, y) → float or None, optional
-        An upper bound of ‖J‖₂.
-    preconditioner : callable (x, y) → operator of shape (n_y, n_y), optional
-        M ≈ A⁻¹, symmetric positive definite.
-    """
-
-    grad_y: Field
-    hessian: Field
-    cross: Field
-    value: Field | None = None
-    grad_x: Field | None = None
-    mu: float | Field | None = None
-    smoothness: float | Field | None = None
-    cross_norm: float | Field | None = None
-    preconditioner: Field | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("grad_y", "hessian", "cross"):
-            as_callable(f"LowerLevel.{name}", getattr(self, name))
-        for name in ("value", "grad_x", "preconditioner"):
-            as_callable(f"LowerLevel.{name}", getattr(self, name), optional=True)
-        for name in ("mu", "smoothness", "cross_norm"):
-            value = getattr(self, name)
-            if value is not None and not callable(value):
-                bounds = {"above": 0.0} if name == "mu" else {"least": 0.0}
-                object.__setattr__(self, name, as_number(f"LowerLevel.{name}", value, **bounds))
-
-
-@dataclass(frozen=True)
-class LipschitzConstants:
-    """Lipschitz constants in y, over all y, at any x that is used (see `lower_level_bound`).
-
-    Parameters
-    ----------
-    fx, fy : float
-        Of ∇_x f(x, ·) and ∇_y f(x, ·).
-    gxy, gyy : float
-        Of ∇²_xy g(x, ·) and ∇²_yy g(x, ·), in the 2-norm; both are 0 when g is quadratic in y and x enters linearly.
-    """
-
-    fx: float
-    fy: float
-    gxy: float
-    gyy: float
-
-    def __post_init__(self) -> None:
-        for name in ("fx", "fy", "gxy", "gyy"):
-            object.__setattr__(self, name, as_number(f"LipschitzConstants.{name}", getattr(self, name), least=0.0))
-
-
-def finite(bound: float) -> Proven | None:
-    """A proven bound; one that overflows says nothing."""
-    return Proven(bound) if bound < math.inf else None
-
-
-def proven_constants(fx: float, fy: float, gxy: float, gyy: float) -> LipschitzConstants | None:
-    """All four proven, or None where one is larger than any float."""
-    if not max(fx, fy, gxy, gyy) < math.inf:
-        return None
-    new = object.__new__(LipschitzConstants)  # numbers that nobody has to look at again
-    new.__dict__.update(fx=Proven(fx), fy=Proven(fy), gxy=Proven(gxy), gyy=Proven(gyy))
-    return new
 
 
 class BilevelProblem:
@@ -301,6 +197,18 @@ class BilevelProblem:
             formation=self.formation_errors(x, y),
         )
 
+    def together(self, *functions: Callable[[], T]) -> list[T]:
+        """What these return, none of which needs another: of samples in blocks, from readings that they share.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from lancbio_ref import problems
+        >>> problem, x, y = problems.quadratic(2, 3, rng=0), np.zeros(2), np.ones(3)
+        >>> gradient, value = problem.together(lambda: problem.lower_grad_y(x, y), lambda: problem.value(x, y))
+        """
+        return [function() for function in functions]
+
     def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
         """All that a hyper-gradient at (x, y) takes, where this package has made every part of it; else None."""
         return None
@@ -337,7 +245,7 @@ class BilevelProblem:
 
     def _asked(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, call: int) -> Any:
         """``function(x, y)``; code that is not ours gets views that it cannot write to."""
-        return asked(function, (x, y), name, call) if self._lends else function(x, y)
+        return asked_at(function, x, y, name, call) if self._lends else function(x, y)
 
     def _count(self, name: str) -> int:
         self.calls[name] = self.calls.get(name, 0) + 1
@@ -345,16 +253,12 @@ class BilevelProblem:
 
     @np.errstate(under="ignore")
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-        call, (x, y) = self._count(name), self.promoted(x, y)
-        array = check_returned(self._asked(name, function, x, y, call), name, call, size, at=(x, y))
-        if array.dtype.char in "fd":
-            return array
-        if array.dtype.kind == "f":
-            raise CallableError(name, call, f"dtype {array.dtype}", "float32 or float64")
-        try:
-            return exact_floats(name, array)
-        except ArgumentError as error:
-            raise CallableError(name, call, error.found, error.expected) from None
+        call = self.calls[name] = self.calls.get(name, 0) + 1
+        if not x.dtype.char == y.dtype.char == "d":
+            x, y = self.promoted(x, y)
+        array = as_owned(asked_at(function, x, y, name, call) if self._lends else function(x, y), name, call, size)
+        require_finite(array, name, call, at=(x, y))
+        return array if array.dtype.char in "fd" else as_floats(name, call, array)
 
     @np.errstate(under="ignore")
     def _number(self, name: str, function: Field, x: np.ndarray, y: np.ndarray) -> float:
@@ -370,15 +274,18 @@ class BilevelProblem:
     def _operator(
         self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
     ) -> CheckedOperator:
-        call, (x, y) = self._count(name), self.promoted(x, y)
-        value = self._asked(name, function, x, y, call)
-        try:
-            operator = as_operator(name, value, shape)
-        except ArgumentError as error:
-            raise CallableError(name, call, error.found, error.expected) from None
-        if operator.dtype is not None and np.dtype(operator.dtype).kind == "c":
-            raise CallableError(name, call, f"dtype {operator.dtype}", "a real operator")
-        return CheckedOperator(operator, f"{name}(x, y)", self.calls)
+        call = self.calls[name] = self.calls.get(name, 0) + 1
+        if not x.dtype.char == y.dtype.char == "d":
+            x, y = self.promoted(x, y)
+        value = asked_at(function, x, y, name, call) if self._lends else function(x, y)
+        if not (isinstance(value, StructuredOperator) and value._is_ours and value.shape == shape):
+            try:
+                value = as_operator(name, value, shape)
+            except ArgumentError as error:
+                raise CallableError(name, call, error.found, error.expected) from None
+        if value.dtype is not None and np.dtype(value.dtype).kind == "c":
+            raise CallableError(name, call, f"dtype {value.dtype}", "a real operator")
+        return CheckedOperator(value, f"{name}(x, y)", self.calls)
 
     # -- what a problem of this package has made itself: counted, and looked at once ---------
 
@@ -399,6 +306,18 @@ class BilevelProblem:
         """A bound that is a finite number where it is one."""
         self._count(name)
         return bound
+
+
+def as_floats(name: str, call: int, array: np.ndarray) -> np.ndarray:
+    """What a callable returned in a type that is not ours: exactly the same numbers, or a :class:`CallableError`."""
+    if array.dtype.char in "fd":
+        return array
+    if array.dtype.kind == "f":
+        raise CallableError(name, call, f"dtype {array.dtype}", "float32 or float64")
+    try:
+        return exact_floats(name, array)
+    except ArgumentError as error:
+        raise CallableError(name, call, error.found, error.expected) from None
 
 
 def _reading(method: Callable[..., Any]) -> Callable[..., Any]:

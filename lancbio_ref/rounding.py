@@ -114,7 +114,8 @@ def is_finite(array: np.ndarray) -> bool:
     """Whether all entries are: one pass over them, and only a suspicious sum pays for the exact test."""
     if array.dtype.kind not in "fc":
         return True  # integers and booleans
-    view = real_view(array)
+    plain = array.dtype.char in "fd" and array.ndim == 1 and array.flags.c_contiguous  # the view is the array
+    view = array if plain else real_view(array)
     short = view.size <= kernels.BLOCK
     total = kernels.sum_entries(view) if short else parallel.total(kernels.entries, view.size, view)
     return math.isfinite(total) or bool(np.isfinite(array).all())

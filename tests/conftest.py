@@ -1,19 +1,44 @@
-"""Shared by all tests: where the real data are, how many examples a property gets."""
+"""Shared by all tests: where the real data are, how many examples a property gets, and what is compiled.
+
+Large functions of the package are *patient* (decision 0039): where one is not on disk for the types that it is called
+with, Python does the same, to the bit. Tests marked ``compiled`` have them compiled at the first call, and make the
+files that all others load; these leave what is still missing to Python (decision 0046).
+"""
 
 import importlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-importlib.import_module("lancbio_ref.kernels.compiled").PATIENCE = 0  # what is compiled is what is tested
+from tests.compile_once import compile_once
+from tests.thorough import THOROUGH
+
+COMPILED: Any = importlib.import_module("lancbio_ref.kernels.compiled")  # `kernels` has a function of that name
+COMPILED.PATIENCE = 0 if THOROUGH else math.inf  # for what modules do when they are imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    compile_once()
 
 settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
 settings.register_profile("thorough", max_examples=10_000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What compiles comes first: the sooner what it compiles is on disk, the more tests run with it."""
+    items.sort(key=lambda item: item.get_closest_marker("compiled") is None)
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest) -> None:
+    """Whether this test has patient functions compiled that are not on disk."""
+    marked = request.node.get_closest_marker("compiled") is not None
+    COMPILED.PATIENCE = 0 if THOROUGH or marked else math.inf
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,18 @@
 """Compiled functions where nothing can be kept, and where what was kept is damaged."""
 
+import math
 import os
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 from lancbio_ref.kernels.compiled import JIT, NotCompiledError, compiled
-from tests.thorough import sampled
+from tests.thorough import THOROUGH, sampled
+
+ROOT = Path(__file__).parents[1]
 
 USE = "import numpy as np\nfrom lancbio_ref import parallel\nprint(parallel.dot(np.arange(100.0), np.arange(100.0)))\n"
 NOWHERE = "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"  # as without a writable folder
@@ -61,6 +65,49 @@ def test_a_patient_function_is_compiled_when_it_has_been_asked_for_often_enough(
         with pytest.raises(NotCompiledError, match=r"somewhere\.double"):
             double(1.5)
     assert double(1.5) == 3.0
+    with pytest.raises(NotCompiledError):  # the next types are counted by themselves
+        double(1)
+    assert double(1.5) == 3.0
+
+
+@pytest.mark.skipif(THOROUGH, reason="everything is compiled")
+@pytest.mark.parametrize("calls", [math.inf, pytest.param(0, marks=pytest.mark.compiled)])
+def test_what_compiles_is_marked(calls):
+    found = sys.modules[compiled.__module__].PATIENCE
+    assert found == calls
+
+
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from lancbio_ref import kernels
+from tests.compile_once import compile_once
+
+compile_once()
+here, other = Path(sys.argv[1]), Path(sys.argv[2])
+here.touch()
+while not other.exists():
+    time.sleep(0.01)
+kernels.sum_entries(np.ones(3))
+print(sum(kernels.sum_entries.stats.cache_misses.values()), sum(kernels.sum_entries.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.skipif(not JIT or sys.platform == "win32", reason="nothing is compiled, or each compiles for itself")
+def test_of_two_workers_one_compiles(tmp_path):
+    places = [str(tmp_path / name) for name in "ab"]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, *order],
+            env=os.environ | dict(NUMBA_CACHE_DIR=str(tmp_path)),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for order in (places, places[::-1])
+    ]
+    assert sorted(process.communicate(timeout=120)[0].strip() for process in started) == ["0 1", "1 0"]
 
 
 def test_what_is_compiled_keeps_its_name_and_text():

@@ -6,6 +6,8 @@ By fixed rules, so that every ``make test`` asks the same, and no bound is anoth
 * of a property of which one example is a whole run, so many examples (`few`);
 * by `THOROUGH` itself what takes a compilation of its own, counts all posts, or makes the same bits on more threads.
 
+What ``make test`` compiles is in ``tests/conftest.py``; ``make test-thorough`` compiles all at the first call.
+
 Kinds are not sampled: each operator, method, mode, status and exercise is met in some test of ``make test``.
 """
 

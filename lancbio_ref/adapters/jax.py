@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..arguments import as_flag
 from ..errors import ArgumentError
 from ..problem import LipschitzConstants
 from .implicit import solve_adjoint
 from .problem import AdaptedProblem, Constant, Tree, require_functions
+from .verification import FirstVerification, Verification
 
 try:
     import jax
@@ -36,6 +39,7 @@ def problem(
     cross_norm: Constant = None,
     lipschitz: LipschitzConstants | None = None,
     n_samples: int | tuple[int, int] | None = None,
+    verify: bool = True,
 ) -> AdaptedProblem:
     """min_x f(x, y*(x)), y*(x) = argmin_y g(x, y), with all derivatives by JAX.
 
@@ -55,6 +59,10 @@ def problem(
     lipschitz : LipschitzConstants, optional
     n_samples : int or (int, int), optional
         The rows of the two levels, for ``minimize(..., batch_size=)``.
+    verify : bool
+        Whether derivatives of an f or g with a rule of its own (``jax.custom_jvp``, ``jax.custom_vjp``) or a cut
+        (``stop_gradient``) are compared with differences, at the first point and the 10th, 100th, …: an
+        :class:`ArgumentError` where they are others. Off, where a cut is meant.
 
     Returns
     -------
@@ -97,9 +105,11 @@ def problem(
         for finding in look_at(name, function, x.start, y.start, rows, derivatives.args)
     )
     constants = dict(mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+    verification = Verification(findings) if as_flag("verify", verify) else None
     return AdaptedProblem(
-        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples
-    )
+        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples,
+        verification=verification,
+    )  # fmt: skip
 
 
 def implicit(
@@ -108,6 +118,7 @@ def implicit(
     *,
     rtol: float = 1e-8,
     maxiter: int | None = None,
+    verify: bool = True,
 ) -> Callable[..., Tree]:
     """y*(x) = argmin_y g(x, y) as a function that JAX can differentiate, each backward pass with its own proof.
 
@@ -122,6 +133,8 @@ def implicit(
     rtol : float
         Of the evaluated residual, ‖ȳ − A v‖ ≤ rtol ‖ȳ‖.
     maxiter : int, optional
+    verify : bool
+        As in :func:`problem`, in the first backward pass.
 
     Returns
     -------
@@ -130,6 +143,8 @@ def implicit(
 
     Raises
     ------
+    ArgumentError
+        Out of the backward pass: of g a second derivative that differences of the first refute.
     EvaluationError
         Out of the backward pass, where the solve did not reach `rtol`; its ``status`` says why.
 
@@ -144,6 +159,7 @@ def implicit(
     """
     require_functions(solver, g)
     last: dict[str, np.ndarray] = {}
+    verification = FirstVerification(partial(_derivatives_of, g)) if as_flag("verify", verify) else None
 
     @jax.custom_vjp
     def y_star(x: Tree, *args: Tree) -> Tree:
@@ -159,6 +175,8 @@ def implicit(
         y_flat, unravel = ravel_pytree(y)
         b = ravel_pytree(cotangent)[0]
         _require_values(b)
+        if verification is not None:
+            verification.look(x, y, args)
 
         def grad_y(y_flat: Any, x: Tree, *args: Tree) -> Any:
             return jax.grad(lambda flat: g(x, unravel(flat), *args))(y_flat)
@@ -171,6 +189,14 @@ def implicit(
 
     y_star.defvjp(forward, backward)
     return y_star
+
+
+def _derivatives_of(g: Callable[..., Any], x: Tree, y: Tree, args: Sequence[Tree]) -> Any:
+    """As :class:`~lancbio_ref.adapters.verification.FirstVerification` asks for them."""
+    at = JaxStructure("x", x), JaxStructure("y", y)
+    derivatives = JaxDerivatives(g, g, args, *at)
+    findings = tuple(look_at("g", derivatives.g, at[0].start, at[1].start, None, derivatives.args))
+    return derivatives, findings, (at[0].start, at[1].start)
 
 
 def _require_values(*trees: Tree) -> None:

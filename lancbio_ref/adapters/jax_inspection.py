@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .problem import Finding
+
+THEIRS = os.path.dirname(jax.__file__) + os.sep
 
 
 def look_at(name: str, function: Callable[..., Any], *arguments: Any) -> Iterator[Finding]:
@@ -55,6 +58,10 @@ def _findings(name: str, jaxpr: Any) -> Iterator[Finding]:
         operation, where = equation.primitive.name, source_info_util.summarize(equation.source_info)
         if operation == "stop_gradient":
             yield Finding(name, "cut", f"stop_gradient at {where}")
+        if operation.startswith(("custom_jvp_call", "custom_vjp_call")):
+            rule = (equation.params.get("call_jaxpr") or equation.params["fun_jaxpr"]).jaxpr.debug_info
+            if not rule.func_filename.startswith(THEIRS):  # as that of relu is
+                yield Finding(name, "own", rule.func_src_info)
         if operation in ("convert_element_type", "reduce_precision"):
             before, after = equation.invars[0].aval.dtype, equation.params.get("new_dtype", np.dtype(np.float32))
             is_float = jnp.issubdtype(before, jnp.floating) and jnp.issubdtype(after, jnp.floating)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -24,6 +25,8 @@ from ..minibatch import as_indices
 from ..operators.vectors import VectorOperator, of_both_parts
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..problem_check import FAILED, CheckReport, CheckRow
+from ..rounding import unit_roundoff
+from .verification import Verification
 
 Product = Callable[[np.ndarray], np.ndarray]
 Tree = Any  # the user's own structure of arrays
@@ -60,7 +63,8 @@ class Finding(NamedTuple):
     function : str
         ``"f"`` or ``"g"``.
     kind : str
-        ``"narrow"``: a float64 is rounded to fewer digits on its way; ``"cut"``: no derivative passes here.
+        ``"narrow"``: a float64 is rounded to fewer digits on its way; ``"cut"``: no derivative passes here; ``"own"``:
+        a rule of differentiation that neither the framework nor this package has made.
     where : str
         The operation, and the line where the framework knows it.
     """
@@ -192,10 +196,12 @@ class AdaptedProblem(BilevelProblem):
         lipschitz: LipschitzConstants | None = None,
         n_samples: int | tuple[int, int] | None = None,
         batches: Mapping[str, np.ndarray] | None = None,
+        verification: Verification | None = None,
     ) -> None:
         self.derivatives, self.structures, self.findings = derivatives, (x, y), findings
+        self._verification = verification
         self._made_with: dict[str, Any] = dict(
-            findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples
+            findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples, verification=verification
         )
         self.x0, self.y0 = x.start.copy(), y.start.copy()
         self.n_x = self.x0.size
@@ -326,7 +332,13 @@ class AdaptedProblem(BilevelProblem):
         return partial(self._linear, name, x.copy(), y.copy())  # the caller may move on before it asks
 
     def _linear(self, name: str, x: np.ndarray, y: np.ndarray) -> Product:
+        if self._verification is not None:
+            self._lower.once("verified", x, y, partial(self._verified, self._verification, x, y))
         return self._lower.once(name, x, y, lambda: getattr(self.derivatives, name)(x, y, self._rows["lower"]))
+
+    def _verified(self, verification: Verification, x: np.ndarray, y: np.ndarray) -> None:
+        u = max(unit_roundoff(dtype) for dtype in self._types.values())
+        verification.look(self.derivatives, x, y, self._rows, u)
 
     def _back(self, function: str, array: np.ndarray) -> np.ndarray:
         return array.astype(self._types[function])  # a copy: the framework's own memory is not ours to keep
@@ -337,16 +349,20 @@ class AdaptedProblem(BilevelProblem):
         """As :meth:`BilevelProblem.check`, with what the framework shows of f and g themselves.
 
         A row a function that rounds to fewer digits on its way; and where a derivative fails, the places where the
-        function cuts derivatives off (``stop_gradient``, ``detach``).
+        function cuts derivatives off (``stop_gradient``, ``detach``) or has a rule of somebody's own.
         """
-        report = super().check(x, y, rng)
+        kept, self._verification = self._verification, None  # a check tells more, and raises nothing
+        try:
+            report = super().check(x, y, rng)
+        finally:
+            self._verification = kept
         rows = []
         for row in report:
-            cuts = [finding.where for finding in self.findings if finding.kind == "cut" and _concerns(finding, row)]
-            if row.verdict == FAILED and cuts:
-                row = CheckRow(
-                    row.name, row.error, row.tolerance, FAILED, f"{row.note}; it is cut by {', '.join(cuts)}"
-                )
+            about = [finding for finding in self.findings if _concerns(finding, row)]
+            for kind, words in (("cut", "it is cut by"), ("own", "it has the rule")):
+                places = ", ".join(finding.where for finding in about if finding.kind == kind)
+                if row.verdict == FAILED and places:
+                    row = replace(row, note=f"{row.note}; {words} {places}")
             rows.append(row)
         for finding in self.findings:
             if finding.kind == "narrow":

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import as_flag
 from ..errors import ArgumentError
 from ..problem import LipschitzConstants
 from .implicit import solve_adjoint
 from .problem import AdaptedProblem, Batch, Constant, Product, Structure, Tree, require_functions
 from .tree import filled, leaves, mapped, paths
+from .verification import FirstVerification, Verification
 
 try:
     import torch
@@ -43,6 +45,7 @@ def problem(
     cross_norm: Constant = None,
     lipschitz: LipschitzConstants | None = None,
     n_samples: int | tuple[int, int] | None = None,
+    verify: bool = True,
 ) -> AdaptedProblem:
     """min_x f(x, y*(x)), y*(x) = argmin_y g(x, y), with all derivatives by autograd.
 
@@ -62,6 +65,10 @@ def problem(
     lipschitz : LipschitzConstants, optional
     n_samples : int or (int, int), optional
         The rows of the two levels, for ``minimize(..., batch_size=)``.
+    verify : bool
+        Whether derivatives of an f or g with a rule of its own (``torch.autograd.Function``) or a cut
+        (``detach``, ``.data``) are compared with differences, at the first point and the 10th, 100th, …: an
+        :class:`ArgumentError` where they are others. Off, where a cut is meant.
 
     Returns
     -------
@@ -101,9 +108,11 @@ def problem(
         for finding in look_at(name, function, (x0, y0), partial(derivatives.value, name, *at, rows))
     )
     constants = dict(mu=mu, smoothness=smoothness, cross_norm=cross_norm)
+    verification = Verification(findings) if as_flag("verify", verify) else None
     return AdaptedProblem(
-        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples
-    )
+        derivatives, x, y, findings=findings, constants=constants, lipschitz=lipschitz, n_samples=n_samples,
+        verification=verification,
+    )  # fmt: skip
 
 
 class TorchDerivatives:
@@ -183,6 +192,7 @@ def implicit(
     *,
     rtol: float = 1e-8,
     maxiter: int | None = None,
+    verify: bool = True,
 ) -> Callable[..., Tree]:
     """y*(x) = argmin_y g(x, y) as a function that autograd can differentiate, each backward pass with its own proof.
 
@@ -197,6 +207,8 @@ def implicit(
     rtol : float
         Of the evaluated residual, ‖ȳ − A v‖ ≤ rtol ‖ȳ‖.
     maxiter : int, optional
+    verify : bool
+        As in :func:`problem`, in the first backward pass.
 
     Returns
     -------
@@ -204,6 +216,8 @@ def implicit(
 
     Raises
     ------
+    ArgumentError
+        Out of the backward pass: of g a second derivative that differences of the first refute.
     EvaluationError
         Out of the backward pass, where the solve did not reach `rtol`; its ``status`` says why.
 
@@ -219,12 +233,14 @@ def implicit(
     """
     require_functions(solver, g)
     last: dict[str, np.ndarray] = {}
+    verification = FirstVerification(partial(_derivatives_of, g)) if as_flag("verify", verify) else None
+    options = dict(last=last, rtol=rtol, maxiter=maxiter)
 
     def y_star(x: Tree, *args: Any) -> Tree:
         given = (x, *args)
         inputs = [leaf.value for leaf in leaves(given) if isinstance(leaf.value, torch.Tensor)]
         found: list[Tree] = []
-        outputs = _Implicit.apply(g, solver, given, found, dict(last=last, rtol=rtol, maxiter=maxiter), *inputs)
+        outputs = _Implicit.apply(g, solver, given, found, (verification, options), *inputs)
         return filled(found[0], iter(outputs))
 
     return y_star
@@ -246,22 +262,33 @@ class _Implicit(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Any) -> Any:
-        n_outputs = len(cotangents)
+        n_outputs, (verification, options) = len(cotangents), ctx.options
         saved = [tensor.detach() for tensor in ctx.saved_tensors]
         inputs = [z.requires_grad_(z.is_floating_point()) for z in saved[:-n_outputs]]
         y = [z.requires_grad_() for z in saved[-n_outputs:]]
         with torch.enable_grad():
             x, *args = _with_tensors(ctx.given, iter(inputs))
+            if verification is not None:
+                verification.look(x, filled(ctx.y, iter(y)), args)
             gradient = _flat(_gradient(ctx.g(x, filled(ctx.y, iter(y)), *args), y, kept=True))  # ∇_y g
         b = _flat([torch.zeros_like(z) if part is None else part for z, part in zip(y, cotangents, strict=True)])
 
         def product(v: np.ndarray) -> np.ndarray:
             return _flat(_gradient(gradient, y, torch.from_numpy(v.copy()), again=True)).numpy().copy()
 
-        v = solve_adjoint(product, b.numpy().copy(), **ctx.options)
+        v = solve_adjoint(product, b.numpy().copy(), **options)
         asked = [z for z in inputs if z.requires_grad]
         answer = iter(_gradient(gradient, asked, torch.from_numpy(-v)))  # x̄ = −∂/∂x (∇_y g · v)
         return None, None, None, None, None, *(next(answer) if z.requires_grad else None for z in inputs)
+
+
+def _derivatives_of(g: Callable[..., torch.Tensor], x: Tree, y: Tree, args: Sequence[Any]) -> Any:
+    """As :class:`~lancbio_ref.adapters.verification.FirstVerification` asks for them."""
+    at = TorchStructure("x", x), TorchStructure("y", y)
+    derivatives = TorchDerivatives(g, g, tuple(args), *at)
+    point = at[0].start, at[1].start
+    findings = tuple(look_at("g", g, (), partial(derivatives.value, "g", *derivatives.leaves(*point), None)))
+    return derivatives, findings, point
 
 
 def _gradient(

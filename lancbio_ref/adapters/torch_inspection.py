@@ -58,6 +58,24 @@ def look_at(
         found = f"{values[0]:.17g} and then {values[1]:.17g} at one point"
         raise ArgumentError(name, found, f"{PURE}: module.eval(), as for Dropout, and no random numbers")
     yield from dict.fromkeys(watch.findings)
+    for rule in own_rules(first):
+        yield Finding(name, "own", rule)
+
+
+def own_rules(value: torch.Tensor) -> list[str]:
+    """The ``torch.autograd.Function`` in the graph of `value`, and nodes of C++ that are none of PyTorch's own."""
+    names, seen, waiting = dict[str, None](), set[Any](), [value.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        waiting += [before for before, _ in node.next_functions]
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            names[type(node).__name__.removesuffix("Backward")] = None
+        elif type(node).__name__ == "CppFunction":
+            names[node.name()] = None
+    return list(names)
 
 
 class Watch(TorchFunctionMode):

@@ -25,23 +25,26 @@ class RowsOfBlocks:
     ----------
     readings : Readings
     rows : ndarray of int, increasing
+    alone : bool
+        Whether functions get these rows and no other: where each has a weight that is learned, a 0 would be in
+        the way.
 
     Attributes
     ----------
     rows : tuple of int
-        Of each block, as functions get it: with those of weight 0.
+        Of each block, as functions get it: with those of weight 0, unless `alone`.
     shape : tuple of int
         (how many rows are chosen, p).
     dtype, n_passes
         As :class:`~lancbio_ref.blocks.Blocks` has them; a reading that is shared counts once.
     """
 
-    def __init__(self, readings: Readings, rows: np.ndarray) -> None:
+    def __init__(self, readings: Readings, rows: np.ndarray, *, alone: bool = False) -> None:
         blocks, self.readings = readings.blocks, readings
         found = as_chosen(rows, blocks.rows)
         self._chosen: list[Chosen | None] = [None] * len(blocks.rows)
         for number, own in found:
-            self._chosen[number] = _shortest(own, blocks.rows[number])
+            self._chosen[number] = _shortest(own, blocks.rows[number], alone)
         self.numbers = [number for number, _ in found]
         self.rows = tuple(_size(self._chosen[number], blocks.rows[number]) for number in self.numbers)
         self.shape, self.dtype, self._offset = (rows.size, blocks.shape[1]), blocks.dtype, None
@@ -88,11 +91,11 @@ class RowsOfBlocks:
         return Each(pieces)
 
 
-def _shortest(rows: np.ndarray, n: int) -> Chosen:
+def _shortest(rows: np.ndarray, n: int, alone: bool) -> Chosen:
     """How rows are taken out of n with the least to do."""
     if rows[-1] - rows[0] + 1 == rows.size:
         return slice(int(rows[0]), int(rows[-1]) + 1)
-    if 2 * rows.size <= n:
+    if alone or 2 * rows.size <= n:
         return rows.astype(np.int32 if n < 2**31 else np.int64)
     mask = np.zeros(n, bool)
     mask[rows] = True

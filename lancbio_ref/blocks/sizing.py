@@ -79,6 +79,23 @@ def rows_per_block(
     return rows_by_rule(c, seconds, threads, p, n, size.itemsize, min(limits, default=0))
 
 
+def rechunked(name: str, X: Any) -> Any:
+    """A Dask array or DataFrame in blocks of :func:`rows_per_block` rows, on the cluster that Dask would take.
+
+    Raises
+    ------
+    ArgumentError
+        A list, which has its blocks; rows or columns that are not known.
+    """
+    if isinstance(X, (list, tuple)):
+        raise ArgumentError("block_rows", "'auto' with a list of blocks", "None: a list has its blocks")
+    if hasattr(X, "to_dask_array"):
+        X = X.to_dask_array(lengths=True)
+    if len(X.shape) != 2 or not np.isfinite(X.shape).all():
+        raise ArgumentError(name, f"shape {X.shape}", "sizes that are known: X.compute_chunk_sizes()")
+    return X.rechunk({0: rows_per_block(X.shape[1], X.shape[0], dtype="f" if X.dtype == np.float32 else "d")})
+
+
 def rows_by_rule(c: float, s: float, workers: int, p: int, n: int | None, itemsize: int, memory: int) -> int:
     """k c W/(s p), at most n/W and what a worker's memory holds twice; see the module.
 

@@ -1,8 +1,10 @@
-"""Readings that several computations share: folds of the same rows, each of which is written as if it were alone.
+"""Readings that several computations share: folds of the same rows, ∇_y g beside A v and J v; each is written as if it
+were alone.
 
 Each computation asks for sums over blocks by :meth:`Readings.map`, and waits. When all that are under way wait, one
 reading of the blocks serves them all, a block's result to each in turn; then they go on. So K fits take as many
-readings as the one that needs the most of them, and no formula knows of it.
+readings as the one that needs the most of them, and no formula knows of it. One of them may have computations of its
+own that go together: it then asks for what they ask for.
 
 They are coroutines, kept apart by a thread each because they wait in the middle of what calls them: exactly one runs at
 any time, in a fixed order, and each has its own sums, so that no bit depends on who shares a reading with whom.
@@ -15,6 +17,8 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from threading import Semaphore, Thread
 from typing import Any
+
+import numpy as np
 
 from .base import Block, Blocks
 
@@ -63,13 +67,9 @@ class Readings:
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
         """As that of the blocks: in a reading that others share, where this is called by what runs `together`."""
         part = _running.get()
-        if part is None:
-            yield from self.blocks.map(function, *arguments)
-            return
-        result = part.wait(_Request(function, arguments))
-        while result is not _END:
-            yield result
-            result = part.wait(None)
+        if part is None or part.readings is not self:
+            return iter(self.blocks.map(function, *arguments))
+        return _received(part, _Request(function, arguments))
 
     def together(self, function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
         """``function(*row)`` for every row of the columns, their readings shared.
@@ -77,9 +77,9 @@ class Readings:
         What one of them raises ends all of them, and is raised.
         """
         rows = list(zip(*columns, strict=True))
-        if len(rows) == 1 or _running.get() is not None:
+        if len(rows) == 1:
             return [function(*row) for row in rows]
-        parts = [_Part(function, row) for row in rows]
+        parts = [_Part(self, function, row) for row in rows]
         try:
             for part in parts:
                 part.resume(None)
@@ -96,7 +96,7 @@ class Readings:
         requests = [part.request for part in waiting if part.request is not None]
         functions, sizes = [one.function for one in requests], [len(one.arguments) for one in requests]
         taking = list(waiting)
-        for results in self.blocks.map(_several, functions, sizes, *(a for one in requests for a in one.arguments)):
+        for results in self.map(_several, functions, sizes, *(a for one in requests for a in one.arguments)):
             for part, result in zip(waiting, results, strict=True):
                 if part in taking:
                     part.resume(result)
@@ -104,6 +104,48 @@ class Readings:
         for part in taking:
             part.resume(_END)
         return [part for part in waiting if part.request is not None]
+
+
+def called(function: Callable[[], Any]) -> Any:
+    """What it returns: for :meth:`Readings.together` of different functions."""
+    return function()
+
+
+def _received(part: _Part, request: _Request) -> Iterator[Any]:
+    """The results of a reading that others share."""
+    result = part.wait(request)
+    while result is not _END:
+        yield result
+        result = part.wait(None)
+
+
+class Shared:
+    """Blocks whose readings what runs together shares; all else is the blocks' own.
+
+    Parameters
+    ----------
+    blocks : Blocks
+
+    Attributes
+    ----------
+    readings : Readings
+    rows, shape, dtype, n_passes
+        As :class:`~lancbio_ref.blocks.Blocks` has them.
+    """
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.readings = Readings(blocks)
+        self.rows, self.shape, self.dtype = blocks.rows, blocks.shape, blocks.dtype
+        self.keep, self.place, self.take = blocks.keep, blocks.place, blocks.take
+        self.map = self.readings.map
+
+    @property
+    def n_passes(self) -> int:
+        return self.readings.blocks.n_passes
+
+    def with_offset(self, offset: np.ndarray) -> Shared:
+        """The samples [X 0] + 1bᵀ, X untouched, whose readings are others."""
+        return Shared(self.readings.blocks.with_offset(offset))
 
 
 def _several(block: Block, functions: list[Callable[..., Any]], sizes: list[int], *arguments: Any) -> list[Any]:
@@ -120,13 +162,16 @@ class _Part:
 
     Attributes
     ----------
+    readings : Readings
+        Which it takes part in; those of other blocks are its own.
     request : _Request or None
         The reading that it waits for; None while it waits for the next result of one.
     done : bool
         Whether it has ended.
     """
 
-    def __init__(self, function: Callable[..., Any], row: tuple[Any, ...]) -> None:
+    def __init__(self, readings: Readings, function: Callable[..., Any], row: tuple[Any, ...]) -> None:
+        self.readings = readings
         self.request: _Request | None = None
         self.done = False
         self.result: Any = None

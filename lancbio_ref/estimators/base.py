@@ -164,6 +164,8 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
     ) -> None:
         """Coefficients of a fit of all data, in the units of the user."""
         y = _first_y(whole, first)
+        if found.y is not None:
+            y = found.y.reshape(-1, y.size).mean(axis=0)  # near to those of all data
         if DirectObjective.fits(whole):
             y = DirectObjective(whole, y, unit).solve(found.x)
         else:

@@ -7,7 +7,8 @@
 of all fits, by the arrays of :mod:`.stack`. A Hessian is formed by the BLAS and factored in time of the cube of the
 coefficients, which up to some hundreds is far less than the calls of a Lanczos process; sparse data of which that is
 faster are made dense, by the multiplications of both ways: n p² of the BLAS, and Σ nnz_i², of which each takes as long
-as `SPARSE` of the others.
+as `SPARSE` of the others (:mod:`.rows`). From some hundred coefficients on factorizations are kept, and precondition
+the fits that follow (:mod:`.stack`).
 
 Nothing of a search is certified, and its end is: y and v go to where rounding stops them, and
 :func:`~lancbio_ref.hypergradient.hypergradient_of` says what they are worth.
@@ -16,6 +17,7 @@ Nothing of a search is certified, and its end is: y and v go to where rounding s
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -30,10 +32,17 @@ from ..problems.generalized_linear import GeneralizedLinearProblem
 from ..problems.prior import ExchangeablePrior, WithPrior
 from ..rounding import norm2
 from ..status import SolveStatus
+from .blocked_fits import MOST_IN_BLOCKS, blocked_fits
 from .stack import DECREMENT, ROUGH, stacks_of
 
 MOST = 800  # coefficients of one fit
 REFINEMENTS = 5
+RELATIVE, FALL = 0.05, 0.2  # of a gradient: how wrong it may be in a search, and what is expected of the next one
+
+
+def is_in_memory(problem: BilevelProblem) -> bool:
+    """Whether its samples are in one piece, not in blocks."""
+    return getattr(problem, "in_memory", True)
 
 
 class DirectObjective:
@@ -53,8 +62,12 @@ class DirectObjective:
     ----------
     y : ndarray, shape (n_y,)
         Of the last evaluation.
-    n_factorizations : int
-        So far.
+    n_factorizations, n_products : int
+        Of single fits, so far.
+    accuracy : float
+        How wrong a gradient may be, or `RELATIVE` of its `size` where that is more; 0: as little as `DECREMENT` gives.
+    size : callable
+        Of x and ∇φ(x): what of the gradient counts.
     rough : bool
         Whether fits end at a decrement of `ROUGH` instead of `DECREMENT`: enough to compare penalties far apart.
     """
@@ -63,12 +76,19 @@ class DirectObjective:
         folds = problem if isinstance(problem, Folds) else Folds([problem])
         self.problem = problem
         self.unit, self.rough, self.n_jobs = unit, False, n_jobs
+        self.accuracy, self.size, self._last = 0.0, lambda x, gradient: float(np.abs(gradient).max()), 0.0
+        self._at: tuple[np.ndarray, float, float, np.ndarray] | None = None  # x, what was enough there, φ, ∇φ
         self.prior: ExchangeablePrior | None = None
-        self._stacks = stacks_of(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
+        make: Any = stacks_of if all(map(is_in_memory, folds.problems)) else partial(blocked_fits, problem)
+        self._stacks = make(list(cast("tuple[Any, ...]", folds.problems)), folds.split(y0), folds.weights, unit)
 
     @property
     def n_factorizations(self) -> int:
         return sum(stack.n_factorizations for stack in self._stacks)
+
+    @property
+    def n_products(self) -> int:
+        return sum(stack.n_products for stack in self._stacks)
 
     @property
     def y(self) -> np.ndarray:
@@ -79,18 +99,41 @@ class DirectObjective:
         """Whether every part is small enough, and of this family."""
         parts = problem.problems if isinstance(problem, Folds) else (problem,)
         return all(
-            isinstance(part, GeneralizedLinearProblem) and part.in_memory and math.prod(part.shape) <= MOST
+            isinstance(part, GeneralizedLinearProblem)
+            and math.prod(part.shape) <= (MOST if is_in_memory(part) else MOST_IN_BLOCKS)
             for part in parts
         )
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """φ(x) and ∇φ(x), uncertified; scipy's ``LinAlgError`` where a Hessian is not positive definite to rounding."""
-        enough, value, gradient = (ROUGH if self.rough else DECREMENT) * self.unit, 0.0, np.zeros(x.size)
-        for f, Jv in self._each("objective", x, enough):
-            value, gradient = value + f, gradient - Jv
+        if self.rough:
+            value, gradient = self._evaluated(x, ROUGH * self.unit)
+            self._last = self.size(x, gradient)
+            return value, gradient
+        enough = self._enough(FALL * self._last)
+        while True:
+            value, gradient = self._evaluated(x, enough)
+            self._last = self.size(x, gradient)
+            asked = self._enough(self._last)
+            if enough <= 4 * asked:
+                return value, gradient
+            enough = asked
+
+    def _enough(self, size: float) -> float:
+        """ε² / 2 unit, ε = max(`accuracy`, `RELATIVE` · size) of ∇φ, and no less than `DECREMENT` of the unit."""
+        error = max(self.accuracy, RELATIVE * size) if self.accuracy else 0.0
+        return max(0.5 * (error / self.unit) ** 2, DECREMENT) * self.unit
+
+    def _evaluated(self, x: np.ndarray, enough: float) -> tuple[float, np.ndarray]:
+        if self._at is None or self._at[1] > enough or not np.array_equal(self._at[0], x):
+            value, gradient = 0.0, np.zeros(x.size)
+            for f, Jv in self._each("objective", x, enough):
+                value, gradient = value + f, gradient - Jv
+            self._at = x.copy(), enough, value, gradient
+        _, _, value, gradient = self._at
         if self.prior is not None:
             value, gradient = value + self.prior.value(x), gradient + self.prior.gradient(x)
-        return value, gradient
+        return value, gradient.copy()
 
     def held_against(self, prior: ExchangeablePrior) -> None:
         """φ + r from here on."""

@@ -27,7 +27,8 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         those of one patient do, a ``GroupKFold``, and `fit` gets their ``groups``: see `fit`.
     fit_intercept : bool
     method : str
-        ``"auto"`` needs no step: L-BFGS-B on the certified hyper-gradient. Or an optimizer of SciPy with bounds
+        ``"auto"`` needs no step: of one penalty cubic interpolation between two of a grid, of several L-BFGS in the
+        units of their prior, within the bounds by L-BFGS-B. Or an optimizer of SciPy with bounds
         (``"L-BFGS-B"``, ``"TNC"``, ``"SLSQP"``, ``"trust-constr"``), or one of :func:`lancbio_ref.methods.names`, whose
         steps are in `method_options`; of those ``"recycled-newton"`` alone needs none and knows the bounds, and what
         others find is put back into them.
@@ -73,10 +74,11 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
         How wrong that gradient may be, proven where `certificate_` says ``certified``.
     certificate_ : Certificate
     n_hessian_products_, n_iter_ : int
-        Fits of up to 800 coefficients are direct: then the products are those of the certificate alone.
+        Fits of up to 800 coefficients are direct: then the products are those of the certificate alone, and those with
+        kept factors, from 128 coefficients on, are in ``path_``.
     path_ : list of dict
-        Of every evaluation: ``value`` with the prior, ``gradient_norm``, ``work`` (products or factorizations so far),
-        ``x``.
+        Of every evaluation: ``value`` with the prior, ``gradient_norm``, ``work`` (products so far; where fits are
+        direct, factorizations and products of single fits), ``x``.
     message_ : str
         Why the search stopped, and how many penalties are at a bound; where more than half of them are at the lower
         one, or all at the upper one, a ``ConvergenceWarning`` says so.

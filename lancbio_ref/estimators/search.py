@@ -1,7 +1,9 @@
 """min φ(x) over a box, from the hyper-gradient: what every estimator's ``fit`` comes down to.
 
-    x₀: the best shared log-penalty of a grid of `SCAN`, from strong to weak, each started from the fit before
-    x:  an optimizer of SciPy on HyperObjective, or a method of this package, from x₀
+    x₀: the best shared log-penalty of a grid, from strong to weak, each started from the fit before (:mod:`.shared`)
+    x:  an optimizer of SciPy on φ and ∇φ, or a method of this package, from x₀; of one penalty in all, which has a
+        slope instead of a gradient, cubic interpolation between the two points of the grid that a minimum is between;
+        of several with a prior L-BFGS in its units, until a step leaves the box
 
 With a `spread`, of φ + r from x₀ on: a prior says how far log-penalties are likely to lie from each other and from x₀
 (:mod:`lancbio_ref.problems.prior`). N φ is their negative log-likelihood, and φ N/2φ(x₀) where φ is half a variance.
@@ -33,8 +35,8 @@ from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem
 from ..problems.prior import ExchangeablePrior, WithPrior
 from .direct import DirectObjective
+from .shared import Point, halved, least_between, scanned
 
-SCAN, BISECTIONS = 11, 3
 FTOL = 1e-3  # of tol: a relative decrease of φ that is none
 RELATIVE = 0.02
 LEVEL = 2.0  # the spread of the common level, over that of log-penalties about it
@@ -49,6 +51,8 @@ class Learned:
     Attributes
     ----------
     x : ndarray, shape (n_x,)
+    y : ndarray, shape (n_y,), or None
+        y*(x) of all folds, where fits are direct.
     value : float
         φ(x), without the prior.
     centre : float
@@ -56,8 +60,8 @@ class Learned:
     last : HyperGradient
         ∇(φ + r)(x), with its certificate.
     path : list of dict
-        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products, or
-        factorizations), ``x``.
+        Of every evaluation: ``value`` of φ + r, ``gradient_norm`` of P∇(φ + r), ``work`` so far (Hessian products;
+        where fits are direct, factorizations and products of single fits), ``x``.
     n_iter, n_products : int
         Iterations of the optimizer; Hessian products, of the certificate at the end alone where fits are direct.
     converged : bool
@@ -65,6 +69,7 @@ class Learned:
     """
 
     x: np.ndarray
+    y: np.ndarray | None
     value: float
     centre: float
     last: HyperGradient
@@ -160,20 +165,37 @@ def learn(
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = F(x) if direct is None else direct(x)
         size = float(np.abs(box.projected(x, gradient)).max())
-        work = products + F.n_hvp if direct is None else direct.n_factorizations
+        work = products + F.n_hvp if direct is None else direct.n_factorizations + direct.n_products
         path.append({"value": value, "gradient_norm": size, "work": work, "x": np.array(x)})
         if verbose:
             print(f"evaluation {len(path):4d}  validation loss {value:.8g}  gradient {size:.2e}")
         return value, gradient
 
     if direct is not None:
-        direct.rough = True
+        direct.rough, direct.size = True, lambda x, gradient: float(np.abs(box.projected(x, gradient)).max())
+
+    def shared(c: float) -> Point:
+        """All penalties e^c."""
+        x = np.zeros(box.lower.size)
+        x[: box.n_shared] = c
+        value, gradient = evaluate(np.clip(x, box.lower, box.upper))
+        return Point(value, c, float(gradient[: box.n_shared].sum()))
+
+    single, between = problem.n_x == box.n_shared == 1 and method == "auto" and not options, None
     if start is None:
-        start = _best_shared(evaluate, box)
+        start = np.zeros(box.lower.size)
+        if box.n_shared:
+            best, other = scanned(
+                shared, float(box.lower[: box.n_shared].min()), float(box.upper[: box.n_shared].max())
+            )
+            between = None if other is None else (best, other)
+            if between and not single:
+                best = halved(shared, *between)
+            start[: box.n_shared] = best.c
     if direct is not None:
         direct.rough = False
-    start, scanned = np.clip(start, box.lower, box.upper), len(path)
-    value = abs(evaluate(start)[0])
+    start, before = np.clip(start, box.lower, box.upper), len(path)
+    value = abs(evaluate(start)[0] if between is None or not single else between[0].value)
     prior = likelihood.prior(start, max(value, 1e-3 * unit), box.n_shared)
     if prior is not None:
         products, y, problem = F.n_hvp, y0 if F.last is None else F.last.y, WithPrior(problem, prior)
@@ -182,13 +204,18 @@ def learn(
             direct.held_against(prior)
     scale = max(min(unit, value), 1e-3 * unit) / math.sqrt(max(problem.n_x - box.n_shared, 1))
     F.accuracy = 0.1 * tol * scale
+    if direct is not None:
+        direct.accuracy = 0.05 * tol * scale
 
     def scaled(x: np.ndarray) -> tuple[float, np.ndarray]:
         """φ and ∇φ in the unit of `scale`: SciPy's tests of a decrease are next to 1."""
         value, gradient = evaluate(x)
         return value / scale, gradient / scale
 
-    if method in names():
+    if single and between is not None:
+        end, n_iter, message = least_between(shared, *between, tol * scale, max_iter)
+        x, converged = np.array([end.c]), message.startswith("CONVERGENCE")
+    elif method in names():
         if method == "recycled-newton":
             options = {"bounds": (box.lower, box.upper)} | options
         y = F.last.y if direct is None and F.last is not None else direct.y if direct is not None else y0
@@ -196,6 +223,10 @@ def learn(
         x, n_iter, message, products = np.clip(run.x, box.lower, box.upper), run.nit, run.message, products + run.n_hvp
         converged = run.status.success
     else:
+        found = None
+        if prior is not None and method == "auto" and not options:
+            found = _in_units_of(prior, scaled, start, box, tol, max_iter)
+            start = min(path[before:], key=lambda entry: entry["value"])["x"]
         name, gtol = "L-BFGS-B" if method == "auto" else method, {"gtol": tol}
         known = {
             "L-BFGS-B": gtol | {"maxiter": max_iter, "ftol": FTOL * tol},
@@ -207,59 +238,50 @@ def learn(
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Unknown solver options", optimize.OptimizeWarning)
             try:
-                found = optimize.minimize(scaled, start, jac=True, method=name, bounds=bounds, options=known | options)
+                if found is None:
+                    given: dict[str, Any] = dict(method=name, bounds=bounds, options=known | options)
+                    found = optimize.minimize(scaled, start, jac=True, **given)
             except optimize.OptimizeWarning as warning:
                 raise ArgumentError("method_options", str(warning), f"options of SciPy's {name}") from None
-        best = min(path[scanned:], key=lambda entry: entry["value"])  # a line search may end on a worse point
-        x = np.clip(best["x"] if best["value"] < found.fun * scale else found.x, box.lower, box.upper)
+        least = min(path[before:], key=lambda entry: entry["value"])  # a line search may end on a worse point
+        x = np.clip(least["x"] if least["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)
     if direct is not None:
         value, last = direct.certified(x)
         products += last.n_hvp
     else:
-        end = F.evaluate(x)
-        value, last, products = end.value, end.hypergradient, products + F.n_hvp
+        evaluation = F.evaluate(x)
+        value, last, products = evaluation.value, evaluation.hypergradient, products + F.n_hvp
     converged = converged or float(np.abs(box.projected(x, last.value)).max()) <= tol * scale
     value, centre = (value, math.nan) if prior is None else (value - prior.value(x), prior.centre)
-    return Learned(x, value, centre, last, path, max(n_iter, 1), products, converged, message)
+    fits = None if direct is None else direct.y
+    return Learned(x, fits, value, centre, last, path, max(n_iter, 1), products, converged, message)
 
 
-def _best_shared(evaluate: Any, box: Box) -> np.ndarray:
-    """About the best penalty that all coefficients share, strong ones first: a path of warm starts, then bisection.
+class _Outside(Exception):
+    """A step out of the box."""
 
-    φ is flat where penalties all but vanish: its slope alone would call that a minimum. So the two grid points that the
-    slope says a minimum is between are looked for, and it.
+
+def _in_units_of(
+    prior: ExchangeablePrior, scaled: Any, start: np.ndarray, box: Box, tol: float, max_iter: int
+) -> optimize.OptimizeResult | None:
+    """L-BFGS in z, x = start + L z (`ExchangeablePrior.coloured`); None where an x is outside of the box.
+
+    What the data do not say of the penalties has the Hessian of the prior, whose condition is 1 + nτ²/s², and 1 in z.
+    ‖L⁻¹‖_∞ ≤ 2/s: half of `tol`, times s, there is no more than `tol` here.
     """
-    x = np.zeros(box.lower.size)
-    n = box.n_shared
-    if n == 0:
-        return x
 
-    def shared(c: float) -> tuple[float, float]:
-        x[:n] = c
-        value, gradient = evaluate(np.clip(x, box.lower, box.upper))
-        return value, float(gradient[:n].sum())
+    def coloured(z: np.ndarray) -> tuple[float, np.ndarray]:
+        x = start + prior.coloured(z)
+        if (x < box.lower).any() or (x > box.upper).any():
+            raise _Outside
+        value, gradient = scaled(x)
+        return value, prior.coloured(gradient)  # L is symmetric
 
-    grid = np.linspace(float(box.upper[:n].max()), float(box.lower[:n].min()), SCAN)
-    values: list[float] = []
-    slopes: list[float] = []
-    for c in grid:
-        value, slope = shared(c)
-        values.append(value)
-        slopes.append(slope)
-        enough = 1.05 * min(values) + 1e-12 * abs(values[0])
-        if len(values) > 3 and values[-1] > values[-2] > values[-3] and values[-1] > enough:
-            break  # overfitted for good
-    best = int(np.argmin(values))
-    other = best - 1 if slopes[best] < 0 else best + 1  # the grid falls
-    if not (0 <= other < len(values) and slopes[best] * slopes[other] < 0):
-        x[:n] = grid[best]
-        return x
-    (left, right), found = sorted((float(grid[best]), float(grid[other]))), (values[best], float(grid[best]))
-    for _ in range(BISECTIONS):
-        middle = 0.5 * (left + right)
-        value, slope = shared(middle)
-        found = min(found, (value, middle))
-        left, right = (middle, right) if slope < 0 else (left, middle)
-    x[:n] = found[1]
-    return x
+    options = {"gtol": 0.5 * prior.spread * tol, "ftol": FTOL * tol, "maxiter": max_iter}
+    try:
+        found = optimize.minimize(coloured, np.zeros(start.size), jac=True, method="L-BFGS-B", options=options)
+    except _Outside:
+        return None
+    found.x = start + prior.coloured(found.x)
+    return found

@@ -3,6 +3,15 @@
     S_k = X_k Y_kᵀ,   g_k = Σ_i w_ki ℓ(S_ki, t_ki) + ½ Σ_j D_j y_kj²,   ∇_k = R_kᵀ(w_k ∘ X_k) + D ∘ y_k,   R = ℓ′(S)
     A_k = Σ_i w_ki ℓ″(S_ki) ⊗ x_ki x_kiᵀ + diag D,     y_k ← y_k − t_k A_k⁻¹∇_k
 
+Of some hundreds of coefficients a factorization of A takes as long as many products with it. There a step, and A v = b,
+are solved by conjugate gradients that an older factorization of the same fold preconditions, of a point nearby:
+
+    −A d ≈ ∇_y g   to   ‖∇_y g + A d‖²_{P⁻¹} ≤ min(`FORCING`, √(δ/unit)) δ,    δ = ‖∇_y g‖²_{P⁻¹} ≈ dᵀA d
+
+and A is factored anew once the products since the last factor have taken as long as another (by multiplications, each
+`SLOW` times slower; the first `FREE` of a solve do not count), or would in one solve. φ is f − vᵀ∇_y g, whose
+error is of second order (:mod:`lancbio_ref.hyper_objective`), and A⁻¹ is applied by factors alone at the end.
+
 A fold with fewer samples than another is filled up with samples of weight 0. Of some hundred samples what Python does
 between two products takes longer than they do, and is done once for all folds; a step that is too long for one fold is
 halved for that one. Large fits, and sparse ones, are stacks of one.
@@ -11,59 +20,32 @@ halved for that one. Large fits, and sparse ones, are stacks of one.
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import LinAlgError
+from scipy.linalg.blas import dtrsv
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from ..problems.generalized_linear.ball import PIN
 from ..problems.generalized_linear.losses import Loss, Multinomial
 from ..problems.generalized_linear.problem import GeneralizedLinearProblem
-from ..problems.generalized_linear.samples import Samples, fit_of
+from ..problems.generalized_linear.samples import fit_of
+from .conjugate import conjugate_gradients
+from .rows import Rows
 
-SPARSE = 60
 ENTRIES = 2**18  # of the features of a stack
-DECREMENT, ROUGH = 1e-18, 1e-8
+DECREMENT, ROUGH = 1e-18, 1e-7
 NEWTON, NOISE = 60, 1e-12
-
-
-class Rows:
-    """Samples of K folds: X of shape (K, n, q), or sparse where K = 1; t and weights of shape (K, n)."""
-
-    def __init__(self, folds: list[Samples]) -> None:
-        n, X = max(len(fold) for fold in folds), [as_it_multiplies_fastest(fold.design.X) for fold in folds]
-        self.t, self.base = np.empty((len(folds), n)), np.zeros((len(folds), n))
-        for k, fold in enumerate(folds):
-            self.t[k], self.base[k, : len(fold)] = fold.t[0], fold.base
-            self.t[k, : len(fold)] = fold.t
-        self.labels = self.t.astype(np.int64)[..., None]  # of several classes
-        self.X: Any = X[0] if sp.issparse(X[0]) else np.zeros((len(folds), n, X[0].shape[1]))
-        if not sp.issparse(self.X):
-            for k, own in enumerate(X):
-                self.X[k, : own.shape[0]] = own
-
-    def scores(self, Y: np.ndarray) -> np.ndarray:
-        """X_k Y_kᵀ, shape (K, n, C)."""
-        return (self.X @ Y[0].T)[None] if sp.issparse(self.X) else self.X @ Y.transpose(0, 2, 1)
-
-    def transposed(self, R: np.ndarray) -> np.ndarray:
-        """R_kᵀ X_k, shape (K, C, q)."""
-        return (self.X.T @ R[0]).T[None] if sp.issparse(self.X) else R.transpose(0, 2, 1) @ self.X
-
-    def gram(self, d: np.ndarray) -> np.ndarray:
-        """X_kᵀ diag(d_k) X_k, shape (K, q, q); where all d have one sign, of √|d| X in half the multiplications."""
-        if sp.issparse(self.X):
-            scaled = sp.csr_array((self.X.data * np.repeat(d, np.diff(self.X.indptr)), self.X.indices, self.X.indptr))
-            scaled.resize(self.X.shape)
-            return np.asarray((self.X.T @ scaled).toarray())[None]
-        if d.min() >= 0 or d.max() <= 0:  # the second: −w p_c p_d, between two classes
-            half = np.sqrt(np.abs(d))[..., None] * self.X
-            found = half.transpose(0, 2, 1) @ half
-            return found if d.max() > 0 else -found
-        return self.X.transpose(0, 2, 1) @ (d[..., None] * self.X)
+MANY = 128  # coefficients of a fit, from which factorizations are kept
+FORCING = 0.01
+KEPT = 16  # points of which one may be the start of a fit
+SLOW = 8.0  # how many times longer a multiplication takes in a product than in a factorization
+FREE = 3  # products of a solve that no new factor would save
 
 
 @dataclass
@@ -99,13 +81,15 @@ class Stack:
     ----------
     Y : ndarray, shape (K, C, q)
         Of the last solve.
-    n_factorizations : int
+    n_factorizations, n_products : int
+        Of single fits; products are those with a Hessian.
     """
 
     def __init__(
         self, parts: list[GeneralizedLinearProblem], pieces: list[np.ndarray], weights: np.ndarray, unit: float
     ) -> None:
-        self.parts, self.weights, self.unit, self.n_factorizations = parts, weights, unit, 0
+        self.parts, self.weights, self.unit = parts, weights, unit
+        self.n_factorizations = self.n_products = 0
         self.loss, self.penalty, self.weighted = parts[0].loss, parts[0].penalty, parts[0].weighting.n > 0
         self.train, self.validation = (
             Rows([getattr(part, name) for part in parts]) for name in ("train", "validation")
@@ -115,15 +99,32 @@ class Stack:
         self._factors: list[Any] = [None] * len(parts)
         self._fixed = parts[0].has_constant_curvature and not self.weighted
         self._gram: np.ndarray | None = None  # of constant curvature
+        self._keeps = math.prod(parts[0].shape) >= MANY and not self._fixed
+        self._worth = self._products_of_a_factor()
+        self._spent = np.full(len(parts), math.inf)  # products since the last factor
+        self._far = np.ones(len(parts))  # ≥ 1: how much larger dᵀA d was than ‖∇_y g‖²_{P⁻¹}
+        self._v = np.zeros((len(parts), math.prod(parts[0].shape)))
+        self._kept: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque(maxlen=KEPT)  # x, Y and v
 
     def objective(self, x: np.ndarray, enough: float) -> tuple[float, np.ndarray]:
-        """Σ ω_k f_k, and Σ ω_k J_k v_k, A_k v_k = ∇_y f_k, where g_k has a Newton decrement of `enough`."""
-        state, rows = self.solve(x, enough), self.validation
+        """Σ ω_k (f_k − v_kᵀ∇_y g_k), and Σ ω_k J_k v_k, A_k v_k = ∇_y f_k, where g_k has a decrement of `enough`.
+
+        It is Newton's, ‖∇_y g‖² in the norm of A⁻¹; and v is wrong by the root of `enough` in that of A.
+        """
+        if self._kept and not self._fixed:  # start where x was nearest
+            _, self.Y, self._v = min(self._kept, key=lambda kept: float(np.linalg.norm(kept[0] - x)))
+        W, D = self._sample_weights(x), self.penalty.diagonal(x[: self.penalty.n], self.Y.dtype)
+        state, rows = self._approached(W, D, enough) if self._keeps else self.solve(x, enough), self.validation
         S = rows.scores(state.Y)
         losses, R, _ = evaluated(self.loss, S, rows)
         f = np.einsum("kn,kn->k", rows.base, losses)
         b = rows.transposed(rows.base[..., None] * R).reshape(len(f), -1)
-        v = np.array([self.factored(k, b[k]) for k in range(len(f))])
+        if self._keeps:
+            v = self._v = self._inverse(state, W, D, b, enough)
+        else:
+            v = np.array([self.factored(k, b[k]) for k in range(len(f))])
+        self._kept.appendleft((x.copy(), state.Y, self._v))
+        f -= np.einsum("kj,kj->k", v, state.gradient)
         n, out = self.penalty.n, np.zeros(x.size)
         if n:  # (J v)_j = Σ_{block j} exp(x_j) y v
             total = self.penalty.exponentials(x[:n]) * (self.weights @ (state.Y.reshape(v.shape) * v))
@@ -136,7 +137,85 @@ class Stack:
 
     def factored(self, k: int, b: np.ndarray) -> np.ndarray:
         """A_k⁻¹b by the factors of the last solve."""
-        return np.asarray(dpotrs(self._factors[k], b, lower=1)[0])
+        L = self._factors[k]
+        if b.size < MANY:
+            return np.asarray(dpotrs(L, b, lower=1)[0])
+        return np.asarray(dtrsv(L, dtrsv(L, b, lower=1), lower=1, trans=1))  # of one vector, twice as fast
+
+    def _products_of_a_factor(self) -> int:
+        """How many products with A take as long as to form and factor it."""
+        (_, C, q), n = self.Y.shape, self.train.t.shape[1]
+        factor, product = C * (C + 1) / 2 * n * q**2 + (C * q) ** 3 / 3, 2 * n * C * q + (C * q) ** 2
+        return FREE + max(int(factor / (SLOW * product)), 1)
+
+    def _preconditioned(self, R: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """P⁻¹r of these fits, 0 of the others."""
+        return np.array([self.factored(k, r) if which[k] else np.zeros(r.size) for k, r in enumerate(R)])
+
+    def _approached(self, W: np.ndarray, D: np.ndarray, enough: float) -> State:
+        """As `solve`, by products with A and the factors there are."""
+        state, K = self._at(self.Y, W, D), len(self.parts)
+        going, before = np.ones(K, bool), np.full(K, math.inf)
+        for _ in range(NEWTON):
+            self._factor(state, W, D, going & (self._spent > self._worth), again=False)
+            size = np.einsum("kj,kj->k", state.gradient, self._preconditioned(state.gradient, going))
+            decrement = self._far * size
+            if not np.isfinite(decrement).all():
+                raise LinAlgError("a Hessian is not positive definite, to rounding")
+            going &= decrement > enough
+            going &= (before > 1e6 * DECREMENT * self.unit) | (decrement <= 0.25 * before)  # else it is rounding
+            if not going.any():
+                break
+            forcing = np.minimum(FORCING, np.sqrt(decrement / self.unit))
+            target = np.where(going, np.maximum(forcing * size, 0.1 * enough / self._far), math.inf)
+            step = self._solved(state, W, D, -state.gradient, target)
+            exact = -np.einsum("kj,kj->k", state.gradient, step)
+            self._far = np.where(going, np.maximum(exact / np.where(going, size, 1.0), 1.0), self._far)
+            trial, found = self._searched(state, step, exact, going, W, D)
+            state, going, before = trial if found.all() else trial.where(found, state), going & found, exact
+        self.Y = state.Y
+        return state
+
+    def _inverse(self, state: State, W: np.ndarray, D: np.ndarray, b: np.ndarray, enough: float) -> np.ndarray:
+        """A_k⁻¹b_k to ‖·‖²_A of `enough`, from the v of before."""
+        residual = b - self._product(state, W, D)(self._v)
+        return self._v + self._solved(state, W, D, residual, enough / self._far)
+
+    def _solved(self, state: State, W: np.ndarray, D: np.ndarray, b: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """A_k⁻¹b_k to ‖·‖²_{P⁻¹} of `target`, or by a new factor of A_k where that takes long."""
+        found = conjugate_gradients(self._product(state, W, D), self._preconditioned, b, target, self._worth)
+        self.n_products += int(found.products.sum())
+        self._spent += np.maximum(found.products - FREE, 0)
+        missed = (target < math.inf) & ~(found.left <= target)
+        if missed.any():
+            self._factor(state, W, D, missed, again=False)
+            found.x[missed] = self._preconditioned(b, missed)[missed]
+            self._far[missed] = 1.0
+        return found.x
+
+    def _product(self, state: State, W: np.ndarray, D: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """v_k → A_k v_k of all fits."""
+        shape, P, curvature = state.Y.shape, state.P, state.P
+        several = isinstance(self.loss, Multinomial)
+        if not isinstance(self.loss, Multinomial):
+            curvature = self.loss.curvature(state.S.ravel(), self.train.t.ravel()).reshape(W.shape)
+            curvature = (W * curvature)[..., None]
+
+        def product(v: np.ndarray) -> np.ndarray:
+            V = v.reshape(shape)
+            S = self.train.scores(V)
+            if several:  # W (diag p − p pᵀ) s
+                S *= P
+                S -= P * S.sum(axis=2, keepdims=True)
+                S *= W[..., None]
+            else:
+                S *= curvature
+            out = self.train.transposed(S)
+            if self.pin:
+                out[:, :, -1] += self.pin * V[:, :, -1].sum(axis=1)[:, None]
+            return np.asarray(out.reshape(v.shape) + D * v)
+
+        return product
 
     def solve(self, x: np.ndarray, enough: float) -> State:
         """The fits, to a Newton decrement; their Y and the factors of their Hessians there are kept.
@@ -150,7 +229,8 @@ class Stack:
         state, K = self._at(self.Y, W, D), len(self.parts)
         going, before = np.ones(K, bool), np.full(K, math.inf)
         for iteration in range(NEWTON + 1):
-            self._factor(state, W, D, going, again=iteration > 0)
+            near = self._keeps & (before <= 1e6 * DECREMENT * self.unit)  # a factor of y before is one of y
+            self._factor(state, W, D, going & ~near, again=iteration > 0)
             if iteration == NEWTON:
                 break
             step = np.array(
@@ -167,6 +247,8 @@ class Stack:
             trial, found = self._searched(state, step, decrement, going, W, D)
             state, going = trial if found.all() else trial.where(found, state), going & found
             before = decrement
+            if self._fixed and enough > 0:
+                break  # g is quadratic, and its least value is one step away
             if not going.any():
                 break  # rounding: no step makes it better
         self.Y = state.Y
@@ -210,7 +292,7 @@ class Stack:
         return W
 
     def _factor(self, state: State, W: np.ndarray, D: np.ndarray, going: np.ndarray, *, again: bool) -> None:
-        if again and self._fixed:
+        if (again and self._fixed) or not going.any():
             return  # no y moves A
         A = self._hessians(state, W)
         A[:, np.arange(D.size), np.arange(D.size)] += D
@@ -219,6 +301,7 @@ class Stack:
             self.n_factorizations += 1
             if info:
                 raise LinAlgError("a Hessian is not positive definite, to rounding")
+            self._spent[k], self._far[k] = 0.0, 1.0
 
     def _hessians(self, state: State, W: np.ndarray) -> np.ndarray:
         """A less diag D."""
@@ -268,12 +351,3 @@ def stacks_of(
         else:
             groups.append([k])
     return [Stack([parts[i] for i in g], [pieces[i] for i in g], weights[g], unit) for g in groups]
-
-
-def as_it_multiplies_fastest(X: Any) -> Any:
-    """X, dense where Xᵀ diag(d) X then takes less time."""
-    if not sp.issparse(X):
-        return X
-    n, p = X.shape
-    dense, sparse = n * p * p, SPARSE * int(np.square(np.diff(X.indptr).astype(np.int64)).sum())
-    return X.toarray() if dense <= sparse else X

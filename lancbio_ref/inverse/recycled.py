@@ -43,13 +43,12 @@ LEAST_DIAGONAL = 1e-8  # of the largest entry: what stands for a diagonal entry 
 
 @dataclass(frozen=True)
 class Lower:
-    """y with ∇_y g(x, y), E_y, and the E_y that the solve began with; y and ∇_y g there, where it began elsewhere."""
+    """y with ∇_y g(x, y), E_y, and the E_y that the solve began with."""
 
     y: np.ndarray
     gradient: np.ndarray
     energy: float
     first: float
-    start: Pair | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class Levels:
             second = self.gradient(x, other)
             if (energy_of_other := self.H.energy(second)) < energy:
                 y, gradient, energy = other, second, energy_of_other
-        first, start = energy, (y, gradient)
+        first = energy
         if not energy <= most:
             return Lower(y, gradient, energy, first)
         ends = self.counts.n_hvp + products
@@ -199,7 +198,7 @@ class Levels:
             else:
                 self.contraction = contraction
             y, gradient, energy = y_next, gradient_next, energy_next
-        return Lower(y, gradient, energy, first, start if y is not start[0] else None)
+        return Lower(y, gradient, energy, first)
 
     def _newton(self, A: Any, gradient: np.ndarray, target: float) -> tuple[np.ndarray, float]:
         """d with A d ≈ −∇_y g, and E_y in the H that has learned from it: what looked solved before may not be now."""

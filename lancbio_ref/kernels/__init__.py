@@ -37,6 +37,7 @@ from .dense import (
     dense_gram,
     dense_gram_and_absolute,
     dense_gram_by_columns,
+    dense_gram_with_ridge,
     dense_grams,
     dense_product,
     dense_product_in_pieces,
@@ -54,7 +55,7 @@ from .sparse import (
     sparse_products,
     sparse_transposed,
 )
-from .updates import difference_and_step, largest_finite, short_difference, step_along
+from .updates import difference_and_step, largest_finite, short_descent, short_difference, short_step, step_along
 from .vectors import (
     add_in_order,
     coefficients,
@@ -91,6 +92,7 @@ __all__ = [
     "dense_gram",
     "dense_gram_and_absolute",
     "dense_gram_by_columns",
+    "dense_gram_with_ridge",
     "dense_grams",
     "dense_product",
     "dense_product_in_pieces",
@@ -113,8 +115,10 @@ __all__ = [
     "next_vector",
     "reduction",
     "scaled_to_one",
+    "short_descent",
     "short_difference",
     "short_dot",
+    "short_step",
     "sparse_absolute_gram",
     "sparse_gram",
     "sparse_grams",

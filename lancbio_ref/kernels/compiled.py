@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numba import config, njit
 
 JIT = not getattr(config, "DISABLE_JIT", False)
-PATIENCE = 3  # calls that a `patient` function leaves to Python before it is compiled
+PATIENCE = 3  # calls of the same types that a `patient` function leaves to Python before it is compiled for them
 _said = False
 
 
@@ -28,8 +29,9 @@ def compiled(
     names those files, and what was kept is compiled again where one of them has changed.
 
     A `patient` function takes seconds to compile, and Python does the same, to the bit, without it: so long as it is
-    not on disk, its first `PATIENCE` calls in a process raise :class:`NotCompiledError`. The first hyper-gradient on a
-    new machine then waits for the small loops alone, and only a process with several of them for the rest.
+    not on disk for the types of its arguments, the first `PATIENCE` calls with them in a process raise
+    :class:`NotCompiledError`. The first hyper-gradient on a new machine then waits for the small loops alone, and only
+    a process with several of them for the rest.
     """
     if not JIT:  # compiled, numbers overflow in silence, and so must they as plain Python
         return np.errstate(all="ignore")
@@ -102,13 +104,13 @@ def _wait(dispatcher: Any, name: str) -> None:
     cache: Any = getattr(dispatcher, "_cache", None)
     if not hasattr(cache, "load_overload"):
         return
-    load, asked = cache.load_overload, 0
+    load, asked = cache.load_overload, Counter[Any]()
 
-    def load_overload(*arguments: Any) -> Any:
-        nonlocal asked
-        found = load(*arguments)
-        asked += 1
-        if found is None and asked <= PATIENCE:
+    def load_overload(types: Any, *more: Any) -> Any:
+        asked[types] += 1
+        waits = asked[types] <= PATIENCE
+        found = None if waits and asked[types] & (asked[types] - 1) else load(types, *more)  # calls 1, 2, 4, 8 … look
+        if found is None and waits:
             raise NotCompiledError(name)
         return found
 

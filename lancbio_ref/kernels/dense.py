@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiling import PIECE, inlined, inner_loop, inner_reduction, loop
+from .compiling import PIECE, exact, inlined, inner_loop, inner_reduction, loop
 
 EIGHT = 8
 
@@ -169,6 +169,33 @@ def dense_gram(first, last, rows, X, d, v, partial):
     for b in range(first, last):
         partial[b] = 0
         _add_gram_of_rows(b * rows, min(X.shape[0], (b + 1) * rows), X, d, v, partial[b])
+
+
+@exact
+def dense_gram_with_ridge(rows, X, d, ridge, v, partial, out):
+    """out ← Xᵀ(d ∘ (X v)) + ridge ∘ v in one call, with the bits of `dense_gram`, `add_in_order` and NumPy's sum.
+
+    X : m × n, read.   d : m, read.   ridge, v : n, read.   out : n, written.
+    partial : n for each block of `rows` rows, written; nothing where there is one block, which is summed in `out`.
+    """
+    m, blocks = X.shape[0], partial.shape[0]
+    if blocks == 0:
+        for j in range(out.size):
+            out[j] = 0
+        _add_gram_of_rows(0, m, X, d, v, out)
+    for b in range(blocks):
+        sums = partial[b]
+        for j in range(out.size):
+            sums[j] = 0
+        _add_gram_of_rows(b * rows, min(m, (b + 1) * rows), X, d, v, sums)
+    if blocks:
+        for j in range(out.size):
+            total = np.float64(partial[0, j])
+            for b in range(1, blocks):
+                total += partial[b, j]
+            out[j] = total
+    for j in range(out.size):
+        out[j] += ridge[j] * v[j]
 
 
 @loop

@@ -21,6 +21,19 @@ def step_along(first, last, z, t, g, out):
 
 
 @exact
+def short_step(z, t, g, out):
+    """`step_along` for short vectors; returns how many entries of g are no number or infinite.
+
+    z, g : n, read.   out : n, written.
+    """
+    outside = 0
+    for i in range(out.size):
+        out[i] = z[i] - t * g[i]
+        outside += g[i] - g[i] != 0  # of a finite number that is 0
+    return outside
+
+
+@exact
 def difference_and_step(first, last, c, Jv, x, t, h, x_next):
     """h ← c − J v, then x_next ← x − t h.
 
@@ -32,6 +45,20 @@ def difference_and_step(first, last, c, Jv, x, t, h, x_next):
     for i in range(hb.size):
         hb[i] = cb[i] - Jb[i]
         nextb[i] = xb[i] - t * hb[i]
+
+
+@exact
+def short_descent(c, Jv, x, t, h, x_next):
+    """`difference_and_step` for short vectors; returns how many entries of J v are no number or infinite.
+
+    c, Jv, x : n, read.   h, x_next : n, written.
+    """
+    outside = 0
+    for i in range(h.size):
+        h[i] = c[i] - Jv[i]
+        x_next[i] = x[i] - t * h[i]
+        outside += Jv[i] - Jv[i] != 0
+    return outside
 
 
 @exact

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..arguments import Reorthogonalization
 from ..kernels import JIT
 from ..operators import CheckedOperator
 from ..operators.ready import Ready, ready
-from ..rounding import norm2, unit_roundoff
+from ..rounding import unit_roundoff
 from . import losses, steps
 from .basis import Basis
 from .iterates import ShortIterate, StoredIterate
@@ -28,10 +28,17 @@ from .reorthogonalization import MODES, Selective
 
 if TYPE_CHECKING:
     from .report import SolveReport
-    from .solve import System
+    from .system import System
 
-Evaluated = tuple[np.ndarray, np.ndarray | None] | None
 PAUSE = 2**26  # entries that are read before Python has a look at Ctrl-C: some hundredths of a second
+
+
+class Evaluated(NamedTuple):
+    """b − A x, its norm, and |A||x| where it was formed by the way."""
+
+    residual: np.ndarray
+    norm: float
+    absolute: np.ndarray | None
 
 
 def compiled_form(system: System, mode: str, dtype: np.dtype) -> tuple[Ready, int] | None:
@@ -52,46 +59,6 @@ def count_products(A: Any, made: int) -> None:
     A.calls[what] = A.calls.get(what, 0) + made
 
 
-def record(
-    *,
-    mode: str,
-    u: float,
-    tolerance: float,
-    most: int,
-    restart: int,
-    known_norm: float,
-    first_norm: float,
-    moderate: int,
-    from_zero: bool,
-    start_norm: float,
-    entries: int,
-) -> np.ndarray:
-    """The record of a cycle that begins, for `steps.take_steps`: one of type `steps.CYCLE`.
-
-    `first_norm` is ‖r_0‖ of the whole solve, `entries` are those that a step reads; the rest are fields of the record.
-    """
-    known = _EMPTY | dict(
-        mode=steps.MODES[mode],
-        u=u,
-        tolerance=tolerance,
-        most=most,
-        restart=restart,
-        known_norm=known_norm,
-        floor_from=math.sqrt(u) * first_norm,
-        moderate=moderate,
-        from_zero=from_zero,
-        start_norm=start_norm,
-        ptsv=address_of("dptsv"),
-        pause=max(PAUSE // entries, 16),
-        residual_norm=start_norm,
-        z=start_norm,
-        proposed=start_norm,
-    )
-    cycle = np.empty(1, steps.CYCLE)  # np.zeros of a record takes ten times as long
-    cycle[0] = tuple(known.values())
-    return cycle
-
-
 class CompiledCycle:
     """The steps of one cycle; what a process and an iterate know of them has the same names here.
 
@@ -107,13 +74,15 @@ class CompiledCycle:
         Steps of the whole solve, and vectors of a basis.
     moderate : int
         The largest binary exponent that the norm of A may have.
+    from_zero : bool
+        Whether `report.x` is 0.
     bounds : bool
         Whether |A||x| is wanted beside b − A x.
 
     Attributes
     ----------
-    evaluated : (ndarray, ndarray or None) or None
-        b − A x of the solution, where compiled code has evaluated it and it is finite, and |A||x| where it was formed.
+    evaluated : Evaluated or None
+        Of the solution, where compiled code has evaluated it and it is finite.
     """
 
     def __init__(
@@ -129,37 +98,33 @@ class CompiledCycle:
         maxiter: int,
         restart: int,
         moderate: int,
+        from_zero: bool,
         bounds: bool,
     ) -> None:
         self.form, self.system, self.b, self.report, self.start = form[0], system, b, report, report.x
         self.mode, self.short, self.store, n = mode, short, not short, b.size
         self.start_norm, self.counted = report.residual_norms[-1], 0
-        self.evaluated: Evaluated = None
+        self.evaluated: Evaluated | None = None
         self.absolute = np.empty(n if bounds else 0)
         u = unit_roundoff(b.dtype)
         self.capacity = min(n, 16) if short else min(restart, n, maxiter)
         ring = (3 if MODES[mode].needs_last_two else 2) if short else 0
         self.basis = Basis(n, b.dtype, capacity=self.capacity, ring=ring, has_duals=False, ends_with_solve=True)
         self._alpha, self._beta = np.zeros(self.basis.capacity + 1), np.zeros(self.basis.capacity + 2)
-        self.cycle = record(
-            mode=mode,
-            u=u,
-            tolerance=tolerance,
-            most=maxiter - report.iterations,
-            restart=restart,
-            known_norm=system.norm_A or 0.0,
-            first_norm=report.residual_norms[0],
-            moderate=moderate,
-            from_zero=norm2(self.start) == 0,
-            start_norm=self.start_norm,
-            entries=form[1] + n,
-        )
+        self.integers = integers = _BEGINS.copy()
+        self.reals, self.cycle = reals, _ = integers.view(np.float64), integers.view(steps.CYCLE)
+        integers[_MODE], integers[_MOST], integers[_RESTART] = steps.MODES[mode], maxiter - report.iterations, restart
+        integers[_PAUSE], integers[_MODERATE] = max(PAUSE // (form[1] + n), 16), moderate
+        integers[_FROM_ZERO] = from_zero
+        reals[_U], reals[_TOLERANCE], reals[_KNOWN_NORM] = u, tolerance, system.norm_A or 0.0
+        reals[_FLOOR_FROM] = math.sqrt(u) * report.residual_norms[0]
+        reals[_START_NORM] = reals[_RESIDUAL_NORM] = reals[_Z] = reals[_PROPOSED] = self.start_norm
+        integers[_PTSV] = address_of("dptsv")
         self.r = report.residual.copy()
         self.x = self.p = np.empty(n, b.dtype)
         if short:
             self.x, self.p = self.start.copy(), np.zeros(n, b.dtype)
         self.ritz, self.good, self.lost = np.empty((0, n), b.dtype), _NO_CLUSTERS, _NOBODY
-        self.known: dict[str, float] = {}
 
     def run(self) -> int:
         """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes report."""
@@ -182,7 +147,7 @@ class CompiledCycle:
             )
             reason = self._fill_in()
             if reason in (steps.DONE, steps.MEMORY_FULL, steps.NOT_MODERATE):
-                self.evaluated = (self.r, self.absolute if formed else None) if norm >= 0 else None
+                self.evaluated = Evaluated(self.r, norm, self.absolute if formed else None) if norm >= 0 else None
                 return reason
             if reason == steps.ASK_SIZE:
                 self.cycle["size"] = self.iterate.norm()
@@ -215,19 +180,24 @@ class CompiledCycle:
 
     @property
     def alpha(self) -> np.ndarray:
-        return self._alpha[: int(self.known["k"])]
+        return self._alpha[: self.integers.item(_K)]
 
     @property
     def beta(self) -> np.ndarray:
-        return self._beta[1 : int(self.known["k"]) + 1]
+        return self._beta[1 : self.integers.item(_K) + 1]
 
     @property
     def norm_A(self) -> float:
-        return self.known["scale"]
+        return self.reals.item(_SCALE)
 
     @property
     def definite(self) -> bool:
-        return bool(self.known["definite"])
+        return bool(self.integers.item(_DEFINITE))
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """All fields of the record."""
+        return dict(zip(_NAMES, self.cycle.item(), strict=True))
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         return self.process.ritz_vectors(first, last)
@@ -240,7 +210,7 @@ class CompiledCycle:
 
     def solution(self) -> np.ndarray:
         """x_j."""
-        return self.x if self.short or self.cycle["has_x"] else self.iterate.x()
+        return self.x if self.short or self.integers.item(_HAS_X) else self.iterate.x()
 
     # -- what is Python's ------------------------------------------------------------------
 
@@ -270,20 +240,19 @@ class CompiledCycle:
 
     def _fill_in(self) -> int:
         """Tell the report, and the process and the iterate if they are made, of the steps; why they ended."""
-        self.known = dict(zip(_NAMES, self.cycle.item(), strict=True))
         if "process" in self.__dict__:
             self._tell_process(self.process)
         if "iterate" in self.__dict__:
             self._tell_iterate(self.iterate)
-        made = int(self.known["steps"]) - self.counted
+        made = self.integers.item(_STEPS) - self.counted
         self.counted += made
         self.report.n_products += made
         self.report.iterations += made
         count_products(self.system.A, made)
-        return int(self.known["reason"])
+        return self.integers.item(_REASON)
 
     def _tell_process(self, process: LanczosProcess) -> None:
-        c: dict[str, Any] = self.known
+        c = self.known
         process.k, process.scale, process.unit = c["k"], c["scale"], c["unit"]
         process.residual_norm, process.breakdown = c["residual_norm"], bool(c["breakdown"])
         process.n_reorthogonalized, process.norm_A = c["n_reorthogonalized"], c["scale"]
@@ -291,7 +260,7 @@ class CompiledCycle:
             process._rule.turn = c["turn"]
 
     def _tell_iterate(self, iterate: StoredIterate) -> None:
-        c: dict[str, Any] = self.known
+        c = self.known
         factor = iterate.factor
         factor.z, factor.multiplier, factor.pivot, factor.last = c["z"], c["multiplier"], c["pivot"], c["last"]
         factor.definite = iterate.definite = bool(c["definite"])
@@ -303,14 +272,22 @@ class CompiledCycle:
         """Go on from where Python has brought the process: the step is made, and its tests are due."""
         process, cycle = self.process, self.cycle
         for name in ("k", "scale", "unit", "residual_norm", "breakdown", "n_reorthogonalized"):
-            cycle[name] = self.known[name] = getattr(process, name)
+            cycle[name] = getattr(process, name)
         if isinstance(process._rule, Selective):
-            cycle["turn"] = self.known["turn"] = process._rule.turn
+            cycle["turn"] = process._rule.turn
             self._take_ritz_vectors(process._rule)
         cycle["phase"] = steps.ADVANCE
 
 
 _NAMES = steps.CYCLE.names or ()
+_PLACES = {name: place for place, name in enumerate(_NAMES)}  # each field has 8 bytes: a view costs less than a name
+_MODE, _MOST, _RESTART, _PAUSE = (_PLACES[name] for name in ("mode", "most", "restart", "pause"))
+_MODERATE, _FROM_ZERO, _PTSV = (_PLACES[name] for name in ("moderate", "from_zero", "ptsv"))
+_U, _TOLERANCE, _KNOWN_NORM = (_PLACES[name] for name in ("u", "tolerance", "known_norm"))
+_FLOOR_FROM, _START_NORM, _RESIDUAL_NORM = (_PLACES[name] for name in ("floor_from", "start_norm", "residual_norm"))
+_Z, _PROPOSED, _SCALE = (_PLACES[name] for name in ("z", "proposed", "scale"))
+_K, _STEPS, _REASON, _DEFINITE, _HAS_X = (_PLACES[name] for name in ("k", "steps", "reason", "definite", "has_x"))
 _NO_CLUSTERS, _NOBODY = np.empty((4, 0)), np.empty((0, losses.COLUMNS))
-_EMPTY: dict[str, float] = dict.fromkeys(_NAMES, 0)  # of a cycle that begins, what is the same for all of them
-_EMPTY |= dict(phase=steps.BEGIN, unit=1.0, definite=1, floor_at=math.inf, size=-1.0)
+_BEGINS = np.zeros(len(_NAMES), np.int64)  # of a cycle that begins, what is the same for all of them; a copy
+for _name, _value in dict(phase=steps.BEGIN, unit=1.0, definite=1, floor_at=math.inf, size=-1.0).items():
+    _BEGINS.view(steps.CYCLE)[_name] = _value  # of the record itself takes 17 µs

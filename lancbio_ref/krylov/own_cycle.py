@@ -31,7 +31,7 @@ from .tridiagonal import extreme_ritz_values
 
 if TYPE_CHECKING:
     from .report import SolveReport
-    from .solve import System
+    from .system import System
 
 MODES = ("selective", "none")  # where no basis was asked for that has to be orthogonal from the first step on
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -38,70 +37,14 @@ from .own_cycle import Own, own_cycle, own_steps
 from .process import LanczosProcess
 from .report import SolveReport
 from .residual import asked, evaluate
-from .scaling import NO_LIMIT, ScaledOperator, exponent_of, largest_exponent, restore
+from .scaling import NO_LIMIT, exponent_of, largest_exponent, restore
+from .system import Powers, System
 from .tridiagonal import extreme_ritz_values
 
 BASIS_BYTES = 2**30  # the default bound of a stored basis
 SHORT = ("none", "local")  # short recurrences
 SEMI = ("selective", "partial")  # orthogonal to √u
-
-
-class System(NamedTuple):
-    """A, and what a solve knows of it.
-
-    Attributes
-    ----------
-    A : LinearOperator, shape (n, n)
-    M : LinearOperator or None
-        The preconditioner.
-    norm_A : float or None
-        An upper bound of ‖A‖₂.
-    mu : float or None
-        A lower bound of the spectrum that is to be doubted.
-    """
-
-    A: LinearOperator
-    M: LinearOperator | None
-    norm_A: float | None
-    mu: float | None
-
-    def scaled(self, powers: _Powers) -> System:
-        """2^−a A with 2^−m M, and what is known of them."""
-        if not any(powers):
-            return self
-        return System(
-            ScaledOperator(self.A, powers.A),
-            ScaledOperator(self.M, powers.M) if self.M is not None and powers.M else self.M,
-            None if self.norm_A is None else scale_number(self.norm_A, -powers.A),
-            None if self.mu is None else scale_number(self.mu, -powers.A),
-        )
-
-    def norm(self, seen: float) -> float:
-        """‖A‖ as far as it is known: the bound, and at least the largest ‖A q‖/‖q‖ that was `seen`."""
-        return max(self.norm_A or 0.0, seen)
-
-    def residual(self, b: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """b − A x, not finite where it overflows."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return b - self.A.matvec(x)
-
-    def is_singular(self, report: SolveReport) -> bool:
-        """Whether A is singular to working precision."""
-        u = unit_roundoff(report.x.dtype)
-        return self.M is None and report.condition_estimate * (report.x.size + 10) * u > 1
-
-
-class _Powers(NamedTuple):
-    """Exponents of the powers of two that b, A and M are divided by."""
-
-    b: int
-    A: int
-    M: int
-
-    @property
-    def x(self) -> int:
-        """That of x = A⁻¹b."""
-        return self.b - self.A
+FULL_UP_TO = 512  # entries: to orthogonalize such vectors against all costs less than to know against which
 
 
 @np.errstate(under="ignore")
@@ -137,20 +80,18 @@ def solve(
     if size == 0:  # whatever x0: A x0 may underflow to 0, and would look like a solution
         return SolveReport(np.zeros_like(b), SolveStatus.CONVERGED, b.copy(), residual_norms=[0.0])
     system = System(A, M, norm_A if norm_A is not None and math.isfinite(norm_A) else None, mu)
-    powers = _Powers(exponent_of(size, b.dtype), exponent_of(system.norm_A or 0.0, b.dtype), 0)
+    powers = Powers(exponent_of(size, b.dtype), exponent_of(system.norm_A or 0.0, b.dtype), 0)
     cycles = _Cycles(system, reorthogonalization, restart, maxiter, callback, bounds)
-    report = cycles.run(powers, b, x0, tolerance, rtol)
+    report = cycles.run(powers, b, x0, tolerance, rtol, size)
     if cycles.powers != powers:  # the first product has shown that A, or M, lies near an end of the range
         powers = cycles.powers
-        report = cycles.run(powers, b, x0, tolerance, rtol)
+        report = cycles.run(powers, b, x0, tolerance, rtol, size)
     if any(powers):
         _restore(report, system, powers, b, tolerance, rtol)
     return report
 
 
-def _restore(
-    report: SolveReport, system: System, powers: _Powers, b: np.ndarray, tolerance: float, rtol: float
-) -> None:
+def _restore(report: SolveReport, system: System, powers: Powers, b: np.ndarray, tolerance: float, rtol: float) -> None:
     """The report of scaled data in the caller's units, with the status of the x that leaves.   Writes report."""
     report.x, report.absolute = restore(report.x, powers.x), None
     low, high = report.ritz_values
@@ -182,7 +123,7 @@ class _Cycles:
 
     Attributes
     ----------
-    powers : _Powers
+    powers : Powers
         Those of the run; or those to run again with, where the first step has shown that A or M is not of moderate size
         yet. These come as near to it as powers can: the sizes are measured once.
     """
@@ -196,30 +137,39 @@ class _Cycles:
         callback: Callable[[np.ndarray], object] | None,
         bounds: bool,
     ) -> None:
-        self.given, self.mode, self.maxiter, self.callback = system, reorthogonalization, maxiter, callback
-        n, bases = system.A.shape[0], 1 if system.M is None else 2
-        fits = BASIS_BYTES // (np.dtype(system.A.dtype).itemsize * n * bases)
-        self.restart = max(2, fits) if restart is None else restart
+        n = system.A.shape[0]
+        self.given, self.maxiter, self.callback, self.asked = system, maxiter, callback, reorthogonalization
+        self.mode: Reorthogonalization = reorthogonalization
+        if reorthogonalization == "selective" and n <= FULL_UP_TO:
+            self.mode = "full"
+        if restart is None:
+            restart = max(2, BASIS_BYTES // (np.dtype(system.A.dtype).itemsize * n * (1 if system.M is None else 2)))
+        self.restart = restart
         self.measured, self.bounds = False, bounds
         self.absolute: np.ndarray | None = None  # |A||x| of the x that was evaluated last
         self.form: tuple[Ready, int] | None = None
         self.own: Own | None = None
-        self.evaluated: Evaluated = None  # b − A x of the last x, and |A||x|, where compiled code has them
+        self.evaluated: Evaluated | None = None  # of the last x, by whoever made it
 
-    def run(self, powers: _Powers, b: np.ndarray, x0: np.ndarray | None, tolerance: float, rtol: float) -> SolveReport:
-        """Solve (2^−a A) x' = 2^−b b from 2^(a−b) x0, preconditioned with 2^−m M; a report in these units."""
+    def run(
+        self, powers: Powers, b: np.ndarray, x0: np.ndarray | None, tolerance: float, rtol: float, size: float
+    ) -> SolveReport:
+        """Solve (2^−a A) x' = 2^−b b from 2^(a−b) x0, preconditioned with 2^−m M; a report in these units.
+
+        `size` is ‖b‖, in the caller's.
+        """
         self.powers, self.system = powers, self.given.scaled(powers)
         self.form = None if self.callback is not None else compiled_form(self.system, self.mode, b.dtype)
-        self.own = None if self.callback is not None else own_steps(self.system, self.mode, b.dtype)
+        self.own = None if self.callback is not None else own_steps(self.system, self.asked, b.dtype)
         if any(powers):
             b, tolerance = scale(b, -powers.b), scale_number(tolerance, -powers.b)
-            x0 = None if x0 is None else _scaled_start(x0, -powers.x)
-        tolerance = asked(rtol, tolerance, norm2(b))
+            x0, size = None if x0 is None else _scaled_start(x0, -powers.x), norm2(b)
+        tolerance = asked(rtol, tolerance, size)
         x = np.zeros(b.size, b.dtype) if x0 is None else x0.copy()  # what leaves is never the caller's own
         report = SolveReport(x, SolveStatus.NOT_CONVERGED, b.copy())
+        norm = size
         if x0 is not None and x.any():
-            report.residual = self._evaluate(b, x, report)
-        norm = norm2(report.residual)
+            report.residual, norm = self._evaluate(b, x, report)
         report.residual_norms.append(norm)
         while norm > tolerance:
             if report.iterations >= self.maxiter:  # all steps are spent
@@ -230,8 +180,7 @@ class _Cycles:
             if not is_finite(x):  # A is so near to a singular one that the correction overflows
                 report.status = SolveStatus.STALLED
                 return report
-            residual = self._evaluate(b, x, report)
-            previous, new = norm, norm2(residual)
+            previous, (residual, new) = norm, self._evaluate(b, x, report)
             if not math.isfinite(new):  # nothing can be said of such an x, nor a cycle begun from it
                 report.status = SolveStatus.STALLED
                 return report
@@ -246,12 +195,13 @@ class _Cycles:
             if self._at_floor(b, report, norm):
                 report.status = SolveStatus.FLOOR
                 return report
-            if self.mode not in SEMI:  # nothing better to try: no basis is kept, or it is orthogonal to u already
+            # nothing better to try: no basis is kept, or it is orthogonal to u already
+            if self.mode not in SEMI and not (self.mode == "full" and self.own is not None):
                 if report.iterations < self.maxiter:
                     report.status = SolveStatus.STALLED
                 return report
-            self.mode = "full"  # semi-orthogonality has ruined T: once more, with a basis orthogonal to u
-            self.own = None
+            # semi-orthogonality has ruined T: once more, with a basis orthogonal to u
+            self.mode, self.own = "full", None
         report.status = SolveStatus.CONVERGED
         return report
 
@@ -321,6 +271,7 @@ class _Cycles:
             maxiter=self.maxiter,
             restart=self.restart,
             moderate=NO_LIMIT if self.measured else largest_exponent(b.dtype),
+            from_zero=not report.n_products or norm2(report.x) == 0,
             bounds=self.bounds,
         )
         ended = cycle.run()
@@ -342,7 +293,7 @@ class _Cycles:
             self.own = None
         if found is None:
             return None
-        self.measured, self.evaluated = True, (found[1], None)
+        self.measured, self.evaluated = True, Evaluated(found[1], norm2(found[1]), None)
         return found[0], full
 
     def _step(self, process: LanczosProcess, report: SolveReport) -> None:
@@ -358,7 +309,7 @@ class _Cycles:
         self.measured, M = True, self.system.M
         A_exponent = exponent_of(process.scale if M is None else process.norm_A, process.dtype)
         M_exponent = 0 if M is None else exponent_of(process.norm_M, process.dtype)
-        self.powers = _Powers(self.powers.b, self.powers.A + A_exponent, M_exponent)
+        self.powers = Powers(self.powers.b, self.powers.A + A_exponent, M_exponent)
         return A_exponent == M_exponent == 0
 
     def _record(
@@ -390,14 +341,16 @@ class _Cycles:
         report.status, report.direction, report.curvature = SolveStatus.INDEFINITE, z, curvature
         return True
 
-    def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> np.ndarray:
+    def _evaluate(self, b: np.ndarray, x: np.ndarray, report: SolveReport) -> tuple[np.ndarray, float]:
+        """b − A x and its norm."""
         report.n_products += 1
         found, self.evaluated, self.absolute = self.evaluated, None, None
         if found is None:
-            return self.system.residual(b, x)
+            residual = self.system.residual(b, x)
+            return residual, norm2(residual)
         count_products(self.system.A, 1)
-        self.absolute = found[1]
-        return found[0]
+        self.absolute = found.absolute
+        return found.residual, found.norm
 
     def _at_floor(self, b: np.ndarray, report: SolveReport, norm: float) -> bool:
         """Whether rounding explains the evaluated residual, so that none of the same x can be told to be better.

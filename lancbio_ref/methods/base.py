@@ -11,8 +11,11 @@ import numpy as np
 from .. import kernels, memory, parallel
 from ..arguments import as_integer, as_number
 from ..errors import ArgumentError, LancbioError
+from ..kernels import BLOCK
 from ..minibatch import Sampler
 from ..status import SolveStatus, StepStatus
+from .inner import inner_steps as steps_of_y
+from .inner import locate
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -126,10 +129,8 @@ def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
 def advance(problem: BilevelProblem, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
     """y_k by the inner steps at x_k, and the linearization there; v is still v_{k−1}, and h of no use yet."""
     x, y, theta, gradient = state.x_next, state.y, state.y.dtype.type(step_y), state.direction_y
+    y, gradient = steps_of_y(problem, x, y, theta, inner_steps, gradient)
     try:
-        for _ in range(inner_steps):
-            gradient = problem.lower_grad_y(x, y)
-            y = parallel.step_along(y, theta, gradient)
         point = problem.linearize(x, y)
     except (LancbioError, ArithmeticError, ValueError) as error:
         locate(error, x, y)
@@ -148,12 +149,6 @@ def advance(problem: BilevelProblem, state: Any, step_y: float, inner_steps: int
     return new, point
 
 
-def locate(error: Exception, x: np.ndarray, y: np.ndarray) -> None:
-    """Give `error` ``at = (x, y)`` where it does not know yet: within an iteration nobody else knows its y."""
-    if not getattr(error, "at", ()):
-        error.at = x, y  # type: ignore[attr-defined]
-
-
 def decaying(step: float, k: int, decay: float) -> float:
     """step/(k + 1)^decay; 0 where the power overflows, which Python raises for."""
     try:
@@ -164,9 +159,23 @@ def decaying(step: float, k: int, decay: float) -> float:
 
 def descend(new: Any, point: Any, step_x: float) -> Any:
     """h_k = c_k − J_k v_k and x_{k+1} = x_k − λh_k, from the v_k that `new` holds."""
-    new.h, new.x_next = difference_and_step(point.c, point.J.matvec(new.v), new.x, step_x)
+    new.h, new.x_next = _short_descent(point, new.v, new.x, step_x) or difference_and_step(
+        point.c, point.J.matvec(new.v), new.x, step_x
+    )
     new.n_cross += 1
     return new
+
+
+def _short_descent(point: Any, v: np.ndarray, x: np.ndarray, step_x: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """h = c − J v and x − λh, where all is float64 of one block: the loop that forms them looks at J v too."""
+    c, J = point.c, point.J
+    alike = c.dtype.char == x.dtype.char == v.dtype.char == "d" and J.dtype == c.dtype
+    if not (alike and x.size <= BLOCK and c.flags.carray and x.flags.carray):
+        return None
+    Jv, h, x_next = J.product(v, c.dtype), np.empty(x.size), np.empty(x.size)
+    if kernels.short_descent(c, Jv, x, step_x, h, x_next):
+        J.require_finite(Jv, v)
+    return h, x_next
 
 
 def difference_and_step(c: np.ndarray, Jv: np.ndarray, x: np.ndarray, step_x: float) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ In plain dense lines: `f2sa` in `textbook/baselines.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -34,7 +35,8 @@ from ..errors import LancbioError
 from ..memory import kept_by_its_state
 from ..parallel import minus, step_along
 from ..rounding import is_finite, norm2
-from .base import State, check_options, decaying, locate
+from .base import State, check_options, decaying
+from .inner import locate
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -140,12 +142,20 @@ class F2SA:
         sigma, direction_y, direction_z = state.sigma_next, state.direction_y, state.direction_z
         try:
             for _ in range(self.inner_steps):
-                direction_z = problem.lower_grad_y(x, z)
+                direction_z, b, grad_y = problem.together(
+                    partial(problem.lower_grad_y, x, z),
+                    partial(problem.upper_grad_y, x, y),
+                    partial(problem.lower_grad_y, x, y),
+                )
                 z = step_along(z, gamma, direction_z)
                 # ∇_y f + σ∇_y g, for −(−σ) rounds as σ does
-                direction_y = step_along(problem.upper_grad_y(x, y), number(-sigma), problem.lower_grad_y(x, y))
+                direction_y = step_along(b, number(-sigma), grad_y)
                 y = step_along(y, number(alpha), direction_y)
-            c, grad_x_y, grad_x_z = problem.upper_grad_x(x, y), problem.lower_grad_x(x, y), problem.lower_grad_x(x, z)
+            c, grad_x_y, grad_x_z = problem.together(
+                partial(problem.upper_grad_x, x, y),
+                partial(problem.lower_grad_x, x, y),
+                partial(problem.lower_grad_x, x, z),
+            )
         except (LancbioError, ArithmeticError, ValueError) as error:
             locate(error, x, z if is_finite(y) and not norm2(z) < norm2(y) else y)  # the larger one
             raise

@@ -114,9 +114,16 @@ class HJFBiO:
         delta = number(self.difference)
         ahead, behind = step_along(y, -delta, v), step_along(y, delta, v)
         for_A, for_J = fixed_batch(problem, "lower.hessian"), fixed_batch(problem, "lower.cross")
-        Av = _quotient(for_A.lower_grad_y(x, ahead), for_A.lower_grad_y(x, behind), 2 * delta)
-        Jv = _quotient(for_J.lower_grad_x(x, ahead), for_J.lower_grad_x(x, behind), 2 * delta)
-        b, c, direction_y = problem.upper_grad_y(x, y), problem.upper_grad_x(x, y), problem.lower_grad_y(x, y)
+        A_ahead, A_behind, J_ahead, J_behind, b, c, direction_y = problem.together(
+            lambda: for_A.lower_grad_y(x, ahead),
+            lambda: for_A.lower_grad_y(x, behind),
+            lambda: for_J.lower_grad_x(x, ahead),
+            lambda: for_J.lower_grad_x(x, behind),
+            lambda: problem.upper_grad_y(x, y),
+            lambda: problem.upper_grad_x(x, y),
+            lambda: problem.lower_grad_y(x, y),
+        )
+        Av, Jv = _quotient(A_ahead, A_behind, 2 * delta), _quotient(J_ahead, J_behind, 2 * delta)
         (h, x_next), direction_v = difference_and_step(c, Jv, x, self.step_x), minus(Av, b)
         v_next = step_along(v, number(self.step_v), direction_v)
         projected = (length := norm2(v_next)) > self.radius

@@ -42,7 +42,8 @@ from ..arguments import as_choice, as_number
 from ..lower_level import LowerSolution
 from ..rounding import norm2, unit_roundoff
 from ..status import StepStatus
-from .base import State, check_options, locate
+from .base import State, check_options
+from .inner import locate
 from .solves import REFUSALS, require_deterministic, solve_linear, solve_lower
 
 if TYPE_CHECKING:

@@ -45,7 +45,8 @@ from ..arguments import as_integer, as_number
 from ..linearization import Linearization
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus, StepStatus
-from .base import State, check_options, locate
+from .base import State, check_options
+from .inner import locate
 from .solves import REFUSALS, require_deterministic, solve_linear, solve_lower
 
 if TYPE_CHECKING:

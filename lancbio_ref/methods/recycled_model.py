@@ -15,11 +15,7 @@ neighbouring point with one product A v, and three cross products.
     G_yy = |pᵀw_y(p)|/‖p‖_A²             the curvature of f − vᵀ∇_y g along p
 
 are measured along the very directions in which y and v move; an outlier is cut to `OUTLIER` times the median of the
-last seven. With e = y − y*, w = v − v*, W = (b − A v)′ along y, both levels make φ̂ wrong together,
-
-    φ̂ − φ = ½ eᵀW e − wᵀA e + third order,     |φ̂ − φ| ≈ ½ G_yy E_y² + E_v E_y
-
-and there G_yy is the larger of the above and of the one along the way from the last predicted y to where it was solved.
+last seven. What y is wrong by makes φ̂ wrong, too: :mod:`lancbio_ref.methods.recycled_values`.
 """
 
 from __future__ import annotations
@@ -36,18 +32,20 @@ from ..krylov.recycled import Pair, RecycledInverse
 from ..rounding import norm2, unit_roundoff
 
 OUTLIER = 10.0
+FARTHEST = 10.0  # the error of y over E_y, where y − H∇_y g does not contract
 MOST_PRODUCTS = 50  # B u in one subproblem
 
 
 @dataclass(frozen=True)
 class Gains:
-    """G_y, G_v and G_yy, that along y′u and, `moved`, along the last way from a predicted y; `recent` are last G_y."""
+    """G_y, G_v and G_yy, that along y′u and, `moved`, that along −H∇_y g; `left` is θ there, `recent` are last G_y."""
 
     y: float = 0.0
     v: float = 0.0
     yy: float = 0.0
     recent: tuple[float, ...] = ()
     moved: float = 0.0
+    left: float = 0.0
 
     def error(self, energy_y: float, energy_v: float) -> float:
         """G_y E_y + G_v E_v ≈ ‖h − ∇φ(x)‖₂."""
@@ -59,8 +57,9 @@ class Gains:
         return max(self.yy, self.moved)
 
     def error_of_phi(self, energy_y: float, energy_v: float) -> float:
-        """½ G_yy E_y² + E_v E_y ≈ |φ̂ − φ(x)|."""
-        return energy_y * (0.5 * self.most * energy_y + energy_v)
+        """½ G_yy E² + E_v E ≈ |φ̂ − φ(x)|, E = E_y/(1 − θ), at most `FARTHEST` times E_y."""
+        farther = energy_y / max(1 - self.left, 1 / FARTHEST)
+        return farther * (0.5 * self.most * farther + energy_v)
 
 
 @dataclass(frozen=True)
@@ -186,6 +185,7 @@ class Model:
             abs(float(p @ w_y)) / square_p,
             recent,
             self.gains.moved,
+            self.gains.left,
         )
 
     def minimize(

@@ -13,11 +13,10 @@ No step is chosen by anyone. Systems are solved with H (:mod:`lancbio_ref.invers
 differences (:mod:`lancbio_ref.methods.recycled_model`), and both levels are as accurate as descent needs and no more:
 h may be wrong by ζ‖h‖, ζ = 0.2, and φ̂ by a small part of the predicted decrease (inexact gradients in a trust region:
 R. G. Carter, SIAM J. Numer. Anal. 28, 1991; A. R. Conn, N. I. M. Gould, P. L. Toint, *Trust-Region Methods*, 2000, 8.4
-and 10.6). Both values of ρ are judged by the newest H, ½ G_yy E_y² + E_v E_y: y may have looked solved to an H that had
-not seen where it was wrong, and is then solved again before x is left. Where two steps in a row are refused, what is
-known here is made more accurate before x moves. Where the predicted decrease drowns in the rounding of φ̂, ρ comes from
-gradients, ½ sᵀ(h + h⁺). A shorter s needs no product, for all of the model is known along it (J. Nocedal and Y. Yuan,
-*Combining trust region and line search techniques*, 1998).
+and 10.6). Both values of ρ are looked at before they are believed (:mod:`lancbio_ref.methods.recycled_values`). Where
+two steps in a row are refused, what is known here is made more accurate before x moves. Where the predicted decrease
+drowns in the rounding of φ̂, ρ comes from gradients, ½ sᵀ(h + h⁺). A shorter s needs no product, for all of the model is
+known along it (J. Nocedal and Y. Yuan, *Combining trust region and line search techniques*, 1998).
 
 It ends by itself, and says how: `ended` of the state. CONVERGED needs ‖h‖ + (a bound of ‖h − ∇φ(x)‖) ≤ tol, by the
 package's certificate at the last x; where constants for one are missing, by the estimate of 5, which the message says.
@@ -40,20 +39,20 @@ from ..errors import ArgumentError, LancbioError
 from ..inverse.recycled import Adjoint, Levels, Lower
 from ..krylov.recycled import RecycledInverse, pairs_within
 from ..minibatch import Minibatched
-from ..rounding import norm2, unit_roundoff
+from ..rounding import norm2
 from ..status import SolveStatus, StepStatus
 from .recycled_end import Box, as_box, ending, hold
-from .recycled_model import Gains, Model, ModelStep
+from .recycled_model import Model, ModelStep
 from .recycled_state import RecycledNewtonState
+from .recycled_values import MOST_PRODUCTS, Values
 
 if TYPE_CHECKING:
     from ..linearization import Linearization
     from ..problem import BilevelProblem
 
 ZETA = 0.2  # ‖h − ∇φ‖ ≤ ζ‖h‖, as far as the gains know
-SHARE = 0.05  # of the predicted decrease: how wrong φ̂ may be
 LEAST_RATIO, POOR, GOOD = 0.1, 0.25, 0.75  # of ρ: what accepts s, shrinks Δ, doubles it
-TIGHTER = 0.3  # factor on ζ and on SHARE after a refused step
+TIGHTER = 0.3  # factor on ζ, and on what φ̂ may be wrong by, after a refused step
 FAR, NEAR = 30.0, 3.0  # E_y where y + y′s starts, over E_y of the move: y′ said nothing; Δ may grow
 LEAST_ENERGY = 1e-6  # of the move: no solve is asked for more between two steps
 LAST = 0.3  # of tol: no step is asked for a smaller ‖h⁺‖, and no h for one that would show it
@@ -63,7 +62,6 @@ STRANGE = 10.0  # contraction of y − H∇_y g; or A is so ill-conditioned that
 REFINEMENTS = 12  # rounds of step 5
 PAIRS_OF_X = 20  # that M keeps
 FLAT = 3e-5  # of β: curvatures that M does not keep, for x_j that run away have them, and differences do not see them
-MOST_PRODUCTS = 1000  # of the lower level at x + s: a step that costs more is too long
 
 
 @dataclass(frozen=True)
@@ -129,15 +127,6 @@ class RecycledNewton:
         return new
 
 
-@dataclass(frozen=True)
-class _Better:
-    """A better y at the x that is left, f there, and H with what that taught."""
-
-    lower: Lower
-    value: float
-    H: RecycledInverse
-
-
 class _Iteration:
     """One iteration, which writes into `new`."""
 
@@ -146,8 +135,7 @@ class _Iteration:
         self.problem, self.new, self.box, self.H, self.M = problem, new, box, new.H, new.M
         self.levels = Levels(problem, new.H, new, new.contraction)
         self.known: Linearization | None = None  # at the state's (x, y)
-        self.value: tuple[np.ndarray, float] | None = None  # y and f there, at the x that was evaluated last
-        self.here: _Better | None = None
+        self.values = Values(self.levels, new)
         self.J = problem.cross(new.x, new.y)
         self.A = self.levels.at(problem.hessian(new.x, new.y))
 
@@ -221,17 +209,14 @@ class _Iteration:
 
     def attempt(self, step: ModelStep, norm: float) -> float:
         """y, φ̂, v and h at x + s; E_y of the prediction over E_y of the move."""
-        new, levels, H = self.new, self.levels, self.H
+        new, levels, H, values = self.new, self.levels, self.H, self.values
         x, zeta = self.box.inside(new.x + step.s), ZETA * new.tightness
         r, g, y, v = new.r, new.direction_y, new.y, new.v
         assert g is not None
         goal = max(zeta * min(max(step.left, 0.1 * norm), norm), LAST * zeta * new.tol)
         levels.at(self.problem.hessian(x, y + step.y))
         moved = max(H.energy(step.Jts), H.energy(g), float(np.finfo(x.dtype).smallest_normal))
-        wrong = math.sqrt(SHARE * new.tightness * -step.predicted)  #  ½G_yy E_y² is to be a part of the decrease
-        target = max(
-            min(_quotient(0.5 * goal, new.gains.y), wrong / math.sqrt(max(new.gains.most, 1.0))), LEAST_ENERGY * moved
-        )
+        target = max(min(_quotient(0.5 * goal, new.gains.y), values.energy(-step.predicted)), LEAST_ENERGY * moved)
         known = levels.contraction < 0.5
         predicted = y + step.y - (H(g) if known else 0)
         lower = levels.lower(x, predicted, target, most=FAR * moved, other=y, products=MOST_PRODUCTS)
@@ -240,22 +225,22 @@ class _Iteration:
             new.failed = "lower level"
             return linear
         v = v + step.v + (H(r) if known else 0)
-        phi = self.phi_at(x, lower, v)
-        noise = 200 * unit_roundoff(x.dtype) * max(abs(phi), abs(new.phi))
+        phi = values.at(x, lower, v)
+        noise = values.rounding(lower.y, v, max(abs(phi), abs(new.phi)))
         noisy = -step.predicted < noise
         new.ratio = (phi - new.phi) / step.predicted
         if not noisy and not new.ratio > LEAST_RATIO:
             return linear
         point = levels.linearize(x, lower.y)
-        target = max(min(_quotient(0.5 * goal, new.gains.v), 2 * wrong), LEAST_ENERGY * H.energy(point.b))
+        target = min(_quotient(0.5 * goal, new.gains.v), 2 * math.sqrt(values.share(-step.predicted)))
+        target = max(target, LEAST_ENERGY * H.energy(point.b))
         adjoint = levels.adjoint(point, v, target)
         if not math.isfinite(adjoint.energy + phi):  # beyond what squares can hold
             new.failed = "evaluation"
             return linear
         if not noisy:  # once more, with v solved and what H has learned
-            new.gains = self.along_the_error(x, lower, adjoint, noise)
-            phi = self.phi_at(x, lower, adjoint.v)
-            new.ratio = (phi - self.phi_here(-step.predicted)) / step.predicted
+            lower, adjoint, point = values.trusted(x, lower, adjoint, point, -step.predicted, noise, target)
+            new.ratio = (values.at(x, lower, adjoint.v) - values.at_home(self.A, -step.predicted)) / step.predicted
             if not new.ratio > LEAST_RATIO:
                 return linear
         else:
@@ -273,7 +258,7 @@ class _Iteration:
     def back(self, before: RecycledInverse, contraction: float, linear: float) -> bool:
         """x stays. H is what it was, with what was learned nearby; after a second refusal x, y, v are refined: True."""
         new, levels = self.new, self.levels
-        tried, here, self.here = self.H, self.here, None
+        tried, here, self.values.here = self.H, self.values.here, None
         self.H = new.H = levels.H = before if here is None else here.H
         if here is None and linear <= NEAR:
             before.absorb(tried)
@@ -282,14 +267,13 @@ class _Iteration:
             return False
         if refined := new.tightness < 1 or here is not None:
             assert new.direction_y is not None
-            wrong = math.sqrt(SHARE * new.tightness * -new.predicted)
             lower, point, r = Lower(new.y, new.direction_y, self.H.energy(new.direction_y), 0.0), self.point, new.r
             if here is not None:
-                lower, self.value = here.lower, (here.lower.y, here.value)
+                lower, self.values.last = here.lower, (here.lower.y, here.value)
                 point = levels.linearize(new.x, lower.y)
                 r = point.b - levels.product(levels.at(point.A), new.v)
             adjoint = Adjoint(new.v, r, self.H.energy(r))
-            wanted = wrong / math.sqrt(max(new.gains.most, 1.0)), 2 * wrong
+            wanted = self.values.energy(-new.predicted), 2 * math.sqrt(self.values.share(-new.predicted))
             self.settle(new.x, lower, adjoint, point, wanted=wanted)
         new.tightness *= TIGHTER
         return refined
@@ -334,7 +318,7 @@ class _Iteration:
                 self.take(x, lower, adjoint, point)  # rounding allows no more
                 new.error = new.gains.error(lower.energy, adjoint.energy)
                 break
-        new.phi = self.phi_at(x, lower, adjoint.v)
+        new.phi = self.values.at(x, lower, adjoint.v)
 
     def take(self, x: np.ndarray, lower: Lower, adjoint: Adjoint, point: Linearization) -> None:
         self.known, self.A, self.J = point, point.A, point.J
@@ -348,44 +332,6 @@ class _Iteration:
     def norm(self) -> float:
         """‖h‖₂, and with bounds ‖x − P(x − h)‖₂."""
         return self.box.reduced_norm(self.new.x, self.h)
-
-    def phi_at(self, x: np.ndarray, lower: Lower, v: np.ndarray) -> float:
-        """φ̂ = f − vᵀ∇_y g."""
-        if self.value is None or self.value[0] is not lower.y:
-            self.new.n_value += 1
-            self.value = lower.y, float(self.problem.value(x, lower.y))
-        return self.value[1] - float(v @ lower.gradient)
-
-    def along_the_error(self, x: np.ndarray, lower: Lower, adjoint: Adjoint, noise: float) -> Gains:
-        """G_yy along δ, the way from the predicted y to y: φ̂ there is φ̂ − δᵀr + ½ G_yy ‖δ‖_A², at one value of f."""
-        gains = self.new.gains
-        if lower.start is None:
-            return gains
-        (y, gradient), way = lower.start, lower.y - lower.start[0]
-        square = float(way @ (lower.gradient - gradient))
-        self.new.n_value += 1
-        rest = float(self.problem.value(x, y)) - float(adjoint.v @ gradient)
-        rest += float(way @ adjoint.residual) - self.phi_at(x, lower, adjoint.v)
-        return replace(gains, moved=2 * abs(rest) / square if square > 0 and abs(rest) > noise else 0.0)
-
-    def phi_here(self, decrease: float) -> float:
-        """φ̂ at the x that is left; with a better y where, by what H knows now, φ̂ is too wrong for this decrease."""
-        new, levels, H = self.new, self.levels, self.H
-        assert new.direction_y is not None
-        share = SHARE * new.tightness * decrease
-        energy_v = H.energy(new.r)
-        if not new.gains.error_of_phi(H.energy(new.direction_y), energy_v) > 2 * share:
-            return new.phi
-        contraction = levels.contraction
-        levels.H = copy.copy(H)
-        levels.at(self.A)
-        wanted = min(math.sqrt(share / max(new.gains.most, 1.0)), _quotient(share, energy_v))
-        lower = levels.lower(new.x, new.y, wanted)
-        new.n_value += 1
-        value = float(self.problem.value(new.x, lower.y))
-        self.here = _Better(lower, value, levels.H)
-        levels.H, levels.contraction = H, contraction
-        return value - float(new.v @ lower.gradient)
 
     def model(self) -> Model:
         new = self.new

@@ -31,13 +31,13 @@ class RecycledNewtonState(State):
     energy_y, energy_v : float
         E_y and E_v.
     gains : Gains
-        G_y, G_v and G_yy.
+        G_y, G_v, G_yy and θ.
     error : float
         G_y E_y + G_v E_v, an estimate of ‖h − ∇φ(x)‖.
     phi : float
         φ̂.
     error_phi : float
-        ½ G_yy E_y² + E_v E_y, an estimate of |φ̂ − φ(x)|.
+        ½ G_yy E² + E_v E, E = E_y/(1 − θ), an estimate of |φ̂ − φ(x)|.
     first_norm : float
         ‖h_0‖.
     radius : float

@@ -89,9 +89,11 @@ class SOBA:
         x, y, v = state.x_next, state.y_next, state.v_next
         step = x.dtype.type
         point = problem.linearize(x, y)
-        direction_y = problem.lower_grad_y(x, y)
-        direction_v = minus(point.A.matvec(v), point.b)
-        h, x_next = difference_and_step(point.c, point.J.matvec(v), x, self.step_x)
+        direction_y, Av, Jv = problem.together(
+            lambda: problem.lower_grad_y(x, y), lambda: point.A.matvec(v), lambda: point.J.matvec(v)
+        )
+        direction_v = minus(Av, point.b)
+        h, x_next = difference_and_step(point.c, Jv, x, self.step_x)
         return state.renewed(
             k=state.k + 1,
             x=x,

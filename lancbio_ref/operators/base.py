@@ -21,8 +21,9 @@ from scipy.sparse.linalg import LinearOperator
 from .. import memory
 from ..arguments import plain_array
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
+from ..kernels import BLOCK
 from ..rounding import is_finite, rounding_factor, unit_roundoff
-from .vectors import VectorOperator, asked, leaves_arguments_alone
+from .vectors import VectorOperator, asked_of, leaves_arguments_alone
 
 
 class StructuredOperator(VectorOperator):
@@ -49,6 +50,10 @@ class StructuredOperator(VectorOperator):
         The operators of the package form it in float64 whatever their type, and say infinity where it overflows.
         """
         raise NotImplementedError
+
+    def absolute_norm(self) -> tuple[float, float] | None:
+        """N and ν with ‖|A| v‖₂ ≤ N‖v‖₂ and ν for what underflows in a product, where they cost no reading of A."""
+        return None
 
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
         """fl(|A|ᵀ u) for a non-negative u, entrywise; where :meth:`is_symmetric`, `abs_product`."""
@@ -79,7 +84,7 @@ class StructuredOperator(VectorOperator):
 
     def result_type(self, dtype: npt.DTypeLike) -> np.dtype:
         """Of A v for v of type `dtype`."""
-        return np.result_type(self.dtype, dtype)
+        return self.dtype if self.dtype == dtype else np.result_type(self.dtype, dtype)
 
     def is_single(self, dtype: npt.DTypeLike) -> bool:
         """Whether A v is float32 for v of type `dtype`."""
@@ -108,7 +113,10 @@ class CheckedOperator(VectorOperator):
     """
 
     def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
-        super().__init__(inner.dtype, inner.shape)
+        if getattr(type(inner), "_is_ours", False):
+            self._like(inner)
+        else:
+            super().__init__(inner.dtype, inner.shape)
         self.inner, self.name, self._lends = inner, name, not leaves_arguments_alone(inner)
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
@@ -146,6 +154,7 @@ class CheckedOperator(VectorOperator):
         self._note(products.dtype)
         return products
 
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")
     def product(self, v: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """A v for a kernel: contiguous, of this type, and good until the next product.
 
@@ -154,9 +163,11 @@ class CheckedOperator(VectorOperator):
         self.products += 1
         what = self.name + " @ v"
         call = self.calls[what] = self.calls.get(what, 0) + 1
-        with np.errstate(over="ignore", invalid="ignore"):
-            returned = self._asked(self.inner._matvec, v, what, call)
-        if type(returned) is np.ndarray and returned.shape == v.shape and returned.dtype == dtype:
+        matvec = self.inner._matvec
+        returned = asked_of(matvec, v, what, call) if self._lends else matvec(v)
+        if type(returned) is np.ndarray and returned.shape == self.shape[:1] and returned.dtype == dtype:
+            if returned.flags.carray:  # as nearly always
+                return returned
             return np.ascontiguousarray(returned if returned.flags.writeable else returned.copy())
         array = as_returned(returned, what, call, self.shape[0], kinds="biufc" if dtype.kind == "c" else "biuf")
         self._note(array.dtype)
@@ -167,13 +178,13 @@ class CheckedOperator(VectorOperator):
         what = self.name + " @ v"
         require_finite(product, what, self.calls[what], at=(v,))
 
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")  # found by `check_returned`, and named
     def _checked(self, product: Callable[[np.ndarray], Any], v: np.ndarray, what: str, size: int) -> np.ndarray:
         call = self.calls[what] = self.calls.get(what, 0) + 1
         complex_allowed = v.dtype.kind == "c" or (self.dtype is not None and self.dtype.kind == "c")
         kinds = "biufc" if complex_allowed else "biuf"
         try:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # found below, and named
-                returned = check_returned(self._asked(product, v, what, call), what, call, size, at=(v,), kinds=kinds)
+            returned = check_returned(self._asked(product, v, what, call), what, call, size, at=(v,), kinds=kinds)
         except NotImplementedError:
             self.calls[what] -= 1  # there is no adjoint to call
             raise
@@ -182,7 +193,7 @@ class CheckedOperator(VectorOperator):
 
     def _asked(self, product: Callable[[np.ndarray], Any], v: np.ndarray, what: str, call: int) -> Any:
         """``product(v)``; code that is not ours gets a view of v that it cannot write to."""
-        return asked(product, (v,), what, call) if self._lends else product(v)
+        return asked_of(product, v, what, call) if self._lends else product(v)
 
     def _note(self, dtype: np.dtype) -> None:
         if dtype.char in "efF":
@@ -205,12 +216,27 @@ def check_returned(
     DivergenceError
         NaN or infinity, and `at` was no better.
     """
-    array = as_returned(value, what, call, size, kinds=kinds)
+    array = as_owned(value, what, call, size, kinds=kinds, alone=_ALONE_WITHIN)
+    require_finite(array, what, call, at=at)
+    return array
+
+
+def as_owned(
+    value: Any, what: str, call: int, size: int, *, kinds: str = "biuf", alone: int | None = None
+) -> np.ndarray:
+    """`check_returned` but for the test of its entries, which the caller's own loop makes.
+
+    The caller has no name for `value`, but for one whose `alone` counts it.
+    """
+    if type(value) is np.ndarray and value.dtype is _DOUBLE and value.shape == (size,):
+        array = value  # as nearly always
+    else:
+        array = as_returned(value, what, call, size, kinds=kinds)
     # somebody else may write into it. To copy whatever comes would cost a product with a diagonal of 10⁵ entries 70 %
     # more, one with diagonal and rank 3 10 %, a dense one of 2000 rows nothing that shows (median of 9, one thread)
-    if not (array.flags.owndata and sys.getrefcount(array) <= _ALONE + memory.holds(array)):
+    alone = (_ALONE if alone is None else alone) + (array.size > BLOCK and memory.holds(array))
+    if not (array.flags.owndata and sys.getrefcount(array) <= alone):
         array = memory.copied(array)
-    require_finite(array, what, call, at=at)
     return array
 
 
@@ -219,7 +245,13 @@ def _references(value: Any) -> int:
     return sys.getrefcount(array)
 
 
-_ALONE = _references(np.empty(1))  # of an array that only `check_returned` holds
+def _references_within(value: Any) -> int:
+    return _references(value)
+
+
+_ALONE = _references(np.empty(1))  # of an array that only `as_owned` holds
+_ALONE_WITHIN = _references_within(np.empty(1))  # and `check_returned`, which calls it
+_DOUBLE = np.dtype(np.float64)
 
 
 def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:

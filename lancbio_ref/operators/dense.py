@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from .. import kernels
 from ..arguments import as_array
 from ..errors import ArgumentError
+from ..parallel import GRAIN
 from ..rounding import rounding_factor, unit_roundoff
 from .base import StructuredOperator
 from .cholesky import spectral_norm_bound
@@ -20,9 +22,12 @@ from .products import (
     dense_products,
     dense_transposed,
     product_counts,
+    rows_of_product,
     transposed_counts,
 )
-from .vectors import read_only
+from .vectors import read_only, silent
+
+_DOUBLE = np.dtype(np.float64)
 
 
 class DenseOperator(StructuredOperator):
@@ -75,7 +80,17 @@ class DenseOperator(StructuredOperator):
         part._hold(self.A[indices])
         return part
 
+    @silent
     def _matvec(self, v: np.ndarray) -> np.ndarray:
+        A = self.A
+        if A.size < 2 * GRAIN and v.dtype is A.dtype is _DOUBLE and A.flags.c_contiguous and v.flags.carray:
+            out, rows = np.empty(A.shape[0]), rows_of_product(*A.shape)
+            kernels.dense_product(0, -(-A.shape[0] // rows), rows, A, v, out)
+            return out
+        return self._product(v)
+
+    @np.errstate(under="ignore")
+    def _product(self, v: np.ndarray) -> np.ndarray:
         return dense_product(self.A, v)
 
     def _matvecs(self, V: np.ndarray) -> np.ndarray | None:

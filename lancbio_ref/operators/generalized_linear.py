@@ -6,10 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from .. import kernels
 from ..arguments import Operator, as_number, as_type, as_vector, refuse_masked
 from ..errors import ArgumentError
-from ..kernels import BLOCK
+from ..kernels import BLOCK, largest_size, weighted_squares
+from ..parallel import GRAIN
 from ..rounding import (
+    ROUND_UP,
     gamma,
     is_finite,
     nan_to_infinity,
@@ -20,8 +23,18 @@ from ..rounding import (
 )
 from .base import StructuredOperator
 from .dense import DenseOperator
-from .products import dense_absolute_gram, dense_gram, dense_grams, dense_weighted_squares, gram_counts
+from .products import (
+    dense_absolute_gram,
+    dense_gram,
+    dense_grams,
+    dense_weighted_squares,
+    gram_counts,
+    one_call_blocks,
+)
 from .sparse import SparseOperator
+from .vectors import silent
+
+READ_QUICKLY = 2**16  # entries: a reading of fewer takes no longer than a bound without one
 
 
 class GeneralizedLinear(StructuredOperator):
@@ -67,6 +80,9 @@ class GeneralizedLinear(StructuredOperator):
     3.25
     """
 
+    _one_call: tuple[int, int, np.ndarray] | None = None  # what `_matvec` needs, when it has been found
+    rows: np.ndarray | None = None  # bounds of the norms of the rows of X, where they are at hand
+
     def __init__(self, X: Operator, d: npt.ArrayLike, ridge: npt.ArrayLike = 0.0) -> None:
         refuse_masked("X", X)
         if not isinstance(X, (DenseOperator, SparseOperator)):
@@ -85,12 +101,24 @@ class GeneralizedLinear(StructuredOperator):
         self.terms = chain + 4
 
     @classmethod
-    def of_parts(cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray) -> GeneralizedLinear:
-        """That of vectors which this package has made: they fit, and are finite where `d` is."""
+    def of_parts(
+        cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray, rows: np.ndarray | None = None
+    ) -> GeneralizedLinear:
+        """That of vectors which this package has made: they fit, and are finite where `d` is.
+
+        `rows` are r_i ≥ ‖x_i‖, where they are at hand.
+        """
+        return cls.of_checked(X, as_vector("d", d, X.shape[0]), ridge, rows)
+
+    @classmethod
+    def of_checked(
+        cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray, rows: np.ndarray | None = None
+    ) -> GeneralizedLinear:
+        """The same of a `d` that is known to be finite: to look at it again takes a part of a product in 1/p."""
         new = object.__new__(cls)
         sparse = isinstance(X, SparseOperator)
         new.data, new._sparse = X, X.products if sparse else None
-        new.X, new.d, new.ridge = X.A, as_vector("d", d, X.shape[0]), ridge
+        new.X, new.d, new.ridge, new.rows = X.A, d, ridge, rows
         dtype = d.dtype if X.dtype == d.dtype == ridge.dtype else np.result_type(X.dtype, d, ridge)
         super().__init__(new, dtype, (X.shape[1], X.shape[1]))
         new.terms = X.terms + (X.column_terms if sparse else X.shape[0]) + 4
@@ -112,7 +140,29 @@ class GeneralizedLinear(StructuredOperator):
     def is_symmetric(self) -> bool:
         return True
 
+    @silent
     def _matvec(self, v: np.ndarray) -> np.ndarray:
+        rows, blocks, partial = self._one_call or self._find_one_call()
+        if rows and v.dtype is self.dtype and v.flags.carray:
+            out = np.empty(v.size, v.dtype)
+            if blocks:
+                partial = np.empty((blocks, v.size), v.dtype)
+            kernels.dense_gram_with_ridge(rows, self.X, self.d, self.ridge, v, partial, out)
+            return out
+        return self._product(v)
+
+    def _find_one_call(self) -> tuple[int, int, np.ndarray]:
+        """Rows in a block, blocks to be summed and room for none, of a dense X too small for threads; else no rows."""
+        X, rows, blocks = self.X, 0, 0
+        alike = self._sparse is None and X.dtype == self.d.dtype == self.ridge.dtype == self.dtype
+        plain = alike and X.flags.c_contiguous and self.d.flags.carray and self.ridge.flags.carray
+        if plain and X.size < 2 * GRAIN and X.shape[1] <= BLOCK:
+            rows, blocks = one_call_blocks(*X.shape, single=self.dtype == np.float32)
+        self._one_call = rows, blocks, np.empty((0, X.shape[1]), self.dtype)
+        return self._one_call
+
+    @np.errstate(under="ignore")
+    def _product(self, v: np.ndarray) -> np.ndarray:
         if v.dtype != self.dtype:
             v = v.astype(np.result_type(v, self.dtype), copy=False)
         gram = dense_gram(self.X, self.d, v) if self._sparse is None else self._sparse.gram(self.d, v)
@@ -159,6 +209,19 @@ class GeneralizedLinear(StructuredOperator):
                 sums = self._sparse.absolute_gram(self.d, v, tau)
             sums += np.abs(self.ridge) * v
         return sums if is_finite(sums) else nan_to_infinity(sums)
+
+    def absolute_norm(self) -> tuple[float, float] | None:
+        """‖|X|ᵀ|D||X| + |Λ|‖ ≤ Σ |d_i| r_i² + max |λ_j|, and τ(1 + max |d_i|) Σ r_i for the τ of `abs_product`.
+
+        Where the norms of the rows are at hand, and X is so long that a reading takes longer.
+        """
+        if self.rows is None or self.X.size <= READ_QUICKLY:
+            return None
+        with np.errstate(over="ignore"):
+            total, largest = weighted_squares(np.abs(self.d, dtype=np.float64), self.rows)
+            N = (total + largest_size(self.ridge)) * ROUND_UP
+            lifted = 2 * smallest_normal(self.dtype) * (1 + largest) * float(self.rows.sum())
+            return (N, lifted * ROUND_UP) if 1e-200 < N < 1e200 else None
 
     def norm_bound(self) -> float:
         row_sum = float(self.abs_product(np.ones(self.shape[0])).max())

@@ -80,6 +80,13 @@ def _dense_gram_by_columns(X: np.ndarray, d: np.ndarray, v: np.ndarray, tau: flo
     return parallel.added(partial)
 
 
+def one_call_blocks(m: int, p: int, *, single: bool) -> tuple[int, int]:
+    """(rows, sums) of `kernels.dense_gram_with_ridge` for the blocks of `dense_gram`: one block needs no sums."""
+    rows = _rows_of_shape(m, p, single, EIGHT)
+    blocks = -(-m // rows)
+    return rows, blocks if blocks > 1 else 0
+
+
 def dense_products(A: np.ndarray, V: np.ndarray) -> np.ndarray | None:
     """A v for the rows v of V, shape (k, m), A being read once for `SEVERAL` of them; None where that cannot be."""
     dtype = np.result_type(A, V)
@@ -169,7 +176,13 @@ def dense_weighted_squares(X: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 def _rows(A: np.ndarray) -> int:
     """In a block of A v."""
-    return _multiple(ENTRIES // A.shape[1], EIGHT)
+    return rows_of_product(*A.shape)
+
+
+@cache
+def rows_of_product(m: int, n: int) -> int:
+    """In a block of A v, for an m × n matrix."""
+    return _multiple(ENTRIES // n, EIGHT)
 
 
 def _rows_of_partial(A: np.ndarray, dtype: np.dtype, unit: int = EIGHT) -> int:

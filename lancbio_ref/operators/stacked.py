@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,19 +113,21 @@ class SideBySide(StructuredOperator):
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         v = v.astype(self.result_type(v.dtype), copy=False)
-        pieces = np.split(v, self._cuts)
-        return sum_of([part._matvec(piece) for part, piece in zip(self.parts, pieces, strict=True)])
+        return sum_of(self._each(lambda part, piece: part._matvec(piece), np.split(v, self._cuts)))
 
     def _rmatvec(self, u: np.ndarray) -> np.ndarray:
         u = u.astype(self.result_type(u.dtype), copy=False)
-        return np.concatenate([part._rmatvec(u) for part in self.parts])
+        return np.concatenate(self._each(lambda part: part._rmatvec(u)))
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
-        pieces = np.split(v, self._cuts)
-        return sum_of([part.abs_product(piece) for part, piece in zip(self.parts, pieces, strict=True)])
+        return sum_of(self._each(lambda part, piece: part.abs_product(piece), np.split(v, self._cuts)))
 
     def abs_adjoint_product(self, u: np.ndarray) -> np.ndarray:
-        return np.concatenate([part.abs_adjoint_product(u) for part in self.parts])
+        return np.concatenate(self._each(lambda part: part.abs_adjoint_product(u)))
+
+    def _each(self, function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
+        """``function(part, *row)`` of every part, and its row of the columns."""
+        return [function(*row) for row in zip(self.parts, *columns, strict=True)]
 
     def product_factor(self, dtype: npt.DTypeLike) -> float:
         result = self.result_type(dtype)
@@ -136,7 +139,7 @@ class SideBySide(StructuredOperator):
         return max(part.adjoint_factor(result) for part in self.parts)
 
     def norm_bound(self) -> float:
-        return _root_of_squares([part.norm_bound() for part in self.parts])
+        return _root_of_squares(self._each(lambda part: part.norm_bound()))
 
 
 class LessOuterProduct(StructuredOperator):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from functools import partial, wraps
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator
 from ..errors import CallableError
 
 Product = Callable[[Any, np.ndarray], Any]
+P = TypeVar("P", bound=Product)
 
 
 def _sets_no_more() -> bool:
@@ -55,8 +56,36 @@ def asked(function: Callable[..., Any], arguments: tuple[Any, ...], what: str, c
     try:
         return function(*[read_only(a) if isinstance(a, np.ndarray) else a for a in arguments])
     except Exception as error:
-        if not any(words in str(error).lower() for words in ("read-only", "readonly array")):
-            raise
+        _name_who_writes(error, what, call)
+        raise
+
+
+def asked_of(product: Callable[[np.ndarray], Any], v: np.ndarray, what: str, call: int) -> Any:
+    """`asked` for one array."""
+    try:
+        v = v.view()
+        v.setflags(write=False)
+        return product(v)
+    except Exception as error:
+        _name_who_writes(error, what, call)
+        raise
+
+
+def asked_at(function: Callable[..., Any], x: np.ndarray, y: np.ndarray, what: str, call: int) -> Any:
+    """`asked` for two arrays."""
+    try:
+        x, y = x.view(), y.view()
+        x.setflags(write=False)
+        y.setflags(write=False)
+        return function(x, y)
+    except Exception as error:
+        _name_who_writes(error, what, call)
+        raise
+
+
+def _name_who_writes(error: Exception, what: str, call: int) -> None:
+    """:class:`CallableError` where `error` is of somebody who wanted to write into a view."""
+    if any(words in str(error).lower() for words in ("read-only", "readonly array")):
         found = f"nothing, for it wants to write into its argument ({error})"
         raise CallableError(what, call, found, "the argument left as it is: work on a copy, x.copy()") from error
 
@@ -68,7 +97,7 @@ def is_ours(kind: type) -> bool:
 
 def leaves_arguments_alone(A: LinearOperator) -> bool:
     """Whether the products of A, and of all operators in it, are this package's."""
-    if not is_ours(type(A)):
+    if not getattr(type(A), "_is_ours", False):
         return False
     if getattr(A, "has_bounds", False):  # no part of it is a black box
         return True
@@ -78,6 +107,14 @@ def leaves_arguments_alone(A: LinearOperator) -> bool:
 def of_both_parts(product: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.ndarray:
     """A real linear map of a complex v."""
     return product(np.ascontiguousarray(v.real)) + 1j * product(np.ascontiguousarray(v.imag))
+
+
+def silent(product: P) -> P:
+    """Mark a product that does its arithmetic in compiled loops, or sees to NumPy's settings itself: entering
+    ``np.errstate`` takes as long as a short product.
+    """
+    product.is_silent = True  # type: ignore[attr-defined]
+    return product
 
 
 class VectorOperator(LinearOperator):
@@ -105,6 +142,7 @@ class VectorOperator(LinearOperator):
     """
 
     dtype: Any
+    _is_ours: bool = False  # of a class: whether it is this package's
     _held: tuple[str, ...] = ()  # arrays that others were derived from: read-only, in a copy too
 
     def __init__(self, dtype: npt.DTypeLike | None, shape: tuple[int, int]) -> None:
@@ -112,6 +150,13 @@ class VectorOperator(LinearOperator):
             self.dtype, self.shape = None if dtype is None else np.dtype(dtype), tuple(shape)
         else:  # SciPy looks at the shape for as long as a small product takes
             super().__init__(dtype, shape)
+
+    def _like(self, other: LinearOperator) -> None:
+        """Type and shape of `other`, which has been looked at."""
+        if _SETS_NO_MORE:
+            self.dtype, self.shape = other.dtype, other.shape
+        else:
+            VectorOperator.__init__(self, other.dtype, other.shape)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, deep or through pickle, whose arrays would be writable again."""
@@ -127,6 +172,7 @@ class VectorOperator(LinearOperator):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls._is_ours = is_ours(cls)
         for name, side in (("_matvec", 1), ("_rmatvec", 0)):
             if name in vars(cls):
                 setattr(cls, name, _of_any_shape(vars(cls)[name], side))
@@ -134,8 +180,13 @@ class VectorOperator(LinearOperator):
     def matvec(self, x: npt.ArrayLike) -> np.ndarray:
         """A x. A vector goes straight to the product: SciPy's conversions cost more than a small product does."""
         if type(x) is np.ndarray and x.shape == (self.shape[1],):
-            return _as_vector(self._matvec(x), self.shape[0])
+            value, size = self._matvec(x), self.shape[0]
+            return value if type(value) is np.ndarray and value.shape == (size,) else _as_vector(value, size)
         return super().matvec(x)
+
+    def __matmul__(self, x: Any) -> Any:
+        """A @ x, in the same way."""
+        return self.matvec(x) if type(x) is np.ndarray and x.ndim == 1 else super().__matmul__(x)
 
     def rmatvec(self, x: npt.ArrayLike) -> np.ndarray:
         """Aᴴ x, in the same way."""
@@ -192,12 +243,13 @@ class VectorOperator(LinearOperator):
 def _of_any_shape(product: Product, side: int) -> Product:
     """`product`, of vectors as long as ``shape[side]``, for all that SciPy hands over."""
 
+    of_a_vector = product if getattr(product, "is_silent", False) else np.errstate(under="ignore")(product)
+
     @wraps(product)
     def of_any_shape(self: Any, x: np.ndarray) -> Any:
         length = self.shape[side]
         if type(x) is np.ndarray and x.shape == (length,):
-            with np.errstate(under="ignore"):
-                return product(self, x)
+            return of_a_vector(self, x)
         x = np.asarray(x)
         if x.shape == (length, 1):
             x = x[:, 0]

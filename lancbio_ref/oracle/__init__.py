@@ -8,10 +8,9 @@ A name is loaded when it is asked for: the process of a candidate (`serve`) need
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import fetching
 
 if TYPE_CHECKING:  # `_HOMES` says the same to Python (tested)
     from .diagnosis import Diagnosis, Match, diagnose
@@ -28,27 +27,9 @@ _HOMES = {
     "enclose": "EnclosedHyperGradient Intervals enclose",
     "vector": "Enclosure Vector load vectors",
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
-
-
-class _Package(ModuleType):
-    """The import system puts every module that it loads into its package: `enclose`, the module, over the function."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
+_HOME, _fetch = fetching(__name__, _HOMES)
 if not TYPE_CHECKING:  # or a checker would take every name for one of ours
-
-    def __getattr__(name: str) -> Any:
-        """A public name, from its module."""
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-        return value
+    __getattr__ = _fetch
 
 
 def __dir__() -> list[str]:

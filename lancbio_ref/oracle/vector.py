@@ -74,50 +74,28 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import scipy.sparse as sp
-
 from ..datasets.packed import LIMIT, unpacked
 from ..errors import ArgumentError
 from ..files import reason
-from .hexfloat import from_decimal, from_hex
 from .vector_document import changed_fields, read_document
+from .vector_numbers import Enclosure, numeric
+
+__all__ = [
+    "MANIFEST", "SEALS", "Enclosure", "Vector", "folder", "listed", "load", "load_folder", "manifest", "numeric",
+    "vectors",
+]  # fmt: skip
 
 MANIFEST = "MANIFEST.sha256"
 SEALS = {  # version → SHA-256 of its manifest, so that one with fewer lines is refused
     "v1": "54ff86fe36cebf597cd1f6457a8086947e49088221ff219133fd64d7793de5ff",
     "v1.1": "b668788b8c473ca8b0af0356eda65a6ae807fd8355bbee29404e8d90ce42a1ec",
 }
-
-
-@dataclass(frozen=True)
-class Enclosure:
-    """Real numbers, each known to lie in [mid − rad, mid + rad].
-
-    Attributes
-    ----------
-    mid, rad : list of str
-        Decimal numbers, one an entry in C order.
-    float64 : ndarray
-        The float64 numbers nearest to the real ones; the shape is that of the quantity.
-    """
-
-    mid: list[str]
-    rad: list[str]
-    float64: np.ndarray
-
-    def fractions(self) -> Iterator[tuple[Fraction, Fraction]]:
-        """(mid, rad) of each entry, exactly."""
-        for mid, rad in zip(self.mid, self.rad, strict=True):
-            yield from_decimal(mid), from_decimal(rad)
 
 
 @dataclass(frozen=True)
@@ -174,38 +152,6 @@ class Vector:
             problem=numeric(raw["problem"]),
             raw=raw,
         )
-
-
-def numeric(value: Any) -> Any:
-    """What a value of the file means: arrays, :class:`Enclosure`, floats; dicts and lists of them."""
-    if isinstance(value, list):
-        return [numeric(entry) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if "mid" in value:
-        numbers = np.array([from_hex(text) for text in value["float64"]]).reshape(value["shape"])
-        return Enclosure(value["mid"], value["rad"], numbers)
-    if "row" in value:
-        return _sparse(value)
-    if "shape" in value:
-        return np.array([from_hex(text) for text in value["hex"]]).reshape(value["shape"])
-    if "hex" in value:
-        return from_hex(value["hex"])
-    return {key: numeric(entry) for key, entry in value.items()}
-
-
-def _sparse(value: dict[str, Any]) -> sp.csr_array:
-    """Both triangles from the lower one."""
-    row, col = np.array(value["row"], dtype=np.int64), np.array(value["col"], dtype=np.int64)
-    data = np.array([from_hex(text) for text in value["hex"]])
-    below = row != col
-    return sp.coo_array(
-        (
-            np.concatenate([data, data[below]]),
-            (np.concatenate([row, col[below]]), np.concatenate([col, row[below]])),
-        ),
-        shape=tuple(value["shape"]),
-    ).tocsr()
 
 
 def load(id_or_path: str | Path, version: str | None = None) -> Vector:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, Seed, as_generator, as_number, as_vector
+from ..arguments import BlockRows, Operator, Seed, as_generator, as_number, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..labels import Classes
@@ -236,7 +236,7 @@ def data_cleaning(
     *,
     regularization: float = 0.01,
     n_classes: int | None = None,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> DataCleaning | BlockedClassifier:
     """Hyper-data cleaning with multinomial logistic regression.

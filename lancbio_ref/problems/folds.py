@@ -140,6 +140,9 @@ class Folds(FiniteSum):
     def _diagonal(self, blocks: Sequence[Any]) -> BlockDiagonal:
         return BlockDiagonal(blocks)
 
+    def _beside(self, parts: Sequence[StructuredOperator]) -> SideBySide:
+        return SideBySide(parts)
+
     # -- one point -------------------------------------------------------------------------
 
     @np.errstate(under="ignore")
@@ -151,14 +154,14 @@ class Folds(FiniteSum):
         c = sum((x.dtype.type(w) * point.c for w, point in self._weighted(points)), np.zeros_like(x))
         return Linearization(
             self._diagonal([point.A for point in points]),
-            SideBySide([_structured(point.J) for point in points]),
+            self._beside([_structured(point.J) for point in points]),
             b,
             c,
             grad_y=lambda: _concatenated(self._each(lambda point: point.grad_y, points)),
             mu=lambda: combined(min, self._each(lambda point: point.mu, points)),
             smoothness=lambda: combined(max, self._each(lambda point: point.smoothness, points)),
             cross_norm=lambda: combined(_root, self._each(lambda point: point.cross_norm, points)),
-            lipschitz=self._constants(points),
+            lipschitz=lambda: self._constants(points),
             at=(x, y),
             formation=self._formation(
                 [(point.formation, point.b, point.c) for point in points], partial(self._values, x, y), y.dtype
@@ -261,7 +264,7 @@ class Folds(FiniteSum):
         return self._diagonal(self._of_parts("hessian", x, y))
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> SideBySide:
-        return SideBySide([_structured(J) for J in self._of_parts("cross", x, y)])
+        return self._beside([_structured(J) for J in self._of_parts("cross", x, y)])
 
 
 def _structured(J: Any) -> StructuredOperator:

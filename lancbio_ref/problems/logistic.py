@@ -21,24 +21,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import Operator, as_choice, as_vector
+from ..arguments import BlockRows, Operator, as_choice, as_vector
 from ..errors import ArgumentError
 from ..formation import FormationErrors
-from ..kernels import extremes, largest_size
+from ..kernels import extremes
 from ..labels import Classes
 from ..linearization import Linearization
 from ..minibatch import as_indices
 from ..operators import DiagonalLowRank, GeneralizedLinear, MultinomialHessian, StructuredOperator
-from ..operators.norms import row_norms
-from ..operators.vectors import read_only
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel, finite, proven_constants
 from ..ready_point import ASKED, ReadyPoint
-from ..rounding import ROUND_UP, SMALLEST_NORMAL, Proven, smallest_normal, smallest_subnormal, unit_roundoff
+from ..rounding import ROUND_UP, Proven, smallest_normal, smallest_subnormal, unit_roundoff
 from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .compiled_binary import binary_point
 from .elementary import FUNCTION_UNITS, exponential
 from .rounding import LogisticErrors, logistic_errors
+from .weight_cross import WeightCross
 
 AXES = {"all": None, "feature": 0, "class": 1}  # what (C, p) arrays are summed over for one number a weight
 
@@ -129,12 +128,12 @@ class Logistic(BilevelProblem):
         if not (x.size == self.n_x and y.size == self.n_y):
             return None
         D = self.penalty(x)
-        diagonal = self._diagonal(D)
+        diagonal, ends = self._diagonal(D), extremes(D.ravel())
         if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
-            A = GeneralizedLinear.of_parts(self.train.design.operator, at.d, diagonal)
+            A = GeneralizedLinear.of_parts(self.train.design.operator, at.d, diagonal, self.train.design.row_norms)
             J = WeightCross(at.E.reshape(self.shape), self._axis)
             b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
-            errors = LogisticErrors(self, D, y, norms, lambda: at.train, lambda: at.validation)
+            errors = LogisticErrors(self, D, y, norms, lambda: at.train, lambda: at.validation, ends)
             known: tuple[float | None, ...] = errors.grad_y(), errors.hessian(), errors.cross(), errors.b(), 0.0
         else:
             fit, validation = self.fit(self.train, y), self.fit(self.validation, y)
@@ -148,10 +147,10 @@ class Logistic(BilevelProblem):
             b,
             self._f_grad_x(x, y),
             gradient,
-            self._modulus(D),
-            self._smoothness(D),
+            self._modulus(D, ends),
+            self._smoothness(D, ends),
             self._cross_norm(J),
-            self._lipschitz_constants(D),
+            self._lipschitz_constants(D, ends),
             known,
             ASKED,
         )
@@ -257,7 +256,8 @@ class Logistic(BilevelProblem):
     def _hessian(self, D: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
         diagonal, w = self._diagonal(D), self.train.equal(y.dtype)
         if self.n_classes == 2:
-            return GeneralizedLinear.of_parts(self.train.design.operator, w * fit.curvatures, diagonal)
+            X, rows = self.train.design.operator, self.train.design.row_norms
+            return GeneralizedLinear.of_parts(X, w * fit.curvatures, diagonal, rows)
         return DiagonalLowRank(diagonal, base=MultinomialHessian(self.train.design, fit.P, w))
 
     def _diagonal(self, D: np.ndarray) -> np.ndarray:
@@ -269,88 +269,41 @@ class Logistic(BilevelProblem):
 
     # -- bounds ----------------------------------------------------------------------------
 
-    def _modulus(self, D: np.ndarray) -> Proven | None:
-        """min D, less the errors of exp and of one product; None where those are all there is."""
-        smallest = extremes(D.ravel())[0]
+    def _modulus(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> Proven | None:
+        """min D, less the errors of exp and of one product; None where those are all there is.
+
+        `ends` are min D and max D, here and below, where somebody has them at hand.
+        """
+        smallest = (ends or extremes(D.ravel()))[0]
         mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype)) - smallest_subnormal(D.dtype)
         return Proven(mu) if mu > 0 else None
 
-    def _largest(self, D: np.ndarray) -> float:
+    def _largest(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> float:
         """max D, rounded up."""
-        size = extremes(D.ravel())[1] * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
+        size = (ends or extremes(D.ravel()))[1] * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
         return (size + smallest_subnormal(D.dtype)) * ROUND_UP
 
     def _curvature(self, data: LabelledSet) -> float:
         """‖mean's Hessian‖, rounded up; of two classes half of that of several, for σ′ ≤ ¼."""
         return data.mean_curvature / 2 * ROUND_UP if self.n_classes == 2 else data.mean_curvature
 
-    def _smoothness(self, D: np.ndarray) -> Proven | None:
-        return finite((self._curvature(self.train) + self._largest(D)) * ROUND_UP)
+    def _smoothness(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> Proven | None:
+        return finite((self._curvature(self.train) + self._largest(D, ends)) * ROUND_UP)
 
     def _cross_norm(self, J: WeightCross) -> Proven | None:
         u = unit_roundoff(J.dtype)
         underflow = J.shape[1] * smallest_normal(J.dtype)
         return finite(J.norm_bound() * (1 + (FUNCTION_UNITS + 4) * u) + underflow)
 
-    def _lipschitz_constants(self, D: np.ndarray) -> LipschitzConstants | None:
+    def _lipschitz_constants(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> LipschitzConstants | None:
         """None where one of them is larger than any float."""
-        return proven_constants(0.0, self._curvature(self.validation), self._largest(D), self._gyy)
+        return proven_constants(0.0, self._curvature(self.validation), self._largest(D, ends), self._gyy)
 
     @cached_property
     def _gyy(self) -> float:
         design, n = self.train.design, len(self.train)
         cumulant = 1 / (6 * math.sqrt(3)) if self.n_classes == 2 else 1 / math.sqrt(2)
         return cumulant * float(design.row_norms.max()) * design.norm * design.norm / n * ROUND_UP
-
-
-class WeightCross(StructuredOperator):
-    """(J V)_k = Σ E_cj V_cj over the block of weight k: one column, one row or all of (C, p).
-
-    Parameters
-    ----------
-    E : ndarray, shape (C, p)
-        ∂/∂x_k of the penalty's gradient, D ∘ Y.
-    axis : 0, 1 or None
-        Of the sum.
-
-    Notes
-    -----
-    The blocks are disjoint, so J Jᵀ is diagonal and ‖J‖ = max_k ‖E_k‖. As many terms as a block has; one more for the
-    bound itself.
-    """
-
-    _held = ("E",)
-
-    def __init__(self, E: np.ndarray, axis: int | None) -> None:
-        self.E, self.axis = read_only(E), axis
-        self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
-        self.terms = self.blocks.shape[1] + 1
-        super().__init__(E.dtype, (self.blocks.shape[0], E.size))
-
-    @property
-    def _is_diagonal(self) -> bool:
-        """Whether each block is one entry: J is diag(E)."""
-        return self.axis == 0 and len(self.E) == 1
-
-    def _matvec(self, v: np.ndarray) -> np.ndarray:
-        if self._is_diagonal:
-            return self.E[0] * v
-        return np.atleast_1d((self.E * v.reshape(self.E.shape)).sum(axis=self.axis))
-
-    def _rmatvec(self, u: np.ndarray) -> np.ndarray:
-        return (self.E * (u[:, None] if self.axis == 1 else u[None, :])).ravel()
-
-    def abs_product(self, v: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            terms = np.abs(self.E.astype(np.float64, copy=False)) * v.reshape(self.E.shape)
-            return terms[0] if self._is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
-
-    def norm_bound(self) -> float:
-        if self._is_diagonal:  # as `row_norms` has it of single entries
-            largest = largest_size(self.E[0])
-            bound = largest * ROUND_UP
-            return (math.nextafter(bound, math.inf) if largest > 0 and bound < SMALLEST_NORMAL else bound) * ROUND_UP
-        return float(row_norms(self.blocks).max()) * ROUND_UP
 
 
 def logistic(
@@ -361,7 +314,7 @@ def logistic(
     *,
     weights: str = "feature",
     n_classes: int | None = None,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> Logistic | BlockedClassifier:
     """Tune the ℓ2 weights of a logistic regression on validation data.

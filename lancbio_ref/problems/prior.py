@@ -89,6 +89,16 @@ class ExchangeablePrior:
         out[: self.n] = own * apart + shared * (mean - self.centre)
         return out
 
+    def coloured(self, z: np.ndarray) -> np.ndarray:
+        """L z, L = s(I + (α/n) 1 1ᵀ), (1 + α)² = 1 + nτ²/s²: then L Lᵀ = s²I + τ² 1 1ᵀ, and r(c + L z) is ‖z‖²/2N.
+
+        Entries beyond the first n stay as they are.
+        """
+        alpha = math.sqrt(1 + self.n * (self.level_spread / self.spread) ** 2) - 1
+        out = np.array(z, np.float64)
+        out[: self.n] = self.spread * (out[: self.n] + alpha * out[: self.n].mean())
+        return out
+
     def _apart(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """x̄, and x_j − x̄."""
         own = np.asarray(x[: self.n], np.float64)

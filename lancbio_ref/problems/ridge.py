@@ -20,7 +20,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.linalg import cho_solve
 
-from ..arguments import Operator, Seed, as_generator, as_integer, as_number, as_vector, common_type
+from ..arguments import BlockRows, Operator, Seed, as_generator, as_integer, as_number, as_vector, common_type
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -246,7 +246,7 @@ def ridge(
     X_val: Operator,
     t_val: npt.ArrayLike,
     *,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> Ridge | BlockedProblem:
     """Tune exp(x_j), the penalty of feature j in a ridge regression, on validation data.

@@ -16,9 +16,11 @@ from tests.blocks import on_workers
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: make test-guests installs it")
 da = pytest.importorskip("dask.array", reason="Dask's arrays are not installed")
 
+import dask  # noqa: E402
 from dask import delayed  # noqa: E402
 
 from lancbio_ref.blocks import cluster as cluster_of_blocks  # noqa: E402
+from lancbio_ref.blocks import sizing  # noqa: E402
 from lancbio_ref.blocks.from_dask import dask_blocks  # noqa: E402
 from lancbio_ref.blocks.sizing import rows_per_block  # noqa: E402
 from tests.blocks.on_cluster import CUTS, N, P, asked, cut, running, samples, two_workers  # noqa: E402, F401
@@ -54,7 +56,8 @@ def test_blocks_that_no_worker_holds_are_refused_before_they_are_loaded(data):
         calls.append(1)
         return np.zeros((10**5, 100))
 
-    with running(1, memory_limit="100MB") as (_, client):
+    # the worker is in this process, which has more than its limit: it is not to pause for that
+    with dask.config.set({"distributed.worker.memory.pause": False}), running(1, memory_limit="100MB") as (_, client):
         large = da.from_delayed(delayed(never)(), (10**5, 100), np.float64)
         with pytest.raises(ArgumentError, match=r"a block of 100000 rows, 80 MB.*at most 37500 rows"):
             dask_blocks(large, np.zeros(10**5), client=client)
@@ -90,6 +93,24 @@ def test_the_rule_for_blocks_is_measured_on_the_cluster(client):
     assert rows > 1000 and rows_per_block(10, 2000, client=client) == 1000  # one for each of two workers
     with pytest.raises(ArgumentError, match="dtype: found int64"):
         rows_per_block(10, dtype=np.int64, client=client)
+
+
+def test_auto_cuts_the_blocks_by_the_rule(client, classes, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sizing, "rows_per_block", lambda p, n, **dtype: asked.append((p, n, dtype)) or -(-n // 2))
+    with client.as_current():
+        problem = problems.logistic(*lazily(*classes), block_rows="auto")
+        assert problem.train.blocks.rows == (N // 2, N // 2) and problem.validation.blocks.rows == (350, 350)
+        assert asked == [(P, N, dict(dtype="d")), (P, 700, dict(dtype="d"))]
+        X, t = classes[:2]
+        unknown = da.from_array(X, chunks=(CUTS[1], P))
+        unknown = unknown[unknown[:, 0] > -99]
+        with pytest.raises(ArgumentError, match=r"X_train: .*compute_chunk_sizes"):
+            problems.logistic(unknown, t, *classes[2:], block_rows="auto")
+        with pytest.raises(ArgumentError, match=r"block_rows: .*a list has its blocks"):
+            problems.logistic([delayed(part) for part in cut(X)], t, *classes[2:], block_rows="auto")
+    here = problems.logistic(*classes, block_rows="auto")  # of memory: about 16 MB
+    assert here.train.blocks.rows == (N,)
 
 
 # -- problems and runs -------------------------------------------------------------------------

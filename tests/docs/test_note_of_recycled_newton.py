@@ -8,7 +8,8 @@ import pytest
 
 NOTE = Path(__file__).parents[2] / "docs" / "notes" / "recycled-newton.md"
 MODULES = (
-    "krylov/recycled", "inverse/recycled", "methods/recycled_model", "methods/recycled_newton", "methods/recycled_end",
+    "krylov/recycled", "inverse/recycled", "methods/recycled_model", "methods/recycled_values",
+    "methods/recycled_newton", "methods/recycled_end",
 )  # fmt: skip
 ROW = re.compile(r"(?m)^\| (\w+/\w+) \| `(\w+)` \| (\S+) \| \S.* \|$")
 

@@ -345,6 +345,8 @@ HOSTILE = [
     (BilevelRidge(penalty="group", groups=[np.nan, 1, 1, 1, 1, 1, 1, 1]), X, Y, "groups"),
     (BilevelRidge(fit_intercept="no"), X, Y, "fit_intercept"),
     (BilevelRidge(method="L-BFGS-B", method_options={"steps": 5}), X, Y, "steps"),
+    (BilevelRidge(penalty="all", method_options={"steps": 5}), X, Y, "steps"),
+    (BilevelRidge(method_options={"steps": 5}), X, Y, "steps"),
 ]
 
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import hypergradient
-from lancbio_ref.estimators import stack
+from lancbio_ref.estimators import rows, stack
 from lancbio_ref.estimators.direct import DirectObjective
 from lancbio_ref.problems import Folds, generalized_linear
 
@@ -61,7 +61,7 @@ def test_sparse_and_large_folds_are_stacks_of_their_own(monkeypatch):
         x, answers = np.full(P, -3.0), []
         for problem, entries, cost in ((dense, 2**18, 60), (dense, 1, 60), (sparse, 2**18, 60), (sparse, 2**18, 0)):
             monkeypatch.setattr(stack, "ENTRIES", entries)
-            monkeypatch.setattr(stack, "SPARSE", cost)  # at 0 sparse products cost nothing, and X stays sparse
+            monkeypatch.setattr(rows, "SPARSE", cost)  # at 0 sparse products cost nothing, and X stays sparse
             objective = DirectObjective(problem, np.zeros(problem.n_y), 1.0)
             answers.append((len(objective._stacks), sp.issparse(objective._stacks[0].train.X), objective(x)))
         assert [answer[:2] for answer in answers] == [(1, False), (3, False), (3, False), (3, True)]

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from numba import njit
 
 from lancbio_ref import CallableError, LancBiO, LanczosProcess, parallel, problems
 from lancbio_ref.errors import LancbioError
@@ -15,7 +16,8 @@ from lancbio_ref.kernels import JIT, compiled
 from lancbio_ref.krylov import basis, compiled_cycle, compiled_step, recurrences, steps
 from lancbio_ref.krylov.compiled_cycle import compiled_form
 from lancbio_ref.krylov.reorthogonalization import Selective
-from lancbio_ref.krylov.solve import System, solve
+from lancbio_ref.krylov.solve import solve
+from lancbio_ref.krylov.system import System
 from lancbio_ref.operators import (
     BlockDiagonal,
     CheckedOperator,
@@ -24,11 +26,13 @@ from lancbio_ref.operators import (
     GeneralizedLinear,
     MultinomialHessian,
     SparseOperator,
+    ready_products,
 )
 from lancbio_ref.operators.multinomial import softmax
+from lancbio_ref.operators.ready import ready
 from tests.thorough import THOROUGH, sampled
 
-pytestmark = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+pytestmark = [pytest.mark.compiled, pytest.mark.skipif(not JIT, reason="nothing is compiled")]
 SOLVE = sys.modules["lancbio_ref.krylov.solve"]
 OPTIONS = (dict(rtol=1e-5), dict(rtol=0.0), dict(rtol=1e-9, restart=7), dict(rtol=1e-9, maxiter=5))
 
@@ -89,13 +93,15 @@ SELDOM = ("dense, Fortran", "generalized linear, float32", "generalized linear, 
 SELDOM += ("multinomial", "multinomial, float32, two blocks of rows", "diagonal on multinomial")
 SELDOM += ("folds", "blocks of several kinds")
 SELDOM += ("diagonal on dense", "diagonal and low rank")  # each takes a compilation of its own
+NESTED = ("diagonal on multinomial", "blocks of several kinds")  # of parts that are met alone, and pairs that are met
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """All sizes go through the compiled steps."""
+def one_thread(monkeypatch):
+    """All sizes go through the compiled steps, and short vectors through the mode that is asked for."""
     before = parallel.threads()
     parallel.set_threads(1)
+    monkeypatch.setattr(SOLVE, "FULL_UP_TO", 0)
     yield
     parallel.set_threads(before)
 
@@ -137,6 +143,21 @@ def test_the_same_bits(monkeypatch, name, mode):
     for options in sampled(OPTIONS, 2) if has_product else OPTIONS[:1]:
         assert_same(both(monkeypatch, A, b, None, reorthogonalization=mode, norm_A=A.norm_bound(), **options))
         assert_same(both(monkeypatch, A, b, x0, reorthogonalization=mode, mu=0.9, **options))
+
+
+@njit
+def multiplied(A, v, out):
+    ready_products.product(A, v, out)
+
+
+@pytest.mark.parametrize("name", SELDOM if THOROUGH else [name for name in SELDOM if name not in NESTED])
+def test_a_compiled_product_has_the_bits_of_the_operators_own(name):
+    """Of those whose whole cycle is compiled in make test-thorough alone; the rest of it is the same for all."""
+    A = OPERATORS[name][0]
+    v, (form, _) = right(A), ready(A, A.dtype)
+    out = np.empty_like(v)
+    multiplied(form, v, out)
+    np.testing.assert_array_equal(out, A.matvec(v))
 
 
 def test_where_the_steps_are_pythons():

@@ -9,7 +9,7 @@ from lancbio_ref import LanczosProcess, Linearization, lanczos
 from lancbio_ref.krylov import recurrences
 from lancbio_ref.krylov import solve as solve_function
 from lancbio_ref.krylov.reorthogonalization import Selective
-from lancbio_ref.operators import DiagonalLowRank, as_square
+from lancbio_ref.operators import CheckedOperator, DiagonalLowRank, as_square
 from tests.strategies import symmetric
 from tests.thorough import THOROUGH
 from validation.truths.exact import relative_energy_error
@@ -71,9 +71,24 @@ def test_a_ruined_cycle_is_followed_by_a_full_one(monkeypatch):
             assert relative_energy_error(A, report.x, b) <= 50 * U * values[-1] / values[0]
         return 0
 
+    monkeypatch.setattr(module, "FULL_UP_TO", 0)
     assert not unsettled()
     monkeypatch.setattr(module, "SEMI", ())
     assert unsettled()
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "SEMI", ())  # vectors as short as these have no need of a second cycle
+    assert not unsettled()
+
+
+@pytest.mark.parametrize("n", [12, 512, 513])
+def test_selective_is_full_where_vectors_are_short(n):
+    """The bits of the one and of the other, where many Ritz vectors become good: to 512 entries they are the same."""
+    A, b = DiagonalLowRank(np.geomspace(1e-9, 1, n)), np.ones(n)
+    selective, full = (
+        solve_function(CheckedOperator(A, "A"), b, rtol=1e-3, maxiter=100, reorthogonalization=mode)
+        for mode in ("selective", "full")
+    )
+    assert (selective.x.tobytes() == full.x.tobytes()) == (n <= 512)
 
 
 def test_ritz_values_come_back_in_the_units_of_the_matrix():

@@ -135,7 +135,7 @@ def ill_conditioned(n, condition, adjoint=True, seed=4):
 
 
 def test_a_lower_level_of_condition_1e12_ends_with_a_reason():
-    """How far it gets is up to the rounding: five of six seeds to a fiftieth of the start."""
+    """φ̂ is lost in the rounding of vᵀ∇_y g, and ρ comes from gradients: each seed to a thousandth of the start."""
     ends = []
     for seed in range(6):
         problem, zero = ill_conditioned(30, 1e12, seed=seed), np.zeros(30)
@@ -143,7 +143,7 @@ def test_a_lower_level_of_condition_1e12_ends_with_a_reason():
         assert result.status in (SolveStatus.FLOOR, SolveStatus.RADIUS), result.message
         assert "error estimated as" in result.message
         ends.append(truth(problem, result.x, zero) / truth(problem, np.zeros(3), zero))
-    assert ends[4] < 0.02 and sorted(ends)[4] < 0.02 and max(ends) < 0.5, ends
+    assert max(ends) < 1e-3, ends
     assert "ill-conditioned" in SolveStatus.RADIUS.remedy
 
 

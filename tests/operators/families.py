@@ -23,7 +23,7 @@ from lancbio_ref.operators import (
     StackedRows,
 )
 from lancbio_ref.operators.stacked import LessOuterProduct
-from lancbio_ref.problems.logistic import WeightCross
+from lancbio_ref.problems.weight_cross import WeightCross
 
 DTYPES = [np.float32, np.float64]
 

@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.operators import GeneralizedLinear
+from lancbio_ref.operators import DenseOperator, GeneralizedLinear, SparseOperator, generalized_linear
+from lancbio_ref.operators.norms import row_norms
 from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
 
 
@@ -28,6 +29,36 @@ def assert_rounding_is_bounded(A, v):
     assert (majorant >= (1 - gamma) * np.abs(matrix) @ np.abs(rational(v))).all()
     bound = gamma * majorant + m * Fraction(smallest_subnormal(A.dtype))
     assert (error <= bound).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e15])
+def test_the_norm_of_absolute_products_is_bounded_without_one(monkeypatch, dtype, sparse, scale):
+    """N²‖v‖² + ν², against the rationals, of one sample too, where the bound is |x_1|ᵀ|x_1| and sharp."""
+    monkeypatch.setattr(generalized_linear, "READ_QUICKLY", 0)
+    rng = np.random.default_rng(4)
+    for n in (1, 1, 3, 9):
+        X = (scale * rng.standard_normal((n, 5))).astype(dtype)
+        d, ridge = rng.standard_normal(n).astype(dtype), (0.1 * scale**2 * rng.random(5)).astype(dtype)
+        data = SparseOperator(sp.csr_array(X)) if sparse else DenseOperator(X)
+        A, v = GeneralizedLinear.of_parts(data, d, ridge, row_norms(X)), np.abs(X[0])
+        assert GeneralizedLinear(data, d, ridge).absolute_norm() is None
+        found = rational(A.abs_product(v))
+        N, nu = (Fraction(bound) for bound in A.absolute_norm())
+        square, size = found @ found, rational(v) @ rational(v)
+        assert square <= N * N * size + nu * nu
+        assert n > 1 or square >= N * N * size / 2  # the penalty's largest entry meets but one of v
+
+
+def test_where_no_norm_of_absolute_products_is_known():
+    """Of few entries, which are read as quickly; and near an end of the range."""
+    X = np.ones((3, 2))
+    assert GeneralizedLinear.of_parts(DenseOperator(X), np.ones(3), np.ones(2), row_norms(X)).absolute_norm() is None
+    X = np.full((2**16, 2), 1e-160)
+    assert (
+        GeneralizedLinear.of_parts(DenseOperator(X), np.ones(2**16), np.zeros(2), row_norms(X)).absolute_norm() is None
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -103,3 +134,21 @@ def test_bad_arguments_are_named(arguments, name):
     with pytest.raises(ArgumentError) as raised:
         GeneralizedLinear(*arguments)
     assert raised.value.argument == name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 5), (200, 20), (129, 7), (1000, 200), (300, 800), (2500, 60), (9, 8192)])
+def test_a_product_in_one_call_has_the_bits_of_blocks_and_numpy(shape, dtype):
+    rng = np.random.default_rng(sum(shape))
+    X, d, ridge, v = (rng.standard_normal(size).astype(dtype) for size in (shape, shape[0], shape[1], shape[1]))
+    for A in (GeneralizedLinear(X, d, ridge), DenseOperator(X)):
+        one, other = A._matvec(v), A._product(v)
+        assert one.dtype == other.dtype == dtype and one.tobytes() == other.tobytes() == (A @ v).tobytes()
+        assert one.flags.owndata  # nobody has to copy it
+    assert GeneralizedLinear(X, d, ridge)._find_one_call()[0]  # and such a call there was
+
+
+def test_a_product_in_one_call_raises_no_flags():
+    A = GeneralizedLinear(np.full((8, 3), 1e-200), np.ones(8), 1e-200)
+    with np.errstate(all="raise"):
+        assert (A.matvec(np.full(3, 1e-200)) == 0).all()

@@ -42,7 +42,7 @@ from lancbio_ref.operators.offset import OffsetGram, OffsetOperator
 from lancbio_ref.operators.stacked import LessOuterProduct
 from lancbio_ref.operators.vectors import VectorOperator
 from lancbio_ref.problems import generalized_linear
-from lancbio_ref.problems.logistic import WeightCross
+from lancbio_ref.problems.weight_cross import WeightCross
 
 # np.matrix is part of the contract for as long as SciPy takes it
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")

@@ -12,7 +12,15 @@ import pytest
 import scipy.sparse as sp
 from flint import ctx
 
-from lancbio_ref import ArgumentError, CertificateStatus, hypergradient, lower_solution, minimize, problems
+from lancbio_ref import (
+    ArgumentError,
+    BilevelProblem,
+    CertificateStatus,
+    hypergradient,
+    lower_solution,
+    minimize,
+    problems,
+)
 from lancbio_ref.blocks import local, open_csr
 from lancbio_ref.operators import structure_of
 from lancbio_ref.problems.blocked import BlockedClassifier, BlockedProblem
@@ -274,6 +282,26 @@ def test_the_trace_counts_passes():
     assert passes[-1] == problem.n_passes - 1 and (np.diff(passes) > 0).all()
     assert passes[-1] < run.n_hvp + run.n_grad  # the gradients came with products
     assert "n_passes" not in minimize(logistic(*data()[:4]), np.zeros(5), maxiter=1, **STEPS).trace.columns
+
+
+@pytest.mark.parametrize("method, most", [("soba", 1), ("hjfbio", 1), ("f2sa", 2)])
+@pytest.mark.parametrize("weights", ["fixed", "sigmoid"])
+def test_what_a_method_asks_at_once_comes_from_one_reading(method, most, weights, monkeypatch):
+    """∇_y g, A v and J v of SOBA; four gradients and more of HJFBiO; of F²SA ∇_y g at y and z, then ∇_x g at both."""
+    steps = dict(step_x=0.05, step_y=0.1) | (dict(step_v=0.1) if method != "f2sa" else {})
+
+    def run(iterations):
+        problem = logistic(*data()[:4], block_rows=20, weights=weights, fixed=0.1)
+        x0 = np.linspace(-1, 1, problem.n_x)
+        return problem, minimize(problem, x0, method=method, maxiter=iterations, tol=0.0, **steps)
+
+    problem, found = run(6)
+    assert (np.diff(found.trace["n_passes"]) <= most).all()
+    assert problem.products_per_pass >= (1 if method == "f2sa" else 2)
+    monkeypatch.setattr(BlockedProblem, "together", BilevelProblem.together)
+    other, alone = run(6)
+    assert other.n_passes > problem.n_passes
+    assert found.x.tobytes() == alone.x.tobytes() and found.y.tobytes() == alone.y.tobytes()  # and the same bits
 
 
 MEMORY = """

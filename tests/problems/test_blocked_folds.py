@@ -146,7 +146,6 @@ BAD = {
     "more than blocks": (dict(folds=6), "folds: found 6"),
     "no pairs": (dict(folds=[np.arange(3)]), "pairs"),
     "nothing": (dict(folds=2.5), "folds: found 2.5"),
-    "learned": (dict(folds=2, weights="sigmoid"), r"weights.*'fixed' with folds.*in memory"),
     "weights": (dict(folds=2, fold_weights=[1.0, -1.0]), "weights >= 0"),
     "no weight": (dict(folds=2, sample_weight=np.where(IN_BLOCKS == 1, 0.0, 1.0)), "without class 0"),
 }  # fmt: skip
@@ -211,3 +210,36 @@ def test_rows_are_taken_with_the_least_to_do():
     some = part.take(np.array([0, 5, 10]))
     assert np.concatenate(list(some.map(lambda block: block.t))).tolist() == [0, 6, 19]
     assert part.with_offset(np.array([0.0, 0, 1])).shape == (11, 3)
+
+
+def test_what_needs_nothing_of_each_other_shares_readings_across_folds():
+    X, t = data()
+    given = dict(loss="logistic", folds=SPLITS["scattered"], weights="sigmoid", penalty="all", block_rows=ROWS)
+    parts = problems.generalized_linear(X, t, **given)
+    x, y = np.linspace(-1, 1, parts.n_x), np.linspace(-1, 1, parts.n_y)
+    point, before = parts.linearize(x, y), parts.n_passes
+    asked = [lambda: parts.lower_grad_y(x, y), lambda: point.A.matvec(y), lambda: point.J.matvec(y)]
+    found = parts.together(*asked)
+    assert parts.n_passes == before + 1
+    other = problems.generalized_linear(X, t, **given)
+    point = other.linearize(x, y)
+    alone = other.lower_grad_y(x, y), point.A.matvec(y), point.J.matvec(y)
+    assert [a.tobytes() for a in found] == [b.tobytes() for b in alone]
+
+
+@pytest.mark.parametrize("weights, penalty", [("sigmoid", "all"), ("softplus", "none"), ("simplex", "feature")])
+def test_weights_are_learned_over_folds_as_in_memory(weights, penalty):
+    """x weighs all samples, each fold's own those that it trains on."""
+    X, t = data()
+    given = dict(loss="logistic", weights=weights, penalty=penalty, intercept=True, fixed=0.1)
+    x0 = None
+    for split in ("scattered", "whole blocks"):
+        whole, parts = (
+            problems.generalized_linear(X, t, folds=SPLITS[split], **given, block_rows=r) for r in (None, ROWS)
+        )
+        assert isinstance(parts, BlockedFolds) and parts.n_x == whole.n_x
+        x0 = np.random.default_rng(1).standard_normal(whole.n_x) if x0 is None else x0
+        x0[-N] = 800.0  # on the simplex an e^x that must be nobody's but its own folds'
+        one, other = hypergradient(whole, x0), hypergradient(parts, x0)
+        assert other.certificate.error == CertificateStatus.CERTIFIED
+        assert np.linalg.norm(one.value - other.value) <= sum(h.error_bound + h.lower_level_bound for h in (one, other))

@@ -20,10 +20,10 @@ from scipy.optimize import minimize as scipy_minimize
 
 from lancbio_ref import HyperObjective, LancbioError, lanczos, minimize
 from lancbio_ref.jobs.settings import OPTIONS, default_options
-from lancbio_ref.methods import names, recycled_model, recycled_newton
+from lancbio_ref.methods import names, recycled_model, recycled_newton, recycled_values
 from lancbio_ref.rounding import norm2
 
-from .referee import TARGETS, Referee, RoughTruth, Truth
+from .referee import TARGETS, NewtonTruth, Referee, RoughTruth, Truth
 from .suite import Entry
 
 OWN = "recycled-newton"
@@ -72,7 +72,9 @@ class Ring:
         self.entry, self.seed = entry, seed
         self.start = entry.make(seed)
         judge = entry.make(seed).problem
-        self.truth, self.rough = Truth(judge, self.start.y0), RoughTruth(judge, self.start.y0)
+        dense = NewtonTruth.fits(judge, self.start.x0, self.start.y0)
+        self.truth = (NewtonTruth if dense else Truth)(judge, self.start.y0)
+        self.rough = RoughTruth(judge, self.start.y0)
         self.start_norm, self.start_value = self.truth.at(self.start.x0)
         A = judge.hessian(self.start.x0, self.start.y0)
         run = lanczos(A, np.random.default_rng(0).standard_normal(self.start.y0.size), min(20, self.start.y0.size))
@@ -246,7 +248,8 @@ def without_prediction() -> Iterator[None]:
 @contextmanager
 def tight() -> Iterator[None]:
     """Both levels a hundred times more accurate than descent asks for."""
-    with patch.multiple(recycled_newton, ZETA=recycled_newton.ZETA / 100, SHARE=recycled_newton.SHARE / 1e4):
+    zeta, share = recycled_newton.ZETA / 100, recycled_values.SHARE / 1e4
+    with patch.object(recycled_newton, "ZETA", zeta), patch.object(recycled_values, "SHARE", share):
         yield
 
 

@@ -1,7 +1,8 @@
 """The referee: what a run has cost, and when the true ‖∇φ‖ first fell below each target.
 
-Work is counted by the problem itself (`BilevelProblem.calls`), the same way for everyone. The truth is a
-:class:`~lancbio_ref.HyperObjective` at 10⁻¹⁰ on a problem object of its own, whose work and time count for nobody.
+Work is counted by the problem itself (`BilevelProblem.calls`), the same way for everyone. The truth is Newton's
+method with dense matrices where A has an array, else a :class:`~lancbio_ref.HyperObjective` at 10⁻¹⁰, on a problem
+object of its own, whose work and time count for nobody.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ TARGETS = {"1e-3": 1e-3, "1e-6": 1e-6}  # of ‖∇φ(x_0)‖
 NEAR = 1.2  # times the target: an own ‖h‖ below this is worth a look at the truth
 OFTEN, SELDOM = 1.03, 1.3  # growth of the work between two looks: where the own ‖h‖ is near, and where it is not
 LARGEST = 1000  # n_y of a dense solve
+NEWTON_STEPS = 100  # of one
 LOST = 1e4  # of an entry of x: all problems here have entries of the size 1
 BELIEVED = 6  # looks at which an own ‖h‖ far below the target was not true, before a run is given up as biased
 
@@ -117,6 +119,74 @@ class RoughTruth:
         return self.at(x)[0]
 
 
+class NewtonTruth:
+    """‖∇φ‖ and φ by Newton's method with dense matrices, where those of :class:`Truth` do not come to an end.
+
+    Where penalties run to e^(−30), A is singular to working precision, but only for its scale: with D = diag(A),
+    D^(−½)A D^(−½) is what is factored, and its condition is near the best of all scalings (A. van der Sluis, Numer.
+    Math. 14, 1969). y and v are done when h = c − J v has not moved by more than `relative` in two steps.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+        An object of its own.
+    y0 : ndarray
+    relative : float
+        Of ‖∇φ‖.
+    """
+
+    def __init__(self, problem: Any, y0: np.ndarray, relative: float = 1e-3) -> None:
+        self.problem, self.y0, self.y, self.relative, self.why = problem, y0, y0, relative, ""
+
+    @staticmethod
+    def fits(problem: Any, x: np.ndarray, y: np.ndarray) -> bool:
+        """Whether A has an array, and one of a size that can be factored again and again."""
+        return y.size <= LARGEST and structure_of(problem.hessian(x, y)) is not None
+
+    def at(self, x: np.ndarray) -> tuple[float, float]:
+        """(‖∇φ(x)‖, φ(x)); infinite and NaN where Newton's method does not get there, and `why` says where it was."""
+        self.why = "x has run away" if float(np.abs(x).max()) > LOST else ""
+        for start in (self.y, self.y0) if not self.why else ():
+            with np.errstate(all="ignore"):
+                found = self._from(x, start)
+            if found is not None:
+                return found
+        return math.inf, math.nan
+
+    def _from(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
+        problem, still, last = self.problem, 0, math.inf
+        h = np.full(x.size, math.inf)
+        try:
+            for _ in range(NEWTON_STEPS):
+                point = problem.linearize(x, y)
+                A = structure_of(point.A).toarray()
+                scale = 1 / np.sqrt(np.diag(A))
+                factor = scipy.linalg.cho_factor(A * scale * scale[:, None])
+                g = problem.lower_grad_y(x, y)
+                d, v = (scale * scipy.linalg.cho_solve(factor, scale * r) for r in (g, point.b))
+                before, h = h, point.c - point.J.matvec(v)
+                last = norm2(h - before)
+                still = still + 1 if last <= self.relative * norm2(h) else 0
+                if still == 2:
+                    self.y, self.why = y, ""
+                    return norm2(h), float(problem.value(x, y))
+                t = 1.0  # g falls along d in the norm of A⁻¹
+                while t > 1e-4:
+                    left = problem.lower_grad_y(x, y - t * d)
+                    if float(d @ left) >= -0.9 * float(d @ g):  # g(y − t d) has not risen beyond its lowest on the way
+                        break
+                    t /= 2
+                y = y - t * d
+        except (LancbioError, ArithmeticError, ValueError) as error:  # NumPy's LinAlgError is a ValueError
+            self.why = f"{type(error).__name__}: {error}"[:160]
+            return None
+        self.why = f"after {NEWTON_STEPS} Newton steps the gradient, {norm2(h):.1e}, still moves by {last:.1e}"
+        return None
+
+    def norm(self, x: np.ndarray) -> float:
+        return self.at(x)[0]
+
+
 class Referee:
     """Sees every iterate of one run.
 
@@ -124,7 +194,7 @@ class Referee:
     ----------
     problem : BilevelProblem
         That the run works on; its counts begin at 0 here.
-    truth : Truth or RoughTruth
+    truth : Truth, NewtonTruth or RoughTruth
     start_norm : float
         ‖∇φ(x_0)‖.
     work, seconds : float
@@ -136,7 +206,7 @@ class Referee:
     def __init__(
         self,
         problem: Any,
-        truth: Truth | RoughTruth,
+        truth: Truth | NewtonTruth | RoughTruth,
         start_norm: float,
         *,
         work: float,
@@ -204,4 +274,5 @@ class Referee:
         spent = self.spent()
         norm, value = (math.inf, math.nan) if self.x is None else self.truth.at(self.x)
         reached = {name: self.reached.get(name) for name in self.targets}
+        why = why or getattr(self.truth, "why", "")
         return dict(reached=reached, spent=spent, norm=norm, phi=value, end=self.end or "own", why=why[:160])

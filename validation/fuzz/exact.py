@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from flint import fmpq, fmpq_mat
 
 from lancbio_ref import operators
-from lancbio_ref.problems.logistic import WeightCross
+from lancbio_ref.problems.weight_cross import WeightCross
 
 
 def number(value: Any) -> fmpq:

@@ -51,7 +51,7 @@ IMPORTS = {
     "lower_level_bound": "from lancbio_ref.certificate import lower_level_bound",
     "CertificateStatus": "from lancbio_ref import CertificateStatus",
     "softmax": "from lancbio_ref.operators.multinomial import softmax",
-    "WeightCross": "from lancbio_ref.problems.logistic import WeightCross",
+    "WeightCross": "from lancbio_ref.problems.weight_cross import WeightCross",
 }
 KEPT = 8  # reproducers kept of one kind of violation
 QUANTILES = (0.0, 0.01, 0.5, 0.99)

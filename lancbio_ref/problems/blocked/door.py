@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ...arguments import Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
+from ...arguments import BlockRows, Operator, Seed, as_array, as_flag, as_generator, as_number, as_vector
 from ...blocks import Block, Blocks, LocalBlocks, added
 from ...blocks.base import ones_column
 from ...blocks.from_dask import dask_blocks, is_dask
 from ...blocks.rows import RowsOfBlocks
+from ...blocks.sizing import rechunked
 from ...blocks.source import is_large, is_lazy
-from ...blocks.together import Readings
+from ...blocks.together import Readings, Shared
 from ...errors import ArgumentError
 from ...labels import Classes, as_label_array
 from ...operators.csr import as_csr
@@ -33,12 +34,11 @@ from .passes import Model
 from .problem import BlockedProblem
 from .samples import BlockedSamples
 
-IN_MEMORY = "in memory: np.asarray(X), where it fits"
 Centre = tuple[np.ndarray, float]
 MOST = 1000  # classes in float32, for the proof of softmax
 
 
-def comes_in_blocks(block_rows: int | None, *matrices: Any) -> bool:
+def comes_in_blocks(block_rows: BlockRows, *matrices: Any) -> bool:
     """Whether somebody asks for blocks, has blocks, or has a matrix that is not in memory and larger than a block."""
     kinds = is_blocks, is_dask, is_large, is_list_of_blocks
     return block_rows is not None or any(kind(X) for kind in kinds for X in matrices)
@@ -54,7 +54,7 @@ def is_list_of_blocks(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(len(getattr(part, "shape", ())) == 2 for part in X)
 
 
-def blocks_of(name: str, X: Any, t: Any, s: Any, block_rows: int | None) -> Blocks:
+def blocks_of(name: str, X: Any, t: Any, s: Any, block_rows: BlockRows) -> Blocks:
     """X with its targets and weights as blocks.
 
     Raises
@@ -67,16 +67,18 @@ def blocks_of(name: str, X: Any, t: Any, s: Any, block_rows: int | None) -> Bloc
             raise ArgumentError(name, "blocks beside targets or weights", "None for these: blocks have their own")
         return cast(Blocks, X)
     if is_dask(X):
-        if block_rows is not None:
-            raise ArgumentError(
-                "block_rows", block_rows, "None: what Dask has is in blocks, X.rechunk({0: rows}) cuts it"
-            )
+        if block_rows == "auto":
+            X = rechunked(name, X)
+        elif block_rows is not None:
+            expected = "'auto', or None: what Dask has is in blocks, X.rechunk({0: rows}) cuts it"
+            raise ArgumentError("block_rows", block_rows, expected)
         return dask_blocks(X, t, s, name=name)
     if sp.issparse(X) and X.format != "csr":
         X = as_csr(name, X)
     elif not (sp.issparse(X) or isinstance(X, np.ndarray) or is_large(X) or is_lazy(X) or is_list_of_blocks(X)):
         X = as_array(name, X, "shape (samples, features)")
-    return LocalBlocks(X, t, s, block_rows=None if is_list_of_blocks(X) else block_rows, name=name)
+    rows = None if block_rows == "auto" or is_list_of_blocks(X) else block_rows
+    return LocalBlocks(X, t, s, block_rows=rows, name=name)
 
 
 class _Watched:
@@ -107,6 +109,7 @@ def _both(
     if centre is not None:
         train, validation = (data.with_offset(-centre[0].astype(data.dtype)) for data in (train, validation))
         mean = centre[1]
+    train, validation = (data if hasattr(data, "readings") else Shared(data) for data in (train, validation))
     watched = _Watched(progress)
     return BlockedSamples("", train, loss, watched, mean), BlockedSamples("_val", validation, loss, watched, mean)
 
@@ -128,7 +131,7 @@ def blocked(
     intercept_ridge: float,
     n_classes: int | None,
     fold_weights: npt.ArrayLike | None,
-    block_rows: int | None,
+    block_rows: BlockRows,
     progress: bool,
 ) -> BlockedProblem | BlockedFolds:
     """:func:`~lancbio_ref.problems.generalized_linear` of samples in blocks.
@@ -158,24 +161,26 @@ def blocked(
     if made.n == 0 and weights == "fixed":
         raise ArgumentError("penalty", "'none' with fixed weights", "something to learn: a penalty, or weights")
 
-    def member(train: Blocks, held_out: Blocks, progress: bool) -> BlockedProblem:
+    def member(
+        train: Blocks, held_out: Blocks, progress: bool, rows: np.ndarray | None = None, n: int | None = None
+    ) -> BlockedProblem:
         centre = _means(made_loss, train, held_out) if centred else None
         own, other = _both(made_loss, train, held_out, progress, ones=column, centre=centre)
-        return BlockedProblem(own, other, made_loss, made, _weighting(weights, own), intercept=column, centre=centre)
+        learned = _weighting(weights, own, rows, n)
+        return BlockedProblem(own, other, made_loss, made, learned, intercept=column, centre=centre)
 
     if folds is None:
         if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
             raise ArgumentError("validation", type(validation).__name__, "(X_val, t_val) or with their sample_weight")
         X_val, t_val, s_val = (*validation, None)[:3]
         return member(train, blocks_of("X_val", X_val, t_val, s_val, block_rows), progress)
-    if weights != "fixed":
-        raise ArgumentError("weights", repr(weights), f"'fixed' with folds of X in blocks; else X {IN_MEMORY}")
     readings = Readings(train)
 
     def fold(k: int, rows: np.ndarray, held_out: np.ndarray) -> BlockedProblem:
-        own, other = RowsOfBlocks(readings, rows), RowsOfBlocks(readings, held_out)
+        own = RowsOfBlocks(readings, rows, alone=weights != "fixed")
+        other = RowsOfBlocks(readings, held_out)
         require_classes(made_loss, np.concatenate(list(own.map(passes.labels_of))), k)
-        return member(own, other, progress and k == 0)
+        return member(own, other, progress and k == 0, rows, train.shape[0])
 
     pairs = rows_of_folds(folds, train)
     parts = readings.together(fold, range(len(pairs)), *zip(*pairs, strict=True))
@@ -197,9 +202,9 @@ def _means(loss: Loss, train: Blocks, validation: Blocks) -> Centre:
     return means, of_t / weight
 
 
-def _weighting(weights: str, train: BlockedSamples) -> Weighting:
-    """With the b of all samples where weights are learned: x has as many entries."""
-    return Weighting(weights, np.empty(0) if weights == "fixed" else train.base)
+def _weighting(weights: str, train: BlockedSamples, rows: np.ndarray | None = None, n: int | None = None) -> Weighting:
+    """With the b of all samples where weights are learned: x has as many entries, or n where these are `rows` of n."""
+    return Weighting("fixed", np.empty(0)) if weights == "fixed" else Weighting(weights, train.base, rows, n)
 
 
 def _count_in_blocks(train: Blocks) -> int:
@@ -222,7 +227,7 @@ def _count(t: Any) -> int:
 
 
 def blocked_ridge(
-    X_train: Any, t_train: Any, X_val: Any, t_val: Any, block_rows: int | None, progress: bool
+    X_train: Any, t_train: Any, X_val: Any, t_val: Any, block_rows: BlockRows, progress: bool
 ) -> BlockedProblem:
     """:func:`~lancbio_ref.problems.ridge` of samples in blocks: the squared loss with a penalty a feature."""
     made = blocked(
@@ -288,7 +293,7 @@ def blocked_logistic(
     labels_val: npt.ArrayLike,
     weights: str,
     n_classes: int | None,
-    block_rows: int | None,
+    block_rows: BlockRows,
     progress: bool,
 ) -> BlockedClassifier:
     """:func:`~lancbio_ref.problems.logistic` of samples in blocks."""
@@ -312,7 +317,7 @@ def blocked_cleaning(
     labels_val: npt.ArrayLike,
     regularization: float,
     n_classes: int | None,
-    block_rows: int | None,
+    block_rows: BlockRows,
     progress: bool,
 ) -> BlockedClassifier:
     """:func:`~lancbio_ref.problems.data_cleaning` of samples in blocks: the bias is a feature like others, of ones."""
@@ -329,7 +334,7 @@ def blocked_cleaning(
 
 
 def _labelled(
-    X_train: Any, labels_train: Any, X_val: Any, labels_val: Any, n_classes: int | None, block_rows: int | None
+    X_train: Any, labels_train: Any, X_val: Any, labels_val: Any, n_classes: int | None, block_rows: BlockRows
 ) -> tuple[Classes, Blocks, Blocks]:
     """The classes of both sets, and these in blocks, their labels as classes; Dask's labels stay where they are."""
     if not (is_dask(X_train) or is_dask(X_val)):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import as_vector
 from ...parallel import dot
 from ...rounding import ROUND_UP, norm2
 from ..generalized_linear.samples import MultinomialFit, ScalarFit
@@ -39,9 +40,9 @@ def _dtype(fit: Fit) -> np.dtype:
 
 
 def curvatures(fit: Fit, w: Weights) -> Any:
-    """What the block's part of A is made of: w ∘ ℓ″, or P and w."""
+    """What the block's part of A is made of: w ∘ ℓ″, which is looked at here, or P and w."""
     w = weights(fit, w)
-    return w * fit.curvatures if isinstance(fit, ScalarFit) else (fit.P, w)
+    return as_vector("d", w * fit.curvatures, len(w)) if isinstance(fit, ScalarFit) else (fit.P, w)
 
 
 def gradient(fit: Fit, w: Weights) -> tuple[np.ndarray]:

@@ -8,19 +8,22 @@ numbers have the bits that it has alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ...blocks import Blocks
-from ...blocks.together import Readings
+from ...blocks.together import Readings, called
 from ...errors import ArgumentError
-from ...operators import BlockDiagonal, diagonal_of
+from ...operators import BlockDiagonal, SideBySide, diagonal_of
+from ...operators.base import StructuredOperator
 from ..folds import Folds
 from ..splits import as_rows, as_splits
 from .passes import targets_of
-from .problem import BlockedProblem
+from .problem import BlockedProblem, products_of
+
+T = TypeVar("T")
 
 
 class FoldsHessian(BlockDiagonal):
@@ -54,6 +57,23 @@ class FoldsHessian(BlockDiagonal):
         return max(self._readings.together(lambda structure: structure.norm_bound(), self._structures))
 
 
+class FoldsCross(SideBySide):
+    """(J_1 … J_K): the products with all parts from one reading.
+
+    Parameters
+    ----------
+    parts : sequence of StructuredOperator
+    readings : Readings
+    """
+
+    def __init__(self, parts: Sequence[StructuredOperator], readings: Readings) -> None:
+        super().__init__(parts)
+        self._readings = readings
+
+    def _each(self, function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
+        return self._readings.together(function, self.parts, *columns)
+
+
 class BlockedFolds(Folds):
     """What :func:`~lancbio_ref.problems.generalized_linear` returns for folds of X that is read in blocks.
 
@@ -61,6 +81,8 @@ class BlockedFolds(Folds):
     ----------
     n_passes : int
         How often the data have been read: once for all folds.
+    products_per_pass : float
+        As :class:`~.problem.BlockedProblem` has it, a product of all folds counting as one.
     others
         As :class:`~lancbio_ref.problems.Folds` has them.
 
@@ -79,16 +101,28 @@ class BlockedFolds(Folds):
     ) -> None:
         self.readings = readings
         super().__init__(problems, weights)
+        self._looked = self.n_passes
+
+    @property
+    def products_per_pass(self) -> float:
+        return products_of(self.calls) / max(self.n_passes - self._looked, 1)
 
     @property
     def n_passes(self) -> int:
         return self.readings.blocks.n_passes
+
+    def together(self, *functions: Callable[[], T]) -> list[T]:
+        """What these return, all folds of all of them from readings that they share."""
+        return self.readings.together(called, functions)
 
     def _each(self, function: Callable[..., Any], *columns: Sequence[Any]) -> list[Any]:
         return self.readings.together(function, *columns)
 
     def _diagonal(self, blocks: Sequence[Any]) -> BlockDiagonal:
         return FoldsHessian(blocks, self.readings)
+
+    def _beside(self, parts: Sequence[StructuredOperator]) -> SideBySide:
+        return FoldsCross(parts, self.readings)
 
 
 def rows_of_folds(folds: Any, blocks: Blocks) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from ...blocks import Block
 from ...errors import ArgumentError
 from ...operators import GeneralizedLinear, MultinomialCross, MultinomialHessian, StructuredOperator
+from ...operators.cholesky import spectral_norm_bound
 from ...operators.design import FixedOrderDesign
 from ...operators.norms import row_norms
 from ...operators.offset import OffsetDesign, OffsetGram, total
@@ -203,8 +204,10 @@ def _rows_of_piece(X: np.ndarray) -> np.ndarray:
 def norm_of(block: Block, rows: np.ndarray) -> float:
     """≥ ‖X_b‖₂ of samples with a weight, by ‖X_b‖_F, √(‖X_b‖₁‖X_b‖_∞) and, of few columns, the Gram matrix."""
     frobenius = norm2(rows) * ROUND_UP
-    if sp.issparse(block.X) or block.X.shape[1] <= NARROW:
+    if sp.issparse(block.X):
         return min(frobenius, FixedOrderDesign.of_checked(block.X).norm)
+    if block.X.shape[1] <= NARROW:  # sharp to 1e-9, so that sums of rows and columns could say no more
+        return min(frobenius, spectral_norm_bound(block.X))
     columns, longest = np.zeros(block.X.shape[1]), 0.0
     with np.errstate(over="ignore"):
         for piece in _pieces(block):
@@ -298,7 +301,8 @@ def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
         return MultinomialHessian(design, *curvatures)
     if isinstance(design, OffsetDesign):
         return OffsetGram(design.operator, curvatures)
-    return GeneralizedLinear(design.operator, curvatures)
+    ridge = np.zeros(block.X.shape[1], np.result_type(block.X, curvatures))
+    return GeneralizedLinear.of_checked(design.operator, curvatures, ridge)
 
 
 def hessian_products(block: Block, curvatures: Any, V: np.ndarray) -> tuple[np.ndarray]:

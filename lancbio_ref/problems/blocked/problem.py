@@ -11,11 +11,14 @@ what it does itself is to form every sum over samples as one over blocks, in as 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from ...blocks import added
 from ...blocks.base import pieces_of
+from ...blocks.together import Readings, called
 from ...formation import FormationErrors
 from ...rounding import ROUND_UP, Proven
 from ..generalized_linear.losses import Loss
@@ -29,6 +32,13 @@ from ..rounding.generalized_linear import PointErrors
 from . import fits, passes
 from .fits import Weights
 from .samples import BlockedErrors, BlockedFit, BlockedSamples
+
+T = TypeVar("T")
+
+
+def products_of(calls: dict[str, int]) -> int:
+    """Of A and J and of their transposes with a vector, and ∇_y g: what a pass can have several of."""
+    return sum(count for name, count in calls.items() if name.endswith("@ v") or name == "lower.grad_y")
 
 
 class BlockedPoint(Point):
@@ -123,6 +133,8 @@ class BlockedProblem(GeneralizedLinearProblem):
         (validation, training) samples, as `minibatch` counts them.
     n_passes, n_passes_upper : int
         How often the training data, and the validation data, have been read.
+    products_per_pass : float
+        Products with A and J and gradients ∇_y g, over the readings of the training data, but for what looked at it.
     others
         As :class:`~lancbio_ref.problems.GeneralizedLinearProblem` has them.
 
@@ -155,6 +167,7 @@ class BlockedProblem(GeneralizedLinearProblem):
         self._fits: dict[str, BlockedFit] = {}
         self._constants: dict[np.dtype, DataConstants] = {}
         super().__init__(train, validation, loss, penalty, weighting, intercept=intercept, centre=centre)  # type: ignore[arg-type]
+        self._looked = self.n_passes
 
     @property
     def n_passes(self) -> int:
@@ -163,6 +176,15 @@ class BlockedProblem(GeneralizedLinearProblem):
     @property
     def n_passes_upper(self) -> int:
         return self.validation.blocks.n_passes
+
+    def together(self, *functions: Callable[[], T]) -> list[T]:
+        """What these return, all that they need of the training data from readings that they share."""
+        readings: Readings | None = getattr(self.train.blocks, "readings", None)  # a batch has none
+        return super().together(*functions) if readings is None else readings.together(called, functions)
+
+    @property
+    def products_per_pass(self) -> float:
+        return products_of(self.calls) / max(self.n_passes - self._looked, 1)
 
     def at(self, x: np.ndarray, y: np.ndarray) -> BlockedPoint:
         return BlockedPoint(self, x, y)

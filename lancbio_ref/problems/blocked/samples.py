@@ -146,6 +146,7 @@ class BlockedFit:
         self.scores = self.blocks.keep(passes.scores_of, data.model, y)
         self._gradients: list[tuple[Weights, np.ndarray]] = []
         self._errors: dict[float, list[BlockErrors]] = {}
+        self._asked = 0  # who waits for a gradient in a reading that others share
 
     @property
     def common(self) -> tuple[Model, np.ndarray, Kept]:
@@ -166,8 +167,8 @@ class BlockedFit:
         return None if w is None else pieces_of(self.blocks.rows, w)
 
     def knows_gradient(self, w: Weights) -> bool:
-        """Whether `gradient` of these weights needs no pass."""
-        return any(known is w for known, _ in self._gradients)
+        """Whether `gradient` of these weights needs no pass, or is on its way."""
+        return self._asked > 0 or any(known is w for known, _ in self._gradients)
 
     def learn_gradient(self, w: Weights, sums: np.ndarray) -> np.ndarray:
         """Σ w_i r_i ⊗ x_i, from a pass that had it beside."""
@@ -179,7 +180,11 @@ class BlockedFit:
         for known, gradient in self._gradients:
             if known is w:
                 return gradient.copy()
-        (sums,) = added(self.map(fits.gradient, self.cut(w)))
+        self._asked += 1
+        try:
+            (sums,) = added(self.map(fits.gradient, self.cut(w)))
+        finally:
+            self._asked -= 1
         return self.learn_gradient(w, sums).copy()
 
     def hessian(self, w: Weights, D: np.ndarray) -> StructuredOperator:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ...arguments import Operator, as_array, as_number, as_vector
+from ...arguments import BlockRows, Operator, as_array, as_number, as_vector
 from ...errors import ArgumentError
 from ...operators.csr import as_csr
 from ..blocked import door
@@ -39,7 +39,7 @@ def generalized_linear(
     intercept_ridge: float = 1e-6,
     n_classes: int | None = None,
     fold_weights: npt.ArrayLike | None = None,
-    block_rows: int | None = None,
+    block_rows: BlockRows = None,
     progress: bool = False,
 ) -> GeneralizedLinearProblem | Folds:
     """A generalized linear model whose penalties, or sample weights, validation data choose.
@@ -88,8 +88,10 @@ def generalized_linear(
         C for ``"multinomial"``; one more than the largest label by default.
     fold_weights : array_like, shape (K,), optional
         Weights of the folds in f; equal by default.
-    block_rows : int, optional
-        Rows of a block: X and X_val are then read in blocks, wherever they are.
+    block_rows : int or "auto", optional
+        Rows of a block: X and X_val are then read in blocks, wherever they are. "auto" of Dask's arrays: as many as a
+        rule says of what the cluster is measured to take (:func:`~lancbio_ref.blocks.sizing.rows_per_block`), another
+        number the next time, and other last digits; of others, about 16 MB.
     progress : bool
         Whether the first reading of blocks is shown, as a bar or in the log.
 

@@ -248,7 +248,10 @@ def logistic_errors(
 
 
 class LogisticErrors:
-    """The bounds at one point; `norms` are ‖D ∘ Y‖ and ‖y‖. The errors of the two fits are formed when asked for."""
+    """The bounds at one point; `norms` are ‖D ∘ Y‖ and ‖y‖, `ends` min D and max D, if at hand.
+
+    The errors of the two fits are formed when asked for.
+    """
 
     def __init__(
         self,
@@ -258,8 +261,10 @@ class LogisticErrors:
         norms: tuple[float, float],
         train: Callable[[], FitErrors | BinaryErrors],
         validation: Callable[[], FitErrors | BinaryErrors],
+        ends: tuple[float, float] | None = None,
     ) -> None:
         self.problem, self.penalty, self.y, self._train, self._validation = problem, penalty, y, train, validation
+        self._ends = ends
         self.u, self.eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
         self.of_penalty = chain((FUNCTION_UNITS + 3) * self.u)
         self.terms = chain(self.of_penalty, 2 * self.u) * norms[0], y.size * self.eta * (2 + norms[1])
@@ -282,7 +287,8 @@ class LogisticErrors:
 
     def hessian(self) -> Proven | None:
         data = self.train.hessian(self.problem.train.equal(self.y.dtype), 2 * self.u)
-        return None if data is None else proven(data, self.of_penalty * extremes(self.penalty.ravel())[1], self.eta)
+        largest = (self._ends or extremes(self.penalty.ravel()))[1]
+        return None if data is None else proven(data, self.of_penalty * largest, self.eta)
 
     def cross(self) -> Proven | None:
         return proven(*self.terms)

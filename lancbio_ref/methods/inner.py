@@ -1,0 +1,72 @@
+"""The steps y ← y − θ∇_y g(x, y) that a method makes at one x.
+
+Of short vectors a step is one call of the problem's callable and one compiled loop: the loop that moves y looks at
+the gradient's entries too, which the problem would else have read once more, and the tests that are the same for all
+steps are made once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import kernels, parallel
+from ..errors import LancbioError
+from ..kernels import BLOCK
+from ..operators.base import as_owned, require_finite
+from ..operators.vectors import asked_at
+from ..problem import BilevelProblem, as_floats
+
+NAME = "lower.grad_y"  # in `BilevelProblem.calls`, and in what is raised
+
+
+@np.errstate(under="ignore")
+def inner_steps(
+    problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating, count: int, gradient: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`count` steps: y, and the last gradient, which is `gradient` where there is no step.
+
+    What is raised on the way knows the y at which it was.
+    """
+    step = _short_step if _is_short(problem, x, y, theta) else _step
+    try:
+        for _ in range(count):
+            y, gradient = step(problem, x, y, theta)
+    except (LancbioError, ArithmeticError, ValueError) as error:
+        locate(error, x, y)
+        raise
+    return y, gradient
+
+
+def _step(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating) -> tuple[np.ndarray, np.ndarray]:
+    gradient = problem.lower_grad_y(x, y)
+    return parallel.step_along(y, theta, gradient), gradient
+
+
+def _is_short(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating) -> bool:
+    """Whether `problem.lower_grad_y` is the callable and its checks, and no more, all float64 of one block."""
+    as_it_is = type(problem).lower_grad_y is BilevelProblem.lower_grad_y and "lower_grad_y" not in problem.__dict__
+    double = x.dtype.char == y.dtype.char == theta.dtype.char == "d"
+    return as_it_is and double and y.size <= BLOCK and y.flags.carray
+
+
+def _short_step(
+    problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating
+) -> tuple[np.ndarray, np.ndarray]:
+    """`_step`, with the same bits and the same exceptions."""
+    calls, function = problem.calls, problem.lower.grad_y
+    call = calls[NAME] = calls.get(NAME, 0) + 1
+    gradient = as_owned(asked_at(function, x, y, NAME, call) if problem._lends else function(x, y), NAME, call, y.size)
+    if not (gradient.dtype.char == "d" and gradient.flags.carray):
+        require_finite(gradient, NAME, call, at=(x, y))
+        gradient = as_floats(NAME, call, gradient)
+        return parallel.step_along(y, theta, gradient), gradient
+    out = np.empty(y.size)
+    if kernels.short_step(y, theta, gradient, out):
+        require_finite(gradient, NAME, call, at=(x, y))
+    return out, gradient
+
+
+def locate(error: Exception, x: np.ndarray, y: np.ndarray) -> None:
+    """Give `error` ``at = (x, y)`` where it does not know yet: within an iteration nobody else knows its y."""
+    if not getattr(error, "at", ()):
+        error.at = x, y  # type: ignore[attr-defined]

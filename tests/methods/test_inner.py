@@ -1,0 +1,99 @@
+"""The short way of a step: the bits, the exceptions and the copies of the long one."""
+
+import numpy as np
+import pytest
+
+from lancbio_ref import BilevelProblem, CallableError, DivergenceError, LowerLevel, UpperLevel
+from lancbio_ref.methods import base, inner
+from lancbio_ref.methods.inner import _short_step, _step, inner_steps
+from lancbio_ref.operators import DenseOperator
+
+N, THETA = 7, np.float64(0.1)
+RNG = np.random.default_rng(3)
+X, Y, C = RNG.standard_normal((3, N))
+MATRIX = RNG.standard_normal((N, N))
+
+
+def problem(grad_y, cross=None):
+    upper = UpperLevel(value=lambda x, y: 0.0, grad_x=lambda x, y: C, grad_y=lambda x, y: 2 * y)
+    return BilevelProblem(
+        upper, LowerLevel(grad_y=grad_y, hessian=lambda x, y: MATRIX, cross=cross or (lambda x, y: MATRIX))
+    )
+
+
+KINDS = {
+    "float64": lambda y: MATRIX @ y,
+    "float32": lambda y: (MATRIX @ y).astype(np.float32),
+    "integers": lambda y: np.arange(N),
+    "a column": lambda y: (MATRIX @ y)[:, None],
+    "strided": lambda y: np.repeat(MATRIX @ y, 2)[::2],
+    "a list": lambda y: list(MATRIX @ y),
+    "its argument": lambda y: y,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bits_of_the_long_way(kind):
+    some = problem(lambda x, y: KINDS[kind](y))
+    assert inner._is_short(some, X, Y, THETA)
+    short, long = (step(some, X, Y, THETA) for step in (_short_step, _step))
+    for one, other in zip(short, long, strict=True):
+        assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
+    assert not np.shares_memory(short[1], Y)
+
+
+def test_a_buffer_that_is_written_again_is_copied():
+    buffer = np.empty(N)
+
+    def grad_y(x, y):
+        buffer[:] = MATRIX @ y
+        return buffer
+
+    _, gradient = inner_steps(problem(grad_y), X, Y, THETA, 3, None)
+    kept = gradient.copy()
+    buffer[:] = 0
+    assert not np.shares_memory(gradient, buffer) and (gradient == kept).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("step", [_short_step, _step])
+def test_no_number_goes_on(step, bad):
+    spoilt = problem(lambda x, y: np.where(np.arange(N) == 4, bad, 1.0))
+    with pytest.raises(CallableError, match=r"lower\.grad_y, call 1: returned .* at index 4"):
+        step(spoilt, X, Y, THETA)
+    with pytest.raises(DivergenceError):
+        step(spoilt, X, np.where(np.arange(N) == 0, np.inf, 1.0), THETA)
+
+
+def test_what_is_raised_knows_where():
+    calls = []
+
+    def grad_y(x, y):
+        calls.append(y.copy())
+        return np.full(N, np.nan) if len(calls) == 3 else y
+
+    with pytest.raises(CallableError, match="call 3") as caught:
+        inner_steps(problem(grad_y), X, Y, THETA, 5, None)
+    assert (caught.value.at[1] == calls[2]).all()
+
+
+def test_a_problem_that_overrides_its_gradient_is_asked():
+    class Other(BilevelProblem):
+        def lower_grad_y(self, x, y):
+            return np.ones(N)
+
+    plain = problem(lambda x, y: y)
+    y, gradient = inner_steps(Other(plain.upper, plain.lower), X, Y, THETA, 1, None)
+    assert (gradient == 1).all() and (y == Y - THETA).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_cross_product_that_is_no_number(bad):
+    point = problem(lambda x, y: y, cross=lambda x, y: DenseOperator(MATRIX)).linearize(X, Y)
+    inner_matvec = point.J.inner._matvec
+    h, x_next = base._short_descent(point, Y, X, 0.1)
+    expected = base.difference_and_step(point.c, point.J.matvec(Y), X, 0.1)
+    assert h.tobytes() == expected[0].tobytes() and x_next.tobytes() == expected[1].tobytes()
+    point.J.inner._matvec = lambda v: np.where(np.arange(N) == 2, bad, inner_matvec(v))
+    with pytest.raises(CallableError, match=r"lower\.cross\(x, y\) @ v, call 3: returned .* at index 2"):
+        base._short_descent(point, Y, X, 0.1)
