@@ -176,11 +176,17 @@ class Selective(NoReorthogonalization):
             process.orthogonalize_full(w)
             losses.settle_all(u, self.known)
             return True
-        rows = losses.due(losses.LIMIT * math.sqrt(u), self.known)
+        limit, duals = losses.LIMIT * math.sqrt(u), self._vectors if self._duals is None else self._duals
+        rows = losses.due(limit, self.known)
         if not rows.size:
             return False
-        h = fused.subtract_some(w, self._vectors, self._vectors if self._duals is None else self._duals, rows)
-        losses.settle(rows, h, beta, u, self.known)
+        losses.take_turns(rows, self.known)
+        for _ in range(losses.PASSES):
+            h = fused.subtract_some(w, self._vectors, duals, rows)
+            losses.settle(rows, h, beta, u, self.known)
+            rows = losses.above(limit, self.known)
+            if not rows.size:
+                break
         return True
 
     def ends(self) -> np.ndarray:

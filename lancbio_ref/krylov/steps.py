@@ -137,10 +137,12 @@ def _subtract(w, vectors):
 
 @within
 def _subtract_due(w, vectors, known, beta, u):
-    """Take the Ritz vectors that are due out of w_j; how many.   Writes w and known."""
-    rows = losses.due(losses.LIMIT * math.sqrt(u), known)
-    if rows.size:
-        blocks, k = -(-w.size // BLOCK), rows.size
+    """Take the Ritz vectors that are due out of w_j; in how many passes.   Writes w and known."""
+    limit, blocks, passes = losses.LIMIT * math.sqrt(u), -(-w.size // BLOCK), 0
+    rows = losses.due(limit, known)
+    losses.take_turns(rows, known)
+    while rows.size and passes < losses.PASSES:
+        k = rows.size
         partial = np.empty((blocks, k))
         kernels.coefficients_of(FIRST, blocks, vectors, rows, w, partial)
         if blocks == 1:
@@ -150,7 +152,9 @@ def _subtract_due(w, vectors, known, beta, u):
             kernels.add_in_order(FIRST, -(-k // BLOCK), partial, h)
         kernels.subtract_some(FIRST, blocks, vectors, rows, h, w)
         losses.settle(rows, h, beta, u, known)
-    return rows.size
+        rows = losses.above(limit, known)
+        passes += 1
+    return passes
 
 
 @within

@@ -60,6 +60,14 @@ def test_vectors_far_apart_are_read_in_one_step_of_three_at_most(monkeypatch):
     assert unforeseen == 0 and loss < 2.8 and share < 0.33
 
 
+def test_one_pass_is_not_enough_where_a_loss_grows_ten_thousandfold(monkeypatch):
+    """Two vectors of neighbours, formed at different steps, have a thousandth of each other."""
+    assert watched(monkeypatch, *outliers(64))[0] < 2.8
+    monkeypatch.undo()
+    monkeypatch.setattr(losses, "PASSES", 1)
+    assert watched(monkeypatch, *outliers(64))[0] > 1e6
+
+
 @pytest.mark.parametrize("broken", ["settle", "advance"])
 def test_what_is_foreseen_is_needed(monkeypatch, broken):
     """Without what subtracting one vector does to the others, or without the growth, the basis is lost."""
@@ -69,7 +77,6 @@ def test_what_is_foreseen_is_needed(monkeypatch, broken):
 
     def settle(rows, h, residual_norm, u, known):
         known[rows, losses.LOST] = u
-        known[rows, losses.DUE] = np.where(known[rows, losses.DUE] == losses.AGAIN, losses.RESTS, losses.AGAIN)
 
     monkeypatch.setattr(losses, broken, settle if broken == "settle" else lambda *arguments: None)
     assert whole < 2.8 and watched(monkeypatch, spectrum, start)[0] > 100
