@@ -47,6 +47,7 @@ from .inverse.recycled import RecycledSolves
 from .inverse.strategies import scaled_inverse
 from .linearization import Linearization
 from .lower_level import REFUTED, LowerSolution, lower_solution
+from .memory import Pages
 from .parallel import dot
 from .rounding import norm2
 from .status import CertificateStatus, SolveStatus
@@ -133,6 +134,9 @@ class HyperObjective:
     gradient of φ, and no optimizer may stop there, for inf is no minimum. :meth:`evaluate` raises, and so does
     everything at the first x of all, which nobody overshot to, and :meth:`gradient` alone, which has no inf to show.
 
+    *Memory.* The basis of a solve keeps its pages for the other solves of the same evaluation: at most 1 GiB, of which
+    (steps + 1)·n_y numbers have been written. They are given back when the evaluation ends, however it ends.
+
     *Exceptions* carry ``.result``, the last evaluation that succeeded, so that a run can be continued from there.
 
     Examples
@@ -214,7 +218,8 @@ class HyperObjective:
         if self.last is not None and np.array_equal(x, self.last.x):
             return self.last
         try:
-            self.last = self._evaluate(x.copy())  # the optimizer may go on to overwrite its x
+            with Pages():
+                self.last = self._evaluate(x.copy())  # the optimizer may go on to overwrite its x
         except Exception as error:
             with suppress(AttributeError, TypeError):  # an exception that takes no attributes goes without
                 error.result = self.last  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector
 from .errors import ArgumentError
 from .final_check import checked, final_check
+from .memory import Pages
 from .methods import Automatic, Method, MethodName, MethodOptions, State, build, choose
 from .methods.base import ended, require_representable
 from .minibatch import BatchSize, Minibatched, as_minibatched, run_type
@@ -162,7 +163,7 @@ def minimize(
         status = SolveStatus.NOT_CONVERGED
         message = f"the hyper-gradient norm is still above tol = {tol:.3g} after {maxiter} iterations; raise maxiter"
     try:
-        with Watch(every_line, maxiter) as watch:
+        with Pages(), Watch(every_line, maxiter) as watch:
             for _ in range(maxiter):
                 run.take()
                 watch.update(len(run.trace), run.state.k, run.h_norm, run.state.n_hvp, run.seconds)

@@ -180,9 +180,14 @@ def subtract_rows(Q: np.ndarray, h: np.ndarray, w: np.ndarray) -> None:
 def combination(Q: np.ndarray, h: np.ndarray) -> np.ndarray:
     """Σ h_i q_i for the rows of Q, shape (n,), in the type of Q."""
     out = memory.empty(Q.shape[1], Q.dtype)  # not np.zeros: NumPy asks for large pages for `empty` alone
+    combine(Q, h, out)
+    return out
+
+
+def combine(Q: np.ndarray, h: np.ndarray, out: np.ndarray) -> None:
+    """out ← Σ h_i q_i for the rows of Q, in the type of both.   Writes out."""
     out[:] = 0
     subtract_rows(Q, np.negative(h, dtype=np.float64), out)
-    return out
 
 
 def step_along(z: np.ndarray, t: np.floating, g: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:

@@ -1,16 +1,32 @@
 """Vectors written again: only where nobody holds them, with the bits of vectors made anew, and without making any."""
 
 import copy
+import gc
+import itertools
+import math
 import pickle
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 from scipy.sparse.linalg import LinearOperator
 
-from lancbio_ref import BilevelProblem, LowerLevel, UpperLevel, memory, methods, minimize, parallel, problems
+from lancbio_ref import (
+    BilevelProblem,
+    HyperObjective,
+    LowerLevel,
+    UpperLevel,
+    lanczos_solve,
+    memory,
+    methods,
+    minimize,
+    parallel,
+    problems,
+)
 from lancbio_ref.kernels import BLOCK, short_difference
 from lancbio_ref.rounding import largest
+from lancbio_ref.status import SolveStatus
 
 N = 5 * BLOCK + 3  # several blocks, and too long for `memory.empty` to ask NumPy
 OPTIONS = {
@@ -155,6 +171,86 @@ def test_outside_of_a_run_and_for_short_vectors_memory_is_new():
     assert not room._made and len(inner._made) == 1 and memory._current.memory is None
     memory.empty(N, kind)
     assert not room._made and len(inner._made) == 1
+
+
+def bases(monkeypatch):
+    """Where the bases of solves lie, in turn, each with a reference to its memory that keeps nothing alive."""
+    seen, rows = [], memory.Pages.rows
+
+    def noted(pages, *arguments):
+        made = rows(pages, *arguments)
+        seen.append((made.ctypes.data, weakref.ref(made.base)))
+        return made
+
+    monkeypatch.setattr(memory.Pages, "rows", noted)
+    return seen
+
+
+def solvable(n=N, bad=math.inf):
+    """g = ½yᵀdiag(d)y − xᵀy with n_x = n_y = n; its `bad`-th product raises what Ctrl-C raises."""
+    d, products = np.linspace(1.0, 2.0, n), itertools.count()
+
+    def product(v):
+        if next(products) >= bad:
+            raise KeyboardInterrupt
+        return d * v
+
+    A, J = LinearOperator((n, n), product, dtype=float), LinearOperator((n, n), np.negative, np.negative, dtype=float)
+    upper = UpperLevel(lambda x, y: 0.5 * float(y @ y) + float(x @ x), lambda x, y: 2 * x, lambda x, y: y)
+    lower = LowerLevel(grad_y=lambda x, y: d * y - x, hessian=lambda x, y: A, cross=lambda x, y: J, mu=1.0)
+    return BilevelProblem(upper, lower)
+
+
+def test_solves_of_one_call_have_their_bases_in_one_place_which_ends_with_it(monkeypatch):
+    seen, x = bases(monkeypatch), np.linspace(-1, 1, N)
+    HyperObjective(solvable(), np.zeros(N), accuracy=1e-7).evaluate(x)
+    assert len(seen) > 1 and len({place for place, _ in seen}) == 1 and memory._current.pages is None
+    gc.collect()
+    assert all(buffer() is None for _, buffer in seen)
+    seen.clear()
+    minimize(solvable(), x, np.zeros(N), method="hoag", maxiter=3)
+    assert len(seen) > 3 and len({place for place, _ in seen}) == 1 and memory._current.pages is None
+    gc.collect()
+    assert all(buffer() is None for _, buffer in seen)
+
+
+def test_pages_end_with_an_exception_and_with_ctrl_c(monkeypatch):
+    seen, x = bases(monkeypatch), np.linspace(-1, 1, N)
+    with pytest.raises(KeyboardInterrupt):
+        HyperObjective(solvable(bad=9), np.zeros(N), accuracy=1e-7).evaluate(x)
+    assert minimize(solvable(bad=30), x, np.zeros(N), method="hoag", maxiter=50).status == SolveStatus.INTERRUPTED
+    with pytest.raises(ZeroDivisionError):
+        minimize(solvable(), x, np.zeros(N), method="hoag", maxiter=3, callback=lambda state: 1 / 0)
+    gc.collect()
+    assert memory._current.pages is None and len(seen) > 3 and all(buffer() is None for _, buffer in seen)
+
+
+def test_pages_are_lent_where_nobody_holds_them_and_grow():
+    kind = np.dtype(float)
+    with memory.Pages() as pages, memory.Pages() as inner:
+        first = memory.rows((4, N), kind)
+        second, third = memory.rows((4, N), kind), memory.rows((4, N), kind)
+        assert inner is pages and len({a.ctypes.data for a in (first, second, third)}) == 3
+        assert pages.nbytes == 8 * 8 * N and third.base is None
+        row, place = first[2], first.ctypes.data
+        del first
+        assert memory.rows((4, N), kind).ctypes.data != place  # somebody holds a row of it
+        del row
+        assert memory.rows((3, N), np.dtype(np.float32)).ctypes.data == place
+        del second
+        assert memory.rows((9, N), kind).shape == (9, N) and pages.nbytes == (4 + 9) * 8 * N
+        assert memory.rows((4, BLOCK), kind).base is None
+    assert pages.nbytes == 0 and memory.rows((4, N), kind).base is None
+
+
+@pytest.mark.parametrize("mode", ["selective", "full"])
+def test_a_basis_on_old_pages_has_the_bits_of_a_new_one(mode):
+    d, b = np.linspace(1e-2, 1.0, N), np.ones(N)
+    A = LinearOperator((N, N), lambda v: d * v, dtype=float)
+    anew = lanczos_solve(A, b, rtol=1e-8, reorthogonalization=mode)[0]
+    with memory.Pages():
+        again = [lanczos_solve(A, b, rtol=1e-8, reorthogonalization=mode)[0] for _ in range(2)]
+    assert all(np.array_equal(anew, x) for x in again)
 
 
 def test_a_state_that_is_copied_or_pickled_leaves_the_memory_behind():

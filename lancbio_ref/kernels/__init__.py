@@ -46,6 +46,7 @@ from .dense import (
     dense_weighted_squares,
 )
 from .multinomial import multinomial_gram
+from .some_rows import coefficients_of, subtract_some
 from .sparse import (
     sparse_absolute_gram,
     sparse_gram,
@@ -84,6 +85,7 @@ __all__ = [
     "PIECE",
     "add_in_order",
     "coefficients",
+    "coefficients_of",
     "compiled",
     "dense_absolute_gram",
     "dense_absolute_product",
@@ -126,6 +128,7 @@ __all__ = [
     "squares_with_errors",
     "step_along",
     "subtract_rows",
+    "subtract_some",
     "sum_entries",
     "sum_in_order",
     "weighted_squares",

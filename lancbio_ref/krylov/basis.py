@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import memory
 from ..rounding import is_finite
 from . import fused
 
@@ -30,6 +31,8 @@ class Basis:
         How many rows take turns; 0 where the basis is stored.
     has_duals : bool
         Whether the process is preconditioned, and p_j another vector than q_j.
+    ends_with_solve : bool
+        Whether nobody looks at it after the solve that it is for, so that its memory may be that of the solve before.
 
     Examples
     --------
@@ -40,8 +43,11 @@ class Basis:
     (True, True)
     """
 
-    def __init__(self, n: int, dtype: np.dtype, *, capacity: int, ring: int, has_duals: bool) -> None:
+    def __init__(
+        self, n: int, dtype: np.dtype, *, capacity: int, ring: int, has_duals: bool, ends_with_solve: bool = False
+    ) -> None:
         self.n, self.dtype, self.capacity, self.ring, self.has_duals = n, dtype, capacity, ring, has_duals
+        self.ends_with_solve = ends_with_solve
         try:
             self._make_room()
         except MemoryError:
@@ -51,13 +57,11 @@ class Basis:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Rows that nobody has touched: a row costs memory when it is first written.
-
-        np.empty, for NumPy asks for large pages for it alone: the first touch of a row of np.zeros costs 20 times more.
-        """
+        """Rows that cost memory when they are first written, or that a solve before has left."""
         rows = self.ring or self.capacity + 1
-        q = np.empty((rows, self.n), self.dtype)
-        p = np.empty((rows, self.n), self.dtype) if self.has_duals else None
+        room = memory.rows if self.ends_with_solve and not self.ring else np.empty
+        q = room((rows, self.n), self.dtype)
+        p = room((rows, self.n), self.dtype) if self.has_duals else None
         self._q, self._p = q, p  # together, or not at all: a MemoryError leaves the basis as it was
 
     def q(self, j: int) -> np.ndarray:

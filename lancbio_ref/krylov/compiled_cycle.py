@@ -19,7 +19,7 @@ from ..kernels import JIT
 from ..operators import CheckedOperator
 from ..operators.ready import Ready, ready
 from ..rounding import unit_roundoff
-from . import steps
+from . import losses, steps
 from .basis import Basis
 from .iterates import ShortIterate, StoredIterate
 from .lapack import address_of
@@ -109,7 +109,7 @@ class CompiledCycle:
         u = unit_roundoff(b.dtype)
         self.capacity = min(n, 16) if short else min(restart, n, maxiter)
         ring = (3 if MODES[mode].needs_last_two else 2) if short else 0
-        self.basis = Basis(n, b.dtype, capacity=self.capacity, ring=ring, has_duals=False)
+        self.basis = Basis(n, b.dtype, capacity=self.capacity, ring=ring, has_duals=False, ends_with_solve=True)
         self._alpha, self._beta = np.zeros(self.basis.capacity + 1), np.zeros(self.basis.capacity + 2)
         self.integers = integers = _BEGINS.copy()
         self.reals, self.cycle = reals, _ = integers.view(np.float64), integers.view(steps.CYCLE)
@@ -124,7 +124,7 @@ class CompiledCycle:
         self.x = self.p = np.empty(n, b.dtype)
         if short:
             self.x, self.p = self.start.copy(), np.zeros(n, b.dtype)
-        self.ritz, self.good = np.empty((0, n), b.dtype), _NO_CLUSTERS
+        self.ritz, self.good, self.lost = np.empty((0, n), b.dtype), _NO_CLUSTERS, _NOBODY
 
     def run(self) -> int:
         """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes report."""
@@ -136,6 +136,7 @@ class CompiledCycle:
                 self._beta,
                 self.ritz,
                 self.good,
+                self.lost,
                 self.start,
                 self.x,
                 self.p,
@@ -233,10 +234,9 @@ class CompiledCycle:
 
     def _take_ritz_vectors(self, rule: Selective) -> None:
         if rule.clusters:
-            self.ritz = rule.vectors
-            self.good = rule.ends().copy()
+            self.ritz, self.good, self.lost = rule.vectors, rule.ends().copy(), rule.known
         else:
-            self.ritz, self.good = np.empty((0, self.b.size), self.b.dtype), _NO_CLUSTERS
+            self.ritz, self.good, self.lost = np.empty((0, self.b.size), self.b.dtype), _NO_CLUSTERS, _NOBODY
 
     def _fill_in(self) -> int:
         """Tell the report, and the process and the iterate if they are made, of the steps; why they ended."""
@@ -287,7 +287,7 @@ _U, _TOLERANCE, _KNOWN_NORM = (_PLACES[name] for name in ("u", "tolerance", "kno
 _FLOOR_FROM, _START_NORM, _RESIDUAL_NORM = (_PLACES[name] for name in ("floor_from", "start_norm", "residual_norm"))
 _Z, _PROPOSED, _SCALE = (_PLACES[name] for name in ("z", "proposed", "scale"))
 _K, _STEPS, _REASON, _DEFINITE, _HAS_X = (_PLACES[name] for name in ("k", "steps", "reason", "definite", "has_x"))
-_NO_CLUSTERS = np.empty((4, 0))
+_NO_CLUSTERS, _NOBODY = np.empty((4, 0)), np.empty((0, losses.COLUMNS))
 _BEGINS = np.zeros(len(_NAMES), np.int64)  # of a cycle that begins, what is the same for all of them; a copy
 for _name, _value in dict(phase=steps.BEGIN, unit=1.0, definite=1, floor_at=math.inf, size=-1.0).items():
     _BEGINS.view(steps.CYCLE)[_name] = _value  # of the record itself takes 17 µs

@@ -49,3 +49,13 @@ def subtract(w: np.ndarray, vectors: np.ndarray, duals: np.ndarray) -> np.ndarra
     h = parallel.coefficients(vectors, w)
     parallel.subtract_rows(duals, h, w)
     return h
+
+
+def subtract_some(w: np.ndarray, vectors: np.ndarray, duals: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`subtract` for these rows alone; h has one number for each of them.   Writes w."""
+    blocks, size = -(-w.size // kernels.BLOCK), rows.size * w.size
+    partial = np.empty((blocks, rows.size), np.complex128 if w.dtype.kind == "c" else np.float64)
+    parallel.run(kernels.coefficients_of, blocks, size, vectors, rows, w, partial)
+    h = parallel.added(partial)
+    parallel.run(kernels.subtract_some, blocks, size, duals, rows, h, w)
+    return h

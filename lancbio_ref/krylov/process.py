@@ -96,6 +96,8 @@ class LanczosProcess:
     (array([1.64]), 5.0)
     """
 
+    _ends_with_solve = False  # whether the memory of the basis may be that of an earlier solve
+
     def __init__(
         self,
         q1: npt.ArrayLike,
@@ -138,7 +140,8 @@ class LanczosProcess:
 
     def _make_basis(self, n: int, dtype: np.dtype, capacity: int) -> None:
         ring = 0 if self.store else 3 if self._rule.needs_last_two else 2
-        self._basis = Basis(n, dtype, capacity=capacity, ring=ring, has_duals=self.M is not None)
+        duals, ends = self.M is not None, self._ends_with_solve
+        self._basis = Basis(n, dtype, capacity=capacity, ring=ring, has_duals=duals, ends_with_solve=ends)
         self.n, self.dtype, self.unit_roundoff = n, dtype, unit_roundoff(dtype)
 
     def _begin(self, q1: np.ndarray) -> None:
@@ -387,10 +390,21 @@ class LanczosProcess:
 
     def ritz_vectors(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """The Ritz vectors Q_k s of the eigenvalues first … last (ascending) of T_k, one a row, and duals P_k s."""
-        S = eigenvectors(self.alpha / self.unit, self.beta[:-1] / self.unit, first, last)
+        S = self.ritz_coefficients(first, last)
         Q, P = self._basis.rows(1, self.k)
         vectors = np.stack([parallel.combination(Q, s) for s in S.T])
         return vectors, vectors if self.M is None else np.stack([parallel.combination(P, s) for s in S.T])
+
+    def ritz_coefficients(self, first: int, last: int) -> np.ndarray:
+        """The eigenvectors s, one a column, of the eigenvalues first … last (ascending) of T_k."""
+        return eigenvectors(self.alpha / self.unit, self.beta[:-1] / self.unit, first, last)
+
+    def combine_into(self, s: np.ndarray, vector: np.ndarray, dual: np.ndarray | None) -> None:
+        """vector ← Q_k s and, where it is wanted, dual ← P_k s.   Writes both."""
+        Q, P = self._basis.rows(1, self.k)
+        parallel.combine(Q, s, vector)
+        if dual is not None:
+            parallel.combine(P, s, dual)
 
     def combine(self, s: np.ndarray) -> np.ndarray:
         """Q_j s for the first j = s.size ≤ k basis vectors, shape (n,)."""

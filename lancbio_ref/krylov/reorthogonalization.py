@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import fused, recurrences
+from . import fused, losses, recurrences
 
 if TYPE_CHECKING:
     from .process import LanczosProcess
@@ -113,6 +113,9 @@ class Selective(NoReorthogonalization):
     A good Ritz vector is a mixture where there are more eigenvalues within its residual than Ritz values so far. When
     the next one comes near, what was formed is worth little, and what is to be formed is not good yet: while that lasts
     (`mixed`), two vectors w_j in four are orthogonalized against all of Q: a pair, for the recurrence mixes two.
+
+    A vector that has been orthogonalized against a good Ritz vector twice in succession need not be again for a while:
+    a recurrence says for how long (:mod:`lancbio_ref.krylov.losses`).
     Measured: over clusters of any width the largest |QᵀQ − I| stays below 2.8 √u (docs/decisions/0034).
     """
 
@@ -123,19 +126,26 @@ class Selective(NoReorthogonalization):
     def __init__(self) -> None:
         self.unit = 0.0
         self.clusters: list[Cluster] = []
-        self._vectors = self._duals = np.zeros((0, 0))  # one good Ritz vector a row, and their duals
+        self._vectors = np.empty((0, 0))  # one good Ritz vector a row, in some order,
+        self._duals: np.ndarray | None = None  # their duals, where there is a preconditioner
+        self._known = np.empty((0, losses.COLUMNS))  # what is known of them, in the same rows
         self.free: list[int] = []
         self.turn = 0  # of a pair of vectors that meet all of Q and a rest; 0: none is due
 
     @property
     def vectors(self) -> np.ndarray:
-        """The good Ritz vectors, one a row, to the next multiple of four rows; the rows that are none are zero."""
+        """The good Ritz vectors, one a row; other rows among them are no vectors."""
         return self._vectors[: self._used]
 
     @property
+    def known(self) -> np.ndarray:
+        """What :mod:`lancbio_ref.krylov.losses` knows of them, a row each; written at every step."""
+        return self._known[: self._used]
+
+    @property
     def _used(self) -> int:
-        """Rows are taken from the first on, and loops take four at a time."""
-        return -4 * (-(1 + max((max(c.rows) for c in self.clusters), default=-1)) // 4)
+        """Rows are taken from the first on."""
+        return 1 + max((max(c.rows) for c in self.clusters), default=-1)
 
     def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
         if self.unit != process.unit:  # T has grown by hundreds of binary digits: what was good has to show it again
@@ -144,12 +154,18 @@ class Selective(NoReorthogonalization):
                 self._discard(cluster)
             self.clusters = []
         theta, off, last = process.alpha / process.unit, process.beta / process.unit, np.empty(process.k)
+        if not self._known.flags.writeable:  # as in `LanczosProcess._checked`
+            self._vectors, self._known = np.array(self._vectors), np.array(self._known)
+            self._duals = None if self._duals is None else np.array(self._duals)
+        u, size, residual_norm = process.unit_roundoff, process.scale / process.unit, float(off[-1])
+        before = float(off[-2]) if process.k > 1 else 0.0
+        losses.advance(float(theta[-1]), before, residual_norm, losses.NOISE * u * size, self.known)
         if not recurrences.last_components(theta, off, last):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
+            losses.settle_all(u, self.known)
             return True
-        size, residual = process.scale / process.unit, beta / process.unit * np.abs(last)
-        tolerance, order = math.sqrt(process.unit_roundoff) * size, np.argsort(theta)
-        theta, residual = theta[order], np.maximum(residual[order], process.unit_roundoff * size)
+        residual, tolerance, order = residual_norm * np.abs(last), math.sqrt(u) * size, np.argsort(theta)
+        theta, residual = theta[order], np.maximum(residual[order], u * size)
         if residual.min() <= tolerance:
             self._update(process, theta, residual, tolerance)
         if not self.clusters:
@@ -158,8 +174,19 @@ class Selective(NoReorthogonalization):
         self.turn = (self.turn + 1) % recurrences.TURNS if meets_all or self.turn else 0
         if meets_all:
             process.orthogonalize_full(w)
-        else:
-            fused.subtract(w, self.vectors, self._duals[: self._used])
+            losses.settle_all(u, self.known)
+            return True
+        limit, duals = losses.LIMIT * math.sqrt(u), self._vectors if self._duals is None else self._duals
+        rows = losses.due(limit, self.known)
+        if not rows.size:
+            return False
+        losses.take_turns(rows, self.known)
+        for _ in range(losses.PASSES):
+            h = fused.subtract_some(w, self._vectors, duals, rows)
+            losses.settle(rows, h, beta, u, self.known)
+            rows = losses.above(limit, self.known)
+            if not rows.size:
+                break
         return True
 
     def ends(self) -> np.ndarray:
@@ -194,36 +221,44 @@ class Selective(NoReorthogonalization):
             replaced.update(known)
             for cluster in old:
                 self._discard(cluster)
-            fresh.append(Cluster(low, high, worst, self._form(process, members)))
+            fresh.append(Cluster(low, high, worst, self._form(process, members, theta, residual)))
         if fresh:
             kept = [c for i, c in enumerate(self.clusters) if i not in replaced]
             self.clusters = sorted(kept + fresh, key=lambda c: c.low)
 
-    def _form(self, process: LanczosProcess, members: np.ndarray) -> list[int]:
+    def _form(self, process: LanczosProcess, members: np.ndarray, theta: np.ndarray, residual: np.ndarray) -> list[int]:
         """Compute the Ritz vectors with these indices (ascending values) into free rows, and return the rows."""
-        vectors, duals = process.ritz_vectors(members[0], members[-1])
-        rows = []
-        for i in members - members[0]:
+        S, rows = process.ritz_coefficients(members[0], members[-1]), []
+        for i in members:
             if not self.free:
                 self._grow(process)
-            rows.append(self.free.pop())
-            self._vectors[rows[-1]], self._duals[rows[-1]] = vectors[i], duals[i]
+            row = self.free.pop()
+            dual = None if self._duals is None else self._duals[row]
+            process.combine_into(S[:, i - members[0]], self._vectors[row], dual)
+            self._known[row] = theta[i], residual[i], 0.0, 0.0, losses.FRESH, process.k
+            rows.append(row)
         return rows
 
     def _discard(self, cluster: Cluster) -> None:
-        self._vectors[cluster.rows] = self._duals[cluster.rows] = 0
+        self._known[cluster.rows, losses.DUE] = losses.NOBODY
         self.free += cluster.rows
 
     def _grow(self, process: LanczosProcess) -> None:
-        """Twice as many rows; duals are the vectors themselves where there is no preconditioner."""
-        size = self._vectors.shape[0]
-        more = np.zeros((max(size, 4), process.n), process.dtype)
-        vectors, duals = self._vectors, self._duals
-        self._vectors = np.concatenate([vectors, more]) if size else more
-        self._duals = self._vectors
+        """Twice as many rows, untouched: a row costs memory when it is first written."""
+        size, rows = len(self._known), max(16, 2 * len(self._known))
+
+        def grown(old: np.ndarray | None, width: int, dtype: np.dtype) -> np.ndarray:
+            more = np.empty((rows, width), dtype)
+            if size:
+                more[:size] = old
+            return more
+
+        self._vectors = grown(self._vectors, process.n, process.dtype)
         if process.M is not None:
-            self._duals = np.concatenate([duals, more]) if size else more.copy()
-        self.free = list(range(size + more.shape[0] - 1, size - 1, -1))
+            self._duals = grown(self._duals, process.n, process.dtype)
+        self._known = grown(self._known, losses.COLUMNS, self._known.dtype)
+        self._known[size:, losses.DUE] = losses.NOBODY
+        self.free = list(range(rows - 1, size - 1, -1))
 
 
 def gap(theta: np.ndarray, members: np.ndarray) -> float:

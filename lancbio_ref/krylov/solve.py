@@ -112,6 +112,12 @@ def _restore(report: SolveReport, system: System, powers: Powers, b: np.ndarray,
         report.status = SolveStatus.FLOOR if at_floor else SolveStatus.STALLED
 
 
+class _CycleProcess(LanczosProcess):
+    """A process that nobody sees after its cycle."""
+
+    _ends_with_solve = True
+
+
 class _Cycles:
     """Cycles on data of moderate size, until a stopping test holds.
 
@@ -209,7 +215,7 @@ class _Cycles:
         if self.own is not None and (found := self._own_cycle(b, report, tolerance)) is not None:
             return found
         system, short = self.system, self.mode in SHORT
-        process = LanczosProcess(
+        process = _CycleProcess(
             report.residual,
             reorthogonalization=self.mode,
             M=system.M,

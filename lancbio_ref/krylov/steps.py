@@ -19,7 +19,7 @@ from .. import kernels
 from ..kernels import BLOCK, FIRST, compiled
 from ..operators import ready_products
 from ..rounding import SAFE_SQUARES
-from . import lapack, recurrences
+from . import lapack, losses, recurrences
 
 # What a cycle may wait for: `phase`
 STEP, ADVANCE, TESTS, LAST_STEP, BEGIN = range(5)
@@ -75,7 +75,8 @@ CYCLE = np.dtype(
     ]
 )
 
-_with = [lapack, recurrences, ready_products, kernels.dense, kernels.multinomial, kernels.sparse, kernels.vectors]
+_with = [lapack, losses, recurrences, ready_products]
+_with += [kernels.dense, kernels.multinomial, kernels.some_rows, kernels.sparse, kernels.vectors]
 _sources = [module.__file__ for module in [*_with, kernels.compiling]]
 _options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=_sources)
 stepping = compiled(patient=True, **_options)
@@ -135,6 +136,28 @@ def _subtract(w, vectors):
 
 
 @within
+def _subtract_due(w, vectors, known, beta, u):
+    """Take the Ritz vectors that are due out of w_j; in how many passes.   Writes w and known."""
+    limit, blocks, passes = losses.LIMIT * math.sqrt(u), -(-w.size // BLOCK), 0
+    rows = losses.due(limit, known)
+    losses.take_turns(rows, known)
+    while rows.size and passes < losses.PASSES:
+        k = rows.size
+        partial = np.empty((blocks, k))
+        kernels.coefficients_of(FIRST, blocks, vectors, rows, w, partial)
+        if blocks == 1:
+            h = partial[0]
+        else:
+            h = np.empty(k)
+            kernels.add_in_order(FIRST, -(-k // BLOCK), partial, h)
+        kernels.subtract_some(FIRST, blocks, vectors, rows, h, w)
+        losses.settle(rows, h, beta, u, known)
+        rows = losses.above(limit, known)
+        passes += 1
+    return passes
+
+
+@within
 def _combination(Q, y, x):
     """x ← Σ y_i q_i for the rows q_i of Q; y changes its sign.   Writes x and y."""
     for i in range(y.size):
@@ -144,9 +167,9 @@ def _combination(Q, y, x):
 
 
 @within
-def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
+def _reorthogonalize(Q, alpha, beta, ritz, good, known, w, b, c):
     """Take out of w_j what the mode says; 0 where w_j was left as it was, −1 where Ritz vectors have to be formed."""
-    rows, against_ritz, passes = Q.shape[0], False, 0  # first against the good Ritz vectors, then against these rows
+    rows, taken, passes = Q.shape[0], 0, 0  # good Ritz vectors that are taken out; then these rows
     first, last = 0, c.k
     if c.mode == LOCAL:
         passes = min(c.k, 2)
@@ -156,23 +179,29 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c):
         found = recurrences.look_at_pairs(alpha[: c.k], beta, b, c.unit, c.scale, c.u, good)
         if found == recurrences.FRESH:
             return -1
+        losses.advance(
+            alpha[c.k - 1] / c.unit, beta[c.k - 1] / c.unit, b / c.unit, losses.NOISE * c.u * (c.scale / c.unit), known
+        )
         meets_all = found == recurrences.FAILED
         if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
             meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
             c.turn = (c.turn + 1) % recurrences.TURNS if meets_all or c.turn else 0
-        against_ritz = good.shape[1] > 0 and not meets_all
+        if meets_all:
+            losses.settle_all(c.u, known)
+        elif good.shape[1] > 0:
+            taken = _subtract_due(w, ritz, known, b, c.u)
         passes = 2 * int(meets_all) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
-    for turn in range(0 if against_ritz else 1, passes + 1):
+    for turn in range(1, passes + 1):
         if c.mode == LOCAL:
             first = (c.k - 1 - passes + turn) % rows
             last = first + 1
-        _subtract(w, ritz if turn == 0 else Q[first:last])
-    return passes + int(against_ritz)
+        _subtract(w, Q[first:last])
+    return passes + taken
 
 
 @within
-def _close_step(Q, alpha, beta, ritz, good, Aq, partial, c):
-    """From A q_j to q_{j+1}: `LanczosProcess.step` after its product.   Writes Q, alpha, beta and c."""
+def _close_step(Q, alpha, beta, ritz, good, known, Aq, partial, c):
+    """From A q_j to q_{j+1}: `LanczosProcess.step` after its product.   Writes Q, alpha, beta, known and c."""
     blocks, rows, j = partial.size, Q.shape[0], c.k + 1
     here = (j - 1) % rows
     q, w, beta_j = Q[here], Q[j % rows], beta[j - 1]
@@ -202,7 +231,7 @@ def _close_step(Q, alpha, beta, ritz, good, Aq, partial, c):
         if c.mode == SELECTIVE and j > 1:
             changed = -1  # what was good has to show it again
     if changed == 0:
-        changed = _reorthogonalize(Q, alpha, beta, ritz, good, w, b, c)
+        changed = _reorthogonalize(Q, alpha, beta, ritz, good, known, w, b, c)
     if changed < 0:
         c.reason = FORM
         return
@@ -300,7 +329,7 @@ def _test(Q, alpha, beta, start, x, partial, c):
 
 
 @stepping
-def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle):
+def take_steps(A, Q, alpha, beta, ritz, good, known, start, x, p, b, r, absolute, cycle):
     """Steps, until `reason` says why not; returns ‖b − A x_j‖, or −1 where Python has to evaluate it, and whether
     |A||x_j| was formed too.
 
@@ -308,6 +337,7 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle
     Q : rows × n, the basis or a ring of it;  written.
     alpha, beta : α_j in alpha[j − 1], β_j in beta[j − 1];  written.
     ritz : good Ritz vectors, one a row, read.   good : 4 × their clusters, as `recurrences.has_fresh` wants it.
+    known : what `losses` knows of the Ritz vectors, a row each;  written.
     start : x_0.   x, p : the iterate and its direction, of short recurrences; else x is x_j at the end;  written.
     b : the right-hand side, read.   r : b − A x_0 at the beginning;  b − A x_j at the end, where its norm is returned.
     absolute : n or 0, float64: where n, |A||x_j| is formed by the way, for an A that can;  written.
@@ -329,7 +359,7 @@ def take_steps(A, Q, alpha, beta, ritz, good, start, x, p, b, r, absolute, cycle
                 c.reason = PAUSE
             else:
                 ready_products.product(A, Q[c.k % Q.shape[0]], Aq)
-                _close_step(Q, alpha, beta, ritz, good, Aq, partial, c)
+                _close_step(Q, alpha, beta, ritz, good, known, Aq, partial, c)
                 if c.reason == GOES_ON:
                     if c.phase == LAST_STEP:
                         c.reason = DONE
@@ -370,7 +400,7 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
     """
     c = cycle[0]
     c.reason, blocks = GOES_ON, -(-r.size // BLOCK)
-    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), Aq, np.empty(blocks), c)
+    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), np.empty((0, losses.COLUMNS)), Aq, np.empty(blocks), c)
     if c.reason != GOES_ON:
         return
     partial = np.empty((blocks, c.k))

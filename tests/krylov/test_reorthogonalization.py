@@ -113,13 +113,13 @@ def test_selective_at_extreme_scales(exponent):
 
 def test_a_good_ritz_vector_is_formed_once(monkeypatch):
     """On a spectrum whose largest values stand apart: as many are formed as there are, and Q stays semi-orthogonal."""
-    formed, form = [0], LanczosProcess.ritz_vectors
+    formed, form = [0], LanczosProcess.combine_into
 
-    def counted(process, first, last):
-        formed[0] += last - first + 1
-        return form(process, first, last)
+    def counted(*arguments):
+        formed[0] += 1
+        form(*arguments)
 
-    monkeypatch.setattr(LanczosProcess, "ritz_vectors", counted)
+    monkeypatch.setattr(LanczosProcess, "combine_into", counted)
     n = 400
     A = DiagonalLowRank(np.exp(np.random.default_rng(0).normal(0.0, 2.0, n)) + 1e-3)
     process = LanczosProcess(np.ones(n), reorthogonalization="selective", capacity=100)
@@ -128,8 +128,7 @@ def test_a_good_ritz_vector_is_formed_once(monkeypatch):
     good = sum(len(cluster.rows) for cluster in process._rule.clusters)
     assert formed[0] == good > 20
     assert np.linalg.norm(np.eye(100) - process.Q.T @ process.Q, 2) < 1e-7
-    used = process._rule.vectors
-    assert good <= len(used) < good + 4 and used.any(axis=1).sum() == good
+    assert len(process._rule.vectors) == len(process._rule.known) == good
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
