@@ -143,8 +143,6 @@ def test_sizes_that_were_measured_are_not_measured_again(performance, monkeypatc
     said = capsys.readouterr().out
     assert "all sizes: exponent 1.500 (missed" in said
     assert "60 MB of 50 (missed)" in said and "40 MB of 50 (met)" in said
-        "all sizes: exponent 1.500 (missed" in said and "60 MB of 50 (missed)" in said and "40 MB of 50 (met)" in said
-    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
