@@ -90,8 +90,11 @@ class Growth:
     def add(self, state: State, h_norm: float, sizes: dict[int, float]) -> None:
         """Iteration `state.k` is finished; `sizes` are ‖z‖_∞ of arrays of the state, by the id of the array."""
         self.before, self.now = self.now, Iterates.of(state)
-        known = ((name, sizes[id(z)] if id(z) in sizes else largest(z)) for name, z in self.now)
-        if all(size <= CALM * self.units[name] for name, size in known):
+        for name, z in self.now:
+            size = sizes[id(z)] if id(z) in sizes else largest(z)
+            if not size <= CALM * self.units[name]:
+                break
+        else:
             self.calm, self.calm_k = self.now, state.k
         # h_1 has y_0 or v_0 in it and may be 0; h_2 a v that was made at y_0, where all steps are taken at once
         first = self.h[0] if self.h[0] > 0 and state.k > 3 else h_norm

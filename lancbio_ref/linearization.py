@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Number = float | Callable[[], float | None] | None
 
 
+_UNKNOWN: dict[str, Any] = dict.fromkeys(("grad_y", "mu", "smoothness", "cross_norm", "lipschitz"))
+
+
 class Known(TypedDict, total=False):
     """What may be known at a point beside A, J, b and c; see :class:`Linearization`."""
 
@@ -139,8 +142,8 @@ class Linearization:
         new.A, new.J, new.b, new.c = A, J, b, c
         new.coarsest, new.M = unit_roundoff(b.dtype), None
         new.at, new.formation = at, formation
-        known = dict.fromkeys(("grad_y", "mu", "smoothness", "cross_norm"))
-        new._lazy = known | {"lipschitz": lipschitz} | lazy
+        new._lazy = _UNKNOWN | lazy
+        new._lazy["lipschitz"] = lipschitz
         return new
 
     M: LinearOperator | None

@@ -33,6 +33,7 @@ OF_A_POINT = {"value", "upper_grad_x", "upper_grad_y", "lower_value", "lower_gra
     "linearize",
     "formation_errors",
 }  # methods of (x, y) that subclasses override
+_DOUBLE = np.dtype(np.float64)
 
 
 class BilevelProblem:
@@ -176,7 +177,9 @@ class BilevelProblem:
 
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y); ∇_y g, μ, L and ‖J‖ are evaluated only when asked for."""
-        lower, (x, y) = self.lower, self.promoted(x, y)
+        lower = self.lower
+        if not x.dtype.char == y.dtype.char == "d":
+            x, y = self.promoted(x, y)
         make: Callable[..., Linearization] = Linearization
         if lower.preconditioner is not None:
             preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
@@ -283,7 +286,8 @@ class BilevelProblem:
                 value = as_operator(name, value, shape)
             except ArgumentError as error:
                 raise CallableError(name, call, error.found, error.expected) from None
-        if value.dtype is not None and np.dtype(value.dtype).kind == "c":
+        dtype = value.dtype
+        if dtype is not None and dtype is not _DOUBLE and np.dtype(dtype).kind == "c":
             raise CallableError(name, call, f"dtype {value.dtype}", "a real operator")
         return CheckedOperator(value, f"{name}(x, y)", self.calls)
 

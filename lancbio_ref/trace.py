@@ -45,7 +45,7 @@ class Trace(Sequence[dict[str, Any]]):
 
     def append(self, **values: object) -> None:
         """Add a row; every column must be there."""
-        self._rows.append(tuple(values[name] for name in self.columns))
+        self._rows.append(tuple([values[name] for name in self.columns]))
 
     def truncate(self, rows: int) -> None:
         """Keep the first `rows` rows."""

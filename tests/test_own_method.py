@@ -85,6 +85,26 @@ def test_the_rough_truth_is_the_truth_to_a_percent(contest):
     assert rough.norm(1e9 * x) == math.inf
 
 
+def test_newtons_truth_is_the_slope_of_phi_where_penalties_have_run_away(contest):
+    """At penalties e^(−25) A is singular to working precision, and φ has a slope all the same: by differences of φ."""
+    rng = np.random.default_rng(4)
+    X, labels = (rng.random((80, 6)) < 0.3).astype(float), rng.integers(0, 2, 80)
+    problem = problems.logistic(X[:40], labels[:40], X[40:], labels[40:], weights="feature")
+    truth = contest["referee"].NewtonTruth(problem, np.zeros(problem.n_y), relative=1e-9)
+    x = np.where(np.arange(problem.n_x) % 2, -25.0, -3.0)
+    norm, phi = truth.at(x)
+    slopes = [(truth.at(x + t)[1] - truth.at(x - t)[1]) / 2e-4 for t in 1e-4 * np.eye(x.size)]
+    assert norm == pytest.approx(np.linalg.norm(slopes), rel=1e-5) and math.isfinite(phi) and not truth.why
+    assert truth.at(x - 1e6) == (math.inf, pytest.approx(math.nan, nan_ok=True)) and "run away" in truth.why
+
+
+def test_newtons_truth_is_that_of_the_hyper_objective(contest):
+    referee_of, suite = contest["referee"], contest["suite"]
+    start = suite.SUITE["ridge-20"].make(3)
+    found = [t(start.problem, start.y0).at(start.x0 + 0.1) for t in (referee_of.NewtonTruth, referee_of.Truth)]
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+
+
 def test_a_measurement_goes_on_where_it_was(contest, monkeypatch, tmp_path):
     own, contestants = contest["own_method"], contest["contestants"]
     monkeypatch.setattr(own, "LINES", tmp_path / "lines.jsonl")

@@ -48,6 +48,22 @@ def test_a_grid_has_49_settings_and_the_better_of_two_runs_is_the_one_that_is_th
     assert steps.rank(dict(looks=fast, end="DivergenceError: too long"), 0.0)[1] == math.inf
 
 
+def test_a_run_that_passes_through_the_target_has_not_stayed_there(steps):
+    through = dict(looks=[(10.0, 1.0), (20.0, 0.1), (30.0, 0.9), (40.0, 0.2), (80.0, 0.3)], end="STOPPED")
+    assert steps.work_to(through, 0.5) == 20.0 and steps.work_to(through, 0.5, True) == 40.0
+    assert steps.work_to(through | dict(end="DivergenceError: too long"), 0.5, True) == math.inf
+
+
+def test_a_run_goes_on_until_it_has_stayed(steps):
+    start = steps.PROBLEMS["quadratic"]()
+    truth = steps.RoughTruth(steps.PROBLEMS["quadratic"]().problem, start.y0)
+    goal = 0.5 * truth.at(start.x0)[1] + 0.5 * steps.lowest(steps.PROBLEMS["quadratic"]())
+    first, stayed = (steps.one_run(start, truth, goal, "soba", {}, 400.0, stays=stays) for stays in (False, True))
+    work = steps.work_to(stayed, goal, True)
+    assert first["looks"][-1][1] <= goal and stayed["looks"][-1][0] >= steps.STAY * work
+    assert work >= steps.work_to(stayed, goal) == steps.work_to(first, goal)
+
+
 def test_the_words_are_those_of_the_numbers(steps):
     pair = dict(
         problem="p", method="m", target=1e-4, work=100.0, best={}, failed=3, auto=200.0, last=1e-5, end="STOPPED"
@@ -60,3 +76,7 @@ def test_the_words_are_those_of_the_numbers(steps):
     assert never.outcome == ended.outcome == "does not hold"
     assert "| p | m | 1.0e-04 | 100 | 200 | 2.00 |" in steps.section(dict(pairs=[pair]))
     assert np.isfinite(steps.ratio(pair))
+    lucky = pair | dict(auto=None, staying=pair | dict(work=150.0))
+    words = steps.verdicts(dict(pairs=[lucky], possible=1, budget=1.0))[0].why
+    assert "not: p m; of these, where runs have to stay at the target, 1 of 1: p m" in words
+    assert "| p | m, staying | 1.0e-04 | 150 | 200 | 1.33 |" in steps.section(dict(pairs=[lucky]))

@@ -1,12 +1,13 @@
 """The work to ‖∇φ‖ ≤ 10⁻³ and 10⁻⁶ of ‖∇φ(x_0)‖: every method of the package, SciPy on φ, problem by problem.
 
     python validation/own_method.py [--quick | --full] [--problems A,B] [--contestants A;B] [--seeds 1,2] [--minutes M]
-                                    [--times 12] [--seconds 15]
+                                    [--times 12] [--seconds 15] [--pages]
 
 Each run is one line of results/own_method.jsonl, written when it ends; what is there already is not run again (delete
 a line to have it made anew), so that a measurement can be stopped at any time, and goes on where it was. Work and truth
 are the referee's (`contest/referee.py`), the problems are in `contest/suite.py`, the search for steps, the same for
-every method, in `contest/contestants.py`.
+every method, in `contest/contestants.py`. ``--pages`` runs nothing, and makes the report, the figure, the note
+and README's bars anew from the lines.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 from common import CAVEAT, DATA, FAILS, HERE, HOLDS, Verdict, machine, rounded, save, table
 from contest.contestants import DEFAULT, FULL, OWN, QUICK, Budget, Ring, contestants
+from contest.pages import write_pages
 from contest.referee import TARGETS, WEIGHTS
 from contest.suite import LARGE, MEDIUM, SMALL, SUITE, UNSEEN
 
@@ -123,6 +125,7 @@ def describe(line: dict[str, Any]) -> str:
 def summary() -> dict[str, Any]:
     """The numbers of the report: of each run what it was, what it spent, and where it ended."""
     kept = ("problem", "seed", "contestant", "options", "search", "skipped", "reached", "norm", "phi", "end", "why")
+    kept += ("before",)  # the decision that has changed the method since
     made = lines()
     runs = [
         {key: line[key] for key in kept if key in line} | {key: line.get("spent", {}).get(key) for key in ("W", "cpu")}
@@ -372,7 +375,11 @@ def main() -> int:
     parser.add_argument("--times", type=float, default=math.inf, help="the own method's W to 1e-6: where rivals stop")
     parser.add_argument("--seconds", type=float, help="of processor time, of a run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no run after these")
+    parser.add_argument("--pages", action="store_true", help="run nothing; write the pages from what has been run")
     options = parser.parse_args()
+    if options.pages:
+        write_pages(sys.modules[__name__])
+        return 0
     budget = replace(QUICK if options.quick else FULL if options.full else DEFAULT, times=options.times)
     budget = budget if options.seconds is None else replace(budget, seconds=options.seconds)
     small = ["synthetic-200-1e2", "ridge-20", "logistic-heart"]

@@ -7,6 +7,10 @@ comes so far, what the best run of the grid comes to within its budget, plus a t
 biased, two of them random, and where min φ lies at infinity nobody is near. The ratio is W of the run without steps to
 the target over W of the best run of the grid; the other 48 count for nothing.
 
+*Where that is missed*, the grid is run again under another rule: a run is there only where it *stays* below the target,
+at all looks until its W has doubled, and does not end in an exception. For the best of 49 is often a run that passes
+through the target on its way to a divergence. Both numbers are shown.
+
 Finished runs are kept as they end: a measurement that was cut off goes on where it was.
 """
 
@@ -33,6 +37,7 @@ NAME, TITLE = "steps", "Steps that choose themselves"
 LINES = HERE / "kept" / "steps.jsonl"
 METHODS = tuple(name for name in names() if "step_y" in OPTIONS[name])
 BUDGET, GAP, EXCUSED, LOOK, SEED = 1500.0, 1e-4, 1e-3, 1.2, 1
+STAY = 2.0  # times the W at which a run is there: how long it has to stay
 ROUNDS = ((150.0, 8), (600.0, 2), (BUDGET, 0))  # W of each run, and how many go on
 ALLOWED = 3.0
 CHOSEN_ON = (
@@ -94,18 +99,28 @@ PROBLEMS: dict[str, Callable[[], Start]] = {
 
 
 def one_run(
-    start: Start, truth: RoughTruth, goal: float, method: str, options: dict[str, Any], budget: float = BUDGET
+    start: Start,
+    truth: RoughTruth,
+    goal: float,
+    method: str,
+    options: dict[str, Any],
+    budget: float = BUDGET,
+    *,
+    stays: bool = False,
 ) -> dict[str, Any]:
-    """(W, φ) at the looks, until φ ≤ `goal` or the budget is spent; how it ended."""
+    """(W, φ) at the looks, until φ ≤ `goal`, or has been for as long as it has to be, or the budget is spent."""
     looks: list[tuple[float, float]] = []
+    since = math.inf  # W from which on φ ≤ goal
     start.problem.calls.clear()
 
     def look(state: Any) -> None:
+        nonlocal since
         work = weighted(counts(start.problem))
         if work < LOOK * (looks[-1][0] if looks else 10.0):
             return
         looks.append((round(work, 1), value(truth, state)))
-        if looks[-1][1] <= goal or work >= budget:
+        since = min(since, work) if looks[-1][1] <= goal else math.inf
+        if work >= (budget if since == math.inf else STAY * since if stays else since):
             raise StopIteration
 
     began, why = time.process_time(), ""
@@ -139,12 +154,12 @@ def grid(start: Start, norm: float, method: str) -> Iterator[dict[str, Any]]:
             yield default_options("ridge", method) | {k: s for k, s in steps.items() if k in OPTIONS[method]}
 
 
-def kept() -> dict[tuple[str, str], dict[str, Any]]:
-    """What was measured so far, by problem and method."""
+def kept() -> dict[tuple[str, str, bool], dict[str, Any]]:
+    """What was measured so far, by problem, method, and whether a run has to stay."""
     if not LINES.exists():
         return {}
     entries = [json.loads(line) for line in LINES.read_text().splitlines()]
-    return {(entry["problem"], entry["method"]): entry for entry in entries}
+    return {(entry["problem"], entry["method"], entry.get("stays", False)): entry for entry in entries}
 
 
 def lowest(start: Start) -> float:
@@ -153,7 +168,7 @@ def lowest(start: Start) -> float:
     return found.fun
 
 
-def measure_grid(problem: str, method: str) -> dict[str, Any]:
+def measure_grid(problem: str, method: str, stays: bool = False) -> dict[str, Any]:
     """The 49 runs of one problem and method, in a line of the file."""
     start = PROBLEMS[problem]()
     truth = RoughTruth(PROBLEMS[problem]().problem, start.y0)
@@ -164,63 +179,90 @@ def measure_grid(problem: str, method: str) -> dict[str, Any]:
     runs: list[dict[str, Any]] = []
     for budget, kept_next in ROUNDS:
         for entry in tried:
-            entry |= one_run(start, truth, goal, method, entry["options"], budget)
+            entry |= one_run(start, truth, goal, method, entry["options"], budget, stays=stays)
         runs += tried
-        tried = [dict(options=entry["options"]) for entry in sorted(tried, key=lambda e: rank(e, goal))[:kept_next]]
-    reached = min((value for run in runs for _, value in run["looks"]), default=first)
+        tried = [
+            dict(options=entry["options"]) for entry in sorted(tried, key=lambda e: rank(e, goal, stays))[:kept_next]
+        ]
+    reached = min((value for run in runs for _, value in there(run, stays)), default=first)
     target = goal if reached <= goal else reached + EXCUSED * (first - reached)
-    best = min(runs, key=lambda run: work_to(run, target))
+    best = min(runs, key=lambda run: work_to(run, target, stays))
     best |= dict(options={name: value for name, value in best["options"].items() if name.startswith("step_")})
     return dict(
-        problem=problem, method=method, first=first, low=low, target=target, best=best, work=work_to(best, target),
-        failed=sum(":" in run["end"] for run in runs[:49]), seconds=round(sum(run["seconds"] for run in runs), 1),
+        problem=problem, method=method, stays=stays, first=first, low=low, target=target, best=best,
+        work=work_to(best, target, stays), failed=sum(":" in run["end"] for run in runs[:49]),
+        seconds=round(sum(run["seconds"] for run in runs), 1),
     )  # fmt: skip
 
 
-def measure_auto(problem: str, method: str, target: float, budget: float) -> dict[str, Any]:
+def measure_auto(problem: str, method: str, target: float, budget: float, stays: bool = False) -> dict[str, Any]:
     """The run without steps."""
     start = PROBLEMS[problem]()
     truth = RoughTruth(PROBLEMS[problem]().problem, start.y0)
-    return one_run(start, truth, target, method, {}, budget)
+    return one_run(start, truth, target, method, {}, budget, stays=stays)
 
 
-def rank(run: dict[str, Any], goal: float) -> tuple[float, float]:
+def rank(run: dict[str, Any], goal: float, stays: bool = False) -> tuple[float, float]:
     """The better of two runs of the same budget: W to the goal, φ at the end; an exception is a step too long."""
     last = run["looks"][-1][1] if run["looks"] and ":" not in run["end"] else math.inf
-    return work_to(run, goal), last
+    return work_to(run, goal, stays), last
 
 
-def work_to(run: dict[str, Any], target: float) -> float:
+def work_to(run: dict[str, Any], target: float, stays: bool = False) -> float:
     """W at the first look at or below `target`; infinite where there is none."""
-    return min((work for work, value in run["looks"] if value <= target), default=math.inf)
+    return min((work for work, value in there(run, stays) if value <= target), default=math.inf)
+
+
+def there(run: dict[str, Any], stays: bool) -> list[tuple[float, float]]:
+    """(W, φ) at the looks; where it has to stay, the largest φ until W has doubled, if no exception ends the run."""
+    looks = run["looks"]
+    if not stays:
+        return looks
+    if ":" in run["end"]:
+        return []
+    return [(work, max(value for at, value in looks if work <= at <= STAY * work)) for work, _ in looks]
 
 
 def measure(full: bool) -> dict[str, Any]:
     """All problems and methods; grids that are there are not made again."""
-    there = kept()
+    measured = kept()
     LINES.parent.mkdir(parents=True, exist_ok=True)
+
+    def grid_of(problem: str, method: str, stays: bool) -> None:
+        if (problem, method, stays) not in measured:
+            entry = measured[problem, method, stays] = measure_grid(problem, method, stays)
+            with LINES.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            print(f"  {problem}, {method}: best W {entry['work']:.0f}, {entry['seconds']} s", flush=True)
+
     for problem in PROBLEMS:
         for method in METHODS:
-            if (problem, method) not in there:
-                entry = there[problem, method] = measure_grid(problem, method)
-                with LINES.open("a") as file:
-                    file.write(json.dumps(entry) + "\n")
-                print(f"  {problem}, {method}: best W {entry['work']:.0f}, {entry['seconds']} s", flush=True)
-    return summary(there)
-
-
-def summary(there: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
-    """The run without steps beside each grid that was measured."""
-    pairs = []
-    for (problem, method), entry in there.items():
-        auto = measure_auto(problem, method, entry["target"], max(4 * entry["work"], 400.0))
-        mine, gap = work_to(auto, entry["target"]), entry["first"] - entry["low"]
-        pairs.append(
-            dict(problem=problem, method=method, target=(entry["target"] - entry["low"]) / gap, work=entry["work"],
-                 best=entry["best"]["options"], failed=entry["failed"], auto=mine if math.isfinite(mine) else None,
-                 last=(auto["looks"][-1][1] - entry["low"]) / gap, end=auto["end"])
-        )  # fmt: skip
+            grid_of(problem, method, False)
+    pairs = [pair_of(problem, method, measured) for problem in PROBLEMS for method in METHODS]
+    for pair in pairs:
+        if ratio(pair) > ALLOWED:
+            grid_of(pair["problem"], pair["method"], True)
+            pair["staying"] = pair_of(pair["problem"], pair["method"], measured, stays=True)
     return dict(pairs=pairs, budget=BUDGET, possible=len(PROBLEMS) * len(METHODS))
+
+
+def pair_of(
+    problem: str, method: str, measured: dict[tuple[str, str, bool], dict[str, Any]], *, stays: bool = False
+) -> dict[str, Any]:
+    """The run without steps beside the grid of a problem and method."""
+    entry = measured[problem, method, stays]
+    auto = measure_auto(problem, method, entry["target"], max(4 * entry["work"], 400.0), stays)
+    return beside(entry, auto, stays)
+
+
+def beside(entry: dict[str, Any], auto: dict[str, Any], stays: bool) -> dict[str, Any]:
+    """What the report has of a grid and a run without steps."""
+    mine, gap = work_to(auto, entry["target"], stays), entry["first"] - entry["low"]
+    return dict(
+        problem=entry["problem"], method=entry["method"], target=(entry["target"] - entry["low"]) / gap,
+        work=entry["work"], best=entry["best"]["options"], failed=entry["failed"],
+        auto=mine if math.isfinite(mine) else None, last=(auto["looks"][-1][1] - entry["low"]) / gap, end=auto["end"],
+    )  # fmt: skip
 
 
 # -- the report ----------------------------------------------------------------------------
@@ -243,6 +285,10 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
         there = [pair for pair in pairs if (pair["problem"] in CHOSEN_ON or pair["method"] == "lancbio") == part]
         words += f"; of the {len(there)} that {about}: {sum(ratio(pair) <= ALLOWED for pair in there)}"
     words += f"; not: {worse}" if missed else ""
+    again = [pair["staying"] for pair in missed if "staying" in pair]
+    fair = [f"{p['problem']} {p['method']}" for p in again if ratio(p) <= ALLOWED]
+    if again:
+        words += f"; of these, where runs have to stay at the target, {len(fair)} of {len(again)}: {', '.join(fair)}"
     outcome = HOLDS if not missed and everything else CAVEAT if len(missed) <= len(pairs) / 3 else FAILS
     broken = [f"{p['problem']} {p['method']}" for p in pairs if ":" in p["end"]]
     failed = sum(pair["failed"] for pair in pairs)
@@ -267,6 +313,12 @@ def section(found: dict[str, Any]) -> str:
          "–" if p["auto"] is None else f"{p['auto']:.0f}", "–" if p["auto"] is None else f"{ratio(p):.2f}",
          f"{p['last']:.1e}", p["failed"]]
         for p in found["pairs"]
+    ]  # fmt: skip
+    rows += [
+        [p["problem"], p["method"] + ", staying", f"{p['target']:.1e}", f"{p['work']:.0f}",
+         "–" if p["auto"] is None else f"{p['auto']:.0f}", "–" if p["auto"] is None else f"{ratio(p):.2f}",
+         f"{p['last']:.1e}", p["failed"]]
+        for p in (pair["staying"] for pair in found["pairs"] if "staying" in pair)
     ]  # fmt: skip
     header = ["problem", "method", "gap", "W, best of 49", "W, no step", "ratio", "gap at the end", "exceptions of 49"]
     return about + table(header, rows)

@@ -14,11 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .cross_norm import norm_of, start_of, steps_for
 from .jax_linear import LinearMaps
 from .jax_structure import as_data
 from .problem import Batch, Product, Structure, Tree
-
-NORM_STEPS = 12  # as for the black boxes whose ‖J‖ is estimated
 
 
 class JaxDerivatives:
@@ -79,47 +78,31 @@ class JaxDerivatives:
         return self._Jt(x, y, rows, self.args)
 
     def cross_norm(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
-        """√ of the largest Ritz value of J Jᵀ after 12 steps, in one call: at most ‖J‖, and mostly near it.
-
-        NaN where something is not finite, or J Jᵀ is not symmetric, as where only one of J and Jᵀ is cut off.
-        """
-        H, beta = map(np.asarray, self._JJt(x, y, rows, self.args))  # H_ij = q_jᵀJJᵀq_i, j ≤ i
-        alpha, beside, before = np.diag(H), beta[:-1], np.tril(H[:, :-1], -1)
-        T = np.diag(alpha) + np.diag(beside, -1)
-        uneven = np.abs(before - np.diag(beside, -1)).max(initial=0.0)
-        if not uneven <= np.finfo(H.dtype).eps ** (1 / 3) * np.abs(alpha).max():  # so is NaN
-            return np.nan
-        return float(np.sqrt(max(0.0, np.linalg.eigvalsh(T)[-1])))
+        """√ of the largest Ritz value of J Jᵀ, in one call; see :mod:`lancbio_ref.adapters.cross_norm`."""
+        return norm_of(*map(np.asarray, self._JJt(x, y, rows, self.args)))
 
     def rows(self, indices: np.ndarray) -> Batch:
         """An integer array of JAX."""
         return jnp.asarray(indices)
 
 
-def _gram_steps(J_at: Callable[..., Any], Jt_at: Callable[..., Any], x: Any, y: Any, *data: Any) -> tuple[Any, Any]:
-    """At most 12 Lanczos steps with J Jᵀ from a fixed start: a row Qᵀw, and β_{j+1}, a step.
-
-        w = J Jᵀ q_j,   w ← (I − Q Qᵀ) w twice,   β_{j+1} = ‖w‖,   q_{j+1} = w/β_{j+1}
-
-    Where β is at the level of rounding the space is invariant: it counts as zero, and the steps after it are zero.
-    """
+def _gram_steps(J_at: Callable[..., Any], Jt_at: Callable[..., Any], x: Any, y: Any, *data: Any) -> tuple[Any, ...]:
+    """`steps_of` of :mod:`lancbio_ref.adapters.cross_norm`, in compiled code."""
     J, Jt = J_at(x, y, *data), Jt_at(x, y, *data)
-    start = jnp.asarray(np.random.default_rng(0).standard_normal(x.shape[0]), x.dtype)
-    steps = min(NORM_STEPS, x.shape[0])
+    start, floor = jnp.asarray(start_of(x.shape[0], x.dtype)), x.shape[0] * jnp.finfo(x.dtype).eps
 
-    def step(Q: Any, j: Any) -> tuple[Any, tuple[Any, Any]]:
-        w = J(Jt(Q[j]))
-        along, size = Q @ w, jnp.linalg.norm(w)
-        for _ in range(2):
-            w = w - (Q @ w) @ Q
-        beta = jnp.linalg.norm(w)
-        follows = beta > x.shape[0] * jnp.finfo(x.dtype).eps * size
-        beta = jnp.where(follows, beta, 0.0)
-        return Q.at[j + 1].set(jnp.where(follows, w / jnp.where(follows, beta, 1.0), 0.0)), (along, beta)
+    def step(now: tuple[Any, ...], _: Any) -> tuple[Any, tuple[Any, ...]]:
+        before, q, beta = now
+        w = J(Jt(q))
+        alpha, along = q @ w, before @ w
+        w, size = w - alpha * q - beta * before, jnp.linalg.norm(w)
+        after = jnp.linalg.norm(w)
+        follows = after > floor * size
+        after = jnp.where(follows, after, 0.0)
+        return (q, jnp.where(follows, w / jnp.where(follows, after, 1.0), 0.0), after), (alpha, after, along)
 
-    first = jnp.zeros((steps + 1, x.shape[0]), x.dtype).at[0].set(start / jnp.linalg.norm(start))
-    H, beta = jax.lax.scan(step, first, jnp.arange(steps))[1]
-    return H, beta
+    first = jnp.zeros_like(start), start, jnp.zeros((), x.dtype)
+    return jax.lax.scan(step, first, length=steps_for(x.shape[0]))[1]
 
 
 def _of_vectors(

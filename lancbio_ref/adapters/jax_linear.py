@@ -17,6 +17,7 @@ from ..krylov.own_cycle import OwnSteps
 from .problem import Batch, Tree
 
 AT_ONCE = 100  # steps of one compiled call, which Ctrl-C has to wait for
+SELDOM = 8  # steps between two looks at ‖x‖
 
 
 class Linear:
@@ -70,10 +71,11 @@ class LinearMaps:
             return linear, _steps(lambda v: linear.applied(arguments, v), vectors, numbers)
 
         self.apply, self.advance = jax.jit(apply), jax.jit(advance)
+        self.taken = jax.jit(lambda *arrays: arrays)  # jnp.asarray of one array takes longer than this of both
 
     def __call__(self, x: np.ndarray, y: np.ndarray, rows: Batch, args: tuple[Tree, ...]) -> LinearMap:
         """The map at this point."""
-        return LinearMap(self, (jnp.asarray(x), jnp.asarray(y), rows, args))  # once, and not with every vector
+        return LinearMap(self, (*self.taken(x, y), rows, args))  # once, and not with every vector
 
 
 class LinearMap:
@@ -111,6 +113,7 @@ def _steps(product: Callable[[Any], Any], vectors: Any, numbers: Any) -> tuple[A
 
     vectors : x, r and p.
     numbers : ‖r‖², ‖A‖, the tolerance and the number of steps, in one array, for each array of a call costs time.
+    ‖x‖, which bounds what rounding x leaves, is one more reading of a vector: it is looked at in every eighth step.
     Returns vectors, A x, and in one array: the steps made, ‖r‖², ‖A‖, whether all was sound and whether it is done, and
     γ and ‖r‖² of each step.
     """
@@ -122,7 +125,9 @@ def _steps(product: Callable[[Any], Any], vectors: Any, numbers: Any) -> tuple[A
 
     def goes_on(now: tuple[Any, ...]) -> Any:
         (x, _, _), square, norm_A, sound, k, *_ = now
-        return (k < most) & sound & ~is_done(x, square, norm_A)
+        small = jnp.sqrt(square) <= tolerance
+        small = jax.lax.cond(k % SELDOM == 0, lambda x: small | is_done(x, square, norm_A), lambda _: small, x)
+        return (k < most) & sound & ~small
 
     def step(now: tuple[Any, ...]) -> tuple[Any, ...]:
         (x, r, p), square, norm_A, sound, k, gammas, squares = now

@@ -137,7 +137,7 @@ class DerivedOperator(VectorOperator):
     @property
     def conjugate_gradients(self) -> Own | None:
         """The framework's own steps, where it makes many in one call; see :mod:`lancbio_ref.krylov.own_cycle`."""
-        return getattr(self._product, "conjugate_gradients", None)
+        return getattr(self._product, "conjugate_gradients", None) if self.dtype == self.taken else None
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return self._of(self._product, v)

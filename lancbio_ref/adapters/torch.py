@@ -18,6 +18,7 @@ import numpy as np
 from ..arguments import as_flag
 from ..errors import ArgumentError
 from ..problem import LipschitzConstants
+from .cross_norm import norm_of, steps_of
 from .implicit import solve_adjoint
 from .problem import AdaptedProblem, Batch, Constant, Product, Structure, Tree, require_functions
 from .tree import filled, leaves, mapped, paths
@@ -28,7 +29,8 @@ try:
 except ImportError as error:
     raise ImportError("lancbio_ref.adapters.torch needs PyTorch (pip install torch)") from error
 
-from .torch_inspection import look_at  # needs torch
+from .torch_inspection import look_at  # these need torch
+from .torch_linear import LinearMap
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -127,6 +129,7 @@ class TorchDerivatives:
         y: Structure,
     ) -> None:
         self.functions, self.args, self.structures = dict(f=f, g=g), args, (x, y)
+        self._last: tuple[Any, ...] | None = None
 
     def leaves(self, x: np.ndarray, y: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """x and y as tensors of which derivatives are taken."""
@@ -168,18 +171,36 @@ class TorchDerivatives:
 
     def hessian(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → A v = ∂/∂y (∇_y g · v)."""
-        at = self.leaves(x, y)
-        return _products(_gradient(self.value("g", *at, rows), at[1:], kept=True)[0], at[1])
+        gradient, _, y_leaf = self._slope(x, y, rows)
+        return LinearMap(gradient, y_leaf)
 
     def cross(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → J v = ∂/∂x (∇_y g · v)."""
-        at = self.leaves(x, y)
-        return _products(_gradient(self.value("g", *at, rows), at[1:], kept=True)[0], at[0])
+        gradient, x_leaf, _ = self._slope(x, y, rows)
+        return LinearMap(gradient, x_leaf)
 
     def cross_adjoint(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """u → Jᵀu = ∂/∂y (∇_x g · u)."""
         at = self.leaves(x, y)
-        return _products(_gradient(self.value("g", *at, rows), at[:1], kept=True)[0], at[1])
+        return LinearMap(_gradient(self.value("g", *at, rows), at[:1], kept=True)[0], at[1])
+
+    def cross_norm(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
+        """√ of the largest Ritz value of J Jᵀ; see :mod:`lancbio_ref.adapters.cross_norm`."""
+        J, Jt = self.cross(x, y, rows), self.cross_adjoint(x, y, rows)
+        return norm_of(*steps_of(J, Jt, x.size, x.dtype))
+
+    def _slope(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[torch.Tensor, ...]:
+        """∇_y g with its graph, x and y, for A and J of one point; a point is known by its numbers."""
+        last = self._last
+        if last is None or not (last[0] is rows and np.array_equal(last[1], x) and np.array_equal(last[2], y)):
+            at = self.leaves(x, y)
+            slope = _gradient(self.value("g", *at, rows), at[1:], kept=True)[0]
+            last = self._last = (rows, x.copy(), y.copy(), (slope, *at))
+        found: tuple[torch.Tensor, ...] = last[3]
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_last": None}  # a graph does not travel
 
     def rows(self, indices: np.ndarray) -> Batch:
         """An integer tensor."""
@@ -305,11 +326,6 @@ def _gradient(
     return torch.autograd.grad(
         value, at, weights, create_graph=kept, retain_graph=kept or again, allow_unused=True, materialize_grads=True
     )
-
-
-def _products(gradient: torch.Tensor, z: torch.Tensor) -> Product:
-    """w → ∂/∂z (gradient · w), one backward pass over the graph of the gradient."""
-    return lambda w: _gradient(gradient, (z,), torch.from_numpy(np.array(w)), again=True)[0].numpy()
 
 
 def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

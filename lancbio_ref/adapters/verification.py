@@ -102,7 +102,7 @@ class FirstVerification:
         """Compare, the first time."""
         if self.made is not None:
             derivatives, findings, (x_flat, y_flat) = self.made(x, y, args)
-            rows = dict[str, Batch](upper=None, lower=None)
+            rows: dict[str, Batch] = dict(upper=None, lower=None)
             Verification(findings).look(derivatives, x_flat, y_flat, rows, unit_roundoff(y_flat.dtype))
             self.made = None
 

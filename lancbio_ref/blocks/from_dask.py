@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("dask", "distributed")
 KINDS = "a Dask array or DataFrame, or a list of delayed objects or futures of row blocks"
-COUNTED = "the same blocks of rows as X has: X.compute_chunk_sizes() and t.rechunk({0: X.chunks[0]}) make them"
+COUNTED = "X.compute_chunk_sizes() and t.rechunk({0: X.chunks[0]}) make the same blocks of rows"
 
 
 def is_dask(value: object) -> bool:

@@ -42,6 +42,7 @@ RIDGE = 1e-6  # of the intercept, next to the mean loss
 MOST_FOLDS = 5
 LARGEST = 600.0  # of a log-penalty: its exponential, times a square, is a number
 HUGE = 1e100
+UNLIKE = 1e3  # times the least root mean square of a feature
 SMALL = 2**16  # entries of sparse features that are held dense
 
 
@@ -146,7 +147,7 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
             options=dict(self.method_options or {}),
             verbose=self.verbose,
         )
-        self._report(found, box, parts[0].penalty.n, scales)
+        self._report(found, box, parts[0].penalty.n, scales, _of_unlike_sizes(_mean_squares(Z, s)))
         self._refit(whole, found, first, unit, means, scales)
 
     def _likelihood(self, count: float, start: np.ndarray | None) -> Likelihood:
@@ -221,7 +222,7 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
             noise = (X.shape[0] + 4) * 2.0**-53 * np.abs(means)
             X[:, np.sqrt(share @ (X * X)) <= noise] = 0.0
         if self.penalty in ("feature", "group"):
-            scales = self._scales(X.multiply(X).T @ share if sparse else share @ (X * X))
+            scales = self._scales(_mean_squares(X, s))
             X = sp.csr_array(X.multiply(1 / scales)) if sparse else X / scales
         return X, means, scales
 
@@ -243,7 +244,7 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
     def _box(self, part: GeneralizedLinearProblem, Z: Any, t: np.ndarray, s: np.ndarray) -> Box:
         n, m = part.penalty.n, part.weighting.n
         if self.bounds is None:
-            squares = Z.multiply(Z).T @ (s / s.sum()) if sp.issparse(Z) else (s / s.sum()) @ (Z * Z)
+            squares = _mean_squares(Z, s)
             centre = math.log(max(float(np.mean(squares)) * self._curvature(t, s), 1e-100))
             low, high = centre + self._below, centre + ABOVE
         else:
@@ -258,7 +259,7 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         lower[:n], upper[:n] = low, high
         return Box(lower, upper, n)
 
-    def _report(self, found: Learned, box: Box, n: int, scales: np.ndarray) -> None:
+    def _report(self, found: Learned, box: Box, n: int, scales: np.ndarray, unlike: str = "") -> None:
         """The attributes, and warnings in words."""
         x = found.x[:n]
         self.log_penalties_ = x + self._shift(scales)
@@ -280,7 +281,8 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         if n and 2 * low.sum() > n and not meant:
             warnings.warn(
                 f"{low.sum()} of {n} penalties ran to the lower bound: the validation loss falls as they vanish, as it"
-                " does for separable classes or validation data like the training data; bounds=(lower, upper) moves it",
+                f" does for separable classes or validation data like the training data; bounds=(lower, upper)"
+                f" moves it{unlike}",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -366,6 +368,23 @@ def _first_y(part: GeneralizedLinearProblem, score: float) -> np.ndarray:
     if part.has_intercept and part.n_scores == 1:
         y[:, -1] = score
     return y.ravel()
+
+
+def _mean_squares(X: Any, s: np.ndarray) -> np.ndarray:
+    """Of each feature, shape (p,)."""
+    share = s / s.sum()
+    return np.asarray(X.multiply(X).T @ share if sp.issparse(X) else share @ (X * X))
+
+
+def _of_unlike_sizes(squares: np.ndarray) -> str:
+    """What to do about it, in words; empty where features are alike."""
+    sizes = np.sqrt(squares[squares > 0])
+    if not sizes.size or sizes.max() <= UNLIKE * sizes.min():
+        return ""
+    return (
+        f"; features are of unlike sizes ({sizes.min():.1g} to {sizes.max():.1g}), of which the largest sets the"
+        " bounds: StandardScaler before it, or penalty='feature', makes them alike"
+    )
 
 
 def _in_their_words(error: ArgumentError) -> str:

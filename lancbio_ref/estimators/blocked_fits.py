@@ -125,7 +125,7 @@ class BlockedFits:
         near = decrement <= noise
         while waits.any():
             trial = self._at(x, start + t[:, None] * steps * waits[:, None], waits)
-            for k in np.flatnonzero(waits):
+            for k in np.flatnonzero(waits).tolist():
                 (g, gradient, _), (after, new, _) = here[k], trial[k]
                 lower = np.linalg.norm(new) < np.linalg.norm(gradient)
                 if after <= g - 1e-4 * t[k] * decrement[k] or (near[k] and lower):

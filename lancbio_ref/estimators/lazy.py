@@ -74,7 +74,7 @@ def lazy_classes(model: BilevelEstimator, blocks: DaskBlocks) -> tuple[np.ndarra
 
 def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
     """:meth:`BilevelEstimator._fit` of samples in blocks, whose targets are as the loss takes them."""
-    from .base import RIDGE, _first_y, _in_their_words
+    from .base import RIDGE, _first_y, _in_their_words, _of_unlike_sizes
     from .search import Box, learn
 
     model._check_parameters()
@@ -126,7 +126,7 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
         verbose=model.verbose,
         n_jobs=model.n_jobs,
     )
-    model._report(found, box, problem.n_x, scales)
+    model._report(found, box, problem.n_x, scales, _of_unlike_sizes(sums / total / scales**2))
     model._refit(whole, found, first, unit, np.zeros(p), scales)
 
 

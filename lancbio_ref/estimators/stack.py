@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,9 @@ ENTRIES = 2**18  # of the features of a stack
 DECREMENT, ROUGH = 1e-18, 1e-7
 NEWTON, NOISE = 60, 1e-12
 MANY = 128  # coefficients of a fit, from which factorizations are kept
-FORCING = 0.01
+FORCING = 0.1
 KEPT = 16  # points of which one may be the start of a fit
-SLOW = 8.0  # how many times longer a multiplication takes in a product than in a factorization
+SLOW = 16.0  # how many times longer a multiplication takes in a product than in a factorization
 FREE = 3  # products of a solve that no new factor would save
 
 
@@ -114,7 +114,11 @@ class Stack:
         if self._kept and not self._fixed:  # start where x was nearest
             _, self.Y, self._v = min(self._kept, key=lambda kept: float(np.linalg.norm(kept[0] - x)))
         W, D = self._sample_weights(x), self.penalty.diagonal(x[: self.penalty.n], self.Y.dtype)
-        state, rows = self._approached(W, D, enough) if self._keeps else self.solve(x, enough), self.validation
+        if self._fixed:
+            state = self._stepped(W, D)
+        else:
+            state = self._approached(W, D, enough) if self._keeps else self.solve(x, enough)
+        rows = self.validation
         S = rows.scores(state.Y)
         losses, R, _ = evaluated(self.loss, S, rows)
         f = np.einsum("kn,kn->k", rows.base, losses)
@@ -141,6 +145,16 @@ class Stack:
         if b.size < MANY:
             return np.asarray(dpotrs(L, b, lower=1)[0])
         return np.asarray(dtrsv(L, dtrsv(L, b, lower=1), lower=1, trans=1))  # of one vector, twice as fast
+
+    def _stepped(self, W: np.ndarray, D: np.ndarray) -> State:
+        """Of a quadratic g, whose least value is one step away: Y and ∇_y g = 0 there; S and g are those of before."""
+        state, every = self._at(self.Y, W, D), np.ones(len(self.parts), bool)
+        self._factor(state, W, D, every, again=False)
+        step = self._preconditioned(state.gradient, every)
+        if not np.isfinite(step).all():
+            raise LinAlgError("a Hessian is not positive definite, to rounding")
+        self.Y = state.Y - step.reshape(state.Y.shape)
+        return replace(state, Y=self.Y, gradient=np.zeros_like(state.gradient))
 
     def _products_of_a_factor(self) -> int:
         """How many products with A take as long as to form and factor it."""
@@ -247,8 +261,6 @@ class Stack:
             trial, found = self._searched(state, step, decrement, going, W, D)
             state, going = trial if found.all() else trial.where(found, state), going & found
             before = decrement
-            if self._fixed and enough > 0:
-                break  # g is quadratic, and its least value is one step away
             if not going.any():
                 break  # rounding: no step makes it better
         self.Y = state.Y

@@ -27,19 +27,29 @@ def inner_steps(
 
     What is raised on the way knows the y at which it was.
     """
-    step = _short_step if _is_short(problem, x, y, theta) else _step
+    short, n = _is_short(problem, x, y, theta), y.size
+    calls, function, lends = problem.calls, problem.lower.grad_y, problem._lends
     try:
         for _ in range(count):
-            y, gradient = step(problem, x, y, theta)
+            if not short:
+                gradient = problem.lower_grad_y(x, y)
+                y = parallel.step_along(y, theta, gradient)
+                continue
+            call = calls[NAME] = calls.get(NAME, 0) + 1
+            gradient = as_owned(asked_at(function, x, y, NAME, call) if lends else function(x, y), NAME, call, n)
+            if not (gradient.dtype.char == "d" and gradient.flags.carray):
+                require_finite(gradient, NAME, call, at=(x, y))
+                gradient = as_floats(NAME, call, gradient)
+                y = parallel.step_along(y, theta, gradient)
+                continue
+            y_next = np.empty(n)
+            if kernels.short_step(y, theta, gradient, y_next):
+                require_finite(gradient, NAME, call, at=(x, y))
+            y = y_next
     except (LancbioError, ArithmeticError, ValueError) as error:
         locate(error, x, y)
         raise
     return y, gradient
-
-
-def _step(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating) -> tuple[np.ndarray, np.ndarray]:
-    gradient = problem.lower_grad_y(x, y)
-    return parallel.step_along(y, theta, gradient), gradient
 
 
 def _is_short(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating) -> bool:
@@ -47,23 +57,6 @@ def _is_short(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.f
     as_it_is = type(problem).lower_grad_y is BilevelProblem.lower_grad_y and "lower_grad_y" not in problem.__dict__
     double = x.dtype.char == y.dtype.char == theta.dtype.char == "d"
     return as_it_is and double and y.size <= BLOCK and y.flags.carray
-
-
-def _short_step(
-    problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating
-) -> tuple[np.ndarray, np.ndarray]:
-    """`_step`, with the same bits and the same exceptions."""
-    calls, function = problem.calls, problem.lower.grad_y
-    call = calls[NAME] = calls.get(NAME, 0) + 1
-    gradient = as_owned(asked_at(function, x, y, NAME, call) if problem._lends else function(x, y), NAME, call, y.size)
-    if not (gradient.dtype.char == "d" and gradient.flags.carray):
-        require_finite(gradient, NAME, call, at=(x, y))
-        gradient = as_floats(NAME, call, gradient)
-        return parallel.step_along(y, theta, gradient), gradient
-    out = np.empty(y.size)
-    if kernels.short_step(y, theta, gradient, out):
-        require_finite(gradient, NAME, call, at=(x, y))
-    return out, gradient
 
 
 def locate(error: Exception, x: np.ndarray, y: np.ndarray) -> None:

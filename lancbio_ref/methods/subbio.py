@@ -10,6 +10,7 @@ In plain dense lines: `subbio` in `textbook/trace.py`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -113,7 +114,7 @@ class SubBiO:
         new.n_hvp += 1 + new.S.shape[1]
         G = np.array([parallel.coefficients(new.S.T, As) for As in new.AS.T]).reshape(2 * new.S.shape[1:])
         new.projected = (G + G.T) / 2
-        if not np.isfinite(new.projected).all():
+        if not all(map(math.isfinite, new.projected.ravel().tolist())):
             raise RepresentationError("SᵀA S overflows: rescale the lower level")
         self._galerkin(new, point.b)
         return descend(new, point, self.step_x)
@@ -125,12 +126,24 @@ class SubBiO:
             z = np.linalg.solve(new.projected, right)
         except np.linalg.LinAlgError:
             z = np.full(right.size, np.nan)
-        if not np.isfinite(z).all():
+        if not all(map(math.isfinite, z.tolist())):
             new.coefficients, new.status = None, StepStatus.SINGULAR
             return
-        if right.size and np.linalg.eigvalsh(new.projected)[0] <= 0:
+        if right.size and not _is_definite(new.projected) and np.linalg.eigvalsh(new.projected)[0] <= 0:
             new.status = StepStatus.INDEFINITE
         new.coefficients, new.v = z, parallel.combination(new.S.T, z)
+
+
+def _is_definite(G: np.ndarray) -> bool:
+    """Whether the finite symmetric G, at most 2 × 2, has eigenvalues so far above 0 that LAPACK's are positive too.
+
+    λ_min ≥ det G/tr G for a positive definite G; LAPACK's is within a few units of tr G.
+    """
+    if G.size == 1:
+        return bool(G[0, 0] > 0)
+    (a, b), (_, c) = G.tolist()
+    trace = a + c
+    return 1e-140 < trace < 1e140 and a > 0 and a * c - b * b > 1e-6 * trace * trace
 
 
 def orthonormal_pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from ..arguments import plain_array
 from ..errors import ArgumentError, CallableError, DivergenceError, LancbioError
 from ..kernels import BLOCK
 from ..rounding import is_finite, rounding_factor, unit_roundoff
-from .vectors import VectorOperator, asked_of, leaves_arguments_alone
+from .vectors import SETS_NO_MORE, VectorOperator, asked_of, leaves_arguments_alone
 
 
 class StructuredOperator(VectorOperator):
@@ -113,15 +113,15 @@ class CheckedOperator(VectorOperator):
     """
 
     def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
-        if getattr(type(inner), "_is_ours", False):
-            self._like(inner)
+        if SETS_NO_MORE and getattr(type(inner), "_is_ours", False):  # it has been looked at
+            self.dtype, self.shape = inner.dtype, inner.shape
         else:
             super().__init__(inner.dtype, inner.shape)
         self.inner, self.name, self._lends = inner, name, not leaves_arguments_alone(inner)
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
         self.roundoff = 0.0  # the coarsest of what came back, where that is coarser than float64
-        if inner.dtype is not None:
+        if inner.dtype is not None and inner.dtype is not _DOUBLE:
             self._note(np.dtype(inner.dtype))
 
     def matvec(self, x: npt.ArrayLike) -> np.ndarray:
@@ -200,6 +200,20 @@ class CheckedOperator(VectorOperator):
             self.roundoff = max(self.roundoff, unit_roundoff(dtype))
 
 
+def _references(value: Any) -> int:
+    array = value
+    return sys.getrefcount(array)
+
+
+def _references_within(value: Any) -> int:
+    return _references(value)
+
+
+_ALONE = _references(np.empty(1))  # of an array that only `as_owned` holds
+_ALONE_WITHIN = _references_within(np.empty(1))  # and `check_returned`, which calls it
+_DOUBLE = np.dtype(np.float64)
+
+
 def check_returned(
     value: Any, what: str, call: int, size: int, *, at: tuple[np.ndarray, ...] = (), kinds: str = "biuf"
 ) -> np.ndarray:
@@ -221,9 +235,7 @@ def check_returned(
     return array
 
 
-def as_owned(
-    value: Any, what: str, call: int, size: int, *, kinds: str = "biuf", alone: int | None = None
-) -> np.ndarray:
+def as_owned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf", alone: int = _ALONE) -> np.ndarray:
     """`check_returned` but for the test of its entries, which the caller's own loop makes.
 
     The caller has no name for `value`, but for one whose `alone` counts it.
@@ -234,24 +246,9 @@ def as_owned(
         array = as_returned(value, what, call, size, kinds=kinds)
     # somebody else may write into it. To copy whatever comes would cost a product with a diagonal of 10⁵ entries 70 %
     # more, one with diagonal and rank 3 10 %, a dense one of 2000 rows nothing that shows (median of 9, one thread)
-    alone = (_ALONE if alone is None else alone) + (array.size > BLOCK and memory.holds(array))
-    if not (array.flags.owndata and sys.getrefcount(array) <= alone):
+    if not (array.flags.owndata and sys.getrefcount(array) <= alone + (array.size > BLOCK and memory.holds(array))):
         array = memory.copied(array)
     return array
-
-
-def _references(value: Any) -> int:
-    array = value
-    return sys.getrefcount(array)
-
-
-def _references_within(value: Any) -> int:
-    return _references(value)
-
-
-_ALONE = _references(np.empty(1))  # of an array that only `as_owned` holds
-_ALONE_WITHIN = _references_within(np.empty(1))  # and `check_returned`, which calls it
-_DOUBLE = np.dtype(np.float64)
 
 
 def as_returned(value: Any, what: str, call: int, size: int, *, kinds: str = "biuf") -> np.ndarray:

@@ -83,7 +83,8 @@ class DenseOperator(StructuredOperator):
     @silent
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         A = self.A
-        if A.size < 2 * GRAIN and v.dtype is A.dtype is _DOUBLE and A.flags.c_contiguous and v.flags.carray:
+        alike = v.dtype is A.dtype is _DOUBLE and A.flags.c_contiguous and v.flags.c_contiguous and v.flags.aligned
+        if alike and A.size < 2 * GRAIN:
             out, rows = np.empty(A.shape[0]), rows_of_product(*A.shape)
             kernels.dense_product(0, -(-A.shape[0] // rows), rows, A, v, out)
             return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
@@ -23,6 +25,7 @@ from ..rounding import (
 )
 from .base import StructuredOperator
 from .dense import DenseOperator
+from .design import DesignMatrix
 from .products import (
     dense_absolute_gram,
     dense_gram,
@@ -42,7 +45,7 @@ class GeneralizedLinear(StructuredOperator):
 
     Parameters
     ----------
-    X : array_like, sparse matrix, DenseOperator or SparseOperator, shape (n, p), float32 or float64
+    X : array_like, sparse matrix, DenseOperator, SparseOperator or DesignMatrix, shape (n, p), float32 or float64
         Dense, or held as CSR with duplicates summed; not changed. An operator has been checked already.
     d : array_like, shape (n,)
         Second derivatives of the loss, with the weights of the observations in them.
@@ -80,11 +83,14 @@ class GeneralizedLinear(StructuredOperator):
     3.25
     """
 
+    X: Any  # ndarray or csr_array
+    design: DesignMatrix | None = None  # of X, which has the norms of its rows for all operators
     _one_call: tuple[int, int, np.ndarray] | None = None  # what `_matvec` needs, when it has been found
-    rows: np.ndarray | None = None  # bounds of the norms of the rows of X, where they are at hand
 
-    def __init__(self, X: Operator, d: npt.ArrayLike, ridge: npt.ArrayLike = 0.0) -> None:
+    def __init__(self, X: Operator | DesignMatrix, d: npt.ArrayLike, ridge: npt.ArrayLike = 0.0) -> None:
         refuse_masked("X", X)
+        if isinstance(X, DesignMatrix):
+            self.design, X = X, X.operator
         if not isinstance(X, (DenseOperator, SparseOperator)):
             X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name="X")
         self.data, self._sparse = X, X.products if isinstance(X, SparseOperator) else None
@@ -102,23 +108,22 @@ class GeneralizedLinear(StructuredOperator):
 
     @classmethod
     def of_parts(
-        cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray, rows: np.ndarray | None = None
+        cls, X: DenseOperator | SparseOperator | DesignMatrix, d: np.ndarray, ridge: np.ndarray
     ) -> GeneralizedLinear:
-        """That of vectors which this package has made: they fit, and are finite where `d` is.
-
-        `rows` are r_i ≥ ‖x_i‖, where they are at hand.
-        """
-        return cls.of_checked(X, as_vector("d", d, X.shape[0]), ridge, rows)
+        """That of vectors which this package has made: they fit, and are finite where `d` is."""
+        return cls.of_checked(X, as_vector("d", d, X.shape[0]), ridge)
 
     @classmethod
     def of_checked(
-        cls, X: DenseOperator | SparseOperator, d: np.ndarray, ridge: np.ndarray, rows: np.ndarray | None = None
+        cls, X: DenseOperator | SparseOperator | DesignMatrix, d: np.ndarray, ridge: np.ndarray
     ) -> GeneralizedLinear:
         """The same of a `d` that is known to be finite: to look at it again takes a part of a product in 1/p."""
         new = object.__new__(cls)
+        if isinstance(X, DesignMatrix):
+            new.design, X = X, X.operator
         sparse = isinstance(X, SparseOperator)
         new.data, new._sparse = X, X.products if sparse else None
-        new.X, new.d, new.ridge, new.rows = X.A, d, ridge, rows
+        new.X, new.d, new.ridge = X.A, d, ridge
         dtype = d.dtype if X.dtype == d.dtype == ridge.dtype else np.result_type(X.dtype, d, ridge)
         super().__init__(new, dtype, (X.shape[1], X.shape[1]))
         new.terms = X.terms + (X.column_terms if sparse else X.shape[0]) + 4
@@ -143,7 +148,7 @@ class GeneralizedLinear(StructuredOperator):
     @silent
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         rows, blocks, partial = self._one_call or self._find_one_call()
-        if rows and v.dtype is self.dtype and v.flags.carray:
+        if rows and v.dtype is self.dtype and v.flags.c_contiguous and v.flags.aligned:
             out = np.empty(v.size, v.dtype)
             if blocks:
                 partial = np.empty((blocks, v.size), v.dtype)
@@ -213,14 +218,14 @@ class GeneralizedLinear(StructuredOperator):
     def absolute_norm(self) -> tuple[float, float] | None:
         """‖|X|ᵀ|D||X| + |Λ|‖ ≤ Σ |d_i| r_i² + max |λ_j|, and τ(1 + max |d_i|) Σ r_i for the τ of `abs_product`.
 
-        Where the norms of the rows are at hand, and X is so long that a reading takes longer.
+        Where the norms r_i of the rows are found once for many A, and X is so large that a reading takes longer.
         """
-        if self.rows is None or self.X.size <= READ_QUICKLY:
+        if self.design is None or self.X.size <= READ_QUICKLY:
             return None
         with np.errstate(over="ignore"):
-            total, largest = weighted_squares(np.abs(self.d, dtype=np.float64), self.rows)
+            total, largest = weighted_squares(np.abs(self.d, dtype=np.float64), self.design.row_norms)
             N = (total + largest_size(self.ridge)) * ROUND_UP
-            lifted = 2 * smallest_normal(self.dtype) * (1 + largest) * float(self.rows.sum())
+            lifted = 2 * smallest_normal(self.dtype) * (1 + largest) * self.design.sum_of_row_norms
             return (N, lifted * ROUND_UP) if 1e-200 < N < 1e200 else None
 
     def norm_bound(self) -> float:

@@ -33,7 +33,7 @@ def _sets_no_more() -> bool:
     return vars(found).keys() == {"dtype", "shape"}
 
 
-_SETS_NO_MORE = _sets_no_more()
+SETS_NO_MORE = _sets_no_more()
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -146,17 +146,10 @@ class VectorOperator(LinearOperator):
     _held: tuple[str, ...] = ()  # arrays that others were derived from: read-only, in a copy too
 
     def __init__(self, dtype: npt.DTypeLike | None, shape: tuple[int, int]) -> None:
-        if _SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
+        if SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
             self.dtype, self.shape = None if dtype is None else np.dtype(dtype), tuple(shape)
         else:  # SciPy looks at the shape for as long as a small product takes
             super().__init__(dtype, shape)
-
-    def _like(self, other: LinearOperator) -> None:
-        """Type and shape of `other`, which has been looked at."""
-        if _SETS_NO_MORE:
-            self.dtype, self.shape = other.dtype, other.shape
-        else:
-            VectorOperator.__init__(self, other.dtype, other.shape)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, deep or through pickle, whose arrays would be writable again."""

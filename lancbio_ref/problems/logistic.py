@@ -130,7 +130,7 @@ class Logistic(BilevelProblem):
         D = self.penalty(x)
         diagonal, ends = self._diagonal(D), extremes(D.ravel())
         if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
-            A = GeneralizedLinear.of_parts(self.train.design.operator, at.d, diagonal, self.train.design.row_norms)
+            A = GeneralizedLinear.of_checked(self.train.design, at.d, diagonal)
             J = WeightCross(at.E.reshape(self.shape), self._axis)
             b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
             errors = LogisticErrors(self, D, y, norms, lambda: at.train, lambda: at.validation, ends)
@@ -256,8 +256,7 @@ class Logistic(BilevelProblem):
     def _hessian(self, D: np.ndarray, y: np.ndarray, fit: Any) -> StructuredOperator:
         diagonal, w = self._diagonal(D), self.train.equal(y.dtype)
         if self.n_classes == 2:
-            X, rows = self.train.design.operator, self.train.design.row_norms
-            return GeneralizedLinear.of_parts(X, w * fit.curvatures, diagonal, rows)
+            return GeneralizedLinear.of_parts(self.train.design, w * fit.curvatures, diagonal)
         return DiagonalLowRank(diagonal, base=MultinomialHessian(self.train.design, fit.P, w))
 
     def _diagonal(self, D: np.ndarray) -> np.ndarray:

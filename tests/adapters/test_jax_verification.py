@@ -11,12 +11,7 @@ jnp = pytest.importorskip("jax.numpy")
 adapter = pytest.importorskip("lancbio_ref.adapters.jax")
 
 
-@pytest.fixture(autouse=True)
-def double():
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", True)
-    yield
-    jax.config.update("jax_enable_x64", before)
+pytestmark = pytest.mark.usefixtures("double")
 
 
 def ruled(stop):

@@ -222,6 +222,18 @@ def test_separable_classes_say_that_penalties_vanish():
     assert model.score(x[:, None], x > 0) == 1.0
 
 
+def test_features_of_unlike_sizes_are_named_where_they_stop_a_search():
+    rng = np.random.default_rng(0)
+    X = np.c_[rng.standard_normal((200, 3)), 1e5 * rng.standard_normal(200)]
+    y = X[:, :3] @ [1.0, -1.0, 0.5] + rng.standard_normal(200) > 0
+    with pytest.warns(ConvergenceWarning, match="unlike sizes .* StandardScaler"):
+        BilevelLogisticRegression(penalty="all").fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        BilevelLogisticRegression().fit(X, y)
+        BilevelLogisticRegression(penalty="all").fit(X / X.std(axis=0), y)
+
+
 def test_noise_says_that_no_feature_helps():
     noise = np.random.default_rng(0).standard_normal((40, 1))
     y, halves = np.r_[noise[:20, 0], -noise[20:, 0]], (np.arange(20), np.arange(20, 40))

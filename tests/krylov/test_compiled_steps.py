@@ -91,9 +91,10 @@ def operators():
 OPERATORS = operators()
 SELDOM = ("dense, Fortran", "generalized linear, float32", "generalized linear, Fortran")
 SELDOM += ("multinomial", "multinomial, float32, two blocks of rows", "diagonal on multinomial")
-SELDOM += ("folds", "blocks of several kinds")
+SELDOM += ("folds", "blocks of several kinds", "dense beside multinomial")
 SELDOM += ("diagonal on dense", "diagonal and low rank")  # each takes a compilation of its own
-NESTED = ("diagonal on multinomial", "blocks of several kinds")  # of parts that are met alone, and pairs that are met
+MET = ("multinomial", "diagonal on multinomial")  # whole, in tests/test_compiled_hypergradient.py
+MET += ("blocks of several kinds",)  # its parts and pairs of them
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +151,7 @@ def multiplied(A, v, out):
     ready_products.product(A, v, out)
 
 
-@pytest.mark.parametrize("name", SELDOM if THOROUGH else [name for name in SELDOM if name not in NESTED])
+@pytest.mark.parametrize("name", SELDOM if THOROUGH else [name for name in SELDOM if name not in MET])
 def test_a_compiled_product_has_the_bits_of_the_operators_own(name):
     """Of those whose whole cycle is compiled in make test-thorough alone; the rest of it is the same for all."""
     A = OPERATORS[name][0]

@@ -5,13 +5,19 @@ import pytest
 
 from lancbio_ref import BilevelProblem, CallableError, DivergenceError, LowerLevel, UpperLevel
 from lancbio_ref.methods import base, inner
-from lancbio_ref.methods.inner import _short_step, _step, inner_steps
+from lancbio_ref.methods.inner import inner_steps
 from lancbio_ref.operators import DenseOperator
 
 N, THETA = 7, np.float64(0.1)
 RNG = np.random.default_rng(3)
 X, Y, C = RNG.standard_normal((3, N))
 MATRIX = RNG.standard_normal((N, N))
+
+
+def long_steps(*arguments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inner, "_is_short", lambda *_: False)
+        return inner_steps(*arguments)
 
 
 def problem(grad_y, cross=None):
@@ -36,7 +42,7 @@ KINDS = {
 def test_the_bits_of_the_long_way(kind):
     some = problem(lambda x, y: KINDS[kind](y))
     assert inner._is_short(some, X, Y, THETA)
-    short, long = (step(some, X, Y, THETA) for step in (_short_step, _step))
+    short, long = (steps(some, X, Y, THETA, 2, None) for steps in (inner_steps, long_steps))
     for one, other in zip(short, long, strict=True):
         assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
     assert not np.shares_memory(short[1], Y)
@@ -56,13 +62,13 @@ def test_a_buffer_that_is_written_again_is_copied():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("step", [_short_step, _step])
-def test_no_number_goes_on(step, bad):
+@pytest.mark.parametrize("steps", [inner_steps, long_steps])
+def test_no_number_goes_on(steps, bad):
     spoilt = problem(lambda x, y: np.where(np.arange(N) == 4, bad, 1.0))
     with pytest.raises(CallableError, match=r"lower\.grad_y, call 1: returned .* at index 4"):
-        step(spoilt, X, Y, THETA)
+        steps(spoilt, X, Y, THETA, 1, None)
     with pytest.raises(DivergenceError):
-        step(spoilt, X, np.where(np.arange(N) == 0, np.inf, 1.0), THETA)
+        steps(spoilt, X, np.where(np.arange(N) == 0, np.inf, 1.0), THETA, 1, None)
 
 
 def test_what_is_raised_knows_where():

@@ -7,8 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.operators import DenseOperator, GeneralizedLinear, SparseOperator, generalized_linear
-from lancbio_ref.operators.norms import row_norms
+from lancbio_ref.operators import DenseOperator, DesignMatrix, GeneralizedLinear, generalized_linear
 from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
 
 
@@ -41,9 +40,10 @@ def test_the_norm_of_absolute_products_is_bounded_without_one(monkeypatch, dtype
     for n in (1, 1, 3, 9):
         X = (scale * rng.standard_normal((n, 5))).astype(dtype)
         d, ridge = rng.standard_normal(n).astype(dtype), (0.1 * scale**2 * rng.random(5)).astype(dtype)
-        data = SparseOperator(sp.csr_array(X)) if sparse else DenseOperator(X)
-        A, v = GeneralizedLinear.of_parts(data, d, ridge, row_norms(X)), np.abs(X[0])
-        assert GeneralizedLinear(data, d, ridge).absolute_norm() is None
+        design = DesignMatrix(sp.csr_array(X) if sparse else X)
+        A, v = GeneralizedLinear.of_parts(design, d, ridge), np.abs(X[0])
+        assert GeneralizedLinear(design, d, ridge).absolute_norm() == A.absolute_norm()
+        assert GeneralizedLinear(design.operator, d, ridge).absolute_norm() is None
         found = rational(A.abs_product(v))
         N, nu = (Fraction(bound) for bound in A.absolute_norm())
         square, size = found @ found, rational(v) @ rational(v)
@@ -53,12 +53,8 @@ def test_the_norm_of_absolute_products_is_bounded_without_one(monkeypatch, dtype
 
 def test_where_no_norm_of_absolute_products_is_known():
     """Of few entries, which are read as quickly; and near an end of the range."""
-    X = np.ones((3, 2))
-    assert GeneralizedLinear.of_parts(DenseOperator(X), np.ones(3), np.ones(2), row_norms(X)).absolute_norm() is None
-    X = np.full((2**16, 2), 1e-160)
-    assert (
-        GeneralizedLinear.of_parts(DenseOperator(X), np.ones(2**16), np.zeros(2), row_norms(X)).absolute_norm() is None
-    )
+    for X in (np.ones((3, 2)), np.full((2**16, 2), 1e-160)):
+        assert GeneralizedLinear(DesignMatrix(X), np.ones(len(X))).absolute_norm() is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -160,7 +160,7 @@ class ScalarFit:
 
     def hessian(self, w: np.ndarray, D: np.ndarray) -> StructuredOperator:
         """Xᵀ diag(w ∘ ℓ″) X + diag(D)."""
-        return GeneralizedLinear(self.data.design.operator, w * self.curvatures, D)
+        return GeneralizedLinear(self.data.design, w * self.curvatures, D)
 
     def cross(self, d: np.ndarray) -> MultinomialCross:
         """Row i is d_i r_i x_i."""

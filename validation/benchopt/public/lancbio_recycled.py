@@ -6,7 +6,7 @@ samples; x is the outer variable, y the inner one. Gradients of φ have an estim
 
 from benchopt import BaseSolver
 
-from lancbio_ref import minimize
+from lancbio_ref import SolveStatus, minimize
 from lancbio_ref.adapters.jax import problem
 
 
@@ -30,6 +30,8 @@ class Solver(BaseSolver):
             start = dict(x0=self.problem.x0, y0=self.problem.y0) if run is None else dict(state=run.state)
             run = minimize(self.problem, **start, method="recycled-newton", maxiter=1)
             self.outer_var, self.inner_var = run.tree.x, run.tree.y
+            if run.status not in (SolveStatus.NOT_CONVERGED, SolveStatus.COMPLETED):
+                break  # it has arrived, or goes where nothing is: a φ without a minimizer
 
     def get_result(self):
         return dict(inner_var=self.inner_var, outer_var=self.outer_var)

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from benchopt import BaseSolver
 
-from lancbio_ref import minimize
+from lancbio_ref import SolveStatus, minimize
 from lancbio_ref.methods import METHODS
 
 
@@ -30,6 +30,8 @@ class Solver(BaseSolver):
             start = dict(x0=self.x, y0=self.y0) if run is None else dict(state=run.state)
             run = minimize(self.problem, **start, method=self.method, maxiter=1, rng=0, **self.options)
             self.x = run.x
+            if run.status not in (SolveStatus.NOT_CONVERGED, SolveStatus.COMPLETED):
+                break  # it has arrived, or goes where nothing is: a φ without a minimizer
 
     def get_result(self):
         return dict(x=self.x)

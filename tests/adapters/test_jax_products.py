@@ -1,0 +1,135 @@
+"""What a JAX problem costs: compiled once a shape, many steps in one call, no copy of the data."""
+
+import numpy as np
+import pytest
+
+from lancbio_ref import CertificateStatus, SolveStatus, hypergradient
+from lancbio_ref.adapters.cross_norm import norm_of, steps_of
+from lancbio_ref.evidence import norm_J_of
+from lancbio_ref.krylov import solve
+
+jax = pytest.importorskip("jax", reason="JAX is not installed")
+jnp = pytest.importorskip("jax.numpy")
+adapter = pytest.importorskip("lancbio_ref.adapters.jax")
+examples = pytest.importorskip("tests.adapters.jax_examples")
+logistic = examples.logistic
+pytestmark = pytest.mark.usefixtures("double")
+
+
+def test_a_problem_is_compiled_once_a_shape():
+    traced = []
+
+    def counted(x, y):
+        traced.append(1)
+        return jnp.sum(jnp.cosh(y)) - jnp.sum(x * y)
+
+    problem = adapter.problem(lambda x, y: jnp.sum(y**2), counted, jnp.ones(3), jnp.ones(3))
+    hypergradient(problem, problem.x0, mu="estimate")
+    after = len(traced)
+    for k in range(3):
+        hypergradient(problem, problem.x0 + k, mu="estimate")
+    assert len(traced) == after
+
+
+def test_the_norm_of_J_is_estimated_in_one_call():
+    problem = logistic(mu=float(np.exp(-3)))
+    x, y = problem.x0 + 0.1, problem.y0 + 0.2
+    point = problem.linearize(x, y)
+    found = norm_J_of(point)
+    assert point.J.products == 0
+    del point.J.inner.estimated_norm
+    wanted = norm_J_of(point)
+    assert point.J.products > 0
+    np.testing.assert_allclose(found.value, wanted.value, rtol=1e-3)
+    assert found.status == wanted.status == CertificateStatus.ESTIMATED
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 1.0, 3.0])
+def test_few_steps_show_more_than_half_of_the_norm_of_J(decay):
+    """In compiled code as in plain steps, which PyTorch has: J = Q diag(j^−decay) R, n_x = 300."""
+    rng = np.random.default_rng(1)
+    Q, R = (np.linalg.qr(rng.standard_normal((300, 300)))[0] for _ in range(2))
+    J = (Q * np.arange(1.0, 301.0) ** -decay) @ R
+
+    def g(x, y, J):
+        return jnp.sum(y**2) + x @ (J @ y)
+
+    zero = jnp.zeros(300)
+    problem = adapter.problem(lambda x, y, J: jnp.sum(y), g, zero, zero, args=(J,))
+    found = problem.derivatives.cross_norm(problem.x0, problem.y0, None)
+    assert 0.5 <= found <= 1 + 1e-12
+    plain = steps_of(J.dot, J.T.dot, 300, J.dtype)
+    np.testing.assert_allclose(found, norm_of(*plain), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "steps", [([1.0, 1.0], [0.1, 0.0], [0.0, 0.5]), ([np.nan, 1.0], [0.0, 0.0], [0.0, 0.0])], ids=["uneven", "nan"]
+)
+def test_a_gram_matrix_that_is_not_symmetric_has_no_norm_of_its_own(steps):
+    """Rules of somebody's own may give a J and a Jᵀ that are not adjoint; the products then say so."""
+    problem = logistic()
+    problem.derivatives._JJt = lambda *arguments: tuple(map(np.array, steps))
+    assert np.isnan(problem.derivatives.cross_norm(problem.x0, problem.y0, None))
+    point = problem.linearize(problem.x0 + 0.1, problem.y0 + 0.2)
+    assert np.isfinite(norm_J_of(point).value) and point.J.products > 0
+
+
+def test_a_point_has_no_copy_of_the_data():
+    X = jnp.asarray(np.random.default_rng(0).standard_normal((50, 20)))
+
+    def g(x, y, X):
+        return jnp.sum(jnp.logaddexp(0, X @ y)) + jnp.sum(jnp.exp(x) * y**2)
+
+    problem = adapter.problem(lambda x, y, X: jnp.sum(y**2), g, jnp.zeros(20), jnp.zeros(20), args=(X,))
+    A = problem.derivatives.hessian(np.zeros(20), np.ones(20), None)
+    product = A(np.ones(20))
+    assert max(array.size for array in A.linear.arrays) <= 50 < X.size
+    assert any(place is not None for place in A.linear.places)
+    z = np.asarray(X) @ np.ones(20)
+    s = 1 / (1 + np.exp(-z))
+    np.testing.assert_allclose(product, np.asarray(X).T @ (s * (1 - s) * z) + 2, rtol=1e-12)
+
+
+def hilly(matrix, **options):
+    """A lower level whose Hessian is `matrix`, and an upper one whose gradient is all ones."""
+    n = len(matrix)
+
+    def g(x, y, A):
+        return 0.5 * y @ (A @ y) - jnp.sum(x * y)
+
+    zero = jnp.zeros(n, matrix.dtype)
+    return adapter.problem(lambda x, y, A: jnp.sum(y) + 0 * jnp.sum(x), g, zero, zero, args=(matrix,), **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "low, options, status",
+    [
+        (1.0, dict(rtol=1e-5), SolveStatus.CONVERGED),
+        (1.0, dict(rtol=0.0), SolveStatus.FLOOR),
+        (1.0, dict(maxiter=4), SolveStatus.NOT_CONVERGED),
+        (-1.0, {}, SolveStatus.INDEFINITE),
+        (1.0, dict(mu=3.0), SolveStatus.MU_REFUTED),
+    ],
+)
+def test_many_steps_in_one_call_end_with_the_status_of_single_steps(low, options, status, dtype):
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.standard_normal((30, 30)))[0]
+    A = (Q * np.r_[low, np.linspace(5, 200, 29)] @ Q.T).astype(dtype)
+    problem = hilly((A + A.T) / 2)
+    report = hypergradient(problem, problem.x0, problem.y0, **options)
+    assert report.status == status
+    if status.success:
+        exact = np.linalg.solve(A.astype(float), np.ones(30))
+        np.testing.assert_allclose(report.v, exact, rtol=0, atol=1e-4 * np.linalg.norm(exact))
+        np.testing.assert_allclose(report.solve.residual, 1 - A.astype(float) @ report.v, rtol=0, atol=5e-5)
+
+
+def test_more_steps_than_one_call_makes_go_on_where_they_were():
+    n = 300
+    problem = hilly(np.diag(np.geomspace(1.0, 1e4, n)))
+    A = problem.hessian(problem.x0, problem.y0)
+    report = solve(A, np.ones(n), rtol=1e-8, maxiter=10 * n)
+    assert report.status == SolveStatus.CONVERGED and report.iterations > 100
+    assert report.n_products == A.products  # every step was A's own, and is counted once
+    np.testing.assert_allclose(report.x, 1 / np.geomspace(1.0, 1e4, n), rtol=0, atol=1e-7)
