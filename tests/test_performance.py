@@ -123,6 +123,36 @@ def performance(monkeypatch):
     sys.modules.update(others)
 
 
+def test_sizes_that_were_measured_are_not_measured_again(performance, monkeypatch, tmp_path, capsys):
+    import large
+
+    made = []
+
+    def run(n):
+        made.append(n)
+        added = 60e6 if n == 1000 else 40e6
+        return dict(n=n, seconds=1e-9 * n**1.5, added=added, allowed=50e6, faults=0, iterations=30, load=0.0)
+
+    monkeypatch.setattr(large, "run", run)
+    monkeypatch.setattr(large, "bind", lambda threads: None)
+    monkeypatch.setattr(large, "RESULTS", tmp_path / "large.json")
+    for sizes in ("1e3,2e3", "1e3,2e3,4e3"):
+        monkeypatch.setattr(sys, "argv", ["large.py", "--sizes", sizes])
+        assert large.main() == 0
+    assert made == [10**4, 1000, 2000, 10**4, 4000]  # 10⁴ compiles
+    said = capsys.readouterr().out
+    assert "all sizes: exponent 1.500 (missed" in said
+    assert "60 MB of 50 (missed)" in said and "40 MB of 50 (met)" in said
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_memory_of_a_long_run_is_measured(performance):
+    import large
+
+    found = large.run(20_000)
+    assert large.basis(20_000) < found["added"] + 2**21 and found["added"] <= found["allowed"] and found["seconds"] > 0
+
+
 def test_a_ratio_that_fell_by_more_than_a_tenth_is_named(performance):
     import smoke
 
