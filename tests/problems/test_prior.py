@@ -89,3 +89,16 @@ def test_a_prior_of_more_than_there_is_is_refused():
     for arguments, words in (((problem, prior), "3 parameters"), ((problem, 1.0), "prior"), ((None, prior), "problem")):
         with pytest.raises(ArgumentError, match=words):
             WithPrior(*arguments)
+
+
+@pytest.mark.parametrize("n, extra", [(1, 0), (5, 0), (7, 3)])
+def test_independent_numbers_coloured_have_the_covariance_of_the_prior(n, extra):
+    prior = ExchangeablePrior(n, -2.0, 0.7, 1.9, 40.0)
+    L = np.array([prior.coloured(e) for e in np.eye(n + extra)])
+    np.testing.assert_allclose(
+        L[:n, :n] @ L[:n, :n], 0.49 * np.eye(n) + 1.9**2 * np.ones((n, n)), rtol=1e-13, atol=1e-13
+    )
+    np.testing.assert_array_equal(L[n:], np.eye(n + extra)[n:])
+    np.testing.assert_allclose(L, L.T, atol=1e-15)
+    z = np.random.default_rng(0).standard_normal(n + extra)
+    assert prior.value(-2.0 + prior.coloured(z)) == pytest.approx(z[:n] @ z[:n] / 80, rel=1e-12)
