@@ -18,8 +18,9 @@ import numpy as np
 from .. import kernels
 from ..kernels import BLOCK, FIRST, compiled
 from ..operators import ready_products
-from ..rounding import SAFE_SQUARES
+from . import compiled_vectors as vectors
 from . import lapack, losses, recurrences
+from .compiled_vectors import HIGH, LOW, OPTIONS
 
 # What a cycle may wait for: `phase`
 STEP, ADVANCE, TESTS, LAST_STEP, BEGIN = range(5)
@@ -30,7 +31,6 @@ NONE, LOCAL, FULL, SELECTIVE = range(4)
 MODES = {"none": NONE, "local": LOCAL, "full": FULL, "selective": SELECTIVE}
 
 LARGEST = float(np.finfo(float).max)
-LOW, HIGH = SAFE_SQUARES
 
 CYCLE = np.dtype(
     [
@@ -75,68 +75,15 @@ CYCLE = np.dtype(
     ]
 )
 
-_with = [lapack, losses, recurrences, ready_products]
+_with = [lapack, losses, recurrences, vectors, ready_products]
 _with += [kernels.dense, kernels.multinomial, kernels.some_rows, kernels.sparse, kernels.vectors]
-_sources = [module.__file__ for module in [*_with, kernels.compiling]]
-_options: dict[str, Any] = dict(nogil=True, error_model="numpy", sources=_sources)
-stepping = compiled(patient=True, **_options)
-within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_options)  # Python does not call them
+_sources: Any = [module.__file__ for module in [*_with, kernels.compiling]]
+stepping = compiled(patient=True, sources=_sources, **OPTIONS)
+within = compiled(no_cpython_wrapper=True, no_cfunc_wrapper=True, sources=_sources, **OPTIONS)
 
 
 @within
-def _total(partial):
-    """What `parallel.total` returns."""
-    return partial[0] if partial.size == 1 else kernels.sum_in_order(partial)
-
-
-@within
-def _norm(x, partial):
-    """`rounding.norm2`."""
-    kernels.dot(FIRST, partial.size, x, x, partial)
-    square = _total(partial)
-    if LOW < square < HIGH:
-        return math.sqrt(square)
-    largest = 0.0
-    for i in range(x.size):
-        size = abs(np.float64(x[i]))
-        if not size <= largest:  # NaN too
-            largest = size
-            if size != size:
-                break
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    exponent = math.frexp(largest)[1]
-    scaled = np.empty(x.size)
-    for i in range(x.size):
-        scaled[i] = math.ldexp(np.float64(x[i]), -exponent)
-    kernels.dot(FIRST, partial.size, scaled, scaled, partial)
-    return math.ldexp(math.sqrt(_total(partial)), exponent)
-
-
-@within
-def _all_finite(x):
-    finite = True
-    for i in range(x.size):
-        finite = finite and math.isfinite(x[i])
-    return finite
-
-
-@within
-def _subtract(w, vectors):
-    """`fused.subtract`, of rows that are their own duals.   Writes w."""
-    blocks, k = -(-w.size // BLOCK), vectors.shape[0]
-    partial = np.empty((blocks, k))
-    kernels.coefficients(FIRST, blocks, vectors, w, partial)
-    if blocks == 1:
-        h = partial[0]
-    else:
-        h = np.empty(k)
-        kernels.add_in_order(FIRST, -(-k // BLOCK), partial, h)
-    kernels.subtract_rows(FIRST, blocks, vectors, h, w)
-
-
-@within
-def _subtract_due(w, vectors, known, beta, u):
+def _subtract_due(w, ritz, known, beta, u):
     """Take the Ritz vectors that are due out of w_j; in how many passes.   Writes w and known."""
     limit, blocks, passes = losses.LIMIT * math.sqrt(u), -(-w.size // BLOCK), 0
     rows = losses.due(limit, known)
@@ -144,26 +91,17 @@ def _subtract_due(w, vectors, known, beta, u):
     while rows.size and passes < losses.PASSES:
         k = rows.size
         partial = np.empty((blocks, k))
-        kernels.coefficients_of(FIRST, blocks, vectors, rows, w, partial)
+        kernels.coefficients_of(FIRST, blocks, ritz, rows, w, partial)
         if blocks == 1:
             h = partial[0]
         else:
             h = np.empty(k)
             kernels.add_in_order(FIRST, -(-k // BLOCK), partial, h)
-        kernels.subtract_some(FIRST, blocks, vectors, rows, h, w)
+        kernels.subtract_some(FIRST, blocks, ritz, rows, h, w)
         losses.settle(rows, h, beta, u, known)
         rows = losses.above(limit, known)
         passes += 1
     return passes
-
-
-@within
-def _combination(Q, y, x):
-    """x ← Σ y_i q_i for the rows q_i of Q; y changes its sign.   Writes x and y."""
-    for i in range(y.size):
-        y[i] = -y[i]
-    x[:] = 0
-    kernels.subtract_rows(FIRST, -(-x.size // BLOCK), Q, y, x)
 
 
 @within
@@ -195,7 +133,7 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, known, w, b, c):
         if c.mode == LOCAL:
             first = (c.k - 1 - passes + turn) % rows
             last = first + 1
-        _subtract(w, Q[first:last])
+        vectors.subtract(w, Q[first:last])
     return passes + taken
 
 
@@ -207,16 +145,16 @@ def _close_step(Q, alpha, beta, ritz, good, known, Aq, partial, c):
     q, w, beta_j = Q[here], Q[j % rows], beta[j - 1]
     p_before = q if j == 1 else Q[(here + rows - 1) % rows]
     kernels.dot_after(FIRST, blocks, q, Aq, beta_j, p_before, partial)  # α_j = q_jᵀu_j,  u_j = A q_j − β_j q_{j−1}
-    a = _total(partial)
+    a = vectors.total(partial)
     if rows == 2 and j > 1:  # w_j = u_j − α_j q_j, where q_{j−1} was
         kernels.next_in_place(FIRST, blocks, Aq, beta_j, a, q, w, partial)
     else:
         kernels.next_vector(FIRST, blocks, Aq, beta_j, p_before, a, q, w, partial)
-    square = _total(partial)
-    if not math.isfinite(square) and not _all_finite(Aq):
+    square = vectors.total(partial)
+    if not math.isfinite(square) and not vectors.all_finite(Aq):
         c.reason = STEP_IN_PYTHON
         return
-    b = math.sqrt(square) if LOW < square < HIGH else _norm(w, partial)
+    b = math.sqrt(square) if LOW < square < HIGH else vectors.norm(w, partial)
     if not (math.isfinite(a) and math.isfinite(b)):
         c.reason = STEP_IN_PYTHON
         return
@@ -237,7 +175,7 @@ def _close_step(Q, alpha, beta, ritz, good, known, Aq, partial, c):
         return
     if changed:
         c.n_reorthogonalized += 1
-        c.residual_norm = beta[c.k] = b = _norm(w, partial)
+        c.residual_norm = beta[c.k] = b = vectors.norm(w, partial)
     c.breakdown = b <= (w.size + 10) * c.u * c.scale
     if c.breakdown:
         w[:] = 0
@@ -282,7 +220,7 @@ def _form(Q, alpha, beta, start, x, c):
     y = np.empty(c.columns)
     if not _galerkin(alpha, beta, y, c):
         return False
-    _combination(Q[: c.columns], y, x)
+    vectors.combination(Q[: c.columns], y, x)
     for i in range(x.size):
         x[i] = start[i] + x[i]
     return True
@@ -294,13 +232,13 @@ def _size(Q, alpha, beta, start, x, partial, c):
     if c.size >= 0:
         return c.size
     if c.mode <= LOCAL:
-        return _norm(x, partial)
+        return vectors.norm(x, partial)
     if c.from_zero:
         y = np.empty(c.columns)
         if not _galerkin(alpha, beta, y, c):
             return -1.0
-        return _norm(y, np.empty(-(-y.size // BLOCK)))
-    return _norm(x, partial) if _form(Q, alpha, beta, start, x, c) else -1.0
+        return vectors.norm(y, np.empty(-(-y.size // BLOCK)))
+    return vectors.norm(x, partial) if _form(Q, alpha, beta, start, x, c) else -1.0
 
 
 @within
@@ -375,18 +313,18 @@ def take_steps(A, Q, alpha, beta, ritz, good, known, start, x, p, b, r, absolute
             _test(Q, alpha, beta, start, x, partial, c)
     if c.mode > LOCAL and (c.reason == DONE or c.reason == MEMORY_FULL) and c.definite and c.columns:
         c.has_x = _form(Q, alpha, beta, start, x, c)
-    if not ((c.reason == DONE or c.reason == MEMORY_FULL) and (c.mode <= LOCAL or c.has_x) and _all_finite(x)):
+    if not ((c.reason == DONE or c.reason == MEMORY_FULL) and (c.mode <= LOCAL or c.has_x) and vectors.all_finite(x)):
         return -1.0, False
     formed = False
     if absolute.size:
         formed = ready_products.product_and_absolute(A, x, Aq, absolute)
     else:
         ready_products.product(A, x, Aq)
-    if not _all_finite(Aq):
+    if not vectors.all_finite(Aq):
         return -1.0, False
     for i in range(n):
         r[i] = b[i] - Aq[i]
-    return _norm(r, partial), formed and _all_finite(absolute)
+    return vectors.norm(r, partial), formed and vectors.all_finite(absolute)
 
 
 @stepping
@@ -414,4 +352,4 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
         y[i] = projected[i]
     c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)
     if c.has_x:
-        _combination(Q[: c.k], y.copy(), dv)
+        vectors.combination(Q[: c.k], y.copy(), dv)

@@ -28,7 +28,8 @@ def inner_steps(
     What is raised on the way knows the y at which it was.
     """
     short, n = _is_short(problem, x, y, theta), y.size
-    calls, function, lends = problem.calls, problem.lower.grad_y, problem._lends
+    if short:
+        calls, function, lends = problem.calls, problem.lower.grad_y, problem._lends
     try:
         for _ in range(count):
             if not short:

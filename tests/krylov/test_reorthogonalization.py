@@ -177,7 +177,7 @@ def test_clusters_of_any_width_keep_the_basis(seed, dtype):
 
 def test_what_keeps_the_basis_where_values_are_told_apart_late(monkeypatch):
     """While a value moves beside good ones, vectors meet all of Q; not one, for the recurrence mixes two."""
-    close = (np.geomspace(1e-3, 1, 60)[:, None] + 1e-8 * np.arange(4)).ravel()
+    close = (np.geomspace(1e-6, 1, 30)[:, None] + 1e-8 * np.arange(4)).ravel()
     assert largest_loss(close, float, np.random.default_rng(0)) < 3e-8
     monkeypatch.setattr(Selective, "mixed", np.inf)
     assert largest_loss(close, float, np.random.default_rng(0)) > 1e-4

@@ -103,13 +103,14 @@ def in_blocks(classes, name, **more):
     return structure_of(getattr(problem, name)(x, y)), structure_of(getattr(whole, name)(x, y)).toarray()
 
 
-def of_folds():
-    """A of three folds of samples in two blocks, as their problem has it, and that of samples in memory."""
+def of_folds(name):
+    """A or J of three folds of samples in two blocks, as their problem has it, and that of samples in memory."""
     folds = [([0, 1, 2], [3, 4]), ([2, 3, 4], [0, 1]), ([0, 1, 3, 4], [2])]
-    options = dict(loss="squared", penalty="all", folds=[(np.array(a), np.array(b)) for a, b in folds])
+    options = dict(loss="squared", weights="sigmoid", penalty="none", fixed=0.5)
+    options |= dict(folds=[(np.array(a), np.array(b)) for a, b in folds])
     problem, whole = (generalized_linear(TALL, D, **options, **more) for more in (dict(block_rows=3), {}))
-    x, y = np.array([-1.0]), np.linspace(-1, 1, 9)
-    return structure_of(problem.hessian(x, y)), structure_of(whole.hessian(x, y)).toarray()
+    x, y = D, np.linspace(-1, 1, 9)
+    return structure_of(getattr(problem, name)(x, y)), structure_of(getattr(whole, name)(x, y)).toarray()
 
 
 class Reversed(StructuredOperator):
@@ -143,7 +144,8 @@ OPERATORS = {
     "blocks, J with ones": lambda: in_blocks(False, "cross", intercept=True),
     "blocks, A of classes with ones": lambda: in_blocks(True, "hessian", intercept=True),
     "blocks, J of classes with ones": lambda: in_blocks(True, "cross", intercept=True),
-    "blocks, A of folds": of_folds,
+    "blocks, A of folds": lambda: of_folds("hessian"),
+    "blocks, J of folds": lambda: of_folds("cross"),
     "dense with ones": lambda: (OffsetOperator(DenseOperator(TALL), np.eye(4)[3]), np.c_[TALL, np.ones(5)]),
     "dense, shifted": lambda: (OffsetOperator(DenseOperator(TALL), D[:3]), TALL + D[:3]),
     "Gram with ones": lambda: (
