@@ -27,6 +27,7 @@ from .methods.base import State, decaying
 from .minibatch import Minibatched
 from .parallel import dot
 from .rounding import largest, norm2
+from .saving import may_hold
 from .status import SolveStatus
 
 ENORMOUS = 1e8  # times the start, whatever else is known
@@ -56,9 +57,9 @@ class Iterates:
         return iter((("x", self.x), ("y", self.y), ("v", self.v)))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Growth:
-    """What a run has seen of its own growth.
+    """What a run has seen of its own growth; its state holds it, so that a run gone on from is judged as one.
 
     Attributes
     ----------
@@ -87,21 +88,21 @@ class Growth:
         start = Iterates.of(state)
         return cls(start, start, start, start, {name: max(1.0, largest(z)) for name, z in start})
 
-    def add(self, state: State, h_norm: float, sizes: dict[int, float]) -> None:
-        """Iteration `state.k` is finished; `sizes` are ‖z‖_∞ of arrays of the state, by the id of the array."""
-        self.before, self.now = self.now, Iterates.of(state)
-        for name, z in self.now:
+    def after(self, state: State, h_norm: float, sizes: dict[int, float]) -> Growth:
+        """What is known after iteration `state.k`; `sizes` are ‖z‖_∞ of arrays of the state, by the id of the array."""
+        now, calm, calm_k, lower = Iterates.of(state), self.calm, self.calm_k, self.lower
+        for name, z in now:
             size = sizes[id(z)] if id(z) in sizes else largest(z)
             if not size <= CALM * self.units[name]:
                 break
         else:
-            self.calm, self.calm_k = self.now, state.k
+            calm, calm_k = now, state.k
         # h_1 has y_0 or v_0 in it and may be 0; h_2 a v that was made at y_0, where all steps are taken at once
         first = self.h[0] if self.h[0] > 0 and state.k > 3 else h_norm
-        self.h = first, h_norm
         if state.direction_y is not None:
             size = norm2(state.direction_y)
-            self.lower = self.lower[0] or size, size
+            lower = lower[0] or size, size
+        return Growth(self.start, self.now, now, calm, self.units, calm_k, (first, h_norm), lower)
 
     def is_grown(self, name: str, z: np.ndarray, before: np.ndarray) -> bool:
         """Whether z, which came from `before`, is *grown*: see the head of this file."""
@@ -167,6 +168,9 @@ class Growth:
             f"||{name}|| has grown from {norm2(getattr(self.start, name)):.3g} to {norm2(getattr(self.now, name)):.3g}"
             for name in far
         )
+
+
+may_hold(Growth, Iterates)
 
 
 def describe_sizes(sizes: dict[str, tuple[float, float]]) -> str:
@@ -239,6 +243,8 @@ def _recounted(error: Exception, calls: dict[str, int]) -> str:
 
 def too_long(problem: Any, method: Any, growth: Growth, x_moved: bool = True) -> tuple[str | None, float | None, str]:
     """Name and value of the step that is too long, and what to say about it; by the trials at the head of this file."""
+    if getattr(method, "ends_itself", False):  # it takes no step that makes phi rise, and none is anybody's choice
+        return None, None, ""
     k = growth.calm_k + 1
     if isinstance(method, HalvedSteps):
         method = method.method if k < method.start else method.halved

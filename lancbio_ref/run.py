@@ -59,7 +59,8 @@ class Run:
         self.chosen = method.missing if isinstance(method, Automatic) else ()
         self.trace = Trace(COLUMNS + own + columns + self.chosen, self.diagnostics if every else None)
         self.finished, self.seconds, self.h_norm = Finished.of(state), 0.0, np.inf
-        self.growth, self.before, self.under_way = Growth.of(state), state.k, False
+        self.growth = Growth.of(state) if state.growth is None else state.growth
+        self.before, self.under_way = state.k, False
         self.remembered: State | None = None  # what an iteration that fails would have overwritten
         self.calls = [dict(getattr(p, "calls", {})) for p in (self.problem, self.full)]
 
@@ -80,6 +81,7 @@ class Run:
         sizes = self._finite_sizes(state)
         assert state.h is not None  # each iteration forms it
         self.h_norm = norm2(state.h)
+        growth = state.growth = self.growth.after(state, self.h_norm, sizes)
         extra = {name: copy.deepcopy(getattr(state, name)) for name in self.columns}
         if self.chosen and state.steps is not None:
             extra |= {name: state.steps.chosen[name] for name in self.chosen}
@@ -96,8 +98,7 @@ class Run:
             status=int(state.status),
             **extra,
         )
-        self.state, self.finished, self.under_way = state, Finished.of(state), False
-        self.growth.add(state, self.h_norm, sizes)
+        self.state, self.finished, self.growth, self.under_way = state, Finished.of(state), growth, False
         if self.every and state.k % self.every == 0:
             try:
                 with np.errstate(all="ignore"):

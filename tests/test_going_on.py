@@ -8,7 +8,20 @@ import zipfile
 import numpy as np
 import pytest
 
-from lancbio_ref import ArgumentError, BilevelResult, CallableError, SolveStatus, Trace, methods, minimize, problems
+from lancbio_ref import (
+    ArgumentError,
+    BilevelProblem,
+    BilevelResult,
+    CallableError,
+    DivergenceError,
+    LowerLevel,
+    SolveStatus,
+    Trace,
+    UpperLevel,
+    methods,
+    minimize,
+    problems,
+)
 from lancbio_ref.methods import LancBiO
 from lancbio_ref.saving import TEXT
 from tests.pathologies.faulty import CALLABLES, METHODS, X0, Y0, problem, run, spoiled
@@ -58,6 +71,82 @@ def test_as_if_it_had_never_stopped(method, batch_size, trip, tmp_path):
     drawn = [*start.batches, *more.batches]
     assert [d[:3] for d in drawn] == [d[:3] for d in whole.batches] and bool(drawn) == bool(batch_size)
     assert all(np.array_equal(a.indices, b.indices) for a, b in zip(drawn, whole.batches, strict=True))
+
+
+CUT = (SolveStatus.NOT_CONVERGED, SolveStatus.COMPLETED, SolveStatus.DIVERGING)
+
+
+def in_pieces(made, k, maxiter, trip, tmp_path, start, **options):
+    """A run of at most `maxiter` iterations, cut after every `k`, until one has another reason to end than the cut."""
+    result = minimize(made, *start, maxiter=k, **options)
+    while result.nit < maxiter and result.status in CUT:
+        assert result.status != SolveStatus.DIVERGING or options["method"] != "recycled-newton"  # which has no step
+        state = TRIPS[trip](result, tmp_path).state
+        result = minimize(made, state=state, maxiter=min(k, maxiter - result.nit), **options)
+    return result
+
+
+def outcome(made, *arguments, cut, **options):
+    """x, y, v, h, counts, status, and the words of what ended it; of an exception its words."""
+    try:
+        result = (in_pieces if cut else minimize)(made, *arguments, **options)
+    except (DivergenceError, CallableError) as error:
+        return str(error), error.result.nit, error.result.x.tobytes()
+    words = result.message if result.status in (SolveStatus.UNBOUNDED, SolveStatus.CONVERGED) else ""
+    arrays = tuple(getattr(result, name).tobytes() for name in ("x", "y", "v", "hypergradient"))
+    return result.status, words, result.nit, result.n_hvp, result.n_grad, arrays
+
+
+LONG = dict.fromkeys(("step_x", "step_y", "step_z", "step_v"), 1e3)  # all grow, or fall into what cannot be evaluated
+
+
+@pytest.mark.parametrize("steps", ["as they are", "too long"])
+@pytest.mark.parametrize("method", methods.names())
+def test_a_run_that_is_cut_ends_as_one_that_is_not(method, steps, tmp_path):
+    known = (RUNS | ALONE)[method]
+    if steps == "too long":
+        known = known | {name: value for name, value in LONG.items() if name in known}
+    x0 = np.full(3, 0.1)
+    options = dict(method=method, rng=1, **known)
+    whole = outcome(WHOLE, x0, x0, cut=False, maxiter=24, **options)
+    for k, trip in ((1, "memory"), (5, "file")):
+        assert outcome(WHOLE, k, 24, trip, tmp_path, (x0, x0), cut=True, **options) == whole, (k, trip)
+
+
+def grows(n=2):
+    """φ = −10 Σ exp(x_i/10), refused beyond |x_i| = 300: ‖h‖ grows from step to step, and no step is to blame."""
+
+    def e(y):
+        if (np.abs(y) > 300).any():
+            raise ArgumentError("y", float(np.abs(y).max()), "numbers whose exponential is one")
+        return np.exp(y / 10)
+
+    upper = UpperLevel(lambda x, y: -10 * float(e(y).sum()), lambda x, y: 0 * x, lambda x, y: -e(y))
+    lower = LowerLevel(
+        grad_y=lambda x, y: 2 * (y - x), hessian=lambda x, y: 2 * np.eye(n), cross=lambda x, y: -2 * np.eye(n), mu=2.0
+    )
+    return BilevelProblem(upper, lower)
+
+
+@pytest.mark.parametrize("bounds", [None, (-7.0, 120.0)], ids=["free", "bounds"])
+@pytest.mark.parametrize("k", range(1, 12))
+def test_a_run_to_where_nothing_is_ends_there_in_pieces_too(k, bounds, tmp_path):
+    options = dict(method="recycled-newton", tol=1e-6, bounds=bounds)
+    whole = outcome(grows(), np.zeros(2), np.zeros(2), cut=False, maxiter=60, **options)
+    assert whole[0] is (SolveStatus.UNBOUNDED if bounds is None else SolveStatus.CONVERGED)
+    trip = list(TRIPS)[k % 3]
+    assert outcome(grows(), k, 60, trip, tmp_path, (np.zeros(2), np.zeros(2)), cut=True, **options) == whole
+
+
+@pytest.mark.parametrize("cut", [1, 7, 19])
+def test_growth_counts_from_the_start_of_the_whole_run(cut, tmp_path):
+    """θ = 3 is too long; what a last piece of one iteration sees by itself is no growth at all."""
+    made, options = problems.quadratic(4, 5, rng=0), dict(step_x=1e-6, step_y=3.0)
+    whole = minimize(made, np.ones(4), np.ones(5), maxiter=20, **options)
+    first = saved(minimize(made, np.ones(4), np.ones(5), maxiter=cut, **options), tmp_path)
+    rest = minimize(made, state=first.state, maxiter=20 - cut, **options)
+    assert whole.status == rest.status == SolveStatus.DIVERGING
+    assert rest.message.partition(", but ")[2] == whole.message.partition(", but ")[2]
 
 
 def test_all_of_a_result_is_in_its_file(tmp_path):

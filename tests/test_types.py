@@ -14,6 +14,7 @@ import pytest
 
 import lancbio_ref
 from lancbio_ref import hypergradient, krylov, methods, operators, problems
+from lancbio_ref.divergence import Growth
 from lancbio_ref.hypergradient import HyperGradientOptions, hypergradient_of
 from lancbio_ref.methods import METHODS, MethodName, MethodOptions
 
@@ -45,7 +46,9 @@ def parameters(function):
     """(name, type) of the parameters; forward references are looked up where a user's checker would."""
     known = {**vars(typing), **NAMES, **vars(sys.modules["lancbio_ref.problem"])}
     known["Figure"] = object  # matplotlib's, which need not be there
-    known |= dict(HyperGradientOptions=HyperGradientOptions, S=methods.base.S, Sampler=methods.base.Sampler)
+    known |= dict(
+        HyperGradientOptions=HyperGradientOptions, S=methods.base.S, Sampler=methods.base.Sampler, Growth=Growth
+    )
     hints = typing.get_type_hints(function, localns=known)
     return [(name, hints.get(name)) for name in inspect.signature(function).parameters if name != "self"]
 

@@ -23,8 +23,9 @@ It is Lanczos's space without its recurrence: what LancBiO's dynamic process kee
 
 *Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of
 scalar products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A.
-*Memory*: 2k vectors, and as many again while they are rebuilt. *Bits*: the block goes through the BLAS and LAPACK,
-whose last digits depend on how many threads they have; with as many as before, a run repeats to the bit.
+*Memory*: 2k vectors; while m new pairs are taken up 5(k + m), theirs and the old ones counted. *Bits*: the block goes
+through the BLAS and LAPACK, whose last digits depend on how many threads they have; with as many as before, a run
+repeats to the bit.
 """
 
 from __future__ import annotations
@@ -130,10 +131,7 @@ class RecycledInverse:
         finite = [pair for pair in pairs if np.isfinite(pair).all()]
         self.flat += len(pairs) - len(finite)
         if (pairs := finite) and self.memory:
-            S, Y = (
-                np.concatenate([np.array([pair[i] for pair in reversed(pairs)], self.d.dtype), old])
-                for i, old in enumerate((self.S, self.Y))
-            )
+            S, Y = ([*(pair[i][None] for pair in reversed(pairs)), old] for i, old in enumerate((self.S, self.Y)))
             self._keep(S, Y, fresh=len(pairs))
 
     def change_diagonal(self, d: np.ndarray | None, e: np.ndarray | None = None) -> None:
@@ -145,12 +143,12 @@ class RecycledInverse:
         if not (same_d and same_e):
             self._scale()
         if not same_d:
-            self._keep(self.S, Y)
+            self._keep([self.S], [Y])
 
     def absorb(self, other: RecycledInverse) -> None:
         """Keep what `other` knows of a neighbouring A beside what is kept here, as if it were older."""
         Y = other.Y + (self.d - other.d) * other.S
-        self._keep(np.concatenate([self.S, other.S]), np.concatenate([self.Y, Y]))
+        self._keep([self.S, other.S], [self.Y, Y])
 
     def forget(self) -> None:
         """Keep nothing; β stays."""
@@ -163,12 +161,14 @@ class RecycledInverse:
             sizes = np.maximum(sizes, 1e-3 * float(np.abs(sizes).max()))
         self.H0 = (1 / sizes).astype(self.d.dtype, copy=False)
 
-    def _keep(self, S: np.ndarray, Y: np.ndarray, fresh: int = 0) -> None:
-        """The block of these rows, of which the first `fresh` are new."""
+    def _keep(self, parts_S: list[np.ndarray], parts_Y: list[np.ndarray], fresh: int = 0) -> None:
+        """The block of these rows, of which the first `fresh` are new; a factor goes when its product is made."""
+        S, Y = (np.concatenate(parts, dtype=self.d.dtype) for parts in (parts_S, parts_Y))
         if not len(S):
             return
         L, R, used = self._biorthogonal(S @ Y.T, np.einsum("ij,ij->i", S / self.H0, S))
-        S, Y = L @ S, R @ Y
+        S = L @ S
+        Y = R @ Y
         for _ in range(ROUNDS):  # the first leaves what cancelled in it; the second, as a rule, rounding only
             N = S @ Y.T
             off = float(np.abs(N - np.eye(len(N))).max(initial=0.0))
@@ -179,7 +179,8 @@ class RecycledInverse:
             else:
                 L, R, again = self._biorthogonal(N, np.einsum("ij,ij->i", S / self.H0, S))
                 used = [used[i] for i in again]
-            S, Y = L @ S, R @ Y
+            S = L @ S
+            Y = R @ Y
         learned = S[: sum(i < fresh for i in used)]
         squares = np.einsum("ij,ij->i", learned, self.e * learned)
         of_d = np.einsum("ij,ij->i", learned, self.d * learned)
@@ -189,7 +190,9 @@ class RecycledInverse:
             self.beta = beta  #                                        sᵀB s/sᵀs, its median
             self._scale()
         if len(S) > self.memory:
-            S, Y = self._condense(S, Y)
+            V = self._condensed(S)
+            S = V.T @ S
+            Y = V.T @ Y
         self.S, self.Y = S, Y
 
     def _biorthogonal(self, N: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
@@ -233,8 +236,8 @@ class RecycledInverse:
         L[len(used) :] = R[len(used) :] = 0
         return L[: len(used)].astype(self.d.dtype), R[: len(used)].astype(self.d.dtype), used
 
-    def _condense(self, S: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Ritz vectors of A beside H_0⁻¹ in span(S), those in the middle of the spectrum left out.
+    def _condensed(self, S: np.ndarray) -> np.ndarray:
+        """V, whose VᵀS are Ritz vectors of A beside H_0⁻¹ in span(S), those in the middle of the spectrum left out.
 
         VᵀV = I leaves S Yᵀ = I. What is left out are the neighbours θ_i … θ_j whose ratio is smallest: there one
         multiple of H_0 stands for all of them.
@@ -244,8 +247,7 @@ class RecycledInverse:
         out = len(S) - max(1, int(KEPT * self.memory))
         kappa = np.maximum(kappa, np.finfo(kappa.dtype).smallest_normal)
         first = int(np.argmin(kappa[out - 1 :] / kappa[: len(S) - out + 1]))
-        V = np.delete(V, np.s_[first : first + out], axis=1)
-        return V.T @ S, V.T @ Y
+        return np.delete(V, np.s_[first : first + out], axis=1)
 
 
 def _typical(curvatures: tuple[float, ...]) -> float:

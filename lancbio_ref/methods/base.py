@@ -19,6 +19,7 @@ from .inner import locate
 from .steps import Steps
 
 if TYPE_CHECKING:
+    from ..divergence import Growth
     from ..problem import BilevelProblem
 
 SCALARS = ("step_x", "step_y", "step_z", "step_v", "penalty", "difference")  # that a method multiplies vectors with
@@ -58,6 +59,8 @@ class State:
         Of the run's mini-batches, where ``minimize(..., batch_size=...)`` makes them; it moves on as they are drawn.
     steps : Steps or None
         What :mod:`lancbio_ref.methods.automatic` has chosen, and what its next choice needs.
+    growth : Growth or None
+        What the run has seen of its own growth, by which it is told apart from one that diverges; the driver's.
     """
 
     k: int
@@ -78,6 +81,7 @@ class State:
     n_grad_upper: int = 0
     sampler: Sampler | None = None
     steps: Steps | None = None
+    growth: Growth | None = None
 
     def renewed(self, **changes: object) -> Self:
         """The state of the next iteration, before anything but `changes` is new: it shares the vectors of this one."""
