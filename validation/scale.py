@@ -82,17 +82,19 @@ def measure(full: bool) -> dict[str, Any]:
                     say(f"{key}: left out, {free():.1e} bytes of memory are to be had")
                     continue
                 found = dict(workers=workers, busy=busy) | dict(PARTS[what](int(n)))
+                took = time.perf_counter() - start
                 with LINES.open("a") as file:
-                    file.write(json.dumps(dict(key=key) | found) + "\n")
-                say(f"{key}: {time.perf_counter() - start:.0f} s")
+                    file.write(json.dumps(dict(key=key, took=took) | found) + "\n")
+                say(f"{key}: {took:.0f} s")
     known = lines()
+    seconds = sum(one.pop("took") for one in known.values())  # of all that was run, this time or before
     names = "products", "tasks", "vectors", "passes", "covtype"
     every: dict[str, Any] = {
         name: [one for key, one in known.items() if name.startswith(key.split()[0])] for name in names
     }
     digests = {(product["rows"], product["digest"]) for product in every["products"]}
     same = len(digests) == len({rows for rows, _ in digests})
-    return every | dict(covtype=every["covtype"][0]["fits"], dask=dask.__version__, same_bits=same)
+    return every | dict(covtype=every["covtype"][0]["fits"], dask=dask.__version__, same_bits=same, seconds=seconds)
 
 
 def parts(workers: int, full: bool) -> list[str]:
@@ -110,6 +112,12 @@ def lines() -> dict[str, dict[str, Any]]:
     """What has been measured so far."""
     written = LINES.read_text().splitlines() if LINES.exists() else []
     return {found.pop("key"): found for found in map(json.loads, written)}
+
+
+def where(found: dict[str, Any], workers: int) -> str:
+    """So many workers, and how many cores they share where these are fewer."""
+    cores = found["machine"]["cores"]
+    return f"{workers}" if workers <= cores else f"{workers} on {cores} cores"
 
 
 def say(words: str) -> None:
@@ -281,6 +289,12 @@ def predicted(model: dict[str, Any], rows: float, blocks: int, workers: int, str
     return L + c * blocks + stretch * model["s"] * rows * P * share
 
 
+def own_cores(found: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """The model from as many workers as have a core each: of more it says what sharing costs, and nothing of them."""
+    cores = found["machine"]["cores"]
+    return model | {name: {k: of for k, of in model[name].items() if k <= cores} for name in "Lc"}
+
+
 def stretch(product: dict[str, Any]) -> float:
     """Of the tasks of a product: the clock's time over the processor's."""
     return max(product["clock"] / product["cpu"], 1.0)
@@ -326,18 +340,20 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
 
 def section(found: dict[str, Any]) -> str:
     model = fitted(found)
-    (L, c), s = (max(model[name].values()) for name in ("L", "c")), model["s"]
+    own = own_cores(found, model)
+    (L, c), s = (max(own[name].values()) for name in ("L", "c")), model["s"]
     least = 10 * c / (s * P)
     each = {W: (1e3 * model["L"][W], 1e3 * model["c"][W]) for W in sorted(model["c"])}
-    measured = ", ".join(f"{mine:.0f} and {its:.2f} ms on {W}" for W, (mine, its) in each.items())
-    tasks = [[one["workers"], one["blocks"], f"{1e3 * one['seconds']:.1f} ms"] for one in found["tasks"]]
+    measured = ", ".join(f"{mine:.0f} and {its:.2f} ms with W = {where(found, W)}" for W, (mine, its) in each.items())
+    tasks = [[where(found, one["workers"]), one["blocks"], f"{1e3 * one['seconds']:.1f} ms"] for one in found["tasks"]]
     vectors = [[f"{one['length']:.0e}", one["blocks"], f"{1e3 * one['seconds']:.0f} ms"] for one in found["vectors"]]
     products = [
         [
-            f"{one['rows']:.0e}", one["blocks"], one["workers"], f"{one['seconds']:.3f} s",
+            f"{one['rows']:.0e}", one["blocks"], where(found, one["workers"]), f"{one['seconds']:.3f} s",
             f"{predicted(model, one['rows'], one['blocks'], one['workers'], stretch(one)):.3f} s"
             + (" (not fitted)" if (one["rows"], one["workers"]) in HELD_OUT else ""),
             f"{stretch(one):.2f}", f"{1e9 * one['cpu'] / (one['rows'] * P):.2f} ns", f"{one['loading']:.1f} s",
+            f"{one['busy']:.0f}",
         ]
         for one in found["products"]
     ]  # fmt: skip
@@ -353,24 +369,23 @@ def section(found: dict[str, Any]) -> str:
             answers.append([what, fit["who"], *numbers])
     weak = []
     for workers in (1, 4, 16, 64, 256, 1024):
-        rows, alone = 10**7 * workers, predicted(model, 10**7, 1, 1)
-        own = predicted(model, rows, workers, workers)
-        weak.append([workers, f"{rows:.0e}", f"{own:.2f} s", f"{alone / own:.0%}"])
+        rows, alone = 10**7 * workers, predicted(own, 10**7, 1, 1)
+        seconds = predicted(own, rows, workers, workers)
+        weak.append([workers, f"{rows:.0e}", f"{seconds:.2f} s", f"{alone / seconds:.0%}"])
     words = [
         f"dask {found['dask']}, {P} features, float32. Two cores, which other programs used too: the smallest of several"
         f" times is given, and the load average was {min(one['busy'] for one in found['products']):.0f} to"
-        f" {max(one['busy'] for one in found['products']):.0f}, so that on a machine of one's own all of them are smaller."
-        f" {found.get('note', '')} Round trips whose tasks compute nothing:",
+        f" {max(one['busy'] for one in found['products']):.0f}, so that on a machine of your own all of them are smaller."
+        " Round trips whose tasks compute nothing:",
         table(["workers", "blocks", "a round trip"], tasks),
         "With a vector that comes and goes with every task:",
         table(["length of v", "blocks", "a round trip"], vectors),
-        f"So a product costs L = {1e3 * L:.0f} ms and c = {1e3 * c:.2f} ms a block (the most of"
-        f" {measured}"
-        f" workers, measured at the load that there was), whatever is"
+        f"So a product costs L = {1e3 * L:.0f} ms and c = {1e3 * c:.2f} ms a block (the most where each worker has a core, of"
+        f" {measured}, at the load that there was), whatever is"
         f" computed, and computing s = {1e9 * s:.2f} ns of the processor an entry of X; a byte of v costs {1e9 * model['beta']:.2f} ns a block. **The rule:** blocks"
         f" of at least 10 c W/(s p) rows on W workers keep scheduling below a tenth; with these numbers {least:.1e} W rows"
         f" of {P} features. Fewer blocks than workers leave workers idle.",
-        table(["rows", "blocks", "workers", "A v", "by the model", "σ", "processor, an entry", "loading"], products),
+        table(["rows", "blocks", "workers", "A v", "model", "σ", "processor, an entry", "loading", "load"], products),
         "Until ‖∇φ‖ ≤ 1e-4, from one penalty of 0.3, by L-BFGS on φ, each evaluation certified (passes over the training"
         " and over the validation rows, which where the same blocks are does not change):",
         table(["rows", "where", "iterations", "passes", "over validation", "seconds", "‖∇φ‖"], runs),

@@ -3,7 +3,7 @@
     S_k = span{b_k, (I − ηA_k)v_{k−1}};   v_k = argmin_{v ∈ S_k} ½vᵀA_k v − vᵀb_k
 
 With an orthonormal basis S of S_k that is the Galerkin system (SᵀA_kS) z = Sᵀb_k, v_k = S z: three Hessian products.
-Where the two directions are dependent, one of them spans the space.
+Where the two directions are dependent, one of them spans the space. Of samples in blocks A v and A b are one reading.
 
 In plain dense lines: `subbio` in `textbook/trace.py`.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator
 
 from .. import memory, parallel
 from ..errors import RepresentationError
@@ -103,14 +104,17 @@ class SubBiO:
         """One outer iteration."""
         new, point = advance(problem, state, self.step_y, self.inner_steps)
         eta = point.dtype.type(self.step_v)
-        new.Av = point.A.matvec(state.v)
+        rows = _rows(2, point.b)
+        r = _extended(rows, 0, point.b)
+        new.Av, (A, products) = problem.together(  # the first direction is b's, and needs no A v
+            lambda: point.A.matvec(state.v), lambda: _products_of_one_batch(point.A, rows[:r])
+        )
         new.second = parallel.step_along(state.v, eta, new.Av)
-        new.S = orthonormal_pair(point.b, new.second)
-        A = one_batch(point.A)  # with a batch a column the 2 × 2 matrix would not be symmetric
-        products = _rows(new.S.shape[1], point.b)
-        for s, As in zip(new.S.T, products, strict=True):
-            As[:] = A.matvec(s)
-        new.AS = products.T
+        r = _extended(rows, r, new.second)
+        products += [A.matvec(s) for s in rows[len(products) : r]]
+        new.S, new.AS = rows[:r].T, _rows(r, point.b).T
+        for As, product in zip(new.AS.T, products, strict=True):
+            As[:] = product
         new.n_hvp += 1 + new.S.shape[1]
         G = np.array([parallel.coefficients(new.S.T, As) for As in new.AS.T]).reshape(2 * new.S.shape[1:])
         new.projected = (G + G.T) / 2
@@ -146,25 +150,29 @@ def _is_definite(G: np.ndarray) -> bool:
     return 1e-140 < trace < 1e140 and a > 0 and a * c - b * b > 1e-6 * trace * trace
 
 
-def orthonormal_pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of span{first, second}, shape (n, r) with r = 0, 1 or 2.
+def _products_of_one_batch(A: LinearOperator, S: np.ndarray) -> tuple[LinearOperator, list[np.ndarray]]:
+    """A and its products with these rows; with a batch a column the 2 × 2 matrix would not be symmetric."""
+    A = one_batch(A)
+    return A, [A.matvec(s) for s in S]
 
-    Gram–Schmidt, twice; the second direction is dependent when what is left of it is rounding.
+
+def _extended(rows: np.ndarray, r: int, vector: np.ndarray) -> int:
+    """How many of the rows are an orthonormal basis of the span of the first r and of this vector.
+
+    Gram–Schmidt, twice; the vector is dependent when what is left of it is rounding.
     """
-    rows, r = _rows(2, first), 0
-    for vector in (first, second):
-        size = norm2(vector)
-        if size == 0:
-            continue
-        here = rows[r] if vector.dtype == rows.dtype else None
-        rest = np.divide(vector, size, here)
-        for q in (*rows[:r], *rows[:r]):
-            rest = parallel.step_along(rest, rest.dtype.type(parallel.dot(q, rest)), q, out=here)
-        left = norm2(rest)
-        if left > 10 * np.sqrt(vector.size) * unit_roundoff(vector.dtype):
-            np.divide(rest, left, rows[r], casting="same_kind")
-            r += 1
-    return rows[:r].T
+    size = norm2(vector)
+    if size == 0:
+        return r
+    here = rows[r] if vector.dtype == rows.dtype else None
+    rest = np.divide(vector, size, here)
+    for q in (*rows[:r], *rows[:r]):
+        rest = parallel.step_along(rest, rest.dtype.type(parallel.dot(q, rest)), q, out=here)
+    left = norm2(rest)
+    if not left > 10 * np.sqrt(vector.size) * unit_roundoff(vector.dtype):
+        return r
+    np.divide(rest, left, rows[r], casting="same_kind")
+    return r + 1
 
 
 def _rows(count: int, like: np.ndarray) -> np.ndarray:

@@ -197,7 +197,11 @@ class OffsetGram(StructuredOperator):
     def __init__(self, X: OffsetOperator, d: np.ndarray) -> None:
         self.X, self.d = X, d
         super().__init__(np.result_type(X.dtype, d), (X.shape[1], X.shape[1]))
-        self.terms = X.terms + X.column_terms + 2
+
+    @cached_property
+    def terms(self) -> int:  # type: ignore[override]  # read-only, and nobody writes it
+        """Counted when a bound asks, as that of :class:`GeneralizedLinear`."""
+        return self.X.terms + self.X.column_terms + 2
 
     def is_symmetric(self) -> bool:
         return True

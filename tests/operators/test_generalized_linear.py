@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.operators import DenseOperator, DesignMatrix, GeneralizedLinear, generalized_linear
+from lancbio_ref.operators import DenseOperator, DesignMatrix, GeneralizedLinear, SparseOperator, generalized_linear
+from lancbio_ref.operators.offset import OffsetGram, OffsetOperator
 from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
 
 
@@ -148,3 +149,15 @@ def test_a_product_in_one_call_raises_no_flags():
     A = GeneralizedLinear(np.full((8, 3), 1e-200), np.ones(8), 1e-200)
     with np.errstate(all="raise"):
         assert (A.matvec(np.full(3, 1e-200)) == 0).all()
+
+
+def test_a_product_does_not_count_the_entries_of_columns(monkeypatch):
+    """That takes as long as the product, and blocks from files are made anew at every reading."""
+    X = sp.csr_array(np.arange(6.0).reshape(3, 2))
+    for wrap in (SparseOperator, lambda X: OffsetOperator(SparseOperator(X), np.array([0.0, 0, 1]))):
+        with monkeypatch.context() as patch:
+            patch.setattr(SparseOperator, "column_terms", property(lambda self: 1 / 0))
+            data, d = wrap(X), np.ones(3)
+            A = GeneralizedLinear.of_checked(data, d, np.ones(2)) if wrap is SparseOperator else OffsetGram(data, d)
+            A.matvec(np.ones(A.shape[1]))
+        assert A.terms > 3
