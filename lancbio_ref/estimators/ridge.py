@@ -42,7 +42,9 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     warm_start : bool
         Whether a second ``fit`` starts from the penalties of the first.
     random_state : int, RandomState or None
-        For methods that draw.
+        Of what is drawn: the fifth of the rows that judges where the data are Dask's and `cv` is None, and the batches
+        of a `method` that has them in `method_options`. Nothing else is, and then no result depends on it: folds are
+        shuffled by `cv` alone, with a state of its own.
     verbose : int
         1 prints a line for every evaluation.
     bounds : (float, float), optional
