@@ -133,17 +133,18 @@ RNG = np.random.default_rng(4)
 PLAIN = RNG.standard_normal((40, 3))
 NUMBERS = PLAIN[:, 0] + 0.5 * RNG.standard_normal(40)
 THREE = np.digitize(NUMBERS, [-0.5, 0.5])
+COPIES = np.hstack([PLAIN] * 5)  # of twelve pivots that are rounding, some are below 0
 SINGULAR = {
-    "copies": (BilevelRidge, np.hstack([PLAIN, PLAIN]), NUMBERS),
-    "sparse copies": (BilevelRidge, sp.csr_array(np.hstack([PLAIN, PLAIN])), NUMBERS),
-    "copies of two classes": (BilevelLogisticRegression, np.hstack([PLAIN, PLAIN]), (NUMBERS > 0).astype(int)),
-    "three classes": (BilevelLogisticRegression, PLAIN, THREE),
-    "unlike sizes": (BilevelLogisticRegression, PLAIN * [1.0, 1e6, 1e-6], THREE),
-    "few of a class": (BilevelLogisticRegression, np.hstack([PLAIN, PLAIN]), (np.arange(40) < 4).astype(int)),
-    "counts": (BilevelPoissonRegressor, np.hstack([PLAIN, PLAIN]), np.exp(PLAIN[:, 0]).round()),
-    "learned weights": (BilevelReweighter, np.hstack([PLAIN, PLAIN]), (NUMBERS > 0).astype(int)),
+    "copies": (BilevelRidge, COPIES, NUMBERS),
+    "sparse copies": (BilevelRidge, sp.csr_array(COPIES), NUMBERS),
+    "copies of two classes": (BilevelLogisticRegression, COPIES, (NUMBERS > 0).astype(int)),
+    "three classes": (BilevelLogisticRegression, COPIES, THREE),
+    "unlike sizes": (BilevelLogisticRegression, COPIES * np.resize([1.0, 1e6, 1e-6], 15), THREE),
+    "few of a class": (BilevelLogisticRegression, COPIES, (np.arange(40) < 4).astype(int)),
+    "counts": (BilevelPoissonRegressor, COPIES, np.exp(PLAIN[:, 0]).round()),
+    "learned weights": (BilevelReweighter, COPIES, (NUMBERS > 0).astype(int)),
     "many": (BilevelLogisticRegression, np.hstack([PLAIN] * 50), (NUMBERS > 0).astype(int)),  # kept factors
-    "float32": (BilevelRidge, np.hstack([PLAIN, PLAIN]).astype(np.float32), NUMBERS),
+    "float32": (BilevelRidge, COPIES.astype(np.float32), NUMBERS),
     "wide": (BilevelRidge, RNG.standard_normal((20, 60)), RNG.standard_normal(20)),
 }
 CHEAP = dict(cv=2, max_iter=4, tol=1e-2)
