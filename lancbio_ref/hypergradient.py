@@ -209,7 +209,7 @@ def hypergradient(
     v0 : array_like, shape (n_y,), optional
         Warm start; zero by default.
     reorthogonalization : str, optional
-        For ``inverse="lanczos"``: ``"selective"`` (the default; ``"full"`` where n_y ≤ 512), ``"full"``, ``"partial"``,
+        For ``inverse="lanczos"``: ``"selective"`` (the default; ``"full"`` where n_y ≤ 2048), ``"full"``, ``"partial"``,
         ``"local"`` or ``"none"``.
     lower_tol : float, optional
         ‖∇_y g‖ asked of the lower level where y is not given; 1e-10 max(1, ‖∇_y g(x, 0)‖) by default.

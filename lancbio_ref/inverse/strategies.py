@@ -42,7 +42,7 @@ class LanczosInverse:
     Parameters
     ----------
     reorthogonalization : {"selective", "full", "partial", "local", "none"}
-        ``selective`` is ``full`` where n_y ≤ 512.
+        ``selective`` is ``full`` where n_y ≤ 2048.
     restart : int, optional
         Most basis vectors stored.
     """

@@ -44,7 +44,7 @@ from .tridiagonal import extreme_ritz_values
 BASIS_BYTES = 2**30  # the default bound of a stored basis
 SHORT = ("none", "local")  # short recurrences
 SEMI = ("selective", "partial")  # orthogonal to √u
-FULL_UP_TO = 512  # entries: to orthogonalize such vectors against all costs less than to know against which
+FULL_UP_TO = 2048  # entries: to orthogonalize such vectors against all costs less than to know against which
 
 
 @np.errstate(under="ignore")
