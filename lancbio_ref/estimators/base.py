@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator
+from scipy.linalg import LinAlgError
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
@@ -31,69 +31,37 @@ from ..problems.folds import Folds
 from ..problems.generalized_linear import GeneralizedLinearProblem, Loss, generalized_linear
 from ..rounding import norm2
 from .direct import DirectObjective
+from .parameters import BELOW, Parameters
 from .routing import SplitterRouting
-from .search import Box, Learned, Likelihood, learn
+from .search import REMEDY, SINGULAR, Box, Learned, Likelihood, learn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BELOW, ABOVE = -18.0, 12.0  # log-penalties, from the curvature of the data: 10⁻⁸ to 10⁵ times that
 RIDGE = 1e-6  # of the intercept, next to the mean loss
 MOST_FOLDS = 5
-LARGEST = 600.0  # of a log-penalty: its exponential, times a square, is a number
 HUGE = 1e100
 UNLIKE = 1e3  # times the least root mean square of a feature
 SMALL = 2**16  # entries of sparse features that are held dense
 
 
-class BilevelEstimator(SplitterRouting, BaseEstimator):
+class BilevelEstimator(SplitterRouting, Parameters):
     """Learned penalties; see :class:`BilevelRidge` for the parameters and attributes."""
 
     _learned_weights: ClassVar[str] = "fixed"
-    _below: ClassVar[float] = BELOW
     _coef: np.ndarray
     _intercept: np.ndarray
     path_: list[dict[str, Any]]
     penalties_: np.ndarray
-
-    def __init__(
-        self,
-        *,
-        penalty: str = "feature",
-        groups: npt.ArrayLike | None = None,
-        cv: Any = None,
-        fit_intercept: bool = True,
-        method: str = "auto",
-        method_options: dict[str, Any] | None = None,
-        tol: float = 1e-6,
-        max_iter: int = 100,
-        warm_start: bool = False,
-        random_state: Any = None,
-        verbose: int = 0,
-        bounds: tuple[float, float] | None = None,
-        n_jobs: int | None = None,
-        spread: float | None = 1.0,
-    ) -> None:
-        self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
-        self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
-        self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
-        self.n_jobs, self.spread = n_jobs, spread
 
     # -- what a subclass says ----------------------------------------------------------------
 
     def _loss(self) -> Loss | str:
         raise NotImplementedError
 
-    def _curvature(self, t: np.ndarray, s: np.ndarray) -> float:
-        """ℓ″ about where fits begin: the unit of penalties."""
-        return 1.0
-
     def _unit(self, t: np.ndarray, share: np.ndarray) -> float:
         """What an intercept alone loses: the unit of `tol`."""
         raise NotImplementedError
-
-    def _n_scores(self) -> int:
-        return 1
 
     def _first(self, t: np.ndarray, s: np.ndarray) -> float:
         """The score of a model with an intercept alone."""
@@ -125,11 +93,7 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         assert isinstance(problem, Folds)
         parts: Any = problem.problems
         box = self._box(parts[0], Z, t, s)
-        start = self.log_penalties_ if self.warm_start and hasattr(self, "log_penalties_") else None
-        if start is not None and start.size == parts[0].penalty.n and self._learned_weights == "fixed":
-            start = start - self._shift(scales)
-        else:
-            start = None
+        start = self._warm(parts[0].penalty.n, scales, problem.n_x - parts[0].penalty.n)
         share = s / s.sum()
         first, unit = self._first(t, s), max(self._unit(t, share), 1e-16 * float(share @ t**2), 1e-200)
         found = learn(
@@ -147,8 +111,18 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
             options=dict(self.method_options or {}),
             verbose=self.verbose,
         )
-        self._report(found, box, parts[0].penalty.n, scales, _of_unlike_sizes(_mean_squares(Z, s)))
+        self._report(found, parts[0].penalty.n, scales, _of_unlike_sizes(_mean_squares(Z, s)))
         self._refit(whole, found, first, unit, means, scales)
+
+    def _warm(self, n: int, scales: np.ndarray, n_weights: int) -> np.ndarray | None:
+        """Where the search begins: the n penalties of the fit before, for features as the search has them, and weights
+        of samples where there are as many as before; None where there is nothing to start from."""
+        before = getattr(self, "log_penalties_", None)
+        if not self.warm_start or before is None or before.size != n:
+            return None
+        weights = getattr(self, "_weights", np.empty(0))
+        weights = weights if weights.size == n_weights else np.zeros(n_weights)
+        return np.concatenate([before - self._shift(scales), weights])
 
     def _likelihood(self, count: float, start: np.ndarray | None) -> Likelihood:
         """Of so many samples; a warm start has the centre of the search before."""
@@ -167,49 +141,24 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         y = _first_y(whole, first)
         if found.y is not None:
             y = found.y.reshape(-1, y.size).mean(axis=0)  # near to those of all data
-        if DirectObjective.fits(whole):
-            y = DirectObjective(whole, y, unit).solve(found.x)
-        else:
-            tol = 1e-9 * max(norm2(whole.lower_grad_y(found.x, y)), 1e-3 * math.sqrt(unit))
-            y = lower_solution(whole, found.x, y, tol=tol).y
+        y = self._solved(whole, found.x, y, unit)
         coef, intercept = whole.coefficients(y)
         self._coef = coef / scales
         self._intercept = intercept - self._coef @ means
 
-    def _check_parameters(self) -> None:
-        if not (isinstance(self.max_iter, (int, np.integer)) and self.max_iter >= 1):
-            raise ValueError(f"max_iter must be an integer >= 1, got {self.max_iter!r}")
-        if not (isinstance(self.tol, (int, float, np.floating)) and 0 < self.tol < math.inf):
-            raise ValueError(f"tol must be a finite number > 0, got {self.tol!r}")
-        for name in ("fit_intercept", "warm_start"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        if not (
-            self.spread is None or (isinstance(self.spread, (int, float, np.floating)) and 0 < self.spread < math.inf)
-        ):
-            raise ValueError(f"spread must be None or a finite number > 0, got {self.spread!r}")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, (int, np.integer)) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs must be None or an integer that is not 0, got {self.n_jobs!r}")
-        allowed = ("all", "group", "feature", "class") if self._n_scores() > 1 else ("all", "group", "feature")
-        if self.penalty not in allowed:
-            words = ", ".join(map(repr, allowed))
-            raise ValueError(f"penalty must be one of {words} here, got {self.penalty!r}")
-
-    def _groups(self, p: int) -> np.ndarray | None:
-        """Group labels of any kind as 0 … m − 1."""
-        if (self.groups is None) == (self.penalty == "group"):
-            raise ValueError(f"penalty={self.penalty!r} with groups={'None' if self.groups is None else 'labels'}")
-        if self.groups is None:
-            return None
-        labels = np.asarray(self.groups)
-        if labels.shape != (p,):
-            raise ValueError(f"groups must hold one label for each of the {p} features, got shape {labels.shape}")
-        if any(label is None or label != label for label in labels.tolist()):
-            raise ValueError("groups must hold a label for each feature, got None or NaN")
-        try:
-            return np.unique(labels, return_inverse=True)[1]
-        except TypeError:
-            raise ValueError("groups must hold labels of one kind, numbers or texts, got a mixture") from None
+    @staticmethod
+    def _solved(whole: Any, x: np.ndarray, y: np.ndarray, unit: float) -> np.ndarray:
+        """y*(x) from y: direct where fits are small, and a Hessian of all data has a factor as those of folds had."""
+        if DirectObjective.fits(whole):
+            try:
+                return DirectObjective(whole, y, unit).solve(x)
+            except LinAlgError:
+                pass
+        tol = 1e-9 * max(norm2(whole.lower_grad_y(x, y)), 1e-3 * math.sqrt(unit))
+        found = lower_solution(whole, x, y, tol=tol)
+        if not found.status.success:
+            warnings.warn(f"the fit of all data: {found.message}; {REMEDY}", ConvergenceWarning, stacklevel=5)
+        return found.y
 
     def _standardized(self, X: Any, s: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         """(Z, means, scales): Z = (X − means)/scales, as far as the head of this file says."""
@@ -243,25 +192,14 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
 
     def _box(self, part: GeneralizedLinearProblem, Z: Any, t: np.ndarray, s: np.ndarray) -> Box:
         n, m = part.penalty.n, part.weighting.n
-        if self.bounds is None:
-            squares = _mean_squares(Z, s)
-            centre = math.log(max(float(np.mean(squares)) * self._curvature(t, s), 1e-100))
-            low, high = centre + self._below, centre + ABOVE
-        else:
-            try:
-                low, high = (float(end) for end in self.bounds)
-            except (TypeError, ValueError):
-                low, high = math.nan, math.nan
-            if not -LARGEST <= low < high <= LARGEST:
-                expected = f"(lower, upper) of log-penalties, finite and within ±{LARGEST:g}"
-                raise ValueError(f"bounds must be {expected}, got {self.bounds!r}")
+        low, high = self._bounds(float(np.mean(_mean_squares(Z, s))), t, s)
         lower, upper = np.full(n + m, -8.0), np.full(n + m, 8.0)  # of σ's argument
         lower[:n], upper[:n] = low, high
         return Box(lower, upper, n)
 
-    def _report(self, found: Learned, box: Box, n: int, scales: np.ndarray, unlike: str = "") -> None:
+    def _report(self, found: Learned, n: int, scales: np.ndarray, unlike: str = "") -> None:
         """The attributes, and warnings in words."""
-        x = found.x[:n]
+        x, box = found.x[:n], found.box
         self.log_penalties_ = x + self._shift(scales)
         self.penalties_ = np.exp(self.log_penalties_)
         self.validation_loss_, last = found.value, found.last
@@ -278,7 +216,14 @@ class BilevelEstimator(SplitterRouting, BaseEstimator):
         if not self.hypergradient_bound_ <= abs(found.value):
             self.message_ += f"; the bound {self.hypergradient_bound_:.2g} of its hyper-gradient says nothing"
         meant = self.bounds is None and self._below != BELOW  # a floor that the estimator itself set
-        if n and 2 * low.sum() > n and not meant:
+        if low.any() and SINGULAR in found.message:
+            warnings.warn(
+                f"{low.sum()} of {n} penalties ran to log-penalties of {box.lower[0]:.3g}, as the search has them, and"
+                f" below a Hessian is not positive definite, to rounding: {REMEDY}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        elif n and 2 * low.sum() > n and not meant:
             warnings.warn(
                 f"{low.sum()} of {n} penalties ran to the lower bound: the validation loss falls as they vanish, as it"
                 f" does for separable classes or validation data like the training data; bounds=(lower, upper)"

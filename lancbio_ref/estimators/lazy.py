@@ -8,7 +8,6 @@ and where fits begin are those of `SAMPLE` rows: they scale a tolerance, and no 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
@@ -105,10 +104,9 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
         whole: Any = generalized_linear(blocks, None, validation=(blocks, None), **given)
     except ArgumentError as error:
         raise ValueError(_in_their_words(error)) from error
-    low, high = _bounds(model, mean_square, t, s)
+    low, high = model._bounds(mean_square, t, s)
     box = Box(np.full(problem.n_x, low), np.full(problem.n_x, high), problem.n_x)
-    start = model.log_penalties_ if model.warm_start and hasattr(model, "log_penalties_") else None
-    start = None if start is None or start.size != problem.n_x else start - model._shift(scales)
+    start = model._warm(problem.n_x, scales, 0)
     share = s / s.sum()
     first, unit = model._first(t, s), max(model._unit(t, share), 1e-16 * float(share @ t**2), 1e-200)
     found = learn(
@@ -126,7 +124,7 @@ def fit_lazily(model: BilevelEstimator, X: Any, blocks: DaskBlocks) -> None:
         verbose=model.verbose,
         n_jobs=model.n_jobs,
     )
-    model._report(found, box, problem.n_x, scales, _of_unlike_sizes(sums / total / scales**2))
+    model._report(found, problem.n_x, scales, _of_unlike_sizes(sums / total / scales**2))
     model._refit(whole, found, first, unit, np.zeros(p), scales)
 
 
@@ -149,19 +147,6 @@ def _splits(model: BilevelEstimator, blocks: DaskBlocks) -> list[tuple[np.ndarra
         if part.dtype.kind not in "iu" or part.size == 0 or part[0] < 0 or part[-1] >= n:
             raise ValueError(f"cv: found {part.size} rows, expected row numbers in 0..{n - 1} on either side")
     return splits
-
-
-def _bounds(model: BilevelEstimator, mean_square: float, t: np.ndarray, s: np.ndarray) -> tuple[float, float]:
-    """Of log-penalties, as `BilevelEstimator._box` has them."""
-    from .base import ABOVE
-
-    if model.bounds is not None:
-        low, high = (float(end) for end in model.bounds)
-        if not low < high:
-            raise ValueError(f"bounds must be (lower, upper) of log-penalties, got {model.bounds!r}")
-        return low, high
-    centre = math.log(max(mean_square * model._curvature(t, s), 1e-100))
-    return centre + model._below, centre + ABOVE
 
 
 def by_block(method: Callable[..., np.ndarray]) -> Callable[..., Any]:

@@ -19,9 +19,11 @@ class BilevelReweighter(BilevelClassifier):
 
     Parameters
     ----------
-    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, random_state, verbose, bounds, n_jobs
-    spread
-        As those of :class:`BilevelLogisticRegression`. Where `fit` is told which samples to trust, `cv` is not used.
+    penalty, groups, cv, fit_intercept, method, method_options, tol, max_iter, warm_start, random_state, verbose
+    bounds, n_jobs, spread
+        As those of :class:`BilevelLogisticRegression`. Where `fit` is told which samples to trust, these are the split,
+        and `cv` must be None. A warm start has the penalties of the fit before, and its weights where there are as many
+        samples.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class BilevelReweighter(BilevelClassifier):
         method_options: dict[str, Any] | None = None,
         tol: float = 1e-2,
         max_iter: int = 100,
+        warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,
         bounds: tuple[float, float] | None = None,
@@ -75,10 +78,8 @@ class BilevelReweighter(BilevelClassifier):
     ) -> None:
         self.penalty, self.groups, self.cv, self.fit_intercept = penalty, groups, cv, fit_intercept
         self.method, self.method_options, self.tol, self.max_iter = method, method_options, tol, max_iter
-        self.random_state, self.verbose, self.bounds = random_state, verbose, bounds
+        self.warm_start, self.random_state, self.verbose, self.bounds = warm_start, random_state, verbose, bounds
         self.n_jobs, self.spread = n_jobs, spread
-
-    warm_start = False
 
     def fit(
         self,
@@ -111,7 +112,7 @@ class BilevelReweighter(BilevelClassifier):
         ------
         ValueError
             As scikit-learn's estimators raise it; `trusted` of another shape, all of them, or none; `trusted` with
-            metadata of `cv`, which is then not used.
+            a `cv`, which would not be used.
         """
         routed = self._routed(X, params, sample_weight=sample_weight, trusted=trusted)
         self._trusted, splits = None, None
@@ -121,9 +122,9 @@ class BilevelReweighter(BilevelClassifier):
                 raise ValueError(f"trusted must be booleans of shape ({len(y)},), got {mask.dtype} of {mask.shape}")
             if mask.all() or not mask.any():
                 raise ValueError("trusted must hold some of the samples, and not all of them")
+            if self.cv is not None:
+                raise ValueError("cv and trusted: where samples are trusted cv is not used; leave one of them out")
             self._trusted, splits = mask, [(np.flatnonzero(~mask), np.flatnonzero(mask))]
-            if routed:
-                raise ValueError(f"{', '.join(routed)} for cv, and trusted: where samples are trusted cv is not used")
         self._fit_classes(X, y, sample_weight, routed, splits)
         return self
 
@@ -131,7 +132,8 @@ class BilevelReweighter(BilevelClassifier):
         self, whole: Any, found: Learned, first: float, unit: float, means: np.ndarray, scales: np.ndarray
     ) -> None:
         n = whole.penalty.n
-        weights = expit(found.x[n:])
+        self._weights = found.x[n:].copy()  # for a warm start
+        weights = expit(self._weights)
         if self._trusted is not None:
             weights[self._trusted] = 1.0
             found.x[n:][self._trusted] = 30.0  # σ = 1 to 10⁻¹³

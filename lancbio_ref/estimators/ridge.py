@@ -42,12 +42,16 @@ class BilevelRidge(RegressorMixin, BilevelEstimator):
     warm_start : bool
         Whether a second ``fit`` starts from the penalties of the first.
     random_state : int, RandomState or None
-        For methods that draw.
+        Of what is drawn: the fifth of the rows that judges where the data are Dask's and `cv` is None, and the batches
+        of a `method` that has them in `method_options`. Nothing else is, and then no result depends on it: folds are
+        shuffled by `cv` alone, with a state of its own.
     verbose : int
         1 prints a line for every evaluation.
     bounds : (float, float), optional
         Of the log-penalties, for features as the search has them: centred, with ``penalty="feature"`` of variance one,
         and with ``"group"`` of mean variance one in each group. By default 10⁻⁸ to 10⁵ times the curvature of the data.
+        Penalties so small that a Hessian is not positive definite, to rounding, are left out: `message_` says from
+        where on, a ``ConvergenceWarning`` where the search ends there, and a ``ValueError`` where none are left.
     n_jobs : int, optional
         How many fits of folds are made at once, in threads, as everywhere in scikit-learn; no bit of a result depends
         on it. Of 300 samples with 20 features a fifth of the time is in matrix products and factorizations, which

@@ -13,6 +13,9 @@ Fits of few coefficients are direct (:mod:`.direct`), others those of HyperObjec
 φ(x₀) counts as no more than the loss of an intercept alone, and no less than a thousandth of that. P∇φ is 0 where x is
 at a bound that φ falls beyond. A gradient may be wrong by a tenth of the tolerance, or by `RELATIVE` of itself far from
 the end.
+
+Where penalties are so small next to what rounds in a Hessian that it has no Cholesky factor, a direct fit has none: the
+lower end of the box is moved above them, by `LIFT` of what is left of it, and the search is made again.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from scipy import optimize
+from scipy.linalg import LinAlgError
 
 from ..arguments import as_choice
 from ..errors import ArgumentError
@@ -39,7 +43,10 @@ from .shared import Point, halved, least_between, scanned
 
 FTOL = 1e-3  # of tol: a relative decrease of φ that is none
 RELATIVE = 0.02
+LIFT, LIFTS = 0.05, 40  # of a box, half a step of its grid; how often
 LEVEL = 2.0  # the spread of the common level, over that of log-penalties about it
+SINGULAR = "there a Hessian is not positive definite, to rounding"
+REMEDY = "raise bounds=(lower, upper), leave out features that are copies of others, or scale them (StandardScaler)"
 OPTIMIZERS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr")  # of SciPy, with bounds and a gradient
 METHODS = ("auto", *OPTIMIZERS, *names())
 
@@ -66,6 +73,8 @@ class Learned:
         Iterations of the optimizer; Hessian products, of the certificate at the end alone where fits are direct.
     converged : bool
     message : str
+    box : Box
+        The one searched: its lower end is above the one given where fits had no Cholesky factor.
     """
 
     x: np.ndarray
@@ -78,6 +87,7 @@ class Learned:
     n_products: int
     converged: bool
     message: str
+    box: Box
 
 
 @dataclass
@@ -131,7 +141,53 @@ class Box:
         return np.where(outward, 0.0, gradient)
 
 
+class _Singular(Exception):
+    """A Hessian at these penalties that is not positive definite, to rounding."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        super().__init__(x)
+        self.x = x
+
+
 def learn(
+    problem: GeneralizedLinearProblem | Folds,
+    box: Box,
+    likelihood: Likelihood,
+    *,
+    start: np.ndarray | None,
+    method: str,
+    **given: Any,
+) -> Learned:
+    """Search from `start`, or from the best shared penalty where that is None.
+
+    Raises
+    ------
+    ArgumentError
+        A method that does not exist, or options that it does not have; bounds whose largest penalties leave a Hessian
+        that is not positive definite, to rounding.
+    """
+    as_choice("method", method, METHODS)
+    path: list[dict[str, Any]] = []
+    n, lifted = box.n_shared, box
+    low, high = float(box.lower[:n].min()), float(box.upper[:n].max())
+    for _ in range(LIFTS):
+        try:
+            found = _learned(problem, lifted, likelihood, start=start, method=method, path=path, **given)
+        except _Singular as singular:
+            least = float(singular.x[:n].min()) + LIFT * (high - float(lifted.lower[:n].min()))
+            if least >= high:
+                break
+            lower = lifted.lower.copy()
+            lower[:n] = np.maximum(lower[:n], least)
+            lifted, start = Box(lower, box.upper, n), None
+            continue
+        if lifted is not box:
+            found.message += f"; log-penalties below {least:.3g}, as the search has them, were left out: {SINGULAR}"
+        return found
+    raise ArgumentError("bounds", f"log-penalties of {low:.3g} to {high:.3g}: {SINGULAR}", f"larger ones: {REMEDY}")
+
+
+def _learned(
     problem: GeneralizedLinearProblem | Folds | WithPrior,
     box: Box,
     likelihood: Likelihood,
@@ -146,27 +202,24 @@ def learn(
     n_jobs: int | None,
     options: dict[str, Any],
     verbose: int,
+    path: list[dict[str, Any]],
 ) -> Learned:
-    """Search from `start`, or from the best shared penalty where that is None.
-
-    Raises
-    ------
-    ArgumentError
-        A method that does not exist, or options that it does not have.
-    """
-    as_choice("method", method, METHODS)
+    """`learn` in this box; :class:`_Singular` where a direct fit has no factor."""
     if y0 is None:
         y0 = np.zeros(problem.n_y or 1)
     accuracy: dict[str, Any] = dict(accuracy=1e-8 * unit, relative=RELATIVE, strict=False)
     F, products = HyperObjective(problem, y0, **accuracy), 0
     direct = DirectObjective(problem, y0, unit, n_jobs) if DirectObjective.fits(problem) else None
-    path: list[dict[str, Any]] = []
+    earlier = path[-1]["work"] if path else 0
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = F(x) if direct is None else direct(x)
+        try:
+            value, gradient = F(x) if direct is None else direct(x)
+        except LinAlgError:
+            raise _Singular(x) from None
         size = float(np.abs(box.projected(x, gradient)).max())
         work = products + F.n_hvp if direct is None else direct.n_factorizations + direct.n_products
-        path.append({"value": value, "gradient_norm": size, "work": work, "x": np.array(x)})
+        path.append({"value": value, "gradient_norm": size, "work": earlier + work, "x": np.array(x)})
         if verbose:
             print(f"evaluation {len(path):4d}  validation loss {value:.8g}  gradient {size:.2e}")
         return value, gradient
@@ -247,7 +300,10 @@ def learn(
         x = np.clip(least["x"] if least["value"] < found.fun * scale else found.x, box.lower, box.upper)
         n_iter, message, converged = int(found.nit), str(found.message), bool(found.success)
     if direct is not None:
-        value, last = direct.certified(x)
+        try:
+            value, last = direct.certified(x)
+        except LinAlgError:  # y goes farther here than in the search
+            raise _Singular(x) from None
         products += last.n_hvp
     else:
         evaluation = F.evaluate(x)
@@ -255,7 +311,7 @@ def learn(
     converged = converged or float(np.abs(box.projected(x, last.value)).max()) <= tol * scale
     value, centre = (value, math.nan) if prior is None else (value - prior.value(x), prior.centre)
     fits = None if direct is None else direct.y
-    return Learned(x, fits, value, centre, last, path, max(n_iter, 1), products, converged, message)
+    return Learned(x, fits, value, centre, last, path, max(n_iter, 1), products, converged, message, box)
 
 
 class _Outside(Exception):

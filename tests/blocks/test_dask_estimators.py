@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: make test-guests installs it")
 da = pytest.importorskip("dask.array", reason="Dask's arrays are not installed")
@@ -81,6 +82,16 @@ def test_what_needs_data_in_memory_says_so(data):
     X, y = da.from_array(data[0], chunks=(300, P)), da.from_array(data[1]["ridge"], chunks=300)
     with pytest.raises(ValueError, match=r"(?i)cv.*expected|cv.*integer"):
         BilevelRidge(cv="five").fit(X, y)
+    for bounds in (3.0, (-np.inf, 1.0), (2.0, 1.0)):
+        with pytest.raises(ValueError, match="bounds must be"):
+            BilevelRidge(bounds=bounds).fit(X, y)
+    ones, halves = da.ones((512, 2), chunks=(128, 2)), (np.arange(256), np.arange(256, 512))  # a pivot is exactly 0
+    given = dict(penalty="all", fit_intercept=False, cv=halves, tol=1e-2)
+    with pytest.warns(ConvergenceWarning):
+        model = BilevelRidge(bounds=(-500, 2), **given).fit(ones, da.arange(512.0, chunks=128))
+    assert "not positive definite" in model.message_ and np.isfinite(model.coef_).all()
+    with pytest.raises(ValueError, match="not positive definite"):
+        BilevelRidge(bounds=(-500, -400), **given).fit(ones, da.arange(512.0, chunks=128))
     with pytest.raises(ValueError, match="BilevelReweighter takes no data of Dask"):
         BilevelReweighter().fit(X, y)
     with pytest.raises(ValueError, match=r"block 1.*nan"):

@@ -18,45 +18,17 @@ from lancbio_ref import ArgumentError
 from lancbio_ref.estimators import (
     BilevelLogisticRegression,
     BilevelPoissonRegressor,
-    BilevelReweighter,
     BilevelRidge,
 )
 from lancbio_ref.estimators.direct import DirectObjective
 from lancbio_ref.problems import generalized_linear
-
-
-def regression(seed=0, n=60, p=8, noise=0.5):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, p)) + 2.0
-    return X, 3 * X[:, 0] - 2 * X[:, 1] + 5 + noise * rng.standard_normal(n)
-
-
-def classes(seed=0, n=90, p=5, C=3, noise=1.0):
-    rng = np.random.default_rng(seed)
-    centres, labels = 1.5 * rng.standard_normal((C, p)), np.arange(n) % C
-    return centres[labels] + noise * rng.standard_normal((n, p)), labels
-
-
-def squared_loss(model, X, y):
-    return 0.5 * np.mean((y - model.predict(X)) ** 2)
-
-
-def log_loss(model, X, y):
-    return -np.mean(model.predict_log_proba(X)[np.arange(len(y)), np.searchsorted(model.classes_, y)])
-
-
-def poisson_loss(model, X, y):
-    mean = model.predict(X)
-    return np.mean(mean - y * np.log(mean))
+from tests.estimators.estimator_data import COUNTS, CX, CY, X, Y, log_loss, poisson_loss, squared_loss
 
 
 def cross_validated(make, loss, X, y, cv):
     return np.mean([loss(make(len(a)).fit(X[a], y[a]), X[b], y[b]) for a, b in cv.split(X, y)])
 
 
-X, Y = regression()
-CX, CY = classes()
-COUNTS = np.random.default_rng(1).poisson(np.exp(0.5 + 0.8 * (X[:, 0] - 2)))
 SKLEARN = {
     "ridge": (BilevelRidge, Y, KFold(5), lambda lam, n: Ridge(alpha=n * lam), squared_loss),
     "poisson": (
@@ -214,86 +186,6 @@ def test_warm_starts_and_other_methods_end_where_auto_does():
         BilevelRidge(method="newton").fit(X, Y)
 
 
-def test_separable_classes_say_that_penalties_vanish():
-    rng = np.random.default_rng(0)
-    x = np.r_[rng.uniform(1, 2, 30), rng.uniform(-2, -1, 30)]
-    with pytest.warns(ConvergenceWarning, match="lower bound"):
-        model = BilevelLogisticRegression(penalty="all").fit(x[:, None], x > 0)
-    assert model.score(x[:, None], x > 0) == 1.0
-
-
-def test_features_of_unlike_sizes_are_named_where_they_stop_a_search():
-    rng = np.random.default_rng(0)
-    X = np.c_[rng.standard_normal((200, 3)), 1e5 * rng.standard_normal(200)]
-    y = X[:, :3] @ [1.0, -1.0, 0.5] + rng.standard_normal(200) > 0
-    with pytest.warns(ConvergenceWarning, match="unlike sizes .* StandardScaler"):
-        BilevelLogisticRegression(penalty="all").fit(X, y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        BilevelLogisticRegression().fit(X, y)
-        BilevelLogisticRegression(penalty="all").fit(X / X.std(axis=0), y)
-
-
-def test_noise_says_that_no_feature_helps():
-    noise = np.random.default_rng(0).standard_normal((40, 1))
-    y, halves = np.r_[noise[:20, 0], -noise[20:, 0]], (np.arange(20), np.arange(20, 40))
-    with pytest.warns(ConvergenceWarning, match="upper bound"):
-        model = BilevelRidge(bounds=(-3.0, 3.0), penalty="all", cv=halves).fit(noise, y)
-    assert model.log_penalties_[0] == 3.0
-
-
-def test_imbalanced_constant_and_wide_data_are_fitted_without_an_argument():
-    rng = np.random.default_rng(5)
-    rare = (rng.random(120) < 0.08).astype(int)
-    features = rng.standard_normal((120, 3)) + 2 * rare[:, None]
-    features = np.hstack([features, np.ones((120, 1)), np.zeros((120, 1)), 1e6 * features[:, :1]])
-    model = BilevelLogisticRegression().fit(features, rare)
-    assert np.isfinite(model.coef_).all() and model.coef_[0, 4] == 0 and model.score(features, rare) > 0.9
-    wide = rng.standard_normal((20, 60))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        assert BilevelRidge(max_iter=10).fit(wide, wide[:, 0]).score(wide, wide[:, 0]) > 0.5
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("value", [0.1, 1.0, 1 / 3, -1e6, 1e-30])
-def test_a_constant_column_has_no_coefficient(value):
-    """Its mean rounds; what is left of it, scaled to a variance of one, had a coefficient of 1e9."""
-    features = np.hstack([X, np.full((60, 1), value), np.full((60, 1), value)])
-    features[::7, -1] *= 1 + 2.0**-52  # but for rounding
-    weights = np.random.default_rng(0).uniform(0.1, 3, 60)
-    for make, y in ((BilevelRidge, Y), (BilevelLogisticRegression, Y > 0), (BilevelPoissonRegressor, COUNTS)):
-        for penalty in ("feature", "all"):
-            model = make(penalty=penalty, cv=3, max_iter=5, tol=1e-2).fit(features, y, sample_weight=weights)
-            assert (np.ravel(model.coef_)[-2:] == 0).all()
-            changed = np.where(np.arange(10) >= 8, 5.0, features[:4])
-            assert (model.predict(changed) == model.predict(features[:4])).all()
-
-
-def test_learned_weights_point_at_wrong_labels_in_a_pipeline():
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((240, 3))
-    labels = np.where(features[:, 0] > 0, "yes", "no")
-    wrong, trusted = np.arange(240) < 50, np.arange(240) >= 160
-    noisy = np.where(wrong, np.where(labels == "yes", "no", "yes"), labels)
-    import sklearn
-
-    with sklearn.config_context(enable_metadata_routing=True):
-        model = make_pipeline(StandardScaler(), BilevelReweighter().set_fit_request(trusted=True, sample_weight=False))
-        model.fit(features, noisy, trusted=trusted)
-    reweighter = model[-1]
-    assert reweighter.noise_auc(wrong) > 0.95 and (reweighter.sample_weight_[trusted] == 1).all()
-    assert model.score(features, labels) > 0.95
-    for bad in (np.ones(240, bool), np.zeros(240, bool), np.ones(3, bool), np.ones(240)):
-        with pytest.raises(ValueError, match="trusted"):
-            BilevelReweighter().fit(features, noisy, trusted=bad)
-    with pytest.raises(ValueError, match="not trusted lack the class 'yes'"):
-        BilevelReweighter().fit(features, labels, trusted=labels == "yes")
-    for bad in (np.ones(3, bool), np.zeros(240, bool)):
-        with pytest.raises(ValueError, match="wrong must"):
-            reweighter.noise_auc(bad)
-
-
 def test_a_table_with_strings_and_gaps_in_a_pipeline():
     pd = pytest.importorskip("pandas")
     from sklearn.impute import SimpleImputer
@@ -326,55 +218,6 @@ def test_clones_pickles_pages_and_figures():
     assert len(ax.lines[0].get_xdata()) == len(model.path_)
     assert len(model.plot_penalties().lines[0].get_xdata()) == 8
     matplotlib.pyplot.close("all")
-
-
-HOSTILE = [
-    (BilevelRidge(), np.array([[np.nan], [1.0], [2.0]]), [1.0, 2.0, 3.0], "NaN"),
-    (BilevelRidge(), np.ones((1, 2)), [1.0], "1 sample"),
-    (BilevelRidge(), np.ones((4, 2)), [1.0, 2.0], "inconsistent"),
-    (BilevelRidge(cv=9), np.ones((4, 2)), [1.0, 2.0, 3.0, 4.0], "n_splits=9"),
-    (BilevelRidge(penalty="class"), X, Y, "penalty"),
-    (BilevelRidge(bounds=(1.0, 0.0)), X, Y, "bounds"),
-    (BilevelRidge(tol=0.0), X, Y, "tol"),
-    (BilevelRidge(max_iter=0), X, Y, "max_iter"),
-    (BilevelRidge(groups=[0] * 8), X, Y, "groups"),
-    (BilevelLogisticRegression(), CX, np.zeros(90), "1 class"),
-    (BilevelLogisticRegression(penalty="class"), CX, CY > 0, "penalty"),
-    (
-        BilevelLogisticRegression(cv=[(np.flatnonzero(CY < 2), np.flatnonzero(CY == 2))]),
-        CX,
-        CY,
-        "fold 0 lack the class 2",
-    ),
-    (BilevelPoissonRegressor(), X, -COUNTS - 1, ">= 0"),
-    (BilevelPoissonRegressor(), X, 0 * COUNTS, "not all 0"),
-    (BilevelPoissonRegressor(), X, 1e20 * (COUNTS + 1), "at most"),
-    (BilevelLogisticRegression(), CX, np.where(np.arange(90) == 0, "rare", "usual"), "lack the class 'rare'"),
-    (BilevelRidge(), 1e200 * X, Y, "scale the features"),
-    (BilevelRidge(bounds=3.0), X, Y, "bounds"),
-    (BilevelRidge(bounds=(-np.inf, 1.0)), X, Y, "bounds"),
-    (BilevelRidge(penalty="group", groups=[None, *"aaaaaaa"]), X, Y, "groups"),
-    (BilevelRidge(penalty="group", groups=[np.nan, 1, 1, 1, 1, 1, 1, 1]), X, Y, "groups"),
-    (BilevelRidge(fit_intercept="no"), X, Y, "fit_intercept"),
-    (BilevelRidge(method="L-BFGS-B", method_options={"steps": 5}), X, Y, "steps"),
-    (BilevelRidge(penalty="all", method_options={"steps": 5}), X, Y, "steps"),
-    (BilevelRidge(method_options={"steps": 5}), X, Y, "steps"),
-]
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")  # scikit-learn's own word on the rare one
-@pytest.mark.parametrize(("model", "features", "y", "words"), HOSTILE)
-def test_what_cannot_be_fitted_is_refused_in_words(model, features, y, words):
-    with pytest.raises(ValueError, match=words):
-        clone(model).fit(features, y)
-
-
-def test_weights_that_are_none_are_refused():
-    for weights, words in ((np.zeros(60), "weight"), (-np.ones(60), "egative"), (np.ones(3), "sample_weight")):
-        with pytest.raises(ValueError, match=words):
-            BilevelRidge().fit(X, Y, sample_weight=weights)
-    with pytest.raises(ValueError, match=r"cv: folds\[0\]\[1\]: found samples whose weights are all 0"):
-        BilevelRidge(cv=KFold(5)).fit(X, Y, sample_weight=np.arange(60) >= 12)
 
 
 def test_a_start_that_is_good_for_one_penalty_in_all_is_not_the_end_for_one_a_feature():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,16 @@ from tests.problems.glm_truth import Model
 LOSSES = ["squared", "logistic", "multinomial", "poisson", "huber", "squared_hinge"]
 PENALTIES = ["all", "group", "feature", "class", "each", "none"]
 WEIGHTS = ["fixed", "sigmoid", "softplus", "simplex"]
+
+
+def cells(loss: str) -> list[dict[str, Any]]:
+    """Every penalty × weights × folds × type of a loss."""
+    options = itertools.product(PENALTIES, WEIGHTS, (0, 2), (np.float32, np.float64))
+    return [
+        dict(penalty=penalty, weights=weights, folds=folds, dtype=dtype)
+        for penalty, weights, folds, dtype in options
+        if (penalty != "class" or loss == "multinomial") and (penalty, weights) != ("none", "fixed")
+    ]
 
 
 def draw(seed: int, loss: str | None = None, **given: Any):
