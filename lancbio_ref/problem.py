@@ -178,8 +178,7 @@ class BilevelProblem:
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
         """(A, J, b, c) at (x, y); ∇_y g, μ, L and ‖J‖ are evaluated only when asked for."""
         lower = self.lower
-        if not x.dtype.char == y.dtype.char == "d":
-            x, y = self.promoted(x, y)
+        x, y = self.promoted(x, y)
         make: Callable[..., Linearization] = Linearization
         if lower.preconditioner is not None:
             preconditioner = self._operator("lower.preconditioner", lower.preconditioner, x, y, (y.size, y.size))
@@ -257,8 +256,7 @@ class BilevelProblem:
     @np.errstate(under="ignore")
     def _vector(self, name: str, function: Field, x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
         call = self.calls[name] = self.calls.get(name, 0) + 1
-        if not x.dtype.char == y.dtype.char == "d":
-            x, y = self.promoted(x, y)
+        x, y = self.promoted(x, y)
         array = as_owned(asked_at(function, x, y, name, call) if self._lends else function(x, y), name, call, size)
         require_finite(array, name, call, at=(x, y))
         return array if array.dtype.char in "fd" else as_floats(name, call, array)
@@ -278,8 +276,7 @@ class BilevelProblem:
         self, name: str, function: Field, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
     ) -> CheckedOperator:
         call = self.calls[name] = self.calls.get(name, 0) + 1
-        if not x.dtype.char == y.dtype.char == "d":
-            x, y = self.promoted(x, y)
+        x, y = self.promoted(x, y)
         value = asked_at(function, x, y, name, call) if self._lends else function(x, y)
         if not (isinstance(value, StructuredOperator) and value._is_ours and value.shape == shape):
             try:

@@ -55,7 +55,9 @@ def inner_steps(
 
 def _is_short(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating) -> bool:
     """Whether `problem.lower_grad_y` is the callable and its checks, and no more, all float64 of one block."""
-    as_it_is = type(problem).lower_grad_y is BilevelProblem.lower_grad_y and "lower_grad_y" not in problem.__dict__
+    kind = type(problem)
+    as_it_is = kind.lower_grad_y is BilevelProblem.lower_grad_y and "lower_grad_y" not in problem.__dict__
+    as_it_is = as_it_is and kind.promoted is BilevelProblem.promoted
     double = x.dtype.char == y.dtype.char == theta.dtype.char == "d"
     return as_it_is and double and y.size <= BLOCK and y.flags.carray
 

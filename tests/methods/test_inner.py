@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from lancbio_ref import BilevelProblem, CallableError, DivergenceError, LowerLevel, UpperLevel
+from lancbio_ref import (
+    ArgumentError,
+    BilevelProblem,
+    CallableError,
+    DivergenceError,
+    LancBiO,
+    LowerLevel,
+    UpperLevel,
+    hypergradient,
+)
 from lancbio_ref.methods import base, inner
 from lancbio_ref.methods.inner import inner_steps
 from lancbio_ref.operators import DenseOperator
@@ -103,3 +112,32 @@ def test_a_cross_product_that_is_no_number(bad):
     point.J.inner._matvec = lambda v: np.where(np.arange(N) == 2, bad, inner_matvec(v))
     with pytest.raises(CallableError, match=r"lower\.cross\(x, y\) @ v, call 3: returned .* at index 2"):
         base._short_descent(point, Y, X, 0.1)
+
+
+class InSingle(BilevelProblem):
+    """One that computes in float32 and refuses what float32 has not, as those of JAX and PyTorch do."""
+
+    def promoted(self, x, y):
+        if any((z.astype(np.float32) != z).any() for z in (x, y)):
+            raise ArgumentError("x", "float64 numbers", "those of float32")
+        return x.astype(np.float32), y.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda p: p.linearize(X, Y),
+        lambda p: p.upper_grad_y(X, Y),
+        lambda p: p.lower_grad_y(X, Y),
+        lambda p: p.hessian(X, Y),
+        lambda p: p.cross(X, Y),
+        lambda p: inner_steps(p, X, Y, THETA, 2, None),
+        lambda p: hypergradient(p, X, Y),
+        lambda p: LancBiO(step_x=0.1, step_y=0.1).step(p, LancBiO(step_x=0.1, step_y=0.1).init(p, X, Y, Y, RNG)),
+    ],
+)
+def test_a_problem_decides_itself_in_which_type_it_computes(ask):
+    """Two vectors of float64 are no reason not to ask it: it would round them in silence."""
+    some = problem(lambda x, y: y)
+    with pytest.raises(ArgumentError, match="those of float32"):
+        ask(InSingle(some.upper, some.lower))
