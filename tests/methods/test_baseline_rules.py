@@ -1,13 +1,15 @@
 """What single methods do beside their formulas: where conjugate gradients end, what is drawn, what is projected."""
 
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from lancbio_ref import ArgumentError, BilevelProblem, LowerLevel, StepStatus, UpperLevel, minimize, problems
-from lancbio_ref.methods import BSA, STABLE, TTSA, AmIGOCG, StocBiO
+from lancbio_ref.methods import BSA, STABLE, TTSA, AmIGOCG, StocBiO, SubBiO
 from lancbio_ref.methods.stable import lower_singular_values, raise_eigenvalues
+from lancbio_ref.methods.subbio import _is_definite
 from lancbio_ref.operators import DenseOperator
 from tests.methods.test_baselines import BY_NAME, synthetic
 
@@ -182,3 +184,35 @@ def test_a_lower_level_without_grad_x_is_refused(name):
     with pytest.raises(ArgumentError) as caught:
         one_step(BY_NAME[name][0](**BY_NAME[name][2]), constant_problem(np.eye(2), [1, 0]), 2)
     assert caught.value.argument == "LowerLevel.grad_x"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_subbio_asks_lapack_unless_a_matrix_is_plainly_definite(dtype):
+    """Eigenvalues of one sign and of both, near together and far apart, at every scale; judged in rationals."""
+    rng, said = np.random.default_rng(2), Counter()
+    for _ in range(3000):
+        low, high, scale = (
+            rng.choice([-1, 1]) * 10.0 ** rng.uniform(-12, 0),
+            10.0 ** rng.uniform(-1, 0),
+            10.0 ** rng.uniform(-30, 30),
+        )
+        c, s = np.cos(angle := rng.uniform(0, np.pi)), np.sin(angle)
+        G = (scale * np.array([[c, -s], [s, c]]) @ np.diag([low, high]) @ np.array([[c, s], [-s, c]])).astype(dtype)
+        G = (G + G.T) / 2
+        a, b, d = (Fraction(float(G[place])) for place in ((0, 0), (0, 1), (1, 1)))
+        definite = a > 0 and a * d > b * b
+        if found := _is_definite(G):
+            assert definite and np.linalg.eigvalsh(G)[0] > 0
+        said[definite, found] += 1
+    assert said[True, True] > 500  # it is not in vain
+
+
+def test_the_signs_of_a_projection_are_in_the_status():
+    """A = diag(2, −1) on span{b, A b}: its first entry is positive, its determinant is not."""
+    state = one_step(
+        SubBiO(step_x=0.1, step_y=0.1, step_v=0.1),
+        constant_problem(np.diag([2.0, -1.0]), [1.0, 0.1]),
+        2,
+        v0=np.array([0.0, 1.0]),
+    )
+    assert state.projected[0, 0] > 0 and state.status == StepStatus.INDEFINITE

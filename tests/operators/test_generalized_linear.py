@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lancbio_ref import ArgumentError
+from lancbio_ref import ArgumentError, CertificateStatus, certificate
+from lancbio_ref.certificate import Bound, absolute_product, residual_bound
 from lancbio_ref.operators import DenseOperator, DesignMatrix, GeneralizedLinear, SparseOperator, generalized_linear
 from lancbio_ref.operators.offset import OffsetGram, OffsetOperator
-from lancbio_ref.rounding import smallest_subnormal, unit_roundoff
+from lancbio_ref.rounding import norm2, smallest_subnormal, unit_roundoff
 
 
 def rational(array):
@@ -50,6 +51,26 @@ def test_the_norm_of_absolute_products_is_bounded_without_one(monkeypatch, dtype
         square, size = found @ found, rational(v) @ rational(v)
         assert square <= N * N * size + nu * nu
         assert n > 1 or square >= N * N * size / 2  # the penalty's largest entry meets but one of v
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_norm_stands_for_an_absolute_product_only_where_that_does_not_show(monkeypatch, dtype):
+    """From the largest residual down to rounding: ρ is within a thousandth of that with |A||v|, or is that one."""
+    rng = np.random.default_rng(6)
+    X, d = rng.standard_normal((300, 300)).astype(dtype), rng.random(300).astype(dtype)
+    A = GeneralizedLinear.of_parts(DesignMatrix(X), d, np.ones(300, dtype))
+    v, direction = rng.standard_normal(300).astype(dtype), rng.standard_normal(300)
+    absolute, taken = A.abs_product(np.abs(v)), []
+    for log_size in range(-12, 10):
+        residual = (10.0**log_size * direction / norm2(direction)).astype(dtype)
+        stands = absolute_product(A, v, residual)
+        taken.append(stands.tobytes() != absolute.tobytes())
+        rho = residual_bound(A, v, residual, Bound(1.0, CertificateStatus.CERTIFIED))[0].value
+        with monkeypatch.context() as patch:
+            patch.setattr(certificate, "FAR_BELOW", np.inf)
+            sharp = residual_bound(A, v, residual, Bound(1.0, CertificateStatus.CERTIFIED))[0].value
+        assert rho <= 1.001 * sharp and (taken[-1] or rho == sharp)
+    assert taken == sorted(taken) and taken[-1] and not taken[0]  # the smaller the residual, the more does it show
 
 
 def test_where_no_norm_of_absolute_products_is_known():
