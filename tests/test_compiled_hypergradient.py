@@ -1,11 +1,13 @@
 """What is compiled of a hyper-gradient has the bits of the formulas in Python, in every field of it."""
 
+import ctypes
 import dataclasses
 import sys
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import scipy.special
 
 from lancbio_ref import (
     CertificateStatus,
@@ -22,7 +24,7 @@ from lancbio_ref.kernels import JIT
 from lancbio_ref.kernels.compiled import NotCompiledError
 from lancbio_ref.krylov import steps
 from lancbio_ref.operators import GeneralizedLinear, generalized_linear
-from lancbio_ref.problems import compiled_binary
+from lancbio_ref.problems import compiled_binary, compiled_sigmoid
 from tests.thorough import THOROUGH, sampled
 
 pytestmark = [pytest.mark.compiled, pytest.mark.skipif(not JIT, reason="nothing is compiled")]
@@ -158,6 +160,35 @@ def test_rounding_that_a_norm_bounds_has_the_same_bits(monkeypatch, label):
         assert read.error_bound <= h.error_bound <= read.error_bound * (1 if formed else 1.001)
 
 
+def test_several_blocks_and_rows_left_over(monkeypatch):
+    """A block is read for its margins and, from the cache, for its sum: the bits are those of two whole products."""
+    X, t, Xv, tv = data(n=203, m=70, p=600)
+    problem = problems.logistic(X, (t > 0).astype(int), Xv, (tv > 0).astype(int))
+    x, y = np.full(600, -2.0), 0.01 * np.random.default_rng(3).standard_normal(600)
+    assert compiled_binary.binary_point(problem.train, problem.validation, problem.penalty(x).ravel(), y) is not None
+    assert_same(every_way(monkeypatch, problem, x, y, rtol=1e-6)[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sigma_is_scipys_or_python_asks_it(monkeypatch, dtype):
+    """σ of compiled loops is the function of ``expit``; where a bit of it differs, or it is not there, none is called."""
+    char, numbers = np.dtype(dtype).char, np.random.default_rng(0).standard_normal(2000).astype(dtype) * 20
+    address = compiled_sigmoid.sigmoid_address(char)
+    assert address, "SciPy lends its σ no more: hyper-gradients of two classes are slower"
+    real = {"d": ctypes.c_double, "f": ctypes.c_float}[char]
+    function = ctypes.CFUNCTYPE(real, real, ctypes.c_int)(address)
+    assert [function(float(s), 0) for s in numbers] == scipy.special.expit(numbers).tolist()
+    problem = made(dtype)["logistic"]
+    x, y = np.full(problem.n_x, -2.0, dtype), np.full(problem.n_y, 0.1, dtype)
+    monkeypatch.setattr(compiled_binary, "sigmoid_address", lambda char: 0)
+    assert_same(every_way(monkeypatch, problem, x, y, rtol=1e-4)[1])
+    fresh = compiled_sigmoid.sigmoid_address.__wrapped__
+    monkeypatch.setattr(compiled_sigmoid, "expit", lambda s: np.nextafter(scipy.special.expit(s), dtype(1)))
+    assert fresh(char) == 0
+    monkeypatch.setattr(compiled_sigmoid, "NAMES", {char: ("expit", real, "double")})
+    assert fresh(char) == 0
+
+
 def test_it_is_used(monkeypatch):
     """Two classes and ridge regression have a ready point; of other problems the certificate is compiled."""
     calls = {}
@@ -214,7 +245,7 @@ def test_before_anything_large_is_compiled_python_gives_the_same_bits(monkeypatc
         (steps, "take_steps"),
         (steps, "step_and_solve"),
         (compiled_certificate, "bounds"),
-        (compiled_binary, "margins"),
+        (compiled_binary, "at_point"),
     ):
         monkeypatch.setattr(module, name, not_yet)
     assert_same([compiled, results()])

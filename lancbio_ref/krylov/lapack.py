@@ -5,7 +5,6 @@ An address that is compiled in would be that of one process, and nothing could b
 
 from __future__ import annotations
 
-import ctypes
 import math
 from functools import cache
 from typing import Any
@@ -15,6 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..kernels import exact
+from ..kernels.addresses import address_in
 
 
 @cache
@@ -22,17 +22,7 @@ def address_of(name: str) -> int:
     """Of a routine in ``scipy.linalg.cython_lapack`` with 32-bit integers; 0 where there is none."""
     from scipy.linalg import cython_lapack
 
-    capsule = getattr(cython_lapack, "__pyx_capi__", {}).get(name)
-    if capsule is None:
-        return 0
-    python = ctypes.pythonapi
-    python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    python.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    signature = python.PyCapsule_GetName(capsule)
-    if signature is None or b"(int *" not in signature:  # integers of another size
-        return 0
-    return python.PyCapsule_GetPointer(capsule, signature) or 0
+    return address_in(cython_lapack, name, lambda signature: "(int *" in signature)  # else integers of another size
 
 
 def _seven(typing, address, a, b, c, d, e, f, g):

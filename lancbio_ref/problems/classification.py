@@ -93,7 +93,8 @@ class LabelledSet:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A copy, deep or through pickle, whose arrays would be writable again."""
         self.__dict__.update(state)
-        self.__dict__.pop("_of_type", None)
+        for name in ("_of_type", "compiled"):
+            self.__dict__.pop(name, None)
         self.labels.flags.writeable = False
 
     def __len__(self) -> int:
@@ -119,6 +120,11 @@ class LabelledSet:
                 array.flags.writeable = False
             self._of_type[dtype] = found
         return found
+
+    @cached_property
+    def compiled(self) -> dict[np.dtype, Any]:
+        """What compiled code has of the samples, for each type (:mod:`.compiled_binary`)."""
+        return {}
 
     @cached_property
     def mean_curvature(self) -> float:
@@ -181,22 +187,6 @@ class BinaryFit:
         self.data, self.y = data, y
         self.signs = data.signs(y.dtype)
         self.margins = self.signs * data.design.product(y)  # t_i s_i
-
-    @classmethod
-    def of(
-        cls,
-        data: LabelledSet,
-        y: np.ndarray,
-        margins: np.ndarray,
-        misfits: np.ndarray,
-        curvatures: np.ndarray | None = None,
-    ) -> BinaryFit:
-        """That of arrays that are at hand."""
-        new = object.__new__(cls)
-        new.__dict__.update(data=data, y=y, signs=data.signs(y.dtype), margins=margins, misfits=misfits)
-        if curvatures is not None:
-            new.__dict__["curvatures"] = curvatures
-        return new
 
     @cached_property
     def losses(self) -> np.ndarray:

@@ -36,7 +36,7 @@ from .blocked.door import BlockedClassifier, blocked_logistic, comes_in_blocks
 from .classification import BinaryFit, Fit, LabelledSet, as_classes, as_samples
 from .compiled_binary import binary_point
 from .elementary import FUNCTION_UNITS, exponential
-from .rounding import LogisticErrors, logistic_errors
+from .rounding import errors_of_sums, logistic_errors
 from .weight_cross import WeightCross
 
 AXES = {"all": None, "feature": 0, "class": 1}  # what (C, p) arrays are summed over for one number a weight
@@ -132,9 +132,8 @@ class Logistic(BilevelProblem):
         if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
             A = GeneralizedLinear.of_checked(self.train.design, at.d, diagonal)
             J = WeightCross(at.E.reshape(self.shape), self._axis)
-            b, gradient, norms = at.b, at.gradient, (at.E_norm, at.y_norm)
-            errors = LogisticErrors(self, D, y, norms, lambda: at.train, lambda: at.validation, ends)
-            known: tuple[float | None, ...] = errors.grad_y(), errors.hessian(), errors.cross(), errors.b(), 0.0
+            b, gradient, designs = at.b, at.gradient, (self.train.design, self.validation.design)
+            known = errors_of_sums(at.train, at.validation, designs, (at.E_norm, at.y_norm), ends[1], y)
         else:
             fit, validation = self.fit(self.train, y), self.fit(self.validation, y)
             A, J = self._hessian(D, y, fit), self._cross(D, y)

@@ -7,15 +7,15 @@ cleaning's ridge is the number in ``problem.ridge``). Of NumPy's and SciPy's ele
 error: twice what NumPy documents is taken (:mod:`lancbio_ref.problems.elementary`), and ``certified`` rests on that.
 """
 
-from .classification import LogisticErrors, data_cleaning_errors, logistic_errors
+from .classification import data_cleaning_errors, errors_of_sums, logistic_errors
 from .generalized_linear import generalized_linear_errors
 from .quadratic import quadratic_errors
 from .ridge import ridge_errors
 from .synthetic import synthetic_errors
 
 __all__ = [
-    "LogisticErrors",
     "data_cleaning_errors",
+    "errors_of_sums",
     "generalized_linear_errors",
     "logistic_errors",
     "quadratic_errors",

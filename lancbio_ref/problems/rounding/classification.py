@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -156,6 +156,8 @@ class RoundingOfFit(NamedTuple):
     of_w, factor : float
         The relative error of a weight, and that of a sum over samples with it.
     underflow, tiny : float
+    sum_floor : float
+        What may underflow in a sum over samples.
     """
 
     product: float
@@ -166,6 +168,7 @@ class RoundingOfFit(NamedTuple):
     factor: float
     underflow: float
     tiny: float
+    sum_floor: float
 
     @classmethod
     def of(cls, design: DesignMatrix, dtype: np.dtype) -> RoundingOfFit:
@@ -181,6 +184,7 @@ class RoundingOfFit(NamedTuple):
                 factor=chain(design.adjoint_factor(dtype), 2 * u, 4 * u),
                 underflow=4 * tiny,
                 tiny=tiny,
+                sum_floor=3 * tiny * design.sum_of_row_norms + math.prod(design.shape) * tiny,
             )
         return found
 
@@ -192,12 +196,21 @@ class BinarySums(NamedTuple):
     of_m: tuple[float, float] | None = None
     m: np.ndarray | None = None
 
+    def gradient(self, of: RoundingOfFit) -> Proven | None:
+        """Σ w_i r_i x_iᵀ."""
+        return proven(self.each, of.sum_floor)
+
+    def hessian(self, design: DesignMatrix) -> Proven | None:
+        """Σ w_i c_i x_i x_iᵀ."""
+        assert self.m is not None
+        return proven(2 * curvature_bound(design, self.m, self.of_m))
+
 
 class BinaryErrors:
     """`FitErrors` of two classes, whose numbers a sample are formed where they are summed."""
 
-    def __init__(self, fit: BinaryFit, sums: BinarySums | None = None) -> None:
-        self.fit, self.sums, self.design = fit, sums, fit.data.design
+    def __init__(self, fit: BinaryFit) -> None:
+        self.fit, self.design = fit, fit.data.design
         self.of, self.u = RoundingOfFit.of(self.design, fit.margins.dtype), unit_roundoff(fit.margins.dtype)
 
     @cached_property
@@ -206,24 +219,17 @@ class BinaryErrors:
 
     def gradient(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i r_i x_iᵀ: w in hand, relatively wrong by `of_w` (and by what underflows)."""
-        of, rows, (n, p) = self.of, self.design.row_norms, self.design.shape
-        if self.sums is not None:
-            each = self.sums.each
-        else:
-            factor, at = chain(self.design.adjoint_factor(w.dtype), of_w, 4 * self.u), (self.slope, of.floor, rows)
-            each = loops.residual_sum(w, of_w, factor, *at, self.fit.misfits, of.units, of.underflow)
-        return proven(each, 3 * of.tiny * self.design.sum_of_row_norms + n * p * of.tiny)
+        of, at = self.of, (self.slope, self.of.floor, self.design.row_norms)
+        factor = chain(self.design.adjoint_factor(w.dtype), of_w, 4 * self.u)
+        each = loops.residual_sum(w, of_w, factor, *at, self.fit.misfits, of.units, of.underflow)
+        return BinarySums(each).gradient(of)
 
     def hessian(self, w: np.ndarray, of_w: float) -> Proven | None:
         """Σ w_i c_i x_i x_iᵀ."""
-        fit, of = self.fit, self.of
-        if self.sums is not None and self.sums.of_m is not None and self.sums.m is not None:
-            m, of_m = self.sums.m, self.sums.of_m
-        else:
-            m, at = np.empty(w.size), (self.slope, of.floor, self.design.row_norms)
-            more = fit.curvatures, of.curvature_units, of.underflow, of.tiny
-            of_m = loops.curvature_sums(w, of_w, *at, *more, m)
-        return proven(2 * curvature_bound(self.design, m, of_m))
+        fit, of, m = self.fit, self.of, np.empty(w.size)
+        at = self.slope, of.floor, self.design.row_norms
+        of_m = loops.curvature_sums(w, of_w, *at, fit.curvatures, of.curvature_units, of.underflow, of.tiny, m)
+        return BinarySums(math.nan, of_m, m).hessian(self.design)
 
     def mean_loss(self) -> Proven | None:
         """mean_i CE_i, summed in float64."""
@@ -248,10 +254,7 @@ def logistic_errors(
 
 
 class LogisticErrors:
-    """The bounds at one point; `norms` are ‖D ∘ Y‖ and ‖y‖, `ends` min D and max D, if at hand.
-
-    The errors of the two fits are formed when asked for.
-    """
+    """The bounds at one point; `norms` are ‖D ∘ Y‖ and ‖y‖. The errors of the two fits are formed when asked for."""
 
     def __init__(
         self,
@@ -261,13 +264,10 @@ class LogisticErrors:
         norms: tuple[float, float],
         train: Callable[[], FitErrors | BinaryErrors],
         validation: Callable[[], FitErrors | BinaryErrors],
-        ends: tuple[float, float] | None = None,
     ) -> None:
         self.problem, self.penalty, self.y, self._train, self._validation = problem, penalty, y, train, validation
-        self._ends = ends
-        self.u, self.eta = unit_roundoff(y.dtype), smallest_subnormal(y.dtype)
-        self.of_penalty = chain((FUNCTION_UNITS + 3) * self.u)
-        self.terms = chain(self.of_penalty, 2 * self.u) * norms[0], y.size * self.eta * (2 + norms[1])
+        self.u, self.of = unit_roundoff(y.dtype), OfPenalty.of(y.dtype)
+        self.terms = self.of.terms(norms, y.size)
 
     def known(self) -> FormationErrors:
         return FormationErrors(
@@ -287,14 +287,58 @@ class LogisticErrors:
 
     def hessian(self) -> Proven | None:
         data = self.train.hessian(self.problem.train.equal(self.y.dtype), 2 * self.u)
-        largest = (self._ends or extremes(self.penalty.ravel()))[1]
-        return None if data is None else proven(data, self.of_penalty * largest, self.eta)
+        return None if data is None else self.of.hessian(data, extremes(self.penalty.ravel())[1])
 
     def cross(self) -> Proven | None:
         return proven(*self.terms)
 
     def b(self) -> Proven | None:
         return self._validation().gradient(self.problem.validation.equal(self.y.dtype), 2 * self.u)
+
+
+class OfPenalty(NamedTuple):
+    """What D, and D ∘ Y in a sum, are relatively off by, and the smallest number of their type."""
+
+    relative: float
+    summed: float
+    eta: float
+
+    @staticmethod
+    @cache
+    def of(dtype: np.dtype) -> OfPenalty:
+        """Formed once for each type."""
+        u = unit_roundoff(dtype)
+        relative = chain((FUNCTION_UNITS + 3) * u)
+        return OfPenalty(relative, chain(relative, 2 * u), smallest_subnormal(dtype))
+
+    def terms(self, norms: tuple[float, float], size: int) -> tuple[float, float]:
+        """Of D ∘ Y, of `size` entries, from ‖D ∘ Y‖ and ‖y‖."""
+        return self.summed * norms[0], size * self.eta * (2 + norms[1])
+
+    def hessian(self, data: float, largest: float) -> Proven | None:
+        """Of A, where that of the data's part of it is `data`, and max D is `largest`."""
+        return proven(data, self.relative * largest, self.eta)
+
+
+def errors_of_sums(
+    train: BinarySums,
+    validation: BinarySums,
+    designs: tuple[DesignMatrix, DesignMatrix],
+    norms: tuple[float, float],
+    largest: float,
+    y: np.ndarray,
+) -> tuple[Proven | None, ...]:
+    """ε_g, ε_A, ε_J, ε_b and ε_c of two classes: the numbers of `LogisticErrors` where the sums are at hand."""
+    of, dtype = OfPenalty.of(y.dtype), y.dtype
+    terms = of.terms(norms, y.size)
+    gradient, hessian = train.gradient(RoundingOfFit.of(designs[0], dtype)), train.hessian(designs[0])
+    return (
+        None if gradient is None else proven(gradient, *terms),
+        None if hessian is None else of.hessian(hessian, largest),
+        proven(*terms),
+        validation.gradient(RoundingOfFit.of(designs[1], dtype)),
+        Proven(0.0),
+    )
 
 
 def data_cleaning_errors(
