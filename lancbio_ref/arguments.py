@@ -259,7 +259,8 @@ def as_callable(name: str, value: Any, *, optional: bool = False, of: str = "(x,
 
 def as_problem(value: Any) -> Any:
     """Something with the methods of a BilevelProblem."""
-    if isinstance(value, type) or not all(hasattr(value, name) for name in ("linearize", "value", "lower_grad_y")):
+    has = hasattr(value, "linearize") and hasattr(value, "value") and hasattr(value, "lower_grad_y")
+    if isinstance(value, type) or not has:
         raise ArgumentError("problem", repr(value)[:80], "a BilevelProblem")
     return value
 

@@ -95,7 +95,18 @@ def absolute_product(
     E enters by ‖(1 + u)|r| + E‖ and ‖E‖. Where ‖E‖ ≤ e = g(N‖v‖ + ν) is so small beside ‖r‖ that nobody could tell the
     difference, A need not be read for it: E = |r| e/‖r‖ has the norm e, and ‖(1 + u)|r| + |r| e/‖r‖‖ = (1 + u)‖r‖ + e.
     """
-    if (norms := structure.absolute_norm()) is not None:
+    return absolute_beside(structure, structure.absolute_norm(), v, residual, known)
+
+
+def absolute_beside(
+    structure: StructuredOperator,
+    norms: tuple[float, float] | None,
+    v: np.ndarray,
+    residual: np.ndarray,
+    known: np.ndarray | None = None,
+) -> np.ndarray:
+    """`absolute_product` with N and ν as `absolute_norm` has them."""
+    if norms is not None:
         size = norm2(residual)
         most = (norms[0] * norm2(v) + norms[1]) * ROUND_UP
         if most > 1e-280 and FAR_BELOW * structure.product_factor(v.dtype) * most <= size < math.inf:

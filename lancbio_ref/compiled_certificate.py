@@ -103,7 +103,9 @@ def bounds_of(
         known = [Bound.of(getattr(constants, name)) for name in ("fx", "fy", "gxy", "gyy")]
         status = min(bound.status for bound in (modulus, norm_J, *known, *errors))
         lipschitz, of_all = tuple(c.value for c in known), tuple(error.value for error in errors)
-    numbers = numbers_of(A, J, b, h, report, modulus.value, norm_J.value, lipschitz, gradient, of_all)
+    absolute = certificate.absolute_product(A, report.x, report.residual, report.absolute)
+    of_J = J.abs_product(np.abs(report.x))
+    numbers = numbers_of(A, J, b, h, report, absolute, of_J, modulus.value, norm_J.value, lipschitz, gradient, of_all)
     return None if numbers is None else judged(numbers, min(modulus.status, norm_J.status), status)
 
 
@@ -127,18 +129,22 @@ def numbers_of(
     b: np.ndarray,
     h: np.ndarray,
     report: SolveReport,
+    absolute: np.ndarray,
+    absolute_of_J: np.ndarray,
     mu: float,
     norm_J: float,
     lipschitz: tuple[float, ...],
     gradient: np.ndarray,
     errors: tuple[float, ...],
 ) -> tuple[float, float, float, float, float] | None:
-    """ρ, the rounding in it, the two bounds and the estimate, of vectors of one type; None where they are Python's."""
+    """ρ, the rounding in it, the two bounds and the estimate, of vectors of one type; None where they are Python's.
+
+    `absolute` is what `certificate.absolute_product` has for |A||v|, `absolute_of_J` is |J||v|.
+    """
     v = report.x
-    size, absolute = np.abs(v), certificate.absolute_product(A, v, report.residual, report.absolute)
     try:
         found, *numbers = bounds(
-            *(v, b, report.residual, absolute, h, J.abs_product(size), gradient, report.alpha, report.beta),
+            *(v, b, report.residual, absolute, h, absolute_of_J, gradient, report.alpha, report.beta),
             unit_roundoff(v.dtype),
             Product.with_(A, v, v.size),
             Product.with_(J, h, h.size),

@@ -25,22 +25,24 @@ from .certificate import (
     NONE,
     NORM_SAFETY,
     Certificate,
+    absolute_beside,
 )
 from .compiled_certificate import compiled_bounds, is_there, judged, numbers_of
 from .errors import ArgumentError, LancbioError, RepresentationError
 from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .hypergradient_bounds import bounds_of
-from .inverse.strategies import LanczosInverse, Strategy, solved, strategy_of
+from .inverse.strategies import FAR, LanczosInverse, Strategy, solved, strategy_of
 from .kernels import BLOCK
 from .krylov import SolveReport
+from .krylov.straight import straight_solve
 from .linearization import Known, Linearization
 from .lower_level import LowerSolution, lower_solution
 from .operators import CheckedOperator
 from .operators.noise import coarse_noise, remedy_of
 from .operators.proofs import largest_certified_mu
 from .problem import OF_A_POINT
-from .rounding import is_finite, norm2, unit_roundoff
+from .rounding import Proven, is_finite, norm2, unit_roundoff
 from .status import SolveStatus
 
 if TYPE_CHECKING:
@@ -243,7 +245,8 @@ def hypergradient(
     """
     as_problem(problem)
     x = as_vector("x", x, getattr(problem, "n_x", None))
-    x = x.astype(common_type(getattr(problem, "dtype", None), x), copy=False)
+    dtype = getattr(problem, "dtype", None)
+    x = x if dtype is x.dtype else x.astype(common_type(dtype, x), copy=False)
     lower_tol = None if lower_tol is None else as_number("lower_tol", lower_tol, least=0.0)
     lower = None
     if y is None:
@@ -291,28 +294,48 @@ def _ready_hypergradient(
     if (at := problem.ready_point(x, y)) is None:
         return None
     maxiter = 10 * at.b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
-    A = CheckedOperator(at.A, "lower.hessian(x, y)", problem.calls.copy())
-    try:
-        report = LanczosInverse(mode).of(A, at.b, rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
-    except LancbioError:  # the counts in it are those of a linearization
-        return None
-    h = at.c - at.J._matvec(report.x)
+    norms = at.A.absolute_norm()
+    far = rtol >= FAR and norms is not None
+    known: _Known = dict(rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
+    report = straight_solve(at.A, at.b, **known, bounds=not far, mode=mode)
+    made = 0 if report is None else report.n_products
+    if report is None:
+        A = CheckedOperator(at.A, "lower.hessian(x, y)", problem.calls.copy())
+        try:
+            report = LanczosInverse(mode).of(A, at.b, **known)
+        except LancbioError:  # the counts in it are those of a linearization
+            return None
+        made = A.products
+    Jv = at.J._matvec(report.x)
+    h = at.c - Jv
     if (
         report.status == SolveStatus.INDEFINITE
         or report.suspect is not None
         or not (report.alpha.size and is_finite(h))
     ):
         return None
-    mu, norm_J, constants = Bound.of(at.mu), Bound.of(at.norm_J), at.lipschitz
-    lipschitz = float(constants.fx), float(constants.fy), float(constants.gxy), float(constants.gyy)
-    errors = tuple(map(float, at.errors))
-    numbers = numbers_of(at.A, at.J, at.b, h, report, mu.value, norm_J.value, lipschitz, at.gradient, errors)
+    k, absolute = at.lipschitz, absolute_beside(at.A, norms, report.x, report.residual, report.absolute)
+    of_J = np.abs(Jv) if at.J.is_diagonal and Jv.dtype.char == "d" else at.J.abs_product(np.abs(report.x))
+    numbers = numbers_of(
+        *(at.A, at.J, at.b, h, report, absolute, of_J, float(at.mu), float(at.norm_J)),
+        *((float(k.fx), float(k.fy), float(k.gxy), float(k.gyy)), at.gradient, tuple(map(float, at.errors))),
+    )
     if numbers is None:
         return None
-    at.count(problem.calls, A.products)
+    at.count(problem.calls, made)
     rho, rounding, error, lower_level, estimate = judged(numbers, CERTIFIED, CERTIFIED)
-    known = Certificate(error.status, lower_level.status, mu, norm_J, rho, rounding)
-    return HyperGradient(h, report, error.value, lower_level.value, estimate, known, A.products)
+    mu, norm_J = Bound(float(at.mu), CERTIFIED), Bound(float(at.norm_J), CERTIFIED)
+    certificate = Certificate(error.status, lower_level.status, mu, norm_J, rho, rounding)
+    return HyperGradient(h, report, error.value, lower_level.value, estimate, certificate, made)
+
+
+class _Known(TypedDict):
+    """What every way to solve A v = b is told."""
+
+    rtol: float
+    maxiter: int
+    norm_A: Proven
+    mu: Proven
 
 
 def linearization_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> Linearization:

@@ -68,13 +68,15 @@ class ReadyPoint:
         lipschitz: LipschitzConstants | None,
         errors: tuple[float | None, ...],
         asked: tuple[str, ...],
+        *,
+        looked_at: bool = False,
     ) -> ReadyPoint | None:
-        """The point, where nothing is missing or infinite; else None."""
+        """The point, where nothing is missing or infinite; else None. Where `looked_at`, b and ∇_y g are finite."""
         if mu is None or norm_A is None or norm_J is None or lipschitz is None or None in errors:
             return None
         alike = A.dtype == J.dtype == b.dtype == c.dtype == gradient.dtype
         short = b.size == gradient.size == A.shape[0] <= BLOCK and c.size == J.shape[0] <= BLOCK
-        if not (alike and short and is_finite(b) and is_finite(gradient)):
+        if not (alike and short and (looked_at or (is_finite(b) and is_finite(gradient)))):
             return None
         return cls(A, J, b, c, gradient, mu, norm_A, norm_J, lipschitz, errors, asked)  # type: ignore[arg-type]
 

@@ -98,7 +98,12 @@ def fields(found):
     return out
 
 
-WAYS = {"ready": (), "compiled": ("_ready_hypergradient",), "Python": ("_ready_hypergradient", "compiled_bounds")}
+WAYS = {
+    "straight": (),
+    "ready": ("straight_solve",),
+    "compiled": ("_ready_hypergradient",),
+    "Python": ("_ready_hypergradient", "compiled_bounds"),
+}
 
 
 def every_way(monkeypatch, problem, x, y, **options):
@@ -107,7 +112,7 @@ def every_way(monkeypatch, problem, x, y, **options):
     for without in WAYS.values():
         with monkeypatch.context() as patch:
             for name in without:
-                patch.setattr(HYPERGRADIENT, name, lambda *arguments: None)
+                patch.setattr(HYPERGRADIENT, name, lambda *arguments, **more: None)
             problem.calls.clear()
             h = hypergradient(problem, x, y, **options)
             found.append(fields(h) | {f"calls {name}": count for name, count in problem.calls.items()})
@@ -171,7 +176,7 @@ def test_several_blocks_and_rows_left_over(monkeypatch):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_sigma_is_scipys_or_python_asks_it(monkeypatch, dtype):
-    """σ of compiled loops is the function of ``expit``; where a bit of it differs, or it is not there, none is called."""
+    """σ of compiled loops is the function of ``expit``; where a bit differs, or it is not there, none is called."""
     char, numbers = np.dtype(dtype).char, np.random.default_rng(0).standard_normal(2000).astype(dtype) * 20
     address = compiled_sigmoid.sigmoid_address(char)
     assert address, "SciPy lends its σ no more: hyper-gradients of two classes are slower"
@@ -192,21 +197,23 @@ def test_sigma_is_scipys_or_python_asks_it(monkeypatch, dtype):
 def test_it_is_used(monkeypatch):
     """Two classes and ridge regression have a ready point; of other problems the certificate is compiled."""
     calls = {}
-    for name in ("_ready_hypergradient", "compiled_bounds"):
+    for name in ("_ready_hypergradient", "compiled_bounds", "straight_solve"):
         made_of = getattr(HYPERGRADIENT, name)
 
-        def kept(*arguments, name=name, made_of=made_of):
-            calls[name] = made_of(*arguments)
+        def kept(*arguments, name=name, made_of=made_of, **more):
+            calls[name] = made_of(*arguments, **more)
             return calls[name]
 
         monkeypatch.setattr(HYPERGRADIENT, name, kept)
     for label in ("logistic", "logistic, one weight", "logistic, CSR", "ridge", "cleaning", "Poisson"):
         problem = made(np.float64)[label]
+        hypergradient(problem, np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1), rtol=1e-8)  # its kind of A
         calls.clear()
         h = hypergradient(problem, np.full(problem.n_x, -2.0), np.full(problem.n_y, 0.1), rtol=1e-8)
         assert h.certificate.lower_level == CertificateStatus.CERTIFIED
         ready = label.startswith(("logistic", "ridge"))
         assert (calls["_ready_hypergradient"] is not None) == ready, label
+        assert not ready or calls["straight_solve"] is not None, label
         assert ready or calls["compiled_bounds"] is not None
 
 
@@ -253,13 +260,16 @@ def test_before_anything_large_is_compiled_python_gives_the_same_bits(monkeypatc
 
 def test_no_system_is_solved_twice(monkeypatch):
     """Where the certificate of a ready point is not compiled yet, no ready point is solved."""
-    solves, made_of = [], LanczosInverse.of
+    solves = []
+    for owner, name in ((LanczosInverse, "of"), (HYPERGRADIENT, "straight_solve")):
+        made_of = getattr(owner, name)
 
-    def counted(self, *given, **more):
-        solves.append(given)
-        return made_of(self, *given, **more)
+        def counted(*given, made_of=made_of, **more):
+            found = made_of(*given, **more)
+            solves.extend([given] * (found is not None))
+            return found
 
-    monkeypatch.setattr(LanczosInverse, "of", counted)
+        monkeypatch.setattr(owner, name, counted)
     problem = made(np.float64)["logistic"]
     for bounds in (compiled_certificate.bounds, not_yet):
         solves.clear()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .report import SolveReport
     from .system import System
 
+THERE: set[tuple[type, np.dtype]] = set()  # kinds of A for which this process has made compiled steps
 PAUSE = 2**26  # entries that are read before Python has a look at Ctrl-C: some hundredths of a second
 
 
@@ -57,6 +58,52 @@ def count_products(A: Any, made: int) -> None:
     A.products += made
     what = A.name + " @ v"
     A.calls[what] = A.calls.get(what, 0) + made
+
+
+class Record:
+    """What a cycle keeps between calls, one record of type ``steps.CYCLE``, by the places of its fields: a field by its
+    name costs five times as much.
+    """
+
+    def __init__(self) -> None:
+        self.integers = _BEGINS.copy()
+        self.reals, self.cycle = self.integers.view(np.float64), self.integers.view(steps.CYCLE)
+
+    def begin(
+        self,
+        form: tuple[Ready, int],
+        b: np.ndarray,
+        mode: str,
+        most: int,
+        restart: int,
+        moderate: int,
+        from_zero: bool,
+    ) -> None:
+        """A cycle of at most so many steps."""
+        integers = self.integers
+        integers[:] = _BEGINS
+        integers[_MODE], integers[_MOST], integers[_RESTART] = steps.MODES[mode], most, restart
+        integers[_PAUSE], integers[_PTSV] = max(PAUSE // (form[1] + b.size), 16), address_of("dptsv")
+        integers[_MODERATE], integers[_FROM_ZERO] = moderate, from_zero
+
+    def measure(self, u: float, tolerance: float, norm_A: float, first_norm: float, start_norm: float) -> None:
+        """The numbers that it is judged by: ‖b − A x‖ is `start_norm`, and was `first_norm` at first."""
+        reals = self.reals
+        reals[_U], reals[_TOLERANCE], reals[_KNOWN_NORM] = u, tolerance, norm_A
+        reals[_FLOOR_FROM] = math.sqrt(u) * first_norm
+        reals[_START_NORM] = reals[_RESIDUAL_NORM] = reals[_Z] = reals[_PROPOSED] = start_norm
+
+    @property
+    def reason(self) -> int:
+        return self.integers.item(_REASON)
+
+    @property
+    def k(self) -> int:
+        return self.integers.item(_K)
+
+    @property
+    def scale(self) -> float:
+        return self.reals.item(_SCALE)
 
 
 class CompiledCycle:
@@ -106,25 +153,20 @@ class CompiledCycle:
         self.start_norm, self.counted = report.residual_norms[-1], 0
         self.evaluated: Evaluated | None = None
         self.absolute = np.empty(n if bounds else 0)
-        u = unit_roundoff(b.dtype)
         self.capacity = min(n, 16) if short else min(restart, n, maxiter)
         ring = (3 if MODES[mode].needs_last_two else 2) if short else 0
         self.basis = Basis(n, b.dtype, capacity=self.capacity, ring=ring, has_duals=False, ends_with_solve=True)
         self._alpha, self._beta = np.zeros(self.basis.capacity + 1), np.zeros(self.basis.capacity + 2)
-        self.integers = integers = _BEGINS.copy()
-        self.reals, self.cycle = reals, _ = integers.view(np.float64), integers.view(steps.CYCLE)
-        integers[_MODE], integers[_MOST], integers[_RESTART] = steps.MODES[mode], maxiter - report.iterations, restart
-        integers[_PAUSE], integers[_MODERATE] = max(PAUSE // (form[1] + n), 16), moderate
-        integers[_FROM_ZERO] = from_zero
-        reals[_U], reals[_TOLERANCE], reals[_KNOWN_NORM] = u, tolerance, system.norm_A or 0.0
-        reals[_FLOOR_FROM] = math.sqrt(u) * report.residual_norms[0]
-        reals[_START_NORM] = reals[_RESIDUAL_NORM] = reals[_Z] = reals[_PROPOSED] = self.start_norm
-        integers[_PTSV] = address_of("dptsv")
+        self.record = record = Record()
+        self.integers, self.reals, self.cycle = record.integers, record.reals, record.cycle
+        record.begin(form, b, mode, maxiter - report.iterations, restart, moderate, from_zero)
+        sizes = report.residual_norms[0], self.start_norm
+        record.measure(unit_roundoff(b.dtype), tolerance, system.norm_A or 0.0, *sizes)
         self.r = report.residual.copy()
         self.x = self.p = np.empty(n, b.dtype)
         if short:
             self.x, self.p = self.start.copy(), np.zeros(n, b.dtype)
-        self.ritz, self.good, self.lost = np.empty((0, n), b.dtype), _NO_CLUSTERS, _NOBODY
+        self.ritz, self.good, self.lost = np.empty((0, n), b.dtype), NO_CLUSTERS, NOBODY
 
     def run(self) -> int:
         """Make the steps: DONE, MEMORY_FULL or NOT_MODERATE, of `steps`.   Writes report."""
@@ -145,6 +187,7 @@ class CompiledCycle:
                 self.absolute,
                 self.cycle,
             )
+            THERE.add((type(self.form), self.b.dtype))
             reason = self._fill_in()
             if reason in (steps.DONE, steps.MEMORY_FULL, steps.NOT_MODERATE):
                 self.evaluated = Evaluated(self.r, norm, self.absolute if formed else None) if norm >= 0 else None
@@ -236,7 +279,7 @@ class CompiledCycle:
         if rule.clusters:
             self.ritz, self.good, self.lost = rule.vectors, rule.ends().copy(), rule.known
         else:
-            self.ritz, self.good, self.lost = np.empty((0, self.b.size), self.b.dtype), _NO_CLUSTERS, _NOBODY
+            self.ritz, self.good, self.lost = np.empty((0, self.b.size), self.b.dtype), NO_CLUSTERS, NOBODY
 
     def _fill_in(self) -> int:
         """Tell the report, and the process and the iterate if they are made, of the steps; why they ended."""
@@ -287,7 +330,7 @@ _U, _TOLERANCE, _KNOWN_NORM = (_PLACES[name] for name in ("u", "tolerance", "kno
 _FLOOR_FROM, _START_NORM, _RESIDUAL_NORM = (_PLACES[name] for name in ("floor_from", "start_norm", "residual_norm"))
 _Z, _PROPOSED, _SCALE = (_PLACES[name] for name in ("z", "proposed", "scale"))
 _K, _STEPS, _REASON, _DEFINITE, _HAS_X = (_PLACES[name] for name in ("k", "steps", "reason", "definite", "has_x"))
-_NO_CLUSTERS, _NOBODY = np.empty((4, 0)), np.empty((0, losses.COLUMNS))
+NO_CLUSTERS, NOBODY = np.empty((4, 0)), np.empty((0, losses.COLUMNS))
 _BEGINS = np.zeros(len(_NAMES), np.int64)  # of a cycle that begins, what is the same for all of them; a copy
 for _name, _value in dict(phase=steps.BEGIN, unit=1.0, definite=1, floor_at=math.inf, size=-1.0).items():
     _BEGINS.view(steps.CYCLE)[_name] = _value  # of the record itself takes 17 µs

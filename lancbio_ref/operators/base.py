@@ -39,10 +39,13 @@ class StructuredOperator(VectorOperator):
         m in |fl(A v) − A v| ≤ γ_m |A||v|.
     has_bounds : bool
         False in an instance one part of which is a black box; it is then treated as one itself.
+    is_diagonal : bool
+        Whether each entry of a product is known to be one product of two numbers: then |A||v| is |A v|, to the bit.
     """
 
     terms: int
     has_bounds: bool = True
+    is_diagonal: bool = False
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         """fl(|A| v) for a non-negative v, entrywise (|A| may be any entrywise upper bound of |A|).

@@ -144,6 +144,10 @@ class DiagonalLowRank(StructuredOperator):
         inner = None if self.base is None else diagonal_part(self.base)
         return self.d if inner is None else self.d + inner
 
+    @property
+    def is_diagonal(self) -> bool:  # type: ignore[override]
+        return not self.s.size and self.base is None
+
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         base = None if self._base_structure is None else self._base_structure.abs_product
         return self._absolute(v, self._left, self._right, base)

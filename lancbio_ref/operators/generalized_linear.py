@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -127,9 +126,9 @@ class GeneralizedLinear(StructuredOperator):
         super().__init__(new, dtype, (X.shape[1], X.shape[1]))
         return new
 
-    @cached_property
+    @property
     def terms(self) -> int:  # type: ignore[override]  # read-only, and nobody writes it
-        """Counted when a bound asks: to count the entries of every column of a sparse X takes as long as a product."""
+        """Counted when a bound asks, once for X: the entries of all columns of a sparse X take as long as a product."""
         X = self.data
         return X.terms + (X.column_terms if isinstance(X, SparseOperator) else X.shape[0]) + 4
 
@@ -137,6 +136,14 @@ class GeneralizedLinear(StructuredOperator):
         """Of a dense X, the roundings of both sums in their order (`gram_counts`), and four: two for τ, one for the
         penalty, one for a float32 result.
         """
+        if self.design is None:
+            return self._product_factor(dtype)
+        kept, of = self.design.kept, ("product_factor", self.dtype, dtype)
+        if (found := kept.get(of)) is None:
+            found = kept[of] = self._product_factor(dtype)
+        return found
+
+    def _product_factor(self, dtype: npt.DTypeLike) -> float:
         single = self.is_single(dtype)
         if self._sparse is None:
             coarse, fine = self.data.counts(gram_counts, single)

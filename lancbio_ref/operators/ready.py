@@ -164,6 +164,10 @@ def _sparse(operator: SparseOperator, dtype: np.dtype) -> Made:
 
 def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
     X, d, ridge, sparse = operator.X, operator.d, operator.ridge, operator._sparse
+    alike = X.dtype == d.dtype == ridge.dtype == dtype and d.flags.carray and ridge.flags.carray
+    if alike and (found := _GRAMS.get(operator.data)) is not None:  # all that is of X alone
+        shown, rows, blocks = found
+        return Gram(shown, d, ridge, rows, np.empty((blocks, ridge.size), dtype)), X.size
     if not _fit(dtype, d, ridge, X if sparse is None else X.data):
         return None
     d, ridge, shown = _shown(d), _shown(ridge), _shown_once(operator.data)
@@ -173,6 +177,7 @@ def _generalized_linear(operator: GeneralizedLinear, dtype: np.dtype) -> Made:
         return SparseGram(data, indices, indptr, sparse._blocks, d, ridge, np.empty(X.shape[1]), partial), X.nnz
     if X.flags.c_contiguous:
         rows, partial = _partial(X, dtype)
+        _GRAMS[operator.data] = shown, rows, len(partial)
         return Gram(shown, d, ridge, rows, partial), X.size
     tile = _tile(X)
     rows, partial = _partial(X, dtype, tile)
@@ -250,6 +255,7 @@ def _shown_once(operator: DenseOperator | SparseOperator) -> Any:
 
 
 _VIEWS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_GRAMS: WeakKeyDictionary[Any, tuple[np.ndarray, int, int]] = WeakKeyDictionary()  # X shown, rows and blocks of `Gram`
 
 
 _MAKERS: dict[type, Any] = {

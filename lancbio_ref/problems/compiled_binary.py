@@ -85,18 +85,15 @@ def binary_point(train: LabelledSet, validation: LabelledSet, D: np.ndarray, y: 
 def _prepared(data: LabelledSet, dtype: np.dtype) -> tuple[Data, RoundingOfFit] | None:
     """The samples as `at_point` takes them; None where X is not dense, in C order, of this type, with rows that are
     summed at once, and for one thread."""
-    found = data.compiled.get(dtype)
+    found: tuple[Data, RoundingOfFit] | None = data.compiled.get(dtype)
     if found is None:
         X = data.design.X
         dense = isinstance(X, np.ndarray) and X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned
-        found = False
-        if dense and (dtype == np.float64 or X.shape[1] <= PIECE):
-            arrays = X, _rows_of_partial(X, dtype), *data.constants(dtype), data.design.row_norms
-            found = arrays, RoundingOfFit.of(data.design, dtype)
-        data.compiled[dtype] = found
-    if not found or (found[0][0].size >= 2 * parallel.GRAIN and parallel.threads() > 1):
-        return None
-    return found
+        if not dense or (dtype != np.float64 and X.shape[1] > PIECE):
+            return None
+        arrays = X, _rows_of_partial(X, dtype), *data.constants(dtype), data.design.row_norms
+        found = data.compiled[dtype] = arrays, RoundingOfFit.of(data.design, dtype)
+    return found if found[0][0].size < 2 * parallel.GRAIN or parallel.threads() == 1 else None
 
 
 @_compiled
@@ -145,9 +142,7 @@ def at_point(
 
 
 @_within
-def _fit(
-    address: int, data: Data, y: np.ndarray, misfits: np.ndarray, curvatures: np.ndarray, out: np.ndarray
-) -> None:
+def _fit(address: int, data: Data, y: np.ndarray, misfits: np.ndarray, curvatures: np.ndarray, out: np.ndarray) -> None:
     """misfits_i ← σ(−m_i), curvatures_i ← σ(m_i)σ(−m_i) where they are asked for, and out ← Xᵀ(w ∘ r), block by block.
 
     A block of rows is read for its margins, and again, from the cache, for its part of the sum.

@@ -129,11 +129,13 @@ class Logistic(BilevelProblem):
             return None
         D = self.penalty(x)
         diagonal, ends = self._diagonal(D), extremes(D.ravel())
+        largest = self._largest(D, ends[1])
         if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
             A = GeneralizedLinear.of_checked(self.train.design, at.d, diagonal)
             J = WeightCross(at.E.reshape(self.shape), self._axis)
             b, gradient, designs = at.b, at.gradient, (self.train.design, self.validation.design)
-            known = errors_of_sums(at.train, at.validation, designs, (at.E_norm, at.y_norm), ends[1], y)
+            norms = at.E_norm, at.y_norm
+            known: tuple[float | None, ...] = errors_of_sums(at.train, at.validation, designs, norms, ends[1], y)
         else:
             fit, validation = self.fit(self.train, y), self.fit(self.validation, y)
             A, J = self._hessian(D, y, fit), self._cross(D, y)
@@ -146,12 +148,13 @@ class Logistic(BilevelProblem):
             b,
             self._f_grad_x(x, y),
             gradient,
-            self._modulus(D, ends),
-            self._smoothness(D, ends),
+            self._modulus(D, ends[0]),
+            self._smoothness(D, largest),
             self._cross_norm(J),
-            self._lipschitz_constants(D, ends),
+            self._lipschitz_constants(D, largest),
             known,
             ASKED,
+            looked_at=at is not None,
         )
 
     @np.errstate(over="ignore", under="ignore", invalid="ignore")  # what overflows bounds nothing
@@ -267,35 +270,38 @@ class Logistic(BilevelProblem):
 
     # -- bounds ----------------------------------------------------------------------------
 
-    def _modulus(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> Proven | None:
+    def _modulus(self, D: np.ndarray, smallest: float | None = None) -> Proven | None:
         """min D, less the errors of exp and of one product; None where those are all there is.
 
-        `ends` are min D and max D, here and below, where somebody has them at hand.
+        `smallest` is min D, where somebody has it at hand; likewise `largest` max D, and that rounded up, below.
         """
-        smallest = (ends or extremes(D.ravel()))[0]
+        smallest = extremes(D.ravel())[0] if smallest is None else smallest
         mu = smallest * (1 - (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype)) - smallest_subnormal(D.dtype)
         return Proven(mu) if mu > 0 else None
 
-    def _largest(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> float:
+    def _largest(self, D: np.ndarray, largest: float | None = None) -> float:
         """max D, rounded up."""
-        size = (ends or extremes(D.ravel()))[1] * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
+        largest = extremes(D.ravel())[1] if largest is None else largest
+        size = largest * (1 + (FUNCTION_UNITS + 2) * unit_roundoff(D.dtype))
         return (size + smallest_subnormal(D.dtype)) * ROUND_UP
 
     def _curvature(self, data: LabelledSet) -> float:
         """‖mean's Hessian‖, rounded up; of two classes half of that of several, for σ′ ≤ ¼."""
         return data.mean_curvature / 2 * ROUND_UP if self.n_classes == 2 else data.mean_curvature
 
-    def _smoothness(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> Proven | None:
-        return finite((self._curvature(self.train) + self._largest(D, ends)) * ROUND_UP)
+    def _smoothness(self, D: np.ndarray, largest: float | None = None) -> Proven | None:
+        largest = self._largest(D) if largest is None else largest
+        return finite((self._curvature(self.train) + largest) * ROUND_UP)
 
     def _cross_norm(self, J: WeightCross) -> Proven | None:
         u = unit_roundoff(J.dtype)
         underflow = J.shape[1] * smallest_normal(J.dtype)
         return finite(J.norm_bound() * (1 + (FUNCTION_UNITS + 4) * u) + underflow)
 
-    def _lipschitz_constants(self, D: np.ndarray, ends: tuple[float, float] | None = None) -> LipschitzConstants | None:
+    def _lipschitz_constants(self, D: np.ndarray, largest: float | None = None) -> LipschitzConstants | None:
         """None where one of them is larger than any float."""
-        return proven_constants(0.0, self._curvature(self.validation), self._largest(D, ends), self._gyy)
+        largest = self._largest(D) if largest is None else largest
+        return proven_constants(0.0, self._curvature(self.validation), largest, self._gyy)
 
     @cached_property
     def _gyy(self) -> float:

@@ -38,12 +38,12 @@ class WeightCross(StructuredOperator):
         super().__init__(E.dtype, (self.blocks.shape[0], E.size))
 
     @property
-    def _is_diagonal(self) -> bool:
+    def is_diagonal(self) -> bool:  # type: ignore[override]
         """Whether each block is one entry: J is diag(E)."""
         return self.axis == 0 and len(self.E) == 1
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
-        if self._is_diagonal:
+        if self.is_diagonal:
             return self.E[0] * v
         return np.atleast_1d((self.E * v.reshape(self.E.shape)).sum(axis=self.axis))
 
@@ -53,10 +53,10 @@ class WeightCross(StructuredOperator):
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             terms = np.abs(self.E.astype(np.float64, copy=False)) * v.reshape(self.E.shape)
-            return terms[0] if self._is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
+            return terms[0] if self.is_diagonal else np.atleast_1d(terms.sum(axis=self.axis))
 
     def norm_bound(self) -> float:
-        if self._is_diagonal:  # as `row_norms` has it of single entries
+        if self.is_diagonal:  # as `row_norms` has it of single entries
             largest = largest_size(self.E[0])
             bound = largest * ROUND_UP
             return (math.nextafter(bound, math.inf) if largest > 0 and bound < SMALLEST_NORMAL else bound) * ROUND_UP
