@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from ..status import StepStatus
 from . import compiled_step, fused
 from .basis import Basis
 from .preconditioning import Preconditioner, as_preconditioner
-from .reorthogonalization import MODES
+from .reorthogonalization import MODES, NoReorthogonalization
 from .scaling import exponent_of
 from .tridiagonal import TridiagonalSolution, eigenvectors, solve_tridiagonal
 
@@ -97,6 +97,7 @@ class LanczosProcess:
     """
 
     _ends_with_solve = False  # whether the memory of the basis may be that of an earlier solve
+    _rules: ClassVar[dict[str, type[NoReorthogonalization]]] = MODES
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class LanczosProcess:
     ) -> None:
         q1 = as_vector("q1", q1, kinds=COMPLEX)
         self.reorthogonalization = as_choice("reorthogonalization", reorthogonalization, MODES)
-        self._rule = MODES[reorthogonalization]()
+        self._rule = self._rules[reorthogonalization]()
         if self._rule.needs_basis and not store:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
         if watch and not store:
@@ -135,7 +136,7 @@ class LanczosProcess:
         q1 = as_vector("q1", q1, self.n, kinds=COMPLEX)
         if q1.dtype != self.dtype:
             self._make_basis(q1.size, q1.dtype, self.capacity)
-        self._rule = MODES[self.reorthogonalization]()
+        self._rule = self._rules[self.reorthogonalization]()
         self._begin(q1)
 
     def _make_basis(self, n: int, dtype: np.dtype, capacity: int) -> None:

@@ -15,7 +15,7 @@ REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has falle
 LOCKED = 1e-3  # and it was above this share of the gap to the other Ritz values
 MIXED = 0.1  # nearer than the residual over this, a value that is still moving may be of the same eigenvectors
 TURNS = 4  # while that lasts, the first two vectors of so many are orthogonalized against all of Q
-NONE_YET, SETTLED, UNSETTLED, FRESH, FAILED = range(5)  # what a look at the Ritz pairs may find
+NONE_YET, SETTLED, UNSETTLED, FRESH, FAILED, TOO_DEAR = range(6)  # what a look at the Ritz pairs may find
 
 
 @loop
@@ -229,16 +229,28 @@ def is_unsettled(theta, residual, tolerance, good):
 
 
 @exact
-def look_at_pairs(alpha, beta, residual_norm, unit, scale, u, good):
+def none_is_good(alpha, beta, residual_norm, scale, u):
+    """Whether a bound of all last components says that no Ritz vector is good, without a look at any.
+
+    As :func:`look_at_pairs`.
+    """
+    return residual_norm * least_last_component(alpha, beta) > 2 * math.sqrt(u) * scale
+
+
+@exact
+def look_at_pairs(alpha, beta, residual_norm, unit, scale, u, dear, good):
     """What `Selective.apply` has to do: NONE_YET is good; SETTLED, against the vectors that there are, or UNSETTLED,
-    against all of Q in turn; FRESH vectors have to be formed; or the QL iteration FAILED.
+    against all of Q in turn; FRESH vectors have to be formed; or the QL iteration FAILED; or it is TOO_DEAR to look.
 
     alpha, beta : β_j in beta[j − 1] couples α_{j−1} and α_j; k and k + 1, read.
-    residual_norm : ‖w_k‖.   unit, scale, u : of the process, and its unit roundoff.   good : as `has_fresh` wants it.
+    residual_norm : ‖w_k‖.   unit, scale, u : of the process, and its unit roundoff.
+    dear : whether to read all of Q costs less.   good : as `has_fresh` wants it.
     """
     k, known = alpha.size, good.shape[1]
-    if known == 0 and residual_norm * least_last_component(alpha, beta) > 2 * math.sqrt(u) * scale:
+    if known == 0 and none_is_good(alpha, beta, residual_norm, scale, u):
         return NONE_YET
+    if dear:
+        return TOO_DEAR
     theta, off, last = np.empty(k), np.empty(k), np.empty(k)
     for i in range(k):
         theta[i], off[i] = alpha[i] / unit, beta[i + 1] / unit
