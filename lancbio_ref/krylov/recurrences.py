@@ -194,7 +194,8 @@ def has_fresh(theta, residual, tolerance, good):
             gap = min(gap, theta[last + 1] - theta[last])
         vectors, before = 0.0, 0.0
         for known in range(good.shape[1]):
-            if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
+            width = max(tolerance, good[2, known])
+            if good[1, known] + width >= low and good[0, known] - width <= high:
                 vectors += good[3, known]
                 before = max(before, good[2, known])
         if vectors < members or (worst <= REFRESH * before and before > LOCKED * gap):
@@ -206,7 +207,8 @@ def has_fresh(theta, residual, tolerance, good):
 def _bridged(low, high, tolerance, good):
     """Whether a cluster is near to both values: its vectors would count for the one and for the other."""
     for known in range(good.shape[1]):
-        if good[1, known] >= high - tolerance and good[0, known] <= low + tolerance:
+        width = max(tolerance, good[2, known])
+        if good[1, known] + width >= high and good[0, known] - width <= low:
             return True
     return False
 

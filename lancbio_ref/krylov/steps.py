@@ -122,8 +122,8 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, known, w, b, c):
         if found == recurrences.TOO_DEAR:
             c.mode, passes = FULL, 2
         else:
-            noise = losses.NOISE * c.u * (c.scale / c.unit)
-            losses.advance(alpha[c.k - 1] / c.unit, beta[c.k - 1] / c.unit, b / c.unit, noise, known)
+            size = c.scale / c.unit
+            losses.advance(alpha[c.k - 1] / c.unit, beta[c.k - 1] / c.unit, b / c.unit, c.u, size, known)
             meets_all = found == recurrences.FAILED
             if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
                 meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
