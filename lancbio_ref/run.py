@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Run:
             self.minibatched.k = k  # for its log
         if not getattr(self.full, "in_memory", True) and _overwrites(self.state):  # a disk or a cluster may fail
             self.remembered = copy.deepcopy(self.state)
+        if sys.getrefcount(self.state) <= _ALONE and _overwrites(self.state):  # nobody will see it again
+            self.state.let_go()
         start = time.perf_counter()
         try:
             with np.errstate(all="ignore"):  # all that comes out is checked, and named in an exception
@@ -205,6 +208,17 @@ class Run:
             self.remembered if self.under_way and _overwrites(self.state) else self.state,
             self.full.structures,
         )
+
+
+class _Holder:
+    def __init__(self) -> None:
+        self.state = object()
+
+    def references(self) -> int:
+        return sys.getrefcount(self.state)
+
+
+_ALONE = _Holder().references()  # to a state that only its run holds
 
 
 def _overwrites(state: State) -> bool:

@@ -295,3 +295,43 @@ def test_a_run_starts_from_vectors_of_the_other_byte_order():
     problem = problems.quadratic(2, 2, rng=0)
     other = np.array(start).astype(np.dtype(float).newbyteorder())
     assert np.array_equal(minimize(problem, other, other, **options).x, minimize(problem, start, start, **options).x)
+
+
+def test_a_run_forgets_what_the_next_iteration_makes_anew():
+    """b, c, the direction of y and dv of the state before: four vectors fewer while the next ones are made."""
+    forgotten, let_go = [], methods.State.let_go
+
+    def letting_go(state):
+        forgotten.append(state.k)
+        let_go(state)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(methods.State, "let_go", letting_go)
+        alone = run("lancbio")
+        assert forgotten == [1, 2, 3, 4, 5]  # the first has no basis yet, the last is the result's
+        forgotten.clear()
+        states = []
+        kept = run("lancbio", callback=states.append)
+        assert not forgotten and all(state.b is not None and state.dv is not None for state in states)
+        run("amigo-gd")
+        assert not forgotten
+    assert alone.state.b is not None and alone.x.tobytes() == kept.x.tobytes()
+
+
+def test_what_a_run_of_lancbio_holds_at_most(monkeypatch):
+    """Beside the m + 1 vectors of its basis, with three copies of the start: 21 at most; 24 and more if it forgot none."""
+    problem, (x, y, v), m = prepared(), start(), 8
+
+    def beside():
+        tracemalloc.start()
+        try:
+            minimize(
+                problem, x, y, v0=v, method="lancbio", step_x=0.1, step_y=0.1, subspace=m, maxiter=2 * m + 2, rng=0
+            )
+            return tracemalloc.get_traced_memory()[1] / x.nbytes - m - 1
+        finally:
+            tracemalloc.stop()
+
+    held = beside()
+    monkeypatch.setattr(methods.State, "let_go", lambda state: None)
+    assert held < 21.5 and beside() > 24

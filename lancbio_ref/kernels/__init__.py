@@ -46,7 +46,7 @@ from .dense import (
     dense_weighted_squares,
 )
 from .multinomial import multinomial_gram
-from .some_rows import coefficients_of, subtract_some
+from .some_rows import coefficients_of, combine_into, subtract_some
 from .sparse import (
     sparse_absolute_gram,
     sparse_gram,
@@ -86,6 +86,7 @@ __all__ = [
     "add_in_order",
     "coefficients",
     "coefficients_of",
+    "combine_into",
     "compiled",
     "dense_absolute_gram",
     "dense_absolute_product",

@@ -1,10 +1,11 @@
-"""The loops of Gram–Schmidt against some rows of an array, named by their numbers: `coefficients`, `subtract_rows`."""
+"""Loops over some rows of an array, named by their numbers: `coefficients` and `subtract_rows` of Gram–Schmidt, and
+combinations that are written into them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .compiling import BLOCK, loop, reduction
+from .compiling import BLOCK, PIECE, loop, reduction
 
 
 @reduction
@@ -56,3 +57,29 @@ def subtract_some(first, last, Q, rows, h, w):
             q0, h0 = Q[rows[i], part], h[i]
             for j in range(wb.size):
                 wb[j] -= h0 * q0[j]
+
+
+@loop
+def combine_into(first, last, Q, H, rows, out):
+    """out_r ← −Σ_i h_ic q_i, r = rows[c], for every column c of H, four rows q_i at a time: the bits of each alone.
+
+    Q : k × n, read.   H : k × m, read.   rows : m, read.   out : as many rows as there are × n, these written.
+    Moves k in, m out: pieces of four rows stay in the cache for all columns.
+    """
+    k, m = H.shape
+    for start in range(first * BLOCK, min(last * BLOCK, Q.shape[1]), PIECE):
+        part = slice(start, min(start + PIECE, last * BLOCK))
+        for c in range(m):
+            out[rows[c], part] = 0
+        for i in range(0, k - 3, 4):
+            q0, q1, q2, q3 = Q[i, part], Q[i + 1, part], Q[i + 2, part], Q[i + 3, part]
+            for c in range(m):
+                y, h0, h1, h2, h3 = out[rows[c], part], H[i, c], H[i + 1, c], H[i + 2, c], H[i + 3, c]
+                for j in range(y.size):
+                    y[j] -= (h0 * q0[j] + h1 * q1[j]) + (h2 * q2[j] + h3 * q3[j])
+        for i in range(k - k % 4, k):
+            q0 = Q[i, part]
+            for c in range(m):
+                y, h0 = out[rows[c], part], H[i, c]
+                for j in range(y.size):
+                    y[j] -= h0 * q0[j]

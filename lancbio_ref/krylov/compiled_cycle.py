@@ -21,10 +21,11 @@ from ..operators.ready import Ready, ready
 from ..rounding import unit_roundoff
 from . import losses, steps
 from .basis import Basis
+from .cycle_process import CycleProcess
 from .iterates import ShortIterate, StoredIterate
 from .lapack import address_of
-from .process import _NOTHING, LanczosProcess
-from .reorthogonalization import MODES, Selective
+from .process import _NOTHING
+from .reorthogonalization import MODES, SelectiveWhileCheap
 
 if TYPE_CHECKING:
     from .report import SolveReport
@@ -84,7 +85,7 @@ class Record:
         integers[:] = _BEGINS
         integers[_MODE], integers[_MOST], integers[_RESTART] = steps.MODES[mode], most, restart
         integers[_PAUSE], integers[_PTSV] = max(PAUSE // (form[1] + b.size), 16), address_of("dptsv")
-        integers[_MODERATE], integers[_FROM_ZERO] = moderate, from_zero
+        integers[_MODERATE], integers[_FROM_ZERO], integers[_LOOK] = moderate, from_zero, SelectiveWhileCheap.look
 
     def measure(self, u: float, tolerance: float, norm_A: float, first_norm: float, start_norm: float) -> None:
         """The numbers that it is judged by: ‖b − A x‖ is `start_norm`, and was `first_norm` at first."""
@@ -204,10 +205,10 @@ class CompiledCycle:
     # -- what a process and an iterate have ------------------------------------------------
 
     @cached_property
-    def process(self) -> LanczosProcess:
+    def process(self) -> CycleProcess:
         """The process itself, made when Python has to do something."""
         r = self.report.residual
-        process = LanczosProcess(r, reorthogonalization=self.mode, store=self.store, capacity=self.capacity)
+        process = CycleProcess(r, reorthogonalization=self.mode, store=self.store, capacity=self.capacity)
         process._basis, process._alpha, process._beta = self.basis, self._alpha, self._beta
         self._tell_process(process)
         return process
@@ -275,7 +276,7 @@ class CompiledCycle:
         beta = process._reorthogonalized(process._basis.q(process.k + 1), float(process.beta[-1]))
         process._divide(process.k + 1, beta)
 
-    def _take_ritz_vectors(self, rule: Selective) -> None:
+    def _take_ritz_vectors(self, rule: SelectiveWhileCheap) -> None:
         if rule.clusters:
             self.ritz, self.good, self.lost = rule.vectors, rule.ends().copy(), rule.known
         else:
@@ -294,13 +295,16 @@ class CompiledCycle:
         count_products(self.system.A, made)
         return self.integers.item(_REASON)
 
-    def _tell_process(self, process: LanczosProcess) -> None:
+    def _tell_process(self, process: CycleProcess) -> None:
         c = self.known
         process.k, process.scale, process.unit = c["k"], c["scale"], c["unit"]
         process.residual_norm, process.breakdown = c["residual_norm"], bool(c["breakdown"])
         process.n_reorthogonalized, process.norm_A = c["n_reorthogonalized"], c["scale"]
-        if isinstance(process._rule, Selective):
-            process._rule.turn = c["turn"]
+        if isinstance(rule := process._rule, SelectiveWhileCheap):
+            rule.turn = c["turn"]
+            if c["mode"] == steps.FULL and not rule.changed:
+                rule.change()
+                self._take_ritz_vectors(rule)
 
     def _tell_iterate(self, iterate: StoredIterate) -> None:
         c = self.known
@@ -316,16 +320,18 @@ class CompiledCycle:
         process, cycle = self.process, self.cycle
         for name in ("k", "scale", "unit", "residual_norm", "breakdown", "n_reorthogonalized"):
             cycle[name] = getattr(process, name)
-        if isinstance(process._rule, Selective):
-            cycle["turn"] = process._rule.turn
-            self._take_ritz_vectors(process._rule)
+        if isinstance(rule := process._rule, SelectiveWhileCheap):
+            cycle["turn"] = rule.turn
+            if rule.changed:
+                cycle["mode"] = steps.FULL
+            self._take_ritz_vectors(rule)
         cycle["phase"] = steps.ADVANCE
 
 
 _NAMES = steps.CYCLE.names or ()
 _PLACES = {name: place for place, name in enumerate(_NAMES)}  # each field has 8 bytes: a view costs less than a name
 _MODE, _MOST, _RESTART, _PAUSE = (_PLACES[name] for name in ("mode", "most", "restart", "pause"))
-_MODERATE, _FROM_ZERO, _PTSV = (_PLACES[name] for name in ("moderate", "from_zero", "ptsv"))
+_MODERATE, _FROM_ZERO, _PTSV, _LOOK = (_PLACES[name] for name in ("moderate", "from_zero", "ptsv", "look"))
 _U, _TOLERANCE, _KNOWN_NORM = (_PLACES[name] for name in ("u", "tolerance", "known_norm"))
 _FLOOR_FROM, _START_NORM, _RESIDUAL_NORM = (_PLACES[name] for name in ("floor_from", "start_norm", "residual_norm"))
 _Z, _PROPOSED, _SCALE = (_PLACES[name] for name in ("z", "proposed", "scale"))

@@ -59,3 +59,9 @@ def subtract_some(w: np.ndarray, vectors: np.ndarray, duals: np.ndarray, rows: n
     h = parallel.added(partial)
     parallel.run(kernels.subtract_some, blocks, size, duals, rows, h, w)
     return h
+
+
+def combine_into(Q: np.ndarray, S: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out_r ← Σ_i s_ic q_i, r = rows[c], for every column c of S; Q is read once.   Writes these rows of `out`."""
+    blocks = -(-Q.shape[1] // kernels.BLOCK)
+    parallel.run(kernels.combine_into, blocks, Q.size + rows.size * Q.shape[1], Q, np.negative(S), rows, out)

@@ -11,6 +11,7 @@ from ..arguments import COMPLEX, Operator, Reorthogonalization, as_flag, as_inte
 from ..operators import CheckedOperator, as_square
 from .process import LanczosProcess
 from .symmetry import require_shown_symmetry, require_symmetry
+from .tridiagonal import dense
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class LanczosDecomposition:
     @property
     def T(self) -> np.ndarray:
         """T as a dense k × k array."""
-        off = self.beta[:-1]
-        return np.diag(self.alpha) + np.diag(off, 1) + np.diag(off, -1)
+        return dense(self.alpha, self.beta[:-1])
 
 
 @np.errstate(under="ignore")

@@ -61,7 +61,8 @@ def lanczos_solve(
     callback : callable (xk) → anything, optional
         Called with the iterate after each step (with a stored basis that costs a pass over it).
     reorthogonalization : {"selective", "full", "partial", "local", "none"}
-        ``none`` and ``local`` are short recurrences that store no basis; ``selective`` is ``full`` where n ≤ 2048.
+        ``none`` and ``local`` are short recurrences that store no basis; ``selective`` is ``full`` where n ≤ 2048, and
+        becomes it after n/16 steps, where the one costs less than the other.
     restart : int, optional
         Most basis vectors to store before restarting from the evaluated residual; what fits in 1 GiB by default.
     check_symmetry : bool

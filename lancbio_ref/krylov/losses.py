@@ -5,8 +5,8 @@ is 0 but for rounding. From yᵀ times the step of the process (B. N. Parlett an
 
     β_{j+1} τ_{j+1} = (θ − α_j) τ_j − β_j τ_{j−1} + ρ q_{m+1}ᵀq_j − yᵀf_j,
 
-where f_j is the rounding of a step, and ρ ≤ √u‖A‖ meets what is left of orthogonality, at most √u: both terms are some
-u‖A‖, `NOISE` of them here, with the sign that makes |τ| larger. So for some numbers a step one knows when w_j has to be
+where f_j is the rounding of a step, some u‖A‖, `NOISE` of them here, and ρ meets what is left of orthogonality, at most
+√u: both are added with the sign that makes |τ| larger. So for some numbers a step one knows when w_j has to be
 orthogonalized against y: where |τ_{j+1}| would exceed `LIMIT`·√u, and once more at the next step, for the recurrence
 mixes two. In between y is not read.
 
@@ -36,16 +36,17 @@ LIMIT = 0.1  # √u that a vector of the basis may have along a Ritz vector
 
 
 @exact
-def advance(alpha, beta, beta_next, noise, known):
+def advance(alpha, beta, beta_next, u, size, known):
     """τ_{j+1} from τ_j and τ_{j−1}, for every vector.
 
-    alpha, beta, beta_next : α_j, β_j and ‖w_j‖.   noise : what a step adds.   known : a row a vector;  written.
+    alpha, beta, beta_next : α_j, β_j and ‖w_j‖.   u, size : unit roundoff and ‖A‖.   known : a row a vector;  written.
     """
     if beta_next == 0.0:
         return
     for i in range(known.shape[0]):
         if known[i, DUE] != NOBODY:
             lost = (known[i, VALUE] - alpha) * known[i, LOST] - beta * known[i, BEFORE]
+            noise = NOISE * u * size + math.sqrt(u) * known[i, RESIDUAL]
             lost = (lost + (noise if lost >= 0 else -noise)) / beta_next
             known[i, BEFORE], known[i, LOST] = known[i, LOST], lost
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import ArgumentError, RepresentationError
 from ..operators import CheckedOperator, as_operator
-from ..rounding import is_finite, norm2, unit_roundoff
-from .scaling import root_of_product
+from ..rounding import is_finite, norm2, scale, unit_roundoff
+from .scaling import exponent_of, root_of_product
 
 
 def as_preconditioner(M: Any, q1: np.ndarray) -> CheckedOperator:
@@ -32,6 +32,22 @@ class Preconditioner:
 
     def __init__(self, M: CheckedOperator) -> None:
         self.M, self.norm = M, 0.0
+
+    def begin(self, size: float, p: np.ndarray, out: np.ndarray) -> tuple[float, int]:
+        """√(pᴴM p) for p/2^e, and e, 0 for a start p of moderate `size`.   Writes p/2^e and M p/2^e into out.
+
+        Raises
+        ------
+        ArgumentError
+            pᴴM p = 0, and what :meth:`apply` raises.
+        """
+        exponent = exponent_of(size, p.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
+        if exponent:
+            p[:] = scale(p, -exponent)
+        size = self.apply(p, out)
+        if size == 0:
+            raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
+        return size, exponent
 
     def apply(self, w: np.ndarray, out: np.ndarray) -> float:
         """√(wᴴM w), 0 where rounding may have made the product negative.   Writes M w into out.

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +28,15 @@ from scipy.sparse.linalg import LinearOperator
 from .. import memory, parallel
 from ..arguments import COMPLEX, Operator, Reorthogonalization, as_choice, as_integer, as_vector
 from ..errors import ArgumentError, LancbioError, RepresentationError
-from ..operators import CheckedOperator, as_square
-from ..rounding import SAFE_SQUARES, is_finite, norm2, scale, scale_number, unit_roundoff
+from ..operators import CheckedOperator
+from ..rounding import SAFE_SQUARES, is_finite, norm2, scale_number, unit_roundoff
 from ..status import StepStatus
 from . import compiled_step, fused
 from .basis import Basis
 from .preconditioning import Preconditioner, as_preconditioner
-from .reorthogonalization import MODES
-from .scaling import exponent_of
-from .tridiagonal import TridiagonalSolution, eigenvectors, solve_tridiagonal
+from .reorthogonalization import MODES, NoReorthogonalization
+from .step_operator import as_step_operator
+from .tridiagonal import TridiagonalSolution, dense, eigenvectors, solve_tridiagonal
 
 _NOTHING = np.zeros(0)
 
@@ -97,6 +97,7 @@ class LanczosProcess:
     """
 
     _ends_with_solve = False  # whether the memory of the basis may be that of an earlier solve
+    _rules: ClassVar[dict[str, type[NoReorthogonalization]]] = MODES
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class LanczosProcess:
     ) -> None:
         q1 = as_vector("q1", q1, kinds=COMPLEX)
         self.reorthogonalization = as_choice("reorthogonalization", reorthogonalization, MODES)
-        self._rule = MODES[reorthogonalization]()
+        self._rule = self._rules[reorthogonalization]()
         if self._rule.needs_basis and not store:
             raise ArgumentError("store", False, f"True: reorthogonalization {reorthogonalization!r} needs the basis")
         if watch and not store:
@@ -135,7 +136,7 @@ class LanczosProcess:
         q1 = as_vector("q1", q1, self.n, kinds=COMPLEX)
         if q1.dtype != self.dtype:
             self._make_basis(q1.size, q1.dtype, self.capacity)
-        self._rule = MODES[self.reorthogonalization]()
+        self._rule = self._rules[self.reorthogonalization]()
         self._begin(q1)
 
     def _make_basis(self, n: int, dtype: np.dtype, capacity: int) -> None:
@@ -160,12 +161,7 @@ class LanczosProcess:
         p[:] = q1
         exponent = 0
         if self._preconditioner is not None:
-            exponent = exponent_of(size, q1.dtype)  # M q1 may overflow, or underflow, where M q_1 does not
-            if exponent:
-                p[:] = scale(q1, -exponent)
-            size = self._preconditioner.apply(p, basis.q(1))
-            if size == 0:
-                raise ArgumentError("M", "q1ᴴMq1 = 0", "a positive definite preconditioner")
+            size, exponent = self._preconditioner.begin(size, p, basis.q(1))
         self.start_norm = scale_number(size, exponent)
         basis.divide(1, size)
         if self.M is not None and not (0 < self.start_norm < math.inf and is_finite(p) and basis.q(1).any()):
@@ -204,8 +200,7 @@ class LanczosProcess:
     @property
     def T(self) -> np.ndarray:
         """T_k as a dense k × k array."""
-        off = self.beta[:-1]
-        return np.diag(self.alpha) + np.diag(off, 1) + np.diag(off, -1)
+        return dense(self.alpha, self.beta[:-1])
 
     @property
     def H(self) -> np.ndarray:
@@ -271,16 +266,8 @@ class LanczosProcess:
         """A, counted and checked, for the next step. It is not kept: it may hold vectors of its own."""
         if self.breakdown:
             raise LancbioError(f"the Krylov space is invariant after {self.k} steps: start a new process")
-        if not isinstance(A, CheckedOperator):
-            A = CheckedOperator(as_square("A", A), "A", self._calls)
-        if A.shape != (self.n, self.n):
-            raise ArgumentError("A", f"shape {A.shape}", f"shape ({self.n}, {self.n})")
-        if A.dtype != self.dtype and (wider := np.result_type(self.dtype, A.dtype)) != self.dtype:
-            if wider.char not in COMPLEX:
-                raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")
-            if self.k:
-                expected = f"a type no wider than {self.dtype}, that of the first step"
-                raise ArgumentError("A", f"dtype {A.dtype}", expected)
+        A, wider = as_step_operator(A, self.n, self.dtype, self.k, self._calls)
+        if wider != self.dtype:
             self._widen(wider)
         if not self._alpha.flags.writeable:  # sent to another process as a memory map: all that is written is copied
             self._alpha, self._beta = np.array(self._alpha), np.array(self._beta)
@@ -399,12 +386,12 @@ class LanczosProcess:
         """The eigenvectors s, one a column, of the eigenvalues first … last (ascending) of T_k."""
         return eigenvectors(self.alpha / self.unit, self.beta[:-1] / self.unit, first, last)
 
-    def combine_into(self, s: np.ndarray, vector: np.ndarray, dual: np.ndarray | None) -> None:
-        """vector ← Q_k s and, where it is wanted, dual ← P_k s.   Writes both."""
+    def combine_into(self, S: np.ndarray, rows: np.ndarray, vectors: np.ndarray, duals: np.ndarray | None) -> None:
+        """Q_k s, and where wanted P_k s, for the columns s of S, Q being read once.   Writes these rows of both."""
         Q, P = self._basis.rows(1, self.k)
-        parallel.combine(Q, s, vector)
-        if dual is not None:
-            parallel.combine(P, s, dual)
+        fused.combine_into(Q, S, rows, vectors)
+        if duals is not None:
+            fused.combine_into(P, S, rows, duals)
 
     def combine(self, s: np.ndarray) -> np.ndarray:
         """Q_j s for the first j = s.size ≤ k basis vectors, shape (n,)."""

@@ -15,7 +15,7 @@ REFRESH = 1e-2  # a good Ritz vector is formed again when its residual has falle
 LOCKED = 1e-3  # and it was above this share of the gap to the other Ritz values
 MIXED = 0.1  # nearer than the residual over this, a value that is still moving may be of the same eigenvectors
 TURNS = 4  # while that lasts, the first two vectors of so many are orthogonalized against all of Q
-NONE_YET, SETTLED, UNSETTLED, FRESH, FAILED = range(5)  # what a look at the Ritz pairs may find
+NONE_YET, SETTLED, UNSETTLED, FRESH, FAILED, TOO_DEAR = range(6)  # what a look at the Ritz pairs may find
 
 
 @loop
@@ -194,7 +194,8 @@ def has_fresh(theta, residual, tolerance, good):
             gap = min(gap, theta[last + 1] - theta[last])
         vectors, before = 0.0, 0.0
         for known in range(good.shape[1]):
-            if good[1, known] >= low - tolerance and good[0, known] <= high + tolerance:
+            width = max(tolerance, good[2, known])
+            if good[1, known] + width >= low and good[0, known] - width <= high:
                 vectors += good[3, known]
                 before = max(before, good[2, known])
         if vectors < members or (worst <= REFRESH * before and before > LOCKED * gap):
@@ -206,7 +207,8 @@ def has_fresh(theta, residual, tolerance, good):
 def _bridged(low, high, tolerance, good):
     """Whether a cluster is near to both values: its vectors would count for the one and for the other."""
     for known in range(good.shape[1]):
-        if good[1, known] >= high - tolerance and good[0, known] <= low + tolerance:
+        width = max(tolerance, good[2, known])
+        if good[1, known] + width >= high and good[0, known] - width <= low:
             return True
     return False
 
@@ -229,16 +231,28 @@ def is_unsettled(theta, residual, tolerance, good):
 
 
 @exact
-def look_at_pairs(alpha, beta, residual_norm, unit, scale, u, good):
+def none_is_good(alpha, beta, residual_norm, scale, u):
+    """Whether a bound of all last components says that no Ritz vector is good, without a look at any.
+
+    As :func:`look_at_pairs`.
+    """
+    return residual_norm * least_last_component(alpha, beta) > 2 * math.sqrt(u) * scale
+
+
+@exact
+def look_at_pairs(alpha, beta, residual_norm, unit, scale, u, dear, good):
     """What `Selective.apply` has to do: NONE_YET is good; SETTLED, against the vectors that there are, or UNSETTLED,
-    against all of Q in turn; FRESH vectors have to be formed; or the QL iteration FAILED.
+    against all of Q in turn; FRESH vectors have to be formed; or the QL iteration FAILED; or it is TOO_DEAR to look.
 
     alpha, beta : β_j in beta[j − 1] couples α_{j−1} and α_j; k and k + 1, read.
-    residual_norm : ‖w_k‖.   unit, scale, u : of the process, and its unit roundoff.   good : as `has_fresh` wants it.
+    residual_norm : ‖w_k‖.   unit, scale, u : of the process, and its unit roundoff.
+    dear : whether to read all of Q costs less.   good : as `has_fresh` wants it.
     """
     k, known = alpha.size, good.shape[1]
-    if known == 0 and residual_norm * least_last_component(alpha, beta) > 2 * math.sqrt(u) * scale:
+    if known == 0 and none_is_good(alpha, beta, residual_norm, scale, u):
         return NONE_YET
+    if dear:
+        return TOO_DEAR
     theta, off, last = np.empty(k), np.empty(k), np.empty(k)
     for i in range(k):
         theta[i], off[i] = alpha[i] / unit, beta[i + 1] / unit

@@ -10,6 +10,7 @@ name       w_j is orthogonalized against                                   ‖I 
 none       nothing more than the recurrence does                           may reach 1
 local      q_j and q_{j−1} once more                                       may reach 1
 selective  Ritz vectors that have converged to √u (Parlett, Scott 1979)    about √u
+           (in a solve: all of Q, twice, from where that costs less)
 partial    all of Q, when an estimate of the loss says so (Simon 1984)     about √u
 full       all of Q, twice                                                 about u
 ========== =============================================================== ==================
@@ -125,6 +126,9 @@ class Selective(NoReorthogonalization):
 
     def __init__(self) -> None:
         self.unit = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
         self.clusters: list[Cluster] = []
         self._vectors = np.empty((0, 0))  # one good Ritz vector a row, in some order,
         self._duals: np.ndarray | None = None  # their duals, where there is a preconditioner
@@ -159,7 +163,7 @@ class Selective(NoReorthogonalization):
             self._duals = None if self._duals is None else np.array(self._duals)
         u, size, residual_norm = process.unit_roundoff, process.scale / process.unit, float(off[-1])
         before = float(off[-2]) if process.k > 1 else 0.0
-        losses.advance(float(theta[-1]), before, residual_norm, losses.NOISE * u * size, self.known)
+        losses.advance(float(theta[-1]), before, residual_norm, u, size, self.known)
         if not recurrences.last_components(theta, off, last):
             process.orthogonalize_full(w)  # the eigenvalue iteration failed: be safe
             losses.settle_all(u, self.known)
@@ -204,15 +208,15 @@ class Selective(NoReorthogonalization):
     def _update(self, process: LanczosProcess, theta: np.ndarray, residual: np.ndarray, tolerance: float) -> None:
         """Form what is newly good, or was not to be trusted and is much better now; theta ascends."""
         good = np.flatnonzero(residual <= tolerance)
-        lows, highs = np.array([c.low for c in self.clusters]), np.array([c.high for c in self.clusters])
+        lows, highs = reaches(self.clusters, tolerance)
         replaced: set[int] = set()
-        fresh = []
-        first = np.searchsorted(highs, theta[good] - tolerance)  # of the clusters that are near
-        last = np.searchsorted(lows, theta[good] + tolerance, "right")
-        apart = (np.diff(theta[good]) > tolerance) & (last[:-1] <= first[1:])  # else its vectors would count for both
+        groups = []
+        first, last = theta[good, None][:-1], theta[good, None][1:]
+        apart = np.diff(theta[good]) > tolerance
+        apart &= ~((highs >= last) & (lows <= first)).any(axis=1)  # near to both, its vectors would count for both
         for members in np.split(good, np.flatnonzero(apart) + 1):
-            low, high, worst = theta[members[0]], theta[members[-1]], residual[members].max()
-            known = np.arange(np.searchsorted(highs, low - tolerance), np.searchsorted(lows, high + tolerance, "right"))
+            worst = residual[members].max()
+            known = np.flatnonzero((highs >= theta[members[0]]) & (lows <= theta[members[-1]]))
             old = [self.clusters[i] for i in known]
             before = max((c.residual for c in old), default=0.0)
             stale = worst <= self.refresh * before and before > self.locked * gap(theta, members)
@@ -221,23 +225,43 @@ class Selective(NoReorthogonalization):
             replaced.update(known)
             for cluster in old:
                 self._discard(cluster)
-            fresh.append(Cluster(low, high, worst, self._form(process, members, theta, residual)))
-        if fresh:
+            groups.append(members)
+        if groups:
             kept = [c for i, c in enumerate(self.clusters) if i not in replaced]
+            groups += self._nearly_good(theta, residual, tolerance, kept)
+            fresh = self._form(process, groups, theta, residual)
             self.clusters = sorted(kept + fresh, key=lambda c: c.low)
 
-    def _form(self, process: LanczosProcess, members: np.ndarray, theta: np.ndarray, residual: np.ndarray) -> list[int]:
-        """Compute the Ritz vectors with these indices (ascending values) into free rows, and return the rows."""
-        S, rows = process.ritz_coefficients(members[0], members[-1]), []
-        for i in members:
-            if not self.free:
-                self._grow(process)
-            row = self.free.pop()
-            dual = None if self._duals is None else self._duals[row]
-            process.combine_into(S[:, i - members[0]], self._vectors[row], dual)
+    def _nearly_good(
+        self, theta: np.ndarray, residual: np.ndarray, tolerance: float, kept: list[Cluster]
+    ) -> list[np.ndarray]:
+        """Values that are not good yet, and have no vector, whose vector would be locked, each for itself.
+
+        θ is off by ρ²/gap at most: where that is below √u‖T‖, the value will still be this one when it is good.
+        """
+        apart = np.minimum(np.diff(theta, prepend=-np.inf), np.diff(theta, append=np.inf))
+        early = (residual > tolerance) & (residual <= self.locked * apart) & (residual**2 <= tolerance * apart)
+        lows, highs = reaches(kept, tolerance)
+        early[early] = ~((highs >= theta[early, None]) & (lows <= theta[early, None])).any(axis=1)
+        return [np.array([i]) for i in np.flatnonzero(early)]
+
+    def _form(
+        self, process: LanczosProcess, groups: list[np.ndarray], theta: np.ndarray, residual: np.ndarray
+    ) -> list[Cluster]:
+        """Compute the Ritz vectors of these groups of indices (ascending values) into free rows; Q is read once."""
+        members = np.concatenate(groups)
+        while len(self.free) < members.size:
+            self._grow(process)
+        rows = np.array([self.free.pop() for _ in members])
+        S = np.hstack([process.ritz_coefficients(g[0], g[-1])[:, g - g[0]] for g in groups])
+        process.combine_into(S, rows, self._vectors, self._duals)
+        for row, i in zip(rows, members, strict=True):
             self._known[row] = theta[i], residual[i], 0.0, 0.0, losses.FRESH, process.k
-            rows.append(row)
-        return rows
+        parts = np.split(rows, np.cumsum([g.size for g in groups])[:-1])
+        return [
+            Cluster(theta[g[0]], theta[g[-1]], residual[g].max(), part.tolist())
+            for g, part in zip(groups, parts, strict=True)
+        ]
 
     def _discard(self, cluster: Cluster) -> None:
         self._known[cluster.rows, losses.DUE] = losses.NOBODY
@@ -258,7 +282,53 @@ class Selective(NoReorthogonalization):
             self._duals = grown(self._duals, process.n, process.dtype)
         self._known = grown(self._known, losses.COLUMNS, self._known.dtype)
         self._known[size:, losses.DUE] = losses.NOBODY
-        self.free = list(range(rows - 1, size - 1, -1))
+        self.free = list(range(rows - 1, size - 1, -1)) + self.free
+
+
+class SelectiveWhileCheap(Selective):
+    """`Selective` until a look at the eigenvalues of T costs more than to read all of Q, from then on `Full`.
+
+    A look is some k² rotations, each a root and two quotients that wait for those before; all of Q is four readings of
+    kn entries. So `look`·k > n decides, numbers that are the same on every machine, and it is asked only where there
+    would be a look.
+
+    *The level stays.* Let QᵀQ = I + E, |E| ≤ ε, when that happens, and w have h = Qᵀw. The first pass leaves
+    Qᵀ(I − QQᵀ)w = −E h, the second E²h: what is added to Q from then on is orthogonal to u, so the largest entry of E
+    is that of the steps before. Of T, only the w of two steps have h above u, for the recurrence mixes two vectors:
+    √u‖w‖ at most, as in `Partial`, which T survives to u‖A‖ (Simon 1984).
+    """
+
+    look = 16  # measured: 26 ns for each k² of a look, 1.6 ns for each kn of `Full` in the cache (docs/decisions/0052)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = False
+
+    def apply(self, process: LanczosProcess, w: np.ndarray, beta: float) -> bool:
+        if self.changed or self._is_dear(process, beta):
+            self.change()
+            process.orthogonalize_full(w)
+            return True
+        return super().apply(process, w, beta)
+
+    def change(self) -> None:
+        """Go on as `Full`, without the Ritz vectors."""
+        if not self.changed:
+            self._forget()
+            self.changed, self.one_operator = True, False
+
+    def _is_dear(self, process: LanczosProcess, beta: float) -> bool:
+        if process.k * self.look <= process.n:
+            return False
+        u, known = process.unit_roundoff, self.clusters and self.unit == process.unit
+        return bool(known) or not recurrences.none_is_good(process.alpha, process._beta, beta, process.scale, u)
+
+
+def reaches(clusters: list[Cluster], tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Between which values each cluster counts as near: an eigenvalue is within the residual of each of its values."""
+    low, high, residual = np.array([c[:3] for c in clusters]).reshape(-1, 3).T
+    width = np.maximum(residual, tolerance)
+    return low - width, high + width
 
 
 def gap(theta: np.ndarray, members: np.ndarray) -> float:
@@ -280,4 +350,6 @@ class Cluster(NamedTuple):
     rows: list[int]
 
 
-MODES = {"full": Full, "selective": Selective, "partial": Partial, "local": Local, "none": NoReorthogonalization}
+MODES: dict[str, type[NoReorthogonalization]] = {
+    "full": Full, "selective": Selective, "partial": Partial, "local": Local, "none": NoReorthogonalization
+}  # fmt: skip

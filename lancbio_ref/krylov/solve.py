@@ -32,6 +32,7 @@ from ..rounding import is_finite, norm2, scale, scale_number, unit_roundoff
 from ..status import SolveStatus
 from . import steps
 from .compiled_cycle import CompiledCycle, Evaluated, compiled_form, count_products
+from .cycle_process import CycleProcess
 from .iterates import ShortIterate, StoredIterate
 from .own_cycle import Own, own_cycle, own_steps
 from .process import LanczosProcess
@@ -110,12 +111,6 @@ def _restore(report: SolveReport, system: System, powers: Powers, b: np.ndarray,
         floor = min(found.floor(report.x, system.norm(report.norm_A)), 0.01 * found.right)
         at_floor = found.size <= floor and not system.is_singular(report)
         report.status = SolveStatus.FLOOR if at_floor else SolveStatus.STALLED
-
-
-class _CycleProcess(LanczosProcess):
-    """A process that nobody sees after its cycle."""
-
-    _ends_with_solve = True
 
 
 class _Cycles:
@@ -215,7 +210,7 @@ class _Cycles:
         if self.own is not None and (found := self._own_cycle(b, report, tolerance)) is not None:
             return found
         system, short = self.system, self.mode in SHORT
-        process = _CycleProcess(
+        process = CycleProcess(
             report.residual,
             reorthogonalization=self.mode,
             M=system.M,

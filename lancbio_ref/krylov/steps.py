@@ -58,6 +58,7 @@ CYCLE = np.dtype(
         ("breakdown", "i8"),
         ("n_reorthogonalized", "i8"),
         ("turn", "i8"),  # `Selective.turn`
+        ("look", "i8"),  # `SelectiveWhileCheap.look`
         # T = L D Lᵀ, and the iterate
         ("taken", "i8"),
         ("columns", "i8"),
@@ -114,21 +115,24 @@ def _reorthogonalize(Q, alpha, beta, ritz, good, known, w, b, c):
     elif c.mode == FULL:
         passes = 2
     elif c.mode == SELECTIVE:
-        found = recurrences.look_at_pairs(alpha[: c.k], beta, b, c.unit, c.scale, c.u, good)
+        dear = c.k * c.look > w.size
+        found = recurrences.look_at_pairs(alpha[: c.k], beta, b, c.unit, c.scale, c.u, dear, good)
         if found == recurrences.FRESH:
             return -1
-        losses.advance(
-            alpha[c.k - 1] / c.unit, beta[c.k - 1] / c.unit, b / c.unit, losses.NOISE * c.u * (c.scale / c.unit), known
-        )
-        meets_all = found == recurrences.FAILED
-        if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
-            meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
-            c.turn = (c.turn + 1) % recurrences.TURNS if meets_all or c.turn else 0
-        if meets_all:
-            losses.settle_all(c.u, known)
-        elif good.shape[1] > 0:
-            taken = _subtract_due(w, ritz, known, b, c.u)
-        passes = 2 * int(meets_all) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
+        if found == recurrences.TOO_DEAR:
+            c.mode, passes = FULL, 2
+        else:
+            size = c.scale / c.unit
+            losses.advance(alpha[c.k - 1] / c.unit, beta[c.k - 1] / c.unit, b / c.unit, c.u, size, known)
+            meets_all = found == recurrences.FAILED
+            if found == recurrences.SETTLED or found == recurrences.UNSETTLED:
+                meets_all = c.turn == 1 or (c.turn == 0 and found == recurrences.UNSETTLED)
+                c.turn = (c.turn + 1) % recurrences.TURNS if meets_all or c.turn else 0
+            if meets_all:
+                losses.settle_all(c.u, known)
+            elif good.shape[1] > 0:
+                taken = _subtract_due(w, ritz, known, b, c.u)
+            passes = 2 * int(meets_all) + 2 * int(b <= 16 * math.sqrt(c.u) * c.scale)
     for turn in range(1, passes + 1):
         if c.mode == LOCAL:
             first = (c.k - 1 - passes + turn) % rows

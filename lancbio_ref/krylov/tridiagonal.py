@@ -85,6 +85,11 @@ def _divide(diagonal: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, int]:
     return (right, 1) if diagonal[0] == 0 else (right / diagonal[0], 0)
 
 
+def dense(diagonal: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """T as a k × k array."""
+    return np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
+
+
 def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest eigenvalue of T = tridiag(beta[:-1], alpha, beta[:-1])."""
     off = beta[: alpha.size - 1]
@@ -97,7 +102,7 @@ def extreme_ritz_values(alpha: np.ndarray, beta: np.ndarray) -> tuple[float, flo
         alpha, off = np.ldexp(alpha, -exponent), np.ldexp(off, -exponent)
     values, info = lapack.dsterf(alpha, off)
     if info or not is_finite(values):  # the fast driver gave up, or does not say that it did: the slow one does neither
-        values = np.linalg.eigvalsh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))
+        values = np.linalg.eigvalsh(dense(alpha, off))
     return scale_number(float(values[0]), exponent), scale_number(float(values[-1]), exponent)
 
 
@@ -112,4 +117,4 @@ def eigenvectors(alpha: np.ndarray, off: np.ndarray, first: int, last: int) -> n
     except np.linalg.LinAlgError:
         pass
     # LAPACK's fast driver gave up, or failed and did not say so: the slow one does neither
-    return np.linalg.eigh(np.diag(alpha) + np.diag(off, 1) + np.diag(off, -1))[1][:, first : last + 1]
+    return np.linalg.eigh(dense(alpha, off))[1][:, first : last + 1]

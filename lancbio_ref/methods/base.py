@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..arguments import as_integer, as_number
 from ..errors import ArgumentError, LancbioError
 from ..kernels import BLOCK
 from ..minibatch import Sampler
+from ..operators import CheckedOperator
 from ..status import SolveStatus, StepStatus
 from .inner import inner_steps as steps_of_y
 from .inner import locate
@@ -83,11 +84,17 @@ class State:
     steps: Steps | None = None
     growth: Growth | None = None
 
+    _made_anew: ClassVar[tuple[str, ...]] = ()  # what `let_go` may forget
+
     def renewed(self, **changes: object) -> Self:
         """The state of the next iteration, before anything but `changes` is new: it shares the vectors of this one."""
         new = object.__new__(type(self))
         new.__dict__.update(self.__dict__, **changes)
         return new
+
+    def let_go(self) -> None:
+        """Forget what no later iteration asks for, before the next one makes it anew."""
+        self.__dict__.update(dict.fromkeys(self._made_anew))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy, or a pickle, gets: all but the memory of the run."""
@@ -163,9 +170,12 @@ def decaying(step: float, k: int, decay: float) -> float:
 
 def descend(new: Any, point: Any, step_x: float) -> Any:
     """h_k = c_k − J_k v_k and x_{k+1} = x_k − λh_k, from the v_k that `new` holds."""
-    new.h, new.x_next = _short_descent(point, new.v, new.x, step_x) or difference_and_step(
-        point.c, point.J.matvec(new.v), new.x, step_x
-    )
+    short = _short_descent(point, new.v, new.x, step_x)
+    if short is None:
+        Jv = point.J.matvec(new.v)
+        h = Jv if isinstance(point.J, CheckedOperator) else None  # what that returns is nobody else's
+        short = difference_and_step(point.c, Jv, new.x, step_x, h)
+    new.h, new.x_next = short
     new.n_cross += 1
     return new
 
@@ -182,13 +192,16 @@ def _short_descent(point: Any, v: np.ndarray, x: np.ndarray, step_x: float) -> t
     return h, x_next
 
 
-def difference_and_step(c: np.ndarray, Jv: np.ndarray, x: np.ndarray, step_x: float) -> tuple[np.ndarray, np.ndarray]:
-    """h = c − J v and x − λh, from one reading of all three."""
+def difference_and_step(
+    c: np.ndarray, Jv: np.ndarray, x: np.ndarray, step_x: float, h: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """h = c − J v and x − λh, from one reading of all three.   Writes `h`, if given, which may be `Jv` itself."""
     step = x.dtype.type(step_x)
     if not (c.dtype == Jv.dtype == x.dtype and all(a.flags.carray for a in (c, Jv, x))):
         h = c - Jv
         return h, x - step * h
-    h, x_next = memory.empty(x.size, x.dtype), memory.empty(x.size, x.dtype)
+    h = memory.empty(x.size, x.dtype) if h is None else h
+    x_next = memory.empty(x.size, x.dtype)
     parallel.each(kernels.difference_and_step, x.size, c, Jv, x, step, h, x_next)
     return h, x_next
 

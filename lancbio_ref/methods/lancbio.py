@@ -120,6 +120,8 @@ class LancBiOState(State):
     restarted: bool = False
     restart_due: bool = True
 
+    _made_anew: ClassVar[tuple[str, ...]] = ("b", "c", "direction_y", "dv")
+
     @property
     def r(self) -> np.ndarray | None:
         """b_k − w."""

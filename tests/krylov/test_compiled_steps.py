@@ -15,7 +15,7 @@ from lancbio_ref.errors import LancbioError
 from lancbio_ref.kernels import JIT, compiled
 from lancbio_ref.krylov import basis, compiled_cycle, compiled_step, recurrences, steps
 from lancbio_ref.krylov.compiled_cycle import compiled_form
-from lancbio_ref.krylov.reorthogonalization import Selective
+from lancbio_ref.krylov.reorthogonalization import Selective, SelectiveWhileCheap
 from lancbio_ref.krylov.solve import solve
 from lancbio_ref.krylov.system import System
 from lancbio_ref.operators import (
@@ -103,6 +103,7 @@ def one_thread(monkeypatch):
     before = parallel.threads()
     parallel.set_threads(1)
     monkeypatch.setattr(SOLVE, "FULL_UP_TO", 0)
+    monkeypatch.setattr(SelectiveWhileCheap, "look", 0)
     yield
     parallel.set_threads(before)
 
@@ -144,6 +145,20 @@ def test_the_same_bits(monkeypatch, name, mode):
     for options in sampled(OPTIONS, 2) if has_product else OPTIONS[:1]:
         assert_same(both(monkeypatch, A, b, None, reorthogonalization=mode, norm_A=A.norm_bound(), **options))
         assert_same(both(monkeypatch, A, b, x0, reorthogonalization=mode, mu=0.9, **options))
+
+
+@pytest.mark.parametrize("name", ["dense", "diagonal", "generalized linear"])
+def test_the_same_bits_where_selective_becomes_full(monkeypatch, name):
+    """In compiled code, at a step that is made again by Python, and in a second cycle; n_reorthogonalized tells it."""
+    A = OPERATORS[name][0]
+    changed = []
+    change = SelectiveWhileCheap.change
+    monkeypatch.setattr(SelectiveWhileCheap, "change", lambda rule: changed.append(rule.changed) or change(rule))
+    for look in (2, 3, 5):
+        monkeypatch.setattr(SelectiveWhileCheap, "look", look)
+        for options in OPTIONS:
+            assert_same(both(monkeypatch, A, right(A), reorthogonalization="selective", **options))
+    assert False in changed and True in changed
 
 
 @njit

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from lancbio_ref import LanczosProcess
+from lancbio_ref import LanczosProcess, parallel
 from lancbio_ref.kernels import BLOCK
-from lancbio_ref.krylov import fused, losses
+from lancbio_ref.krylov import fused, losses, reorthogonalization
 from lancbio_ref.operators import DiagonalLowRank
 from tests.krylov.test_reorthogonalization import clusters
+from tests.thorough import THOROUGH
 
 ROOT_U = math.sqrt(2.0**-53)
 
@@ -80,6 +81,36 @@ def test_what_is_foreseen_is_needed(monkeypatch, broken):
 
     monkeypatch.setattr(losses, broken, settle if broken == "settle" else lambda *arguments: None)
     assert whole < 2.8 and watched(monkeypatch, spectrum, start)[0] > 100
+
+
+@pytest.mark.parametrize("seed", [0, 10, 18, 23])
+def test_an_early_vector_is_near_to_all_values_within_its_residual(monkeypatch, seed):
+    """A mixture of two eigenvectors beside the two, each formed when it is good, is a third vector in their plane:
+    one pass against all three turns the sign of what w has along the mixture, and takes nothing away."""
+    assert watched(monkeypatch, *outliers(seed))[0] < 2.8
+    monkeypatch.undo()
+    if seed:  # of values that are √u near alone, as good ones are; the first spectrum has none in this many steps
+        ends = reorthogonalization.reaches
+
+        def narrow(clusters, tolerance):
+            return ends([cluster._replace(residual=tolerance) for cluster in clusters], tolerance)
+
+        monkeypatch.setattr(reorthogonalization, "reaches", narrow)
+        assert watched(monkeypatch, *outliers(seed))[0] > 1e6
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"] if THOROUGH else ["d"])  # each is compiled
+def test_vectors_from_one_reading_have_the_bits_of_each_alone(dtype):
+    rng = np.random.default_rng(0)
+    n = BLOCK + 700
+    Q = rng.standard_normal((11, n)).astype(dtype)
+    if dtype in "FD":
+        Q += 1j * rng.standard_normal((11, n)).astype(dtype)
+    S, rows, out = rng.standard_normal((11, 3)), np.array([4, 0, 3]), np.full((6, n), 7, dtype)
+    fused.combine_into(Q, S, rows, out)
+    for s, row in zip(S.T, rows, strict=True):
+        np.testing.assert_array_equal(out[row], parallel.combination(Q, s))
+    assert (out[[1, 2, 5]] == 7).all()
 
 
 @pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
