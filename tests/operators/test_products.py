@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lancbio_ref.kernels.sparse import WIDE
 from lancbio_ref.operators import DenseOperator, GeneralizedLinear, MultinomialHessian, SparseOperator
 from lancbio_ref.operators.products import dense_absolute_gram, dense_product, dense_transposed, dense_weighted_squares
 
@@ -54,6 +55,21 @@ def test_sparse_absolute_gram(copies):
     expected = absolute.T @ (np.abs(d) * (absolute @ v + 0.25) + 0.25)
     np.testing.assert_allclose(products.absolute_gram(d, v, 0.25), expected, rtol=1e-12)
     assert (products.blocks > 1) == (copies > 1)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_without_entries_move_no_bit_of_a_sparse_gram(dtype):
+    """A wide matrix has its rows gathered first and scattered then: in the order of one reading."""
+    rng = np.random.default_rng(3)
+    S, d, v = sp.random(90, 50, 0.08, "csr", dtype, rng), rng.standard_normal(90).astype(dtype), rng.standard_normal(50)
+    wide = sp.csr_array((S.data, S.indices, S.indptr), shape=(90, WIDE + 1))
+    padded = np.concatenate([v, rng.standard_normal(WIDE - 49)])
+    some = SparseOperator(S).products.gram(d, v)  # one block, as in the wide one
+    many = SparseOperator(wide).products.gram(d, padded)
+    assert np.array_equal(many[:50], some) and not many[50:].any()
+    X = S.toarray().astype(np.float64)
+    np.testing.assert_allclose(some, X.T @ (d * (X @ v)), rtol=1e-10)
 
 
 def test_an_array_in_neither_order_is_taken():
