@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lancbio_ref.kernels.ahead import distance
 from lancbio_ref.kernels.sparse import WIDE
 from lancbio_ref.operators import DenseOperator, GeneralizedLinear, MultinomialHessian, SparseOperator
 from lancbio_ref.operators.products import dense_absolute_gram, dense_product, dense_transposed, dense_weighted_squares
@@ -138,3 +139,19 @@ def test_several_products_at_once_have_the_bits_of_each(k, dtype):
         assert together.dtype == alone.dtype == dtype
         np.testing.assert_array_equal(together, alone)
     assert GeneralizedLinear(sp.vstack([S] * 40, format="csr"), np.tile(d, 40))._sparse.blocks > 1
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_are_asked_for_ahead_move_no_bit(dtype):
+    """A large matrix of short rows; several vectors at a time ask for none, nor does a part of it."""
+    X = RNG.standard_normal((2**18 // 50 * 8 // dtype().itemsize + 7, 50)).astype(dtype)
+    d, ridge, V = RNG.standard_normal(len(X)).astype(dtype), RNG.random(50).astype(dtype), RNG.standard_normal((2, 50))
+    V = V.astype(dtype)
+    assert distance(X) == 2**12 and distance(X[: len(X) // 2]) == distance(np.zeros((9000, 300))) == 0
+    A, G = DenseOperator(X), GeneralizedLinear(X, d, ridge)
+    for operator in (A, G):
+        np.testing.assert_array_equal(operator._matvecs(V), [operator._matvec(v) for v in V])
+    np.testing.assert_allclose(
+        A.rmatvec(d), X.astype(np.float64).T @ d, rtol=0, atol=1e-9 if dtype == np.float64 else 0.1
+    )
