@@ -4,7 +4,8 @@ Block b has the rows b·rows … (b + 1)·rows − 1 of the m × n matrix; `rows
 block may have rows that are left over, and these go one by one. Every kernel reads the rows of its blocks once; of
 eight rows and a vector that they share, the vector comes once and not eight times. A row is named by its number and not
 by a view of it, which costs as much as a short row (measured: a fifth of a product of 2000 × 100), and columns by
-unsigned numbers, which need no test for counting from the end.
+unsigned numbers, which need no test for counting from the end. Short rows of a large matrix are asked for before they
+are needed (:mod:`.ahead`): `ahead` bytes before, or not at all where that is 0.
 
 *Order of the sums.* A sum along a row is reassociated for vector instructions: of n terms, each goes through at most n
 roundings, in any order. A sum over rows has one order, Σ over eight rows as a tree of three levels, the eights first to
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .ahead import ask_for_eight, distance
 from .compiling import PIECE, exact, inlined, inner_loop, inner_reduction, loop
 
 EIGHT = 8
@@ -78,32 +80,35 @@ def _put_eight(out, i, s):
 
 
 @inner_loop
-def _product_of_rows(first, last, A, v, out):
+def _product_of_rows(first, last, A, v, out, ahead):
     """out_i ← a_iᵀv for i = first … last − 1."""
     zero, none, n = out.dtype.type(0), np.uintp(0), np.uintp(v.size)
     eights = first + (last - first) // EIGHT * EIGHT
     for i in range(first, eights, EIGHT):
+        ask_for_eight(A, i, ahead)
         _put_eight(out, i, _eight_dots(zero, A, i, v, none, n))
     for i in range(eights, last):
         out[i] = _dot(zero, A, i, v, none, n)
 
 
 @loop
-def _add_rows(first, last, A, u, sums, start, end):
+def _add_rows(first, last, A, u, sums, start, end, ahead):
     """sums_j ← sums_j + Σ_i u_i a_ij for i = first … last − 1 and j = start … end − 1."""
     eights = first + (last - first) // EIGHT * EIGHT
     for i in range(first, eights, EIGHT):
+        ask_for_eight(A, i, ahead)
         _add_eight(sums, _eight(u, i), A, i, start, end)
     for i in range(eights, last):
         _add_row(sums, u[i], A, i, start, end)
 
 
 @loop
-def _add_gram_of_rows(first, last, X, d, v, sums):
+def _add_gram_of_rows(first, last, X, d, v, sums, ahead):
     """sums ← sums + Σ_i d_i (x_iᵀv) x_i for i = first … last − 1: rows are used again while they are in the cache."""
     zero, none, n = sums.dtype.type(0), np.uintp(0), np.uintp(v.size)
     eights = first + (last - first) // EIGHT * EIGHT
     for i in range(first, eights, EIGHT):
+        ask_for_eight(X, i, ahead)
         s0, s1, s2, s3, s4, s5, s6, s7 = _eight_dots(zero, X, i, v, none, n)
         d0, d1, d2, d3, d4, d5, d6, d7 = _eight(d, i)
         _add_eight(sums, (d0 * s0, d1 * s1, d2 * s2, d3 * s3, d4 * s4, d5 * s5, d6 * s6, d7 * s7), X, i, none, n)
@@ -117,7 +122,7 @@ def dense_product(first, last, rows, A, v, out):
 
     A : m × n, read.   v : n, read.   out : m, written.
     """
-    _product_of_rows(first * rows, min(A.shape[0], last * rows), A, v, out)
+    _product_of_rows(first * rows, min(A.shape[0], last * rows), A, v, out, distance(A))
 
 
 @loop
@@ -154,9 +159,10 @@ def dense_transposed(first, last, rows, A, u, partial):
 
     A : m × n, read.   u : m, read.   partial : n a block, written, and read once for eight rows.
     """
+    none, n, ahead = np.uintp(0), np.uintp(A.shape[1]), distance(A)
     for b in range(first, last):
         partial[b] = 0
-        _add_rows(b * rows, min(A.shape[0], (b + 1) * rows), A, u, partial[b], np.uintp(0), np.uintp(A.shape[1]))
+        _add_rows(b * rows, min(A.shape[0], (b + 1) * rows), A, u, partial[b], none, n, ahead)
 
 
 @loop
@@ -166,9 +172,10 @@ def dense_gram(first, last, rows, X, d, v, partial):
     X : m × n, read once, not once for X v and again for Xᵀ.   d : m, read.   v : n, read.
     partial : n a block, written, and read once for eight rows.
     """
+    ahead = distance(X)
     for b in range(first, last):
         partial[b] = 0
-        _add_gram_of_rows(b * rows, min(X.shape[0], (b + 1) * rows), X, d, v, partial[b])
+        _add_gram_of_rows(b * rows, min(X.shape[0], (b + 1) * rows), X, d, v, partial[b], ahead)
 
 
 @exact
@@ -182,12 +189,12 @@ def dense_gram_with_ridge(rows, X, d, ridge, v, partial, out):
     if blocks == 0:
         for j in range(out.size):
             out[j] = 0
-        _add_gram_of_rows(0, m, X, d, v, out)
+        _add_gram_of_rows(0, m, X, d, v, out, 0)
     for b in range(blocks):
         sums = partial[b]
         for j in range(out.size):
             sums[j] = 0
-        _add_gram_of_rows(b * rows, min(m, (b + 1) * rows), X, d, v, sums)
+        _add_gram_of_rows(b * rows, min(m, (b + 1) * rows), X, d, v, sums, 0)
     if blocks:
         for j in range(out.size):
             total = np.float64(partial[0, j])
@@ -207,7 +214,7 @@ def dense_products(first, last, rows, A, V, out):
     end = min(A.shape[0], last * rows)
     for i in range(first * rows, end, EIGHT):
         for r in range(V.shape[0]):
-            _product_of_rows(i, min(i + EIGHT, end), A, V[r], out[r])
+            _product_of_rows(i, min(i + EIGHT, end), A, V[r], out[r], 0)
 
 
 @loop
@@ -222,7 +229,7 @@ def dense_grams(first, last, rows, X, d, V, partial):
         sums[:] = 0
         for i in range(b * rows, end, EIGHT):
             for r in range(V.shape[0]):
-                _add_gram_of_rows(i, min(i + EIGHT, end), X, d, V[r], sums[r])
+                _add_gram_of_rows(i, min(i + EIGHT, end), X, d, V[r], sums[r], 0)
 
 
 @loop
@@ -243,7 +250,7 @@ def dense_gram_by_columns(first, last, rows, tile, XT, d, v, tau, u, partial):
             start, end = np.uintp(first_row), np.uintp(min(first_row + tile, end_of_block))
             for i in range(start, end):
                 u[i] = 0
-            _add_rows(0, n, XT, v, u, start, end)  #  X v for these rows, column by column
+            _add_rows(0, n, XT, v, u, start, end, 0)  #  X v for these rows, column by column
             for i in range(start, end):
                 u[i] = d[i] * (u[i] + tau) + tau
             for j in range(0, eights, EIGHT):
@@ -376,5 +383,5 @@ def dense_gram_and_absolute(first, last, rows, X, d, v, sizes, tau, partial, abs
         sums[:] = 0
         bounds[:] = 0
         for i in range(b * rows, end, EIGHT):
-            _add_gram_of_rows(i, min(i + EIGHT, end), X, d, v, sums)
+            _add_gram_of_rows(i, min(i + EIGHT, end), X, d, v, sums, 0)
             _add_absolute_gram_of_rows(i, min(i + EIGHT, end), X, d, sizes, tau, bounds)

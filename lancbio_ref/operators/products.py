@@ -12,7 +12,7 @@ roundings of each kind a product collects is said by `product_counts`, `transpos
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -271,9 +271,15 @@ class SparseProducts:
 
     def __init__(self, A: sp.csr_array) -> None:
         self.A = A
-        self._rows = self._starts(A.nnz // ENTRIES)
-        # the sums of a block are n numbers: one block in 8n stored entries keeps them a sixth of the traffic
-        self._blocks = self._starts(min(A.nnz // (8 * A.shape[1]), MOST_BLOCKS))
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return self._starts(self.A.nnz // ENTRIES)
+
+    @cached_property
+    def _blocks(self) -> np.ndarray:
+        """The sums of a block are n numbers: one block in 8n stored entries keeps them a sixth of the traffic."""
+        return self._starts(min(self.A.nnz // (8 * self.A.shape[1]), MOST_BLOCKS))
 
     @property
     def blocks(self) -> int:
@@ -282,8 +288,8 @@ class SparseProducts:
 
     def _starts(self, blocks: int) -> np.ndarray:
         """Where the blocks start, and the end, shape (blocks + 1,)."""
-        targets = np.linspace(0, self.A.nnz, max(blocks, 1) + 1)
-        starts = np.searchsorted(self.A.indptr, targets)
+        targets = np.ceil(np.linspace(0, self.A.nnz, max(blocks, 1) + 1))
+        starts = np.searchsorted(self.A.indptr, targets.astype(self.A.indptr.dtype))  # of its type: else it is copied
         starts[0], starts[-1] = 0, self.A.shape[0]
         return starts
 

@@ -41,7 +41,11 @@ class SparseOperator(StructuredOperator):
         super().__init__(A.dtype, A.shape)
         A.data, A.indices, A.indptr = read_only(A.data), read_only(A.indices), read_only(A.indptr)
         self.A, self.products = A, SparseProducts(A)
-        self.terms = int(np.max(np.diff(A.indptr), initial=1))
+
+    @cached_property
+    def terms(self) -> int:  # type: ignore[override]  # read-only, and nobody writes it
+        """Counted when a bound asks: a block of samples is made an operator for one product."""
+        return int(np.max(np.diff(self.A.indptr), initial=1))
 
     def rows(self, indices: np.ndarray | slice) -> SparseOperator:
         """These rows of A, increasing, as an operator: what has been checked once is not again: +50 % of time."""
@@ -61,8 +65,8 @@ class SparseOperator(StructuredOperator):
         return self.products.products(V)
 
     def _rmatvec(self, v: np.ndarray) -> np.ndarray:
-        # SciPy sums in the type of its result; in float64 its bits are those of always
-        return self.products.transposed(v) if self.is_single(v.dtype) else self.A.conj().T @ v
+        # SciPy sums in the type of its result; in float64 its bits are those of always. No real matrix is copied.
+        return self.products.transposed(v) if self.is_single(v.dtype) else self.A.conj(copy=False).T @ v
 
     def abs_product(self, v: np.ndarray) -> np.ndarray:
         return abs(self.A) @ v.astype(np.float64, copy=False)

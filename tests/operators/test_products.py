@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lancbio_ref.kernels.ahead import distance
+from lancbio_ref.kernels.sparse import WIDE
 from lancbio_ref.operators import DenseOperator, GeneralizedLinear, MultinomialHessian, SparseOperator
 from lancbio_ref.operators.products import dense_absolute_gram, dense_product, dense_transposed, dense_weighted_squares
 
@@ -54,6 +56,21 @@ def test_sparse_absolute_gram(copies):
     expected = absolute.T @ (np.abs(d) * (absolute @ v + 0.25) + 0.25)
     np.testing.assert_allclose(products.absolute_gram(d, v, 0.25), expected, rtol=1e-12)
     assert (products.blocks > 1) == (copies > 1)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_without_entries_move_no_bit_of_a_sparse_gram(dtype):
+    """A wide matrix has its rows gathered first and scattered then: in the order of one reading."""
+    rng = np.random.default_rng(3)
+    S, d, v = sp.random(90, 50, 0.08, "csr", dtype, rng), rng.standard_normal(90).astype(dtype), rng.standard_normal(50)
+    wide = sp.csr_array((S.data, S.indices, S.indptr), shape=(90, WIDE + 1))
+    padded = np.concatenate([v, rng.standard_normal(WIDE - 49)])
+    some = SparseOperator(S).products.gram(d, v)  # one block, as in the wide one
+    many = SparseOperator(wide).products.gram(d, padded)
+    assert np.array_equal(many[:50], some) and not many[50:].any()
+    X = S.toarray().astype(np.float64)
+    np.testing.assert_allclose(some, X.T @ (d * (X @ v)), rtol=1e-10)
 
 
 def test_an_array_in_neither_order_is_taken():
@@ -122,3 +139,19 @@ def test_several_products_at_once_have_the_bits_of_each(k, dtype):
         assert together.dtype == alone.dtype == dtype
         np.testing.assert_array_equal(together, alone)
     assert GeneralizedLinear(sp.vstack([S] * 40, format="csr"), np.tile(d, 40))._sparse.blocks > 1
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_that_are_asked_for_ahead_move_no_bit(dtype):
+    """A large matrix of short rows; several vectors at a time ask for none, nor does a part of it."""
+    X = RNG.standard_normal((2**18 // 50 * 8 // dtype().itemsize + 7, 50)).astype(dtype)
+    d, ridge, V = RNG.standard_normal(len(X)).astype(dtype), RNG.random(50).astype(dtype), RNG.standard_normal((2, 50))
+    V = V.astype(dtype)
+    assert distance(X) == 2**12 and distance(X[: len(X) // 2]) == distance(np.zeros((9000, 300))) == 0
+    A, G = DenseOperator(X), GeneralizedLinear(X, d, ridge)
+    for operator in (A, G):
+        np.testing.assert_array_equal(operator._matvecs(V), [operator._matvec(v) for v in V])
+    np.testing.assert_allclose(
+        A.rmatvec(d), X.astype(np.float64).T @ d, rtol=0, atol=1e-9 if dtype == np.float64 else 0.1
+    )

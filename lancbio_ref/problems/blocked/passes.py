@@ -301,7 +301,8 @@ def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
         return MultinomialHessian(design, *curvatures)
     if isinstance(design, OffsetDesign):
         return OffsetGram(design.operator, curvatures)
-    ridge = np.zeros(block.X.shape[1], np.result_type(block.X, curvatures))
+    zero, p = np.zeros((), np.result_type(block.X, curvatures)), block.X.shape[1]
+    ridge = np.broadcast_to(zero, p) if sp.issparse(block.X) else np.full(p, zero)  # a long one is not written
     return GeneralizedLinear.of_checked(design.operator, curvatures, ridge)
 
 
