@@ -119,11 +119,11 @@ class DerivedOperator(VectorOperator):
         taken: np.dtype,
         make: Callable[[], Product],
         make_adjoint: Callable[[], Product],
-        norm: Callable[[], float] | None = None,
+        norm: Callable[[Product], float] | None = None,
     ) -> None:
         super().__init__(dtype, shape)
         if norm is not None:
-            self.estimated_norm = norm
+            self.norm_bound = lambda: norm(self._product)
         self.taken, self._make, self._make_adjoint = taken, make, make_adjoint
 
     @cached_property
@@ -158,14 +158,21 @@ class LastPoint(Generic[Answer]):
     def __init__(self) -> None:
         self._last: tuple[np.ndarray, np.ndarray, dict[str, Any]] | None = None
 
+    def at(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+        """x and y, copied once a point, for the caller may move on; and what was evaluated there."""
+        last = self._last
+        if last is None or not (
+            (x is last[0] or np.array_equal(last[0], x)) and (y is last[1] or np.array_equal(last[1], y))
+        ):
+            last = self._last = (x.copy(), y.copy(), {})
+        return last
+
     def once(self, name: str, x: np.ndarray, y: np.ndarray, evaluate: Callable[[], Answer]) -> Answer:
         """`evaluate()`, or what it gave when it was last asked for by this name at this same point."""
-        last = self._last
-        if last is None or not (np.array_equal(last[0], x) and np.array_equal(last[1], y)):
-            last = self._last = (x.copy(), y.copy(), {})
-        if name not in last[2]:
-            last[2][name] = evaluate()
-        return last[2][name]
+        known = self.at(x, y)[2]
+        if name not in known:
+            known[name] = evaluate()
+        return known[name]
 
 
 class AdaptedProblem(BilevelProblem):
@@ -324,12 +331,13 @@ class AdaptedProblem(BilevelProblem):
         J, Jt = self._map("cross", x, y), self._map("cross_adjoint", x, y)
         norm = getattr(self.derivatives, "cross_norm", None)
         if norm is not None:
-            norm = partial(norm, x.copy(), y.copy(), self._rows["lower"])
+            x, y, _ = self._lower.at(x, y)
+            norm = partial(norm, x=x, y=y, rows=self._rows["lower"])
         return DerivedOperator(shape, self._types["g"], self.dtype, J, Jt, norm)
 
     def _map(self, name: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Product]:
         """The linear map of this name, made when it is first asked for at this point."""
-        return partial(self._linear, name, x.copy(), y.copy())  # the caller may move on before it asks
+        return partial(self._linear, name, *self._lower.at(x, y)[:2])
 
     def _linear(self, name: str, x: np.ndarray, y: np.ndarray) -> Product:
         if self._verification is not None:
