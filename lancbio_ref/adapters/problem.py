@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +26,14 @@ from ..operators.vectors import VectorOperator, of_both_parts
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..problem_check import FAILED, CheckReport, CheckRow
 from ..rounding import unit_roundoff
+from .last_point import LastPoint
 from .verification import Verification
 
 Product = Callable[[np.ndarray], np.ndarray]
 Tree = Any  # the user's own structure of arrays
 Batch = Any  # an array of rows in the framework's type; None where the problem is no finite sum
 Constant = float | Callable[[Tree, Tree], float | None] | None
-Answer = TypeVar("Answer")
+NO_VARIABLE = "; what is no variable is captured, or one of args"
 
 
 class Structure(Protocol):
@@ -152,29 +153,6 @@ class DerivedOperator(VectorOperator):
         return linear(v.astype(self.taken, copy=False)).astype(self.dtype)
 
 
-class LastPoint(Generic[Answer]):
-    """What was evaluated at the last (x, y), so that f and its two gradients, say, are evaluated together, once."""
-
-    def __init__(self) -> None:
-        self._last: tuple[np.ndarray, np.ndarray, dict[str, Any]] | None = None
-
-    def at(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-        """x and y, copied once a point, for the caller may move on; and what was evaluated there."""
-        last = self._last
-        if last is None or not (
-            (x is last[0] or np.array_equal(last[0], x)) and (y is last[1] or np.array_equal(last[1], y))
-        ):
-            last = self._last = (x.copy(), y.copy(), {})
-        return last
-
-    def once(self, name: str, x: np.ndarray, y: np.ndarray, evaluate: Callable[[], Answer]) -> Answer:
-        """`evaluate()`, or what it gave when it was last asked for by this name at this same point."""
-        known = self.at(x, y)[2]
-        if name not in known:
-            known[name] = evaluate()
-        return known[name]
-
-
 class AdaptedProblem(BilevelProblem):
     """What :func:`lancbio_ref.adapters.jax.problem` and :func:`lancbio_ref.adapters.torch.problem` return.
 
@@ -238,6 +216,10 @@ class AdaptedProblem(BilevelProblem):
             lipschitz=lipschitz,
             n_y=self.y0.size,
         )
+
+    def start_y(self, dtype: np.dtype) -> np.ndarray:
+        """y0: the parameters of a network, say, of which zeros are a saddle point."""
+        return self.y0.astype(dtype)
 
     # -- the user's structure ---------------------------------------------------------------
 

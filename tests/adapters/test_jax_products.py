@@ -61,7 +61,9 @@ def test_few_steps_bound_the_norm_of_J(decay):
     found = problem.derivatives.cross_norm(product, *at)
     assert 1 <= found <= 2.5
     np.testing.assert_array_equal(product(np.eye(300)[0]), J[:, 0])
-    np.testing.assert_allclose(problem.derivatives.cross_norm(product, *at), found, rtol=1e-9)  # of the map that is there
+    np.testing.assert_allclose(
+        problem.derivatives.cross_norm(product, *at), found, rtol=1e-9
+    )  # of the map that is there
     plain = steps_of(J.dot, J.T.dot, 300, J.dtype)
     np.testing.assert_allclose(found, bound_of(*plain, 300), rtol=1e-6)
 
