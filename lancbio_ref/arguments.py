@@ -265,6 +265,13 @@ def as_problem(value: Any) -> Any:
     return value
 
 
+def start_y(problem: Any, dtype: np.dtype) -> np.ndarray:
+    """Where y starts if nobody says, shape (n_y,): where the problem was made, as those of adapters are; else zeros."""
+    own = getattr(problem, "start_y", None)
+    start: np.ndarray = np.zeros(problem.n_y or 0, dtype) if own is None else own(dtype)
+    return start
+
+
 def as_generator(rng: Any) -> np.random.Generator:
     """`rng` as a Generator: None, a seed, a SeedSequence, a BitGenerator, a Generator or a RandomState, as in SciPy."""
     if isinstance(rng, np.random.RandomState):  # as NumPy 2.2 and later do: its own stream of bits

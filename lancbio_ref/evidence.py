@@ -36,8 +36,8 @@ def norm_J_of(linearization: Linearization) -> Bound:
     """An upper bound of ‖J‖: given, proven from entries, or estimated by Lanczos on JJᵀ where J has an adjoint."""
     if (norm_J := linearization.cross_norm) is not None:
         return Bound.of(norm_J)
-    if (norm := _estimate_of_its_own(linearization.J)) is not None:
-        return Bound(NORM_SAFETY * norm, ESTIMATED)
+    if (norm := _bound_of_its_own(linearization.J)) is not None:
+        return Bound(norm, ESTIMATED)
     J, ones = linearization.J, np.random.default_rng(0).standard_normal(linearization.n_x).astype(linearization.dtype)
     try:
         J.rmatvec(ones)
@@ -51,12 +51,12 @@ def norm_J_of(linearization: Linearization) -> Bound:
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
 
 
-def _estimate_of_its_own(J: LinearOperator) -> float | None:
-    """Of an operator that estimates its norm without a call a product, as those of :mod:`lancbio_ref.adapters` may."""
+def _bound_of_its_own(J: LinearOperator) -> float | None:
+    """Of an operator that bounds its norm without a call a product, as those of :mod:`lancbio_ref.adapters` may."""
     while isinstance(J, CheckedOperator):
         J = J.inner
-    estimate: Callable[[], float] | None = getattr(J, "estimated_norm", None)
-    norm = math.nan if estimate is None else estimate()
+    bound: Callable[[], float] | None = getattr(J, "norm_bound", None)
+    norm = math.nan if bound is None else bound()
     return norm if math.isfinite(norm) else None  # where it is not, the products say why
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import html
-from .arguments import as_integer, as_number, as_problem, as_vector, common_type
+from .arguments import as_integer, as_number, as_problem, as_vector, common_type, start_y
 from .errors import ArgumentError, RepresentationError
 from .formation import Bound, formation_errors
 from .krylov import SolveReport
@@ -108,7 +108,7 @@ def lower_solution(
     problem : BilevelProblem
     x : array_like, shape (n_x,)
     y0 : array_like, shape (n_y,), optional
-        Start; zero where the problem says its `n_y`.
+        Start; zero where the problem says its `n_y`, or the y0 that it was made with.
     tol : float
         Asked of ‖∇_y g‖₂; 0 goes as far as rounding allows and says FLOOR.
     maxiter : int
@@ -143,7 +143,7 @@ def lower_solution(
     if y0 is None:
         if getattr(problem, "n_y", None) is None:
             raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
-        y0 = np.zeros(problem.n_y, dtype=x.dtype)
+        y0 = start_y(problem, x.dtype)
     y = as_vector("y0", y0, getattr(problem, "n_y", None))
     dtype = common_type(getattr(problem, "dtype", None), x, y)
     x, y = x.astype(dtype, copy=False), y.astype(dtype)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector
+from .arguments import Seed, as_callable, as_flag, as_generator, as_integer, as_number, as_problem, as_vector, start_y
 from .errors import ArgumentError
 from .final_check import checked, final_check
 from .memory import Pages
@@ -56,7 +56,7 @@ def minimize(
     problem : BilevelProblem
     x0 : array_like, shape (n_x,)
     y0 : array_like, shape (n_y,), optional
-        Zeros by default where the problem says its `n_y`, as the lower level of a hyper-gradient starts.
+        Zeros by default where the problem says its `n_y`, or the y0 that a problem of JAX or PyTorch was made with.
     v0 : array_like, shape (n_y,), optional
         Zeros by default. The run is made in the widest type among the three and the problem's own data.
     state : State, optional
@@ -228,7 +228,7 @@ def _start(
     if y0 is None:
         if n_y is None:
             raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
-        y0 = np.zeros(n_y, x.dtype)
+        y0 = start_y(problem, x.dtype)
     y = as_vector("y0", y0, n_y)
     v = np.zeros_like(y) if v0 is None else as_vector("v0", v0, y.size)
     dtype = run_type(problem, x, y, v)

@@ -49,7 +49,7 @@ def problem(
         Functions that JAX can trace and differentiate twice; with `n_samples`, of ``(x, y, batch, *args)``, the mean
         over the rows that the integer array `batch` names.
     x0, y0 : pytree of floating-point arrays
-        Their structure and type are those of every x and y; where to start is up to the caller. float64 where
+        Their structure and type are those of every x and y; y starts at `y0` where no start is given. float64 where
         ``jax_enable_x64`` is on, else float32: then a bound is one of float32.
     args : sequence of pytrees
         Data. What a function captures instead is copied into the compiled code, and compiled anew where it changes.
@@ -61,7 +61,7 @@ def problem(
         The rows of the two levels, for ``minimize(..., batch_size=)``.
     verify : bool
         Whether derivatives of an f or g with a rule of its own (``jax.custom_jvp``, ``jax.custom_vjp``) or a cut
-        (``stop_gradient``) are compared with differences, at the first point and the 10th, 100th, …: an
+        (``stop_gradient``) are compared with differences, near the first, second, fourth, … point: an
         :class:`ArgumentError` where they are others. Off, where a cut is meant.
 
     Returns

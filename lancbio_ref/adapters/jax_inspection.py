@@ -33,6 +33,8 @@ def look_at(name: str, function: Callable[..., Any], *arguments: Any) -> Iterato
     if out is None or more or out.shape != () or not np.issubdtype(out.dtype, np.floating):
         found = " and ".join(str(aval) for aval in traced.out_avals) or "nothing"
         raise ArgumentError(name, f"a function that returns {found}", "one that returns one real number")
+    if name == "g" and not _depends(traced.jaxpr, traced.jaxpr.invars[1]):
+        raise ArgumentError("g", "a function whose trace has nothing of y", "one of y, not of captured parameters")
     try:
         jax.eval_shape(_derivatives(function, twice=name == "g"), *arguments)
     except Exception as error:
@@ -42,6 +44,15 @@ def look_at(name: str, function: Callable[..., Any], *arguments: Any) -> Iterato
             f"a function that JAX can differentiate{' twice, forward over reverse' * (name == 'g')}",
         ) from error
     yield from _findings(name, traced.jaxpr)
+
+
+def _depends(jaxpr: Any, variable: Any) -> bool:
+    """Whether the result of `jaxpr` may depend on it."""
+    depending = {id(variable)}
+    for equation in jaxpr.eqns:
+        if any(id(part) in depending for part in equation.invars):
+            depending |= set(map(id, equation.outvars))
+    return any(id(part) in depending for part in jaxpr.outvars)
 
 
 def _derivatives(function: Callable[..., Any], *, twice: bool) -> Callable[..., Any]:

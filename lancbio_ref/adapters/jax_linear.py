@@ -7,6 +7,7 @@ run inside of one (`_steps`); what they come to is looked at outside (:mod:`lanc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -42,7 +43,8 @@ class Linear:
         """The map, of a vector."""
         known, own = jax.tree_util.tree_leaves(arguments), iter(self.arrays)
         arrays = [next(own) if place is None else known[place] for place in self.places]
-        return jax.tree_util.tree_unflatten(self.structure, arrays)(vector)
+        product = jax.tree_util.tree_unflatten(self.structure, arrays)(vector)
+        return product[0] if isinstance(product, tuple) else product  # of jax.vjp, a tuple of one
 
 
 jax.tree_util.register_pytree_node(
@@ -55,7 +57,8 @@ jax.tree_util.register_pytree_node(
 class LinearMaps:
     """(x, y, …) ↦ the linear map there, `linear_at`, and its compiled functions.
 
-    Both take the map, or None where it is not made yet, and return it.
+    `apply` takes the map, or None where it is not made yet, and returns it. `solve`, the call that is mostly the only
+    one at its point, makes it and keeps it to itself, for each array that is returned is one more to be written.
     """
 
     def __init__(self, linear_at: Callable[..., Any]) -> None:
@@ -66,11 +69,13 @@ class LinearMaps:
             linear = made(linear, arguments)
             return linear, linear.applied(arguments, vector)
 
-        def advance(linear: Linear | None, arguments: Any, vectors: Any, numbers: Any) -> tuple[Linear, Any]:
-            linear = made(linear, arguments)
-            return linear, _steps(lambda v: linear.applied(arguments, v), vectors, numbers)
+        def advance(linear: Linear, arguments: Any, vectors: Any, numbers: Any) -> Any:
+            return _steps(lambda v: linear.applied(arguments, v), vectors, numbers)
 
-        self.apply, self.advance = jax.jit(apply), jax.jit(advance)
+        def solve(arguments: Any, vectors: Any, numbers: Any) -> Any:
+            return advance(made(None, arguments), arguments, vectors, numbers)
+
+        self.apply, self.advance, self.solve, self.made = map(jax.jit, (apply, advance, solve, partial(made, None)))
         self.taken = jax.jit(lambda *arrays: arrays)  # jnp.asarray of one array takes longer than this of both
 
     def __call__(self, x: np.ndarray, y: np.ndarray, rows: Batch, args: tuple[Tree, ...]) -> LinearMap:
@@ -84,6 +89,7 @@ class LinearMap:
     def __init__(self, maps: LinearMaps, arguments: Any) -> None:
         self.maps, self.arguments = maps, arguments
         self.linear: Linear | None = None
+        self.called = False
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
         self.linear, product = self.maps.apply(self.linear, self.arguments, vector)
@@ -97,7 +103,7 @@ class LinearMap:
         gammas, squares = [], [np.full(1, square, r0.dtype)]
         while most > 0 and sound and not done:
             numbers = np.array([square, norm_A, tolerance, min(most, AT_ONCE)], r0.dtype)
-            self.linear, (vectors, Ax, found) = self.maps.advance(self.linear, self.arguments, vectors, numbers)
+            vectors, Ax, found = self._advanced(vectors, numbers)
             k, square, norm_A, sound, done, *_ = numbers = np.asarray(found)
             gamma, more = numbers[5:].reshape(2, AT_ONCE)[:, : int(k)]
             gammas.append(gamma)
@@ -107,13 +113,30 @@ class LinearMap:
         product = np.asarray(Ax) if done else self(x)
         return OwnSteps(x, product, np.concatenate(gammas), np.concatenate(squares), bool(sound))
 
+    def _advanced(self, vectors: Any, numbers: Any) -> Any:
+        if not self.called:
+            self.called = True
+            return self.maps.solve(self.arguments, vectors, numbers)
+        if self.linear is None:
+            self.linear = self.maps.made(self.arguments)
+        return self.maps.advance(self.linear, self.arguments, vectors, numbers)
+
+
+def is_traceable(linear: Callable[[Any], Any], like: Any) -> bool:
+    """Whether JAX has this adjoint: not through a loop of unknown length in a rule of somebody's own."""
+    try:
+        jax.eval_shape(linear, like)
+    except (NotImplementedError, TypeError, ValueError):
+        return False
+    return True
+
 
 def _steps(product: Callable[[Any], Any], vectors: Any, numbers: Any) -> tuple[Any, ...]:
     """At most 100 steps of conjugate gradients, and A x if they are done.
 
     vectors : x, r and p.
     numbers : ‖r‖², ‖A‖, the tolerance and the number of steps, in one array, for each array of a call costs time.
-    ‖x‖, which bounds what rounding x leaves, is one more reading of a vector: it is looked at in every eighth step.
+    ‖x‖, which bounds what rounding x leaves, is one more reading of a vector: it is looked at after every eighth step.
     Returns vectors, A x, and in one array: the steps made, ‖r‖², ‖A‖, whether all was sound and whether it is done, and
     γ and ‖r‖² of each step.
     """
@@ -125,9 +148,16 @@ def _steps(product: Callable[[Any], Any], vectors: Any, numbers: Any) -> tuple[A
 
     def goes_on(now: tuple[Any, ...]) -> Any:
         (x, _, _), square, norm_A, sound, k, *_ = now
-        small = jnp.sqrt(square) <= tolerance
-        small = jax.lax.cond(k % SELDOM == 0, lambda x: small | is_done(x, square, norm_A), lambda _: small, x)
-        return (k < most) & sound & ~small
+        return (k < most) & sound & ~is_done(x, square, norm_A)
+
+    def few_steps(now: tuple[Any, ...]) -> tuple[Any, ...]:
+        until = jnp.minimum(most, now[4] + SELDOM)
+
+        def more(now: tuple[Any, ...]) -> Any:
+            _, square, _, sound, k, *_ = now
+            return (k < until) & sound & (jnp.sqrt(square) > tolerance)
+
+        return jax.lax.while_loop(more, step, now)
 
     def step(now: tuple[Any, ...]) -> tuple[Any, ...]:
         (x, r, p), square, norm_A, sound, k, gammas, squares = now
@@ -142,7 +172,7 @@ def _steps(product: Callable[[Any], Any], vectors: Any, numbers: Any) -> tuple[A
         return (x, r, p), after, norm_A, sound, k + 1, gammas.at[k].set(gamma), squares.at[k].set(after)
 
     start = (tuple(vectors), square, norm_A, jnp.array(True), 0, coefficients, coefficients)
-    vectors, square, norm_A, sound, k, gammas, squares = jax.lax.while_loop(goes_on, step, start)
+    vectors, square, norm_A, sound, k, gammas, squares = jax.lax.while_loop(goes_on, few_steps, start)
     done = sound & is_done(vectors[0], square, norm_A)
     Ax = jax.lax.cond(done, product, jnp.zeros_like, vectors[0])
     about = jnp.stack([part.astype(dtype) for part in (jnp.asarray(k), square, norm_A, sound, done)])

@@ -10,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..errors import ArgumentError
-from .problem import Tree
+from .problem import NO_VARIABLE, Tree
 
 X64 = "jax.config.update('jax_enable_x64', True) before the first array, or np.float32 arrays"
 
@@ -55,7 +55,7 @@ def _as_leaves(name: str, tree: Tree) -> Tree:
         except (AttributeError, TypeError):
             given = np.asarray(value).dtype
         if given not in (np.float32, np.float64):
-            raise ArgumentError(where, f"dtype {given}", "float64 or float32")
+            raise ArgumentError(where, f"dtype {given}", f"float64 or float32{NO_VARIABLE}")
         if isinstance(value, (np.ndarray, np.generic)) and given == np.float64 and not jax.config.jax_enable_x64:
             raise ArgumentError(where, "float64, of which JAX as it is set would make float32", X64)
         array = jnp.asarray(value)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +26,14 @@ from ..operators.vectors import VectorOperator, of_both_parts
 from ..problem import BilevelProblem, LipschitzConstants, LowerLevel, UpperLevel
 from ..problem_check import FAILED, CheckReport, CheckRow
 from ..rounding import unit_roundoff
+from .last_point import LastPoint
 from .verification import Verification
 
 Product = Callable[[np.ndarray], np.ndarray]
 Tree = Any  # the user's own structure of arrays
 Batch = Any  # an array of rows in the framework's type; None where the problem is no finite sum
 Constant = float | Callable[[Tree, Tree], float | None] | None
-Answer = TypeVar("Answer")
+NO_VARIABLE = "; what is no variable is captured, or one of args"
 
 
 class Structure(Protocol):
@@ -119,11 +120,11 @@ class DerivedOperator(VectorOperator):
         taken: np.dtype,
         make: Callable[[], Product],
         make_adjoint: Callable[[], Product],
-        norm: Callable[[], float] | None = None,
+        norm: Callable[[Product], float] | None = None,
     ) -> None:
         super().__init__(dtype, shape)
         if norm is not None:
-            self.estimated_norm = norm
+            self.norm_bound = lambda: norm(self._product)
         self.taken, self._make, self._make_adjoint = taken, make, make_adjoint
 
     @cached_property
@@ -150,22 +151,6 @@ class DerivedOperator(VectorOperator):
             return of_both_parts(partial(self._of, linear), v)
         # a copy: the framework's own memory is not ours to keep
         return linear(v.astype(self.taken, copy=False)).astype(self.dtype)
-
-
-class LastPoint(Generic[Answer]):
-    """What was evaluated at the last (x, y), so that f and its two gradients, say, are evaluated together, once."""
-
-    def __init__(self) -> None:
-        self._last: tuple[np.ndarray, np.ndarray, dict[str, Any]] | None = None
-
-    def once(self, name: str, x: np.ndarray, y: np.ndarray, evaluate: Callable[[], Answer]) -> Answer:
-        """`evaluate()`, or what it gave when it was last asked for by this name at this same point."""
-        last = self._last
-        if last is None or not (np.array_equal(last[0], x) and np.array_equal(last[1], y)):
-            last = self._last = (x.copy(), y.copy(), {})
-        if name not in last[2]:
-            last[2][name] = evaluate()
-        return last[2][name]
 
 
 class AdaptedProblem(BilevelProblem):
@@ -231,6 +216,10 @@ class AdaptedProblem(BilevelProblem):
             lipschitz=lipschitz,
             n_y=self.y0.size,
         )
+
+    def start_y(self, dtype: np.dtype) -> np.ndarray:
+        """y0: the parameters of a network, say, of which zeros are a saddle point."""
+        return self.y0.astype(dtype)
 
     # -- the user's structure ---------------------------------------------------------------
 
@@ -324,12 +313,13 @@ class AdaptedProblem(BilevelProblem):
         J, Jt = self._map("cross", x, y), self._map("cross_adjoint", x, y)
         norm = getattr(self.derivatives, "cross_norm", None)
         if norm is not None:
-            norm = partial(norm, x.copy(), y.copy(), self._rows["lower"])
+            x, y, _ = self._lower.at(x, y)
+            norm = partial(norm, x=x, y=y, rows=self._rows["lower"])
         return DerivedOperator(shape, self._types["g"], self.dtype, J, Jt, norm)
 
     def _map(self, name: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Product]:
         """The linear map of this name, made when it is first asked for at this point."""
-        return partial(self._linear, name, x.copy(), y.copy())  # the caller may move on before it asks
+        return partial(self._linear, name, *self._lower.at(x, y)[:2])
 
     def _linear(self, name: str, x: np.ndarray, y: np.ndarray) -> Product:
         if self._verification is not None:

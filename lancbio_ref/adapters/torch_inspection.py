@@ -7,19 +7,27 @@ import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ArgumentError
 from .problem import Finding
+from .verification import nudged
 
 PURE = "a function of x and y alone"
 
 
 def look_at(
-    name: str, function: Callable[..., Any], owners: Iterable[Any], evaluate: Callable[[], torch.Tensor]
+    name: str,
+    function: Callable[..., Any],
+    owners: Iterable[Any],
+    evaluate: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    y: torch.Tensor,
 ) -> Iterator[Finding]:
     """What is rounded or cut inside f or g.
 
@@ -28,20 +36,22 @@ def look_at(
     name : str
     function : callable
         As the user gave it: its closure and globals, and `owners`, are searched for modules.
-    evaluate : callable () → tensor
-        The value at one point.
+    evaluate : callable (x, y) → tensor
+    x, y : torch.Tensor
+        The point, of vectors that ask for a gradient.
 
     Raises
     ------
     ArgumentError
-        It fails, differs from call to call, or moves a buffer of a module.
+        It fails, differs from call to call, moves a buffer of a module, or has nothing of y in its graph.
     """
-    before = {key: buffer.clone() for key, buffer in _buffers(function, owners)}
+    buffers = {buffer: (key, buffer.clone()) for key, buffer in _buffers(function, owners)}
     watch = Watch(name)
+    called = register_module_forward_pre_hook(partial(_noted, buffers))  # also modules behind other functions
     try:
         with watch:
-            first = evaluate()
-        values = first.item(), evaluate().item()
+            first = evaluate(x, y)
+        values = _twice(evaluate, x, y) or (first.item(), evaluate(x, y).item())
     except ArgumentError:
         raise
     except Exception as error:
@@ -49,33 +59,72 @@ def look_at(
         raise ArgumentError(
             name, f"{type(error).__name__}: {message}", "a function that autograd can follow"
         ) from error
-    for key, buffer in _buffers(function, owners):
-        if not torch.equal(before[key], buffer):
+    finally:
+        called.remove()
+    for buffer, (key, before) in buffers.items():
+        if not torch.equal(before, buffer):
             raise ArgumentError(
                 name, f"a function that moves the buffer {key}", f"{PURE}: module.eval(), as for BatchNorm"
             )
     if values[0] != values[1] and not math.isnan(values[0]):  # of NaN a derivative will say where it is
         found = f"{values[0]:.17g} and then {values[1]:.17g} at one point"
         raise ArgumentError(name, found, f"{PURE}: module.eval(), as for Dropout, and no random numbers")
+    _require_y(name, first, x, y)
     yield from dict.fromkeys(watch.findings)
     for rule in own_rules(first):
         yield Finding(name, "own", rule)
 
 
+def _noted(buffers: dict[torch.Tensor, tuple[str, torch.Tensor]], module: torch.nn.Module, _: Any) -> None:
+    """The buffers of a module that is about to be called, as they were when it first was."""
+    for key, buffer in module.named_buffers(recurse=False):
+        buffers.setdefault(buffer, (f"{type(module).__name__}.{key}", buffer.clone()))
+
+
+def _twice(evaluate: Callable[..., torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> tuple[float, float] | None:
+    """Two values near (x, y), where no zero hides what changes; None where there is none."""
+    near = [torch.from_numpy(nudged(z.detach().numpy(), seed)).requires_grad_() for seed, z in ((1, x), (2, y))]
+    try:
+        values = evaluate(*near).item(), evaluate(*near).item()
+    except Exception:  # whatever a function says outside of its domain
+        return None
+    return values if all(map(math.isfinite, values)) else None
+
+
+def _require_y(name: str, value: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> None:
+    """:class:`ArgumentError` of a g without y, and of an f that has parameters of a module in y's place."""
+    variables = {id(node.variable): node.variable for node in _nodes(value) if hasattr(node, "variable")}
+    others = variables.keys() - {id(x), id(y)}
+    if id(y) not in variables and (name == "g" or others):
+        found = "a function whose graph has nothing of y" + ", but captured parameters" * bool(others)
+        raise ArgumentError(
+            name,
+            found,
+            "one of y: torch.func.functional_call(module, y, inputs), and no copy of y into a module",
+        )
+
+
 def own_rules(value: torch.Tensor) -> list[str]:
     """The ``torch.autograd.Function`` in the graph of `value`, and nodes of C++ that are none of PyTorch's own."""
-    names, seen, waiting = dict[str, None](), set[Any](), [value.grad_fn]
+    names = dict[str, None]()
+    for node in _nodes(value):
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            names[type(node).__name__.removesuffix("Backward")] = None
+        elif type(node).__name__ == "CppFunction":
+            names[node.name()] = None
+    return list(names)
+
+
+def _nodes(value: torch.Tensor) -> Iterator[Any]:
+    """Those of its graph, each once."""
+    seen, waiting = set[Any](), [value.grad_fn]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         waiting += [before for before, _ in node.next_functions]
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            names[type(node).__name__.removesuffix("Backward")] = None
-        elif type(node).__name__ == "CppFunction":
-            names[node.name()] = None
-    return list(names)
+        yield node
 
 
 class Watch(TorchFunctionMode):

@@ -11,9 +11,13 @@ import math
 import numpy as np
 import torch
 
+from ..errors import ArgumentError
 from ..krylov.own_cycle import OwnSteps
 from ..rounding import unit_roundoff
 
+TWICE = (
+    "operations that PyTorch differentiates twice (of attention, under torch.nn.attention.sdpa_kernel, SDPBackend.MATH)"
+)
 SELDOM = 8  # steps between two looks at ‖x‖
 
 
@@ -38,9 +42,14 @@ class LinearMap:
         """∂/∂z (s · w); zeros where s does not depend on z."""
         if not self.slope.requires_grad:
             return torch.zeros_like(self.z)
-        (found,) = torch.autograd.grad(
-            self.slope, self.z, w, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
+        try:
+            (found,) = torch.autograd.grad(
+                self.slope, self.z, w, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+        except RuntimeError as error:
+            if "not implemented" not in str(error):
+                raise
+            raise ArgumentError("g", str(error).splitlines()[0], TWICE) from error
         return found
 
     def conjugate_gradients(

@@ -1,4 +1,7 @@
-"""Structures of arrays: dicts, lists, tuples and named tuples, in each other, as a list of leaves and back."""
+"""Structures of arrays: dicts, lists, tuples and named tuples, in each other, as a list of leaves and back.
+
+None is no leaf, but an empty place, as in JAX.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[Leaf]:
     elif isinstance(tree, (list, tuple)):
         for index, part in enumerate(tree):
             yield from leaves(part, f"{path}[{index}]")
-    else:
+    elif tree is not None:
         yield Leaf(path, tree)
 
 
@@ -48,7 +51,7 @@ def filled(tree: Any, values: Iterator[Any]) -> Any:
         if isinstance(tree, list):
             return parts
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    return next(values)
+    return None if tree is None else next(values)
 
 
 def mapped(tree: Any, of: Callable[[Any], Any]) -> Any:

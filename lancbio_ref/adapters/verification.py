@@ -2,8 +2,9 @@
 
 A rule of somebody's own (``torch.autograd.Function``, ``jax.custom_jvp``) may be right in its first derivative and lose
 the second in silence: where it keeps detached tensors, is once differentiable, or stops a gradient. So where f or g has
-such a rule, or cuts derivatives off, its derivatives at the first point of a problem, and at its 10th, 100th, …, are
-compared with differences along random v and u, ‖v‖ = √n_y, ‖u‖ = √n_x, t = ∛u max(1, ‖z‖/√n):
+such a rule, or cuts derivatives off, its derivatives near the first, second, fourth, eighth, … point of a problem are
+compared with differences along random v and u, ‖v‖ = √n_y, ‖u‖ = √n_x, t = ∛u max(1, ‖z‖/√n). Near these, and not at
+them, for at y = 0, say, where many runs begin, J may be 0 whatever is cut:
 
     (f(x + tu, y + tv) − f(x − tu, y − tv)) / 2t  =  uᵀ∇_x f + vᵀ∇_y f + O(t²) + O(u|f|/t)
     (g(x, y + tv) − g(x, y − tv)) / 2t            =  vᵀ∇_y g + …
@@ -69,8 +70,8 @@ class Verification:
         if not any(self.why.values()):
             return
         self.points += 1
-        if not self.refused and str(self.points).strip("0") == "1":  # a power of ten
-            self.refused = self._refused(_Probe(x, y, u), derivatives, rows)
+        if not self.refused and self.points & (self.points - 1) == 0:  # a power of two
+            self.refused = self._refused(_Probe(*_beside(x, y, derivatives, rows), u), derivatives, rows)
         if self.refused:
             raise ArgumentError(*self.refused, REMEDY)
 
@@ -105,6 +106,25 @@ class FirstVerification:
             rows: dict[str, Batch] = dict(upper=None, lower=None)
             Verification(findings).look(derivatives, x_flat, y_flat, rows, unit_roundoff(y_flat.dtype))
             self.made = None
+
+
+def _beside(
+    x: np.ndarray, y: np.ndarray, derivatives: Derivatives, rows: dict[str, Batch]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A point near (x, y) where nothing is zero by chance; (x, y) where f or g has no value there."""
+    near = nudged(x, 1), nudged(y, 2)
+    try:
+        values = derivatives.upper(*near, rows["upper"])[0], derivatives.lower(*near, rows["lower"])[0]
+    except Exception:  # whatever a function says outside of its domain
+        return x, y
+    return near if np.isfinite(values).all() else (x, y)
+
+
+def nudged(z: np.ndarray, seed: int) -> np.ndarray:
+    """z + max(1, ‖z‖/√n)/16 times a random vector."""
+    away = np.random.default_rng(seed).standard_normal(z.size) * (max(1.0, norm2(z) / z.size**0.5) / 16)
+    near: np.ndarray = z + away.astype(z.dtype)
+    return near
 
 
 class _Probe:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import html
-from ..arguments import as_choice, as_flag, as_integer, as_number, as_problem, as_vector
+from ..arguments import as_choice, as_flag, as_integer, as_number, as_problem, as_vector, start_y
 from ..datasets.packed import as_path
 from ..errors import ArgumentError
 from ..methods import METHODS, Method, MethodName, MethodOptions, build
@@ -191,7 +191,7 @@ def compare(
     if y0 is None:
         if problem.n_y is None:
             raise ArgumentError("y0", None, "a start: this problem does not say its n_y")
-        y0 = np.zeros(problem.n_y, x.dtype)
+        y0 = start_y(problem, x.dtype)
     y = as_vector("y0", y0, problem.n_y)
     v = np.zeros_like(y) if v0 is None else as_vector("v0", v0, y.size)
     maxiter = as_integer("maxiter", maxiter, least=1)

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import html
-from ..arguments import as_number, as_problem, as_vector, common_type
+from ..arguments import as_number, as_problem, as_vector, common_type, start_y
 from ..errors import ArgumentError, EvaluationError
 from ..hypergradient import HyperGradient, hypergradient
 from ..lower_level import LowerSolution, lower_solution
@@ -254,7 +254,7 @@ def _solved(
     """y*(x) and ĥ; :class:`EvaluationError` where one of the two solves fails."""
     if y is None and problem.n_y is None:
         raise ArgumentError("y", None, "y: the problem does not say its n_y, so there is no start")
-    start = np.zeros(problem.n_y or 0, x.dtype) if y is None else y
+    start = start_y(problem, x.dtype) if y is None else y
     scale = max(norm2(problem.lower_grad_y(x, start)), norm2(problem.lower_grad_y(x, 0 * start)))
     lower = lower_solution(problem, x, start, tol=_accuracy(x) * scale)
     if not lower.status.success and not lower.grad_norm <= 1e-6 * scale:

@@ -120,3 +120,15 @@ def test_what_rounds_float32_is_named_too():
     half = made(squares, lambda x, y: squares(x, y).astype(jnp.bfloat16).astype(jnp.float32), (jnp.ones(2),) * 2)
     (row,) = [row for row in half.check(half.x0, half.y0 + np.float32(1), rng=0) if row.name == "g in float32"]
     assert row.verdict == "failed" and "float32 is rounded to bfloat16 at" in row.note
+
+
+def test_a_g_without_y_is_refused():
+    """As one of a model's captured parameters is."""
+    kept = jnp.ones(3)
+    with pytest.raises(ArgumentError, match=r"g: found .*nothing of y"):
+        adapter.problem(lambda x, y: jnp.sum(y), lambda x, y: jnp.sum(x * kept**2), jnp.ones(3), jnp.ones(3))
+
+
+def test_an_integer_leaf_is_told_where_it_belongs():
+    with pytest.raises(ArgumentError, match=r"x0\['n'\]: found dtype int.*captured, or one of args"):
+        adapter.problem(lambda x, y: y.sum(), lambda x, y: y @ y, {"l": jnp.ones(1), "n": 3}, jnp.ones(3))

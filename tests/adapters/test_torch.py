@@ -5,8 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from lancbio_ref import SolveStatus, hypergradient, minimize
+from lancbio_ref import SolveStatus, hypergradient, lower_solution, minimize
 from lancbio_ref.errors import ArgumentError, CallableError, EvaluationError
+from lancbio_ref.oracle import diagnose
 from tests.adapters.closed_form import P, data, derivatives
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -270,3 +271,125 @@ def test_what_rounds_float32_is_named_too():
     problem = adapter.problem(lambda x, y: y.sum(), half, torch.ones(2), torch.ones(2))
     (row,) = [row for row in problem.check(problem.x0, problem.y0 + np.float32(1), rng=0) if row.name == "g in float32"]
     assert row.verdict == "failed" and "float32 is rounded to bfloat16 at" in row.note
+
+
+class Behind:
+    """A module that no closure of f or g shows."""
+
+    def __init__(self, layer):
+        self.net = torch.nn.Sequential(layer, torch.nn.Linear(P, 1)).double()
+
+    def problem(self, value=None):
+        X, t, more, other = arrays()
+
+        def predict(y, X):
+            return torch.func.functional_call(self.net, y, (X,))[:, 0]
+
+        return adapter.problem(
+            lambda x, y: softplus(-other * predict(y, more)).mean(),
+            lambda x, y: softplus(-t * predict(y, X)).mean() + x.exp() * sum((part**2).sum() for part in y.values()),
+            torch.tensor(0.0).double(),
+            {name: 0 * part.detach() for name, part in self.net.named_parameters()},
+        )
+
+
+@pytest.mark.parametrize(
+    "layer, what",
+    [(torch.nn.BatchNorm1d(P), "moves the buffer BatchNorm1d.running_mean"), (torch.nn.Dropout(0.5), "and then")],
+)
+def test_a_module_behind_other_functions_is_found_and_zeros_hide_no_dropout(layer, what):
+    with pytest.raises(ArgumentError, match=rf"f: found .*{what}.*module.eval"):
+        Behind(layer).problem()
+
+
+def into_the_module(net, y):
+    with torch.no_grad():
+        for parameter, part in zip(net.parameters(), y.values(), strict=True):
+            parameter.copy_(part)
+
+
+@pytest.mark.parametrize("put", [lambda net, y: None, lambda net, y: net.load_state_dict(y), into_the_module])
+@pytest.mark.parametrize("name", "fg")
+def test_a_module_that_is_called_without_y_is_refused(put, name):
+    """A hyper-gradient of 0 that said CONVERGED."""
+    X, t = arrays()[:2]
+    net = torch.nn.Linear(P, 1).double()
+
+    def stale(x, y):
+        put(net, y)
+        return softplus(-t * net(X)[:, 0]).mean() + x.sum()
+
+    def right(x, y):
+        return softplus(-t * torch.func.functional_call(net, y, (X,))[:, 0]).mean() + x.exp() * (y["bias"] ** 2).sum()
+
+    functions = (stale, right) if name == "f" else (right, stale)
+    with pytest.raises(
+        ArgumentError, match=rf"^{name}: found .*nothing of y, but captured parameters.*functional_call"
+    ):
+        adapter.problem(*functions, torch.tensor(0.0).double(), dict(net.named_parameters()))
+
+
+def test_a_cut_is_found_where_the_first_point_hides_it():
+    """At y = 0, J v is 0 whatever is detached."""
+    X, t = (array.float() for array in arrays()[:2])
+    problem = adapter.problem(
+        lambda x, y: ((X @ y - t) ** 2).mean(),
+        lambda x, y: ((X @ y - t) ** 2).mean() + x.exp().detach() * (y**2).sum(),
+        torch.tensor(0.0),
+        torch.zeros(P),
+    )
+    with pytest.raises(ArgumentError, match=r"product J v .*beside detach"):
+        hypergradient(problem, problem.x0, mu="estimate", rtol=1e-5)
+
+
+def test_structures_with_empty_places_and_plain_numbers():
+    x0, zeros = {"size": 0.0, "none": None}, torch.zeros(2)
+    problem = adapter.problem(
+        lambda x, y: ((y[0] - 1) ** 2).sum(),
+        lambda x, y: x["size"].exp() * (y[0] ** 2).sum() - y[0].sum(),
+        x0,
+        (zeros, None),
+    )
+    assert problem.dtype == np.float32 and problem.unravel_x(problem.x0) == {"size": torch.tensor(0.0), "none": None}
+    assert problem.unravel_y(problem.y0)[1] is None
+    found = hypergradient(problem, problem.x0, mu="estimate", rtol=1e-5)
+    np.testing.assert_allclose(found.value, 1.0, rtol=1e-5)  # φ = 2 (e^−x/2 − 1)²
+
+
+@pytest.mark.parametrize(
+    "leaf, message",
+    [(torch.eye(3).to_sparse(), "sparse_coo, expected a dense"), (torch.arange(3), "is captured, or one")],
+)
+def test_a_leaf_that_is_no_variable_is_refused_with_a_remedy(leaf, message):
+    with pytest.raises(ArgumentError, match=f"x0: found .*{message}"):
+        adapter.problem(lambda x, y: y.sum(), lambda x, y: (y**2).sum(), leaf, torch.zeros(2))
+
+
+def test_what_has_no_second_derivative_is_refused_with_a_remedy():
+    layer, S = torch.nn.TransformerEncoderLayer(2, 1, 2, dropout=0.0, batch_first=True), torch.ones(1, 2, 2)
+
+    def g(x, y):
+        return torch.func.functional_call(layer, y, (S,)).square().mean() + sum((part**2).sum() for part in y.values())
+
+    problem = adapter.problem(lambda x, y: y["linear1.bias"].sum(), g, torch.zeros(1), layer)
+    with pytest.raises(ArgumentError, match=r"g: found .*not implemented.*sdpa_kernel"):
+        problem.hessian(problem.x0, problem.y0) @ problem.y0
+
+
+def test_y_starts_where_the_problem_was_made():
+    """Zeros are a saddle point of a network: with them a hyper-gradient of one was 0 and INDEFINITE."""
+    rng = np.random.default_rng(0)
+    X, t = torch.from_numpy(rng.standard_normal((30, 3))), torch.from_numpy(rng.standard_normal(30))
+    y0 = [torch.from_numpy(rng.standard_normal(shape)) for shape in ((3, 2), (2,))]
+
+    def g(x, y):  # as an inner loop of MAML has it: near to its start
+        apart = sum(((part - start) ** 2).sum() for part, start in zip(y, x, strict=True))
+        return ((torch.tanh(X @ y[0]) @ y[1] - t) ** 2).mean() + 2 * apart
+
+    problem = adapter.problem(lambda x, y: ((torch.tanh(X @ y[0]) @ y[1] - t) ** 2).mean(), g, y0, y0)
+    found, solved = hypergradient(problem, problem.x0, mu="estimate"), lower_solution(problem, problem.x0, tol=1e-10)
+    assert found.success and np.linalg.norm(found.value) > 0
+    np.testing.assert_allclose(lower_solution(problem, problem.x0, problem.y0, tol=1e-10).y, solved.y, rtol=0, atol=0)
+    run = minimize(problem, problem.x0, maxiter=1)
+    assert np.linalg.norm(run.y - problem.y0) < 0.5 * np.linalg.norm(problem.y0)
+    assert diagnose(problem, problem.x0, found.value, mu="estimate").right

@@ -127,13 +127,20 @@ def test_kinks_are_not_taken_for_lost_derivatives(seed, dtype):
     problem.hessian(problem.x0, problem.y0) @ problem.y0
 
 
-def test_the_tenth_point_is_looked_at_again():
+def test_what_zero_hides_is_found_beside_it():
     """At y = 0 the second derivative of y³ is zero, and so nothing is lost."""
     problem = torch_problem(TORCH["Detached"])
-    for k in range(9):
-        problem.hessian(problem.x0 + k, 0 * problem.y0) @ problem.y0
     with pytest.raises(ArgumentError, match="Detached"):
-        problem.hessian(problem.x0, problem.y0) @ problem.y0
+        problem.hessian(problem.x0, 0 * problem.y0) @ problem.y0
+
+
+def test_later_points_are_looked_at_again():
+    """The second, the fourth, the eighth: what only matters far from the first is found."""
+    problem = torch_problem(lambda x, y: TORCH["Detached"](x, torch.where(y > 10, y, 0 * y)) + (y**2).sum())
+    for k in range(7):
+        problem.hessian(problem.x0 + k, problem.y0) @ problem.y0
+    with pytest.raises(ArgumentError, match="Detached"):
+        problem.hessian(problem.x0, problem.y0 + 20) @ problem.y0
 
 
 def test_where_nothing_is_own_or_cut_nothing_is_evaluated():
