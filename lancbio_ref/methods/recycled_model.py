@@ -21,7 +21,7 @@ last seven. What y is wrong by makes φ̂ wrong, too: :mod:`lancbio_ref.methods.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from ..rounding import norm2, unit_roundoff
 OUTLIER = 10.0
 FARTHEST = 10.0  # the error of y over E_y, where y − H∇_y g does not contract
 MOST_PRODUCTS = 50  # B u in one subproblem
+QUIET = 1e-2  # |h_i| over the largest: an entry that may wait
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class ModelStep:
         "outside", a point where the problem can not be evaluated.
     slope, norm : float
         hᵀs and ‖h‖₂.
+    quiet : bool
+        Whether it ended at the edge of entries alone whose |h_i| is beneath `QUIET` of the largest.
     """
 
     s: np.ndarray
@@ -95,6 +98,7 @@ class ModelStep:
     ended: str
     slope: float
     norm: float
+    quiet: bool = False
 
     def least(self, change: float) -> float:
         """Where φ(x + t s) ≈ φ + t slope + t²(change − slope) is least, in [0.1, 0.5]; 0.25 where nothing is known."""
@@ -107,7 +111,7 @@ class ModelStep:
         predicted = t * self.slope + t * t * (self.predicted - self.slope)
         left = (1 - t) * self.norm + t * self.left
         y, v, Jts = t * self.y, t * self.v, t * self.Jts
-        return ModelStep(t * self.s, predicted, y, v, Jts, left, self.n_products, self.ended, t * self.slope, self.norm)
+        return replace(self, s=t * self.s, predicted=predicted, y=y, v=v, Jts=Jts, left=left, slope=t * self.slope)
 
 
 class Model:
@@ -189,18 +193,28 @@ class Model:
         )
 
     def minimize(
-        self, low: np.ndarray, high: np.ndarray, radius: float, M: RecycledInverse, forcing: float, split: bool = True
+        self,
+        low: np.ndarray,
+        high: np.ndarray,
+        radius: float,
+        M: RecycledInverse,
+        forcing: float,
+        split: bool = True,
+        hold: bool = False,
     ) -> ModelStep:
         """min hᵀs + ½ sᵀB s in low ≤ s ≤ high, by conjugate gradients preconditioned by M; M learns from them.
 
         The gains are measured where `split`. The iteration ends at an edge of the trust region, |s_i| = `radius`, as
         Steihaug's does (SIAM J. Numer. Anal. 20, 1983). Where it meets a bound of x, that entry is held and the
-        iteration goes on with the others (J. J. Moré and G. Toraldo, SIAM J. Optim. 1, 1991).
+        iteration goes on with the others (J. J. Moré and G. Toraldo, SIAM J. Optim. 1, 1991). With `hold` the quiet
+        entries of x stay: the largest |h_i| is never among them, so that (1) of the note holds with κ/n.
         """
         s, Bs = np.zeros_like(self.x), np.zeros_like(self.x)
         y, v, Jts = np.zeros_like(self.y), np.zeros_like(self.y), np.zeros_like(self.y)
         r, pairs, ended, wanted = self.h, list[Pair](), "", math.inf
         free = ~(((low >= 0) & (r > 0)) | ((high <= 0) & (r < 0)))
+        quiet, stopped = np.abs(r) <= QUIET * float(np.abs(r).max(initial=0.0, where=free)), False
+        free = free & ~quiet if hold else free
         d, square, fresh = s, 0.0, True
         while True:
             masked = np.where(free, r, 0)
@@ -232,11 +246,12 @@ class Model:
                 held = ((s <= low) & (d < 0)) | ((s >= high) & (d > 0))
                 free, fresh = free & ~held, True
                 if curvature <= 0 or float(np.abs(s[held]).max(initial=0.0)) >= radius:
+                    stopped = bool(held.any() and quiet[held].all())
                     break
         M.extend(pairs)
         predicted = float(self.h @ s) + 0.5 * float(s @ Bs)
         left = norm2(np.where(free, r, 0))
-        return ModelStep(s, predicted, y, v, Jts, left, len(pairs), ended, float(self.h @ s), norm2(self.h))
+        return ModelStep(s, predicted, y, v, Jts, left, len(pairs), ended, float(self.h @ s), norm2(self.h), stopped)
 
 
 def _room(s: np.ndarray, d: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:

@@ -60,6 +60,7 @@ SHORTER = 2  # times a refused s is shortened, at no product, before Δ shrinks 
 MEASURED = 2  # iterations from one measurement of the gains to the next; each, where τ < 1 or A strange to H
 STRANGE = 10.0  # contraction of y − H∇_y g; or A is so ill-conditioned that pairs of H lived on cancellation
 REFINEMENTS = 12  # rounds of step 5
+RUN = 10  # subproblems that ended at the edge of quiet entries alone: from then on these wait until h asks for them
 PAIRS_OF_X = 20  # that M keeps
 FLAT = 3e-5  # of β: curvatures that M does not keep, for x_j that run away have them, and differences do not see them
 
@@ -175,7 +176,8 @@ class _Iteration:
         model = self.model()
         strange = new.contraction > STRANGE or self.H.cancelled > 0
         split = new.k % MEASURED == 0 or new.tightness < 1 or strange
-        step = model.minimize(low, high, new.radius, self.M, forcing, split)
+        step = model.minimize(low, high, new.radius, self.M, forcing, split, hold=new.quiet >= RUN)
+        new.quiet += step.quiet
         new.gains, new.differences = model.gains, model.differences
         new.s, new.predicted, new.n_inner, new.edge = step.s, step.predicted, step.n_products, step.ended
         new.accepted, new.ratio = False, -math.inf

@@ -56,6 +56,8 @@ class RecycledNewtonState(State):
         Products B u of the last subproblem.
     edge : str
         How its iteration ended, see :class:`~lancbio_ref.methods.recycled_model.ModelStep`.
+    quiet : int
+        Subproblems that ended at the edge of quiet entries alone, |h_i| at most a hundredth of the largest.
     H, M : RecycledInverse or None
         What is kept of A and of ∇²φ.
     contraction : float
@@ -93,6 +95,7 @@ class RecycledNewtonState(State):
     failed: str = ""
     n_inner: int = 0
     edge: str = ""
+    quiet: int = 0
     H: RecycledInverse | None = None
     M: RecycledInverse | None = None
     contraction: float = 1.0

@@ -152,11 +152,15 @@ class Folds(FiniteSum):
         b = np.concatenate([y.dtype.type(w) * point.b for w, point in self._weighted(points)])
         c = sum((x.dtype.type(w) * point.c for w, point in self._weighted(points)), np.zeros_like(x))
         return Linearization(
-            self._diagonal([point.A for point in points]),
-            self._beside([_structured(point.J) for point in points]),
-            b,
-            c,
-            grad_y=lambda: _concatenated(self._each(lambda point: point.grad_y, points)),
+            self._made_operator("lower.hessian", self._diagonal([point.A for point in points]), (y.size, y.size)),
+            self._made_operator(
+                "lower.cross", self._beside([_structured(point.J) for point in points]), (x.size, y.size)
+            ),
+            self._made("upper.grad_y", b, (x, y)),
+            self._made("upper.grad_x", c, (x, y)),
+            grad_y=lambda: self._made(
+                "lower.grad_y", _concatenated(self._each(lambda point: point.grad_y, points)), (x, y)
+            ),
             mu=lambda: combined(min, self._each(lambda point: point.mu, points)),
             smoothness=lambda: combined(max, self._each(lambda point: point.smoothness, points)),
             cross_norm=lambda: combined(_root, self._each(lambda point: point.cross_norm, points)),

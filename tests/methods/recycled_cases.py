@@ -35,6 +35,14 @@ def logistic(n=80, p=8, classes=2, **options):
     return problems.logistic(X[:n], labels[:n], X[n:], labels[n:], **options)
 
 
+def folds(n=60, p=5, k=3):
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((n, p))
+    parts = np.array_split(rng.permutation(n), k)
+    held_out = [(np.concatenate(parts[:i] + parts[i + 1 :]), parts[i]) for i in range(k)]
+    return problems.generalized_linear(X, X @ rng.standard_normal(p) + rng.standard_normal(n), folds=held_out)
+
+
 def ready(name):
     """A problem of the package and a start."""
     rng = np.random.default_rng(0)
@@ -50,6 +58,7 @@ def ready(name):
         "logistic": logistic,
         "logistic, one penalty": lambda: logistic(weights="all"),
         "softmax": lambda: logistic(classes=3, p=5),
+        "folds": folds,
     }[name]()
     if name == "matrix-free":
         x, y, _ = problem.initial_point(rng)

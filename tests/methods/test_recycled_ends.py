@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,9 @@ from lancbio_ref import (
     SolveStatus,
     UpperLevel,
 )
+from lancbio_ref.methods import RecycledNewton
 from lancbio_ref.methods.recycled_end import as_box
+from lancbio_ref.methods.recycled_newton import RUN
 from tests.methods.recycled_cases import ready, run, truth
 
 
@@ -50,6 +54,25 @@ def test_phi_whose_infimum_is_not_reached_ends_where_its_gradient_is_small():
     """φ = Σ exp(−x_i): every tol > 0 is reached, and no minimizer."""
     result = run(follower(3, lambda y: np.exp(-y), lambda y: -np.exp(-y)), np.zeros(3), np.zeros(3))
     assert result.status == SolveStatus.CONVERGED and (result.x > 10).all() and result.nit < 40
+
+
+def test_an_entry_that_ended_ten_subproblems_waits_and_moves_again_when_h_asks_for_it():
+    """φ = ½Σ w_i(x_i − 1)², w = (1, 10⁻³): its second entry is quiet until the first is there."""
+    w = np.array([1.0, 1e-3])
+    problem = follower(2, lambda y: 0.5 * w * (y - 1) ** 2, lambda y: w * (y - 1))
+    states = []
+    method = RecycledNewton()
+    state = method.init(problem, np.zeros(2), np.zeros(2), np.zeros(2), np.random.default_rng(0))
+    state = method.step(problem, state)
+    for quiet in (RUN - 1, RUN):
+        one = copy.copy(state)
+        one.quiet = quiet
+        states.append(method.step(problem, one))
+    moves, waits = states
+    assert moves.accepted and moves.x[1] != 0 and waits.accepted and waits.x[1] == 0 != waits.x[0]
+    for _ in range(20):
+        waits = method.step(problem, waits)
+    np.testing.assert_allclose(waits.x, 1, atol=1e-6)
 
 
 def test_x_that_runs_to_where_exp_overflows_is_unbounded():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -100,6 +101,28 @@ def test_steps_keep_to_bounds_of_x_and_go_on_with_the_others():
     rest = np.linalg.solve(B[np.ix_(others, others)], -(model.h + B[:, i] * step.s[i])[others])
     assert step.s[i] == pytest.approx(0.1 * newton[i])
     np.testing.assert_allclose(step.s[others], rest, rtol=1e-4, atol=1e-6)
+
+
+def test_quiet_entries_of_x_are_named_where_they_end_a_step_and_wait_where_they_are_to():
+    """h = (1, 10⁻³), B = diag(1, 10⁻⁶): what says nothing is a thousand times as far away as what does."""
+    problem, x, y0 = ready("quadratic")
+    model, _ = exact_model(problem, x, lower_point(problem, x, y0))
+    h, B = np.zeros(x.size), np.ones(x.size)
+    h[0], h[1], B[1] = 1.0, 1e-3, 1e-6
+    model.h = h
+    model.product = lambda u, split: (B * u, np.zeros(y0.size), np.zeros(y0.size), np.zeros(y0.size))
+    M = RecycledInverse(x.size, 10)
+    M.extend([(e, b * e) for e, b in zip(np.eye(x.size), B, strict=True)])
+    wide = np.full(x.size, 2.0)
+    ended = model.minimize(-wide, wide, 2.0, copy.copy(M), 1e-6)
+    assert ended.quiet and ended.ended == "edge" and ended.s[1] == -2 and abs(ended.s[0]) < 0.01
+    assert ended.shorter(0.5).quiet
+    waits = model.minimize(-wide, wide, 2.0, copy.copy(M), 1e-6, hold=True)
+    assert not waits.quiet and waits.ended == "" and waits.s[1] == 0 and waits.s[0] == pytest.approx(-1)
+    assert waits.predicted < 100 * ended.predicted < 0
+    low = np.where(np.arange(x.size) == 0, 0.0, -wide)  # the largest entry can not move: the others are no longer quiet
+    others = model.minimize(low, wide, 2.0, copy.copy(M), 1e-6, hold=True)
+    assert not others.quiet and others.s[0] == 0 and others.s[1] == -2
 
 
 def test_solves_reach_what_they_are_asked_and_keep_their_products():

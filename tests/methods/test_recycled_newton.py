@@ -20,7 +20,17 @@ from lancbio_ref import (
 from lancbio_ref.methods import RecycledNewton, choose
 from tests.methods.recycled_cases import ready, run, truth
 
-READY = ("quadratic", "synthetic", "matrix-free", "ridge", "cleaning", "logistic", "logistic, one penalty", "softmax")
+READY = (
+    "quadratic",
+    "synthetic",
+    "matrix-free",
+    "ridge",
+    "cleaning",
+    "logistic",
+    "logistic, one penalty",
+    "softmax",
+    "folds",
+)
 
 
 @pytest.mark.parametrize("name", READY)
