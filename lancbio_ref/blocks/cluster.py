@@ -137,7 +137,7 @@ def _raise(client: Client, future: Future) -> None:
 
 def _lost(client: Client, error: BaseException | None) -> ClusterError:
     if client.status != "running":
-        return ClusterError(f"the scheduler {_address(client)} is gone (the client is {client.status})", AGAIN)
+        return ClusterError(f"{_scheduler(client)} is gone (the client is {client.status})", AGAIN)
     words = str(error).split("\n")[0] if error is not None else "cancelled"
     return ClusterError(
         f"data that a worker took along cannot be made again ({words})",
@@ -165,6 +165,12 @@ def require_room(client: Client, name: str, largest: int, total: int, rows: int)
 
 def _address(client: Client) -> str:
     return str(getattr(client.scheduler, "address", "") or "the cluster")
+
+
+def _scheduler(client: Client) -> str:
+    """With its address, which a client that is closed knows no more."""
+    address = getattr(client.scheduler, "address", "")
+    return f"the scheduler {address}" if address else "the scheduler"
 
 
 def _megabytes(size: float) -> str:

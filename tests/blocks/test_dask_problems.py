@@ -21,6 +21,7 @@ from dask import delayed  # noqa: E402
 
 from lancbio_ref.blocks import cluster as cluster_of_blocks  # noqa: E402
 from lancbio_ref.blocks import sizing  # noqa: E402
+from lancbio_ref.blocks.dask import DaskBlocks  # noqa: E402
 from lancbio_ref.blocks.from_dask import dask_blocks  # noqa: E402
 from lancbio_ref.blocks.sizing import rows_per_block  # noqa: E402
 from tests.blocks.on_cluster import CUTS, N, P, asked, cut, running, samples, two_workers  # noqa: E402, F401
@@ -193,6 +194,41 @@ def test_a_worker_is_killed_during_a_hypergradient(classes):
         found = hypergradient(problem, np.zeros(P))
     assert len(products) > when and found.value.tobytes() == expected.value.tobytes()
     assert found.error_bound == expected.error_bound
+
+
+TOGETHER = {"soba": dict(step_v=0.1), "hjfbio": {}, "f2sa": {}, "subbio": {}}  # ask for what shares a reading
+
+
+def run_of(problem, method, maxiter=6, **more):
+    x = {} if "state" in more else dict(x0=np.full(problem.n_x, -1.0))
+    return minimize(problem, **x, method=method, maxiter=maxiter, step_x=0.05, step_y=0.05, **TOGETHER[method], **more)
+
+
+@pytest.mark.parametrize("method", TOGETHER)
+def test_a_client_that_is_closed_in_the_middle_of_what_is_asked_together(client, classes, method, monkeypatch):
+    """One error, and the run goes on elsewhere, to the bits of one machine."""
+    expected = run_of(problems.logistic(*here(*classes)), method)
+    submitted, calls = DaskBlocks._submitted, []
+    with distributed.Client(client.scheduler.address, set_as_default=False) as other:
+        with other.as_current():
+            problem = problems.logistic(*lazily(*classes))
+
+        def closes(self, function, arguments):
+            futures = submitted(self, function, arguments)
+            calls.append(function.__name__)
+            if calls.count("_several") == 4:
+                other.close()
+            return futures
+
+        monkeypatch.setattr(DaskBlocks, "_submitted", closes)
+        with pytest.raises(ClusterError, match="start the cluster again") as caught:
+            run_of(problem, method)
+        monkeypatch.undo()
+    state = caught.value.result.state
+    assert calls[-1] == "_several" and 0 < state.k < 6
+    with client.as_current():
+        more = run_of(problems.logistic(*lazily(*classes)), method, 6 - state.k, state=state)
+    assert more.x.tobytes() == expected.x.tobytes() and more.y.tobytes() == expected.y.tobytes()
 
 
 def test_a_scheduler_that_goes_is_one_error_and_the_run_goes_on_elsewhere(client, classes, tmp_path):
