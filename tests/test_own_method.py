@@ -176,14 +176,14 @@ def test_the_words_are_those_of_the_numbers(contest):
         line("c", f"{name}, memory 10", 10, 90),
     )  # fmt: skip
     assert own.ratios(runs, "1e-3") == {
-        "a": (pytest.approx(20), "soba", False),
-        "b": (pytest.approx(0.9), "soba", False),
-        "c": (math.inf, "soba", False),
+        "a": (pytest.approx(20), "soba", False, 0.0),
+        "b": (pytest.approx(0.9), "soba", False, 0.0),
+        "c": (math.inf, "soba", False, 0.0),
     }
     assert own.ratios(runs, "1e-6") == {
-        "a": (pytest.approx(20), "L-BFGS-B", False),
-        "b": (pytest.approx(0.5), "soba", False),
-        "c": (math.inf, "soba", False),
+        "a": (pytest.approx(20), "L-BFGS-B", False, 0.0),
+        "b": (pytest.approx(0.5), "soba", False, 0.0),
+        "c": (math.inf, "soba", False, 0.0),
     }
     easy, hard, time, scipy = own.verdicts(runs)
     assert easy.outcome == hard.outcome == "holds with a caveat" and scipy.outcome == "does not hold"
@@ -203,14 +203,32 @@ def test_a_rival_that_was_stopped_needed_more(contest):
                  line("cleaning-mnist-0.5", "soba", 20, 50), line("b", own.OWN, None, None),
                  line("b", "soba", None, None) | dict(end="seconds", W=360.0))  # fmt: skip
     each = own.ratios(runs, "1e-3")
-    assert each == {"a": (pytest.approx(9), "soba", False), "cleaning-mnist-0.5": (pytest.approx(2), "soba", False)}
+    assert each == {
+        "a": (pytest.approx(9), "soba", False, 0.0),
+        "cleaning-mnist-0.5": (pytest.approx(2), "soba", False, 0.0),
+    }
     each = own.ratios(runs, "1e-6")
-    assert each == {"a": (pytest.approx(12.0), "soba", True), "cleaning-mnist-0.5": (0.0, "soba", False)}
+    assert each == {"a": (pytest.approx(12.0), "soba", True, 0.0), "cleaning-mnist-0.5": (0.0, "soba", False, 0.0)}
     assert str(each["a"]) == "> 12.0" and "| > 12.0 |" in own.work_table(runs, "1e-6")
     mean, words = own.against(each)
     assert mean == pytest.approx(12) and "on 1 of them a bound from below" in words
     assert "cleaning-mnist-0.5 lost to soba, not finished" in words
     assert "2 on the 1 that no constant was chosen on" in own.against(own.ratios(runs, "1e-3"))[1]
+
+
+def test_a_rival_that_is_sooner_at_a_worse_stationary_point_is_said_to_be(contest):
+    own = contest["own_method"]
+    runs = found(line("a", own.OWN, 100, 200, phi=0.5), line("a", "ttsa", 10, None, phi=0.51),
+                 line("b", own.OWN, 100, 200, phi=0.5), line("b", "ttsa", 10, None, phi=0.5001))  # fmt: skip
+    each = own.ratios(runs, "1e-3")
+    assert each == {
+        "a": (pytest.approx(0.1), "ttsa", False, pytest.approx(0.02)),
+        "b": (pytest.approx(0.1), "ttsa", False, 0.0),
+    }
+    words = own.against(each)[1]
+    assert "a lost to ttsa, 0.1, at a φ higher by 2.0%" in words and words.count("higher") == 1
+    table = contest["own_method"].parts.__globals__["table_of_work"](own, runs, ["a", "b"])
+    assert "| 0.1 (ttsa‡) |" in table and "| 0.1 (ttsa) |" in table
 
 
 def test_rivals_stop_at_a_multiple_of_the_own_work(contest, monkeypatch, tmp_path):

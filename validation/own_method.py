@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 from common import CAVEAT, DATA, FAILS, HERE, HOLDS, Verdict, machine, rounded, save, table
 from contest.contestants import DEFAULT, FULL, OWN, QUICK, Budget, Ring, contestants
-from contest.pages import write_pages
+from contest.pages import parts, write_pages
 from contest.referee import TARGETS, WEIGHTS
 from contest.suite import LARGE, MEDIUM, SMALL, SUITE, UNSEEN
 
@@ -142,11 +142,15 @@ def summary() -> dict[str, Any]:
 
 
 class Ratio(NamedTuple):
-    """What the best rival needed over what the own method needed, and who that is; `more`: at least so much."""
+    """What the best rival needed over what the own method needed, and who that is.
+
+    `more`: at least so much; `above`: what its final φ is above the own, where that is another stationary point.
+    """
 
     value: float
     who: str
     more: bool = False
+    above: float = 0.0
 
     def __str__(self) -> str:
         return f"> {self.value:.1f}" if self.more else f"{self.value:.1f}"
@@ -191,10 +195,19 @@ def ratios(found: dict[str, Any], target: str, column: str = "W") -> dict[str, R
                 each, least = work(dict(runs=runs), target, column), work(dict(runs=runs), target, column, least=True)
                 mine, theirs, bound = each[OWN][problem], each[who][problem], least[who][problem]
                 if mine < math.inf or theirs < math.inf:
-                    against.append(Ratio(bound / mine, who, more=bound < theirs))
+                    higher = above(runs, who, found["problems"][problem]["start_phi"])
+                    against.append(Ratio(bound / mine, who, more=bound < theirs, above=higher))
         if against:
             made[problem] = min(against, key=lambda ratio: ratio.value)
     return made
+
+
+def above(runs: list[dict[str, Any]], who: str, start: float) -> float:
+    """The most by which `who` ended above the own φ, over its size, where that is another stationary point; else 0."""
+    ends = {(r["contestant"], r["seed"]): r["phi"] for r in runs if r.get("phi") is not None}
+    both = [(ends[OWN, seed], phi) for (name, seed), phi in ends.items() if name == who and (OWN, seed) in ends]
+    most = max(((phi - own) / max(abs(own), 1e-3 * abs(start - own)) for own, phi in both), default=0.0)
+    return most if most > WORSE else 0.0
 
 
 def geometric(values: Iterable[float]) -> float:
@@ -254,9 +267,11 @@ def against(each: dict[str, Ratio]) -> tuple[float, str]:
         words += f"; {geometric(new):.2g} on the {len(new)} that no constant was chosen on"
     alone = [problem for problem, ratio in each.items() if ratio.value == math.inf]
     words += f"; finished by no other: {', '.join(alone)}" if alone else ""
-    lost = sorted((ratio.value, problem, ratio.who) for problem, ratio in each.items() if ratio.value < 1)
+    lost = sorted((ratio, problem) for problem, ratio in each.items() if ratio.value < 1)
     return mean, words + "".join(
-        f"; {problem} lost to {who}, {f'{ratio:.2g}' if ratio else 'not finished'}" for ratio, problem, who in lost
+        f"; {problem} lost to {ratio.who}, {f'{ratio.value:.2g}' if ratio.value else 'not finished'}"
+        + (f", at a φ higher by {ratio.above:.1%}" if ratio.above else "")
+        for ratio, problem in lost
     )
 
 
@@ -280,7 +295,10 @@ def section(found: dict[str, Any]) -> str:
     text += ["**Where the runs ended**: the lowest φ of each problem, and who ended above it", endings(found)]
     ablated = [r for r in found["runs"] if r["contestant"].startswith(f"{OWN},")]
     if ablated:
-        text += ["**Ablations**: W to 1e-6 over that of the whole method, first seed", ablations(found)]
+        text += [
+            "**Ablations**: W to 1e-6 over that of the whole method, first seed",
+            parts(sys.modules[__name__], found),
+        ]
     return "\n\n".join(text)
 
 
@@ -317,21 +335,6 @@ def endings(found: dict[str, Any]) -> str:
         words = ", ".join(f"{who} {phi:.5g}" for who, phi in above.items()) or "nobody"
         rows.append([problem, f"{about['start_phi']:.5g}", f"{lowest:.6g}", words])
     return table(["problem", "φ(x_0)", "lowest φ", "ended above it, ‖∇φ‖ ≤ 1e-3 ‖∇φ(x_0)‖ reached"], rows)
-
-
-def ablations(found: dict[str, Any]) -> str:
-    first = min(line["seed"] for line in found["runs"])
-    each = work(dict(runs=[line for line in found["runs"] if line["seed"] == first]), "1e-6")
-    names = [name for name in each if name.startswith(f"{OWN},")]
-    rows = []
-    for problem in found["problems"]:
-        mine = each[OWN].get(problem, math.inf)
-        if mine < math.inf:
-            cells = [each[name].get(problem) for name in names]
-            words = ["" if cell is None else "–" if cell == math.inf else f"{cell / mine:.2f}" for cell in cells]
-            if any(words):
-                rows.append([problem, *words])
-    return table(["problem", *(name.removeprefix(f"{OWN}, ") for name in names)], rows)
 
 
 def figure(found: dict[str, Any]) -> Any:

@@ -51,7 +51,11 @@ def table_of_work(contest: Any, found: dict[str, Any], mine: list[str]) -> str:
         old = any(run.get("before") for run in found["runs"] if run["problem"] == problem and run["contestant"] == OWN)
         cells = [f"{problem} ({len(seeds)}){'†' if old else ''}"]
         for work, ratios in each.values():
-            best = f"{ratios[problem]} ({ratios[problem].who})" if problem in ratios else ""
+            best = (
+                f"{(r := ratios[problem])} ({r.who}{'‡' if r.above and r.value < 1 else ''})"
+                if problem in ratios
+                else ""
+            )
             cells += [cell(work[problem]), best]
         return f"| {' | '.join(cells)} |"
 
