@@ -9,7 +9,7 @@ import pytest
 import lancbio_ref
 
 NEEDS = {"lancbio_ref.adapters.jax": "jax", "lancbio_ref.adapters.torch": "torch"}
-NEEDS |= {f"lancbio_ref.adapters.torch_{part}": "torch" for part in ("inspection", "linear")}
+NEEDS |= {f"lancbio_ref.adapters.torch_{part}": "torch" for part in ("inspection", "linear", "structure")}
 NEEDS |= {f"lancbio_ref.adapters.jax_{part}": "jax" for part in ("derivatives", "inspection", "linear", "structure")}
 NEEDS["lancbio_ref.blocks.dask"] = "dask"
 MODULES = [module.name for module in pkgutil.walk_packages(lancbio_ref.__path__, "lancbio_ref.")]

@@ -151,9 +151,14 @@ def blunders(X, t, X_val, t_val, x):
     def right_of(*data, factor=1.0):
         return parts(ridge_problem(*data, factor=factor), x)[0]
 
+    def right_at(x):
+        return parts(ridge_problem(X, t, X_val, t_val), x)[0]
+
     def with_A(other):
         return -J @ np.linalg.solve(other, b)
 
+    L, d = np.linalg.cholesky(A), np.diag(A)
+    last = np.linalg.solve(X[-4:].T @ X[-4:] / 4 + ridge_of_x, X[-4:].T @ t[-4:] / 4)
     return {
         "gradient of the training loss": 0.5 * np.exp(x) * y**2,
         "Hessian of f for that of g": with_A(X_val.T @ X_val / len(X_val)),
@@ -173,6 +178,15 @@ def blunders(X, t, X_val, t_val, x):
         "v itself": v,
         "only the diagonal of A": with_A(np.diag(np.diag(A))),
         "one coordinate left out": np.append(0.0, h[1:]),
+        "a buffer of momentum": 0.1 * h + 0.09 * right_at(x + 0.3) + 0.081 * right_at(x - 0.2),
+        "signs, as Adam's first step": h / (np.abs(h) + 1e-8),
+        "entries clipped": np.clip(h, -np.median(np.abs(h)), np.median(np.abs(h))),
+        "weight decay": h + 1e-2 * x,
+        "the last minibatch in J": -np.diag(np.exp(x) * last) @ v,
+        "y halfway, and the wrong sign": np.exp(x) * y / 2 * np.linalg.solve(A, X_val.T @ (X_val @ y / 2 - t_val)),
+        "L for the factor's transpose": -J @ np.linalg.solve(L, np.linalg.solve(L, b)),
+        "two steps of Jacobi": -J @ (b / d + (b - A @ (b / d)) / d),
+        "shifted by one": np.roll(h, 1),
     }
 
 
