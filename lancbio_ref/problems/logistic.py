@@ -127,7 +127,8 @@ class Logistic(BilevelProblem):
         if not (x.size == self.n_x and y.size == self.n_y):
             return None
         D = self.penalty(x)
-        diagonal, ends = self._diagonal(D), extremes(D.ravel())
+        diagonal = self._diagonal(D)
+        ends = extremes(diagonal)
         largest = self._largest(D, ends[1])
         if (at := binary_point(self.train, self.validation, diagonal, y)) is not None:
             A = GeneralizedLinear.of_checked(self.train.design, at.d, diagonal)

@@ -33,14 +33,10 @@ class WeightCross(StructuredOperator):
 
     def __init__(self, E: np.ndarray, axis: int | None) -> None:
         self.E, self.axis = read_only(E), axis
-        self.blocks = {0: E.T, 1: E, None: E.reshape(1, -1)}[axis]
+        self.is_diagonal = axis == 0 and len(E) == 1  # each block is one entry: J is diag(E)
+        self.blocks = E.reshape(1, -1) if axis is None else E if axis else E.T
         self.terms = self.blocks.shape[1] + 1
         super().__init__(E.dtype, (self.blocks.shape[0], E.size))
-
-    @property
-    def is_diagonal(self) -> bool:  # type: ignore[override]
-        """Whether each block is one entry: J is diag(E)."""
-        return self.axis == 0 and len(self.E) == 1
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         if self.is_diagonal:
