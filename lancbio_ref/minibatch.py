@@ -105,6 +105,8 @@ class Minibatched(BilevelProblem):
     True
     """
 
+    _may_change = BilevelProblem._may_change | {"k", "log", "sampler"}
+
     def __init__(
         self,
         problem: BilevelProblem,

@@ -67,6 +67,9 @@ class BilevelProblem:
     Subclasses may override :meth:`linearize` to share work between derivatives; drivers call it once an iteration. They
     may override :meth:`formation_errors` to say how their derivatives round.
 
+    The problems of this package keep what they have made of their levels and data, so that neither can be replaced:
+    another f beside the same g is ``BilevelProblem(upper, problem.lower)``.
+
     Examples
     --------
     f = ½(y − 1)², g = ½·2·y² − x y, so y*(x) = x/2 and dφ/dx = (x/2 − 1)/2:
@@ -87,10 +90,14 @@ class BilevelProblem:
     dtype: np.dtype | None = None
     structures: tuple[Any, Any] | None = None
     _lends: bool = True  # whether its callables are somebody else's, and get views to read
+    _rests_on_ours: bool = False  # whether a class of ours has made something of its attributes
+    _may_change: frozenset[str] = frozenset({"calls"})
+    _settled: frozenset[str] = frozenset()  # the names of attributes that something was made of
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._lends = not is_ours(cls)
+        cls._rests_on_ours = cls._rests_on_ours or is_ours(cls)
         if cls._lends:
             for name in OF_A_POINT & vars(cls).keys():
                 setattr(cls, name, _reading(vars(cls)[name]))
@@ -98,9 +105,19 @@ class BilevelProblem:
     def __copy__(self) -> Self:
         """A problem of its own with the same data: methods among its callables are the copy's, as in a deep copy."""
         new = object.__new__(type(self))
-        new.__dict__.update(self.__dict__, calls=dict(self.calls))
-        new.upper, new.lower = _rebound(self.upper, self, new), _rebound(self.lower, self, new)
+        levels = {"upper": _rebound(self.upper, self, new), "lower": _rebound(self.lower, self, new)}
+        new.__dict__.update(self.__dict__, calls=dict(self.calls), **levels)
         return new
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._settled:
+            raise ArgumentError(
+                f"{type(self).__name__}.{name}",
+                "an assignment to a problem that is made",
+                "a new problem: of other data by its own constructor, with another level or other constants by "
+                "BilevelProblem(upper, lower, lipschitz=...), which takes problem.upper and problem.lower too",
+            )
+        object.__setattr__(self, name, value)
 
     def __init__(
         self,
@@ -119,6 +136,8 @@ class BilevelProblem:
         self.upper, self.lower, self.lipschitz = upper, lower, lipschitz
         self.n_y = None if n_y is None else as_integer("n_y", n_y, least=1)
         self.calls: dict[str, int] = {}
+        if self._rests_on_ours:
+            self._settled = frozenset(name for name in vars(self) if name[0] != "_") - self._may_change
 
     # -- the callables, counted and checked ------------------------------------------------
 

@@ -81,6 +81,7 @@ class Folds(FiniteSum):
         if given.min() < 0 or not given.any():
             raise ArgumentError("weights", f"{given.min()}..{given.max()}", "weights >= 0, not all of them 0")
         self.weights = given / given.max() / (given / given.max()).sum()
+        self._given = given  # of which a portion has the same weights, to the bit
         self.n_x: int = known[0][0]
         self._cuts = np.cumsum([n_y for _, n_y in known])[:-1]
         dtypes = [part.dtype for part in self.problems if part.dtype is not None]
@@ -118,9 +119,7 @@ class Folds(FiniteSum):
             ]
             parts.append(part.portion(upper=own[0], lower=own[1]))
             counts = stops
-        whole = Folds(parts, self.weights)
-        whole.weights = self.weights  # to the bit
-        return whole
+        return Folds(parts, self._given)
 
     def split(self, y: np.ndarray) -> list[np.ndarray]:
         """The y_k."""

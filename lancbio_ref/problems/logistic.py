@@ -98,7 +98,6 @@ class Logistic(BilevelProblem):
             cross_norm=self._g_cross_norm,
         )
         super().__init__(upper, lower, n_y=vectors * p)
-        self._upper = upper  # what `ready_point` is of
 
     @np.errstate(under="ignore")
     def linearize(self, x: np.ndarray, y: np.ndarray) -> Linearization:
@@ -122,7 +121,7 @@ class Logistic(BilevelProblem):
 
     def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
         """Of two classes, with the whole data."""
-        if self.n_classes != 2 or self._is_batch or self.upper is not self._upper:
+        if self.n_classes != 2 or self._is_batch:
             return None
         x, y = self.promoted(x, y)
         if not (x.size == self.n_x and y.size == self.n_y):

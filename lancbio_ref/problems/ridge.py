@@ -78,7 +78,6 @@ class Ridge(BilevelProblem):
             cross_norm=self._cross_norm,
         )
         super().__init__(upper, lower, n_y=p)
-        self._levels = upper, lower  # what `ready_point` is of
 
     def minibatch(self, *, upper: npt.ArrayLike | None = None, lower: npt.ArrayLike | None = None) -> Ridge:
         """The problem with its means over these rows only, None meaning all; the penalty stays what it is.
@@ -174,10 +173,9 @@ class Ridge(BilevelProblem):
         )
 
     def ready_point(self, x: np.ndarray, y: np.ndarray) -> ReadyPoint | None:
-        """With the whole data, of one type, and the two levels as they were made."""
+        """With the whole data, of one type."""
         x, y = self.promoted(x, y)
-        as_made = self._whole and self._levels[0] is self.upper and self._levels[1] is self.lower
-        if not (as_made and x.size == y.size == self.n_y and x.dtype == self.dtype):
+        if not (self._whole and x.size == y.size == self.n_y and x.dtype == self.dtype):
             return None
         errors = self.formation_errors(x, y)
         largest = float(exponential(x).max()) * (1 + FUNCTION_UNITS * unit_roundoff(x.dtype))
