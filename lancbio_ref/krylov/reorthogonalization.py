@@ -21,6 +21,7 @@ References: B. N. Parlett and D. S. Scott, Math. Comp. 33 (1979); H. D. Simon, M
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -232,6 +233,7 @@ class Selective(NoReorthogonalization):
             fresh = self._form(process, groups, theta, residual)
             self.clusters = sorted(kept + fresh, key=lambda c: c.low)
 
+    @np.errstate(under="ignore", over="ignore")
     def _nearly_good(
         self, theta: np.ndarray, residual: np.ndarray, tolerance: float, kept: list[Cluster]
     ) -> list[np.ndarray]:
@@ -239,8 +241,9 @@ class Selective(NoReorthogonalization):
 
         θ is off by ρ²/gap at most: where that is below √u‖T‖, the value will still be this one when it is good.
         """
-        apart = np.minimum(np.diff(theta, prepend=-np.inf), np.diff(theta, append=np.inf))
-        early = (residual > tolerance) & (residual <= self.locked * apart) & (residual**2 <= tolerance * apart)
+        apart = np.minimum(np.diff(theta, prepend=-sys.float_info.max), np.diff(theta, append=sys.float_info.max))
+        largest = np.minimum(self.locked * apart, math.sqrt(tolerance) * np.sqrt(apart))
+        early = (residual > tolerance) & (residual <= largest)
         lows, highs = reaches(kept, tolerance)
         early[early] = ~((highs >= theta[early, None]) & (lows <= theta[early, None])).any(axis=1)
         return [np.array([i]) for i in np.flatnonzero(early)]
