@@ -27,19 +27,19 @@ import numpy.typing as npt
 from ..rounding import norm2
 from .problem import Product
 
-FAILS, STEPS = 1e-3, 3  # the probability that ‖J‖ is above the bound, and k
+FAILS, STEPS, FEW = 1e-3, 3, 7  # the probability that ‖J‖ is above the bound; k; the n_x for which k = n_x
 
 
 def steps_for(n: int) -> int:
-    """k for n = n_x; n steps leave nothing to hide.
+    """k for n = n_x; n steps leave nothing to hide, and of so few entries they are made.
 
     Examples
     --------
     >>> from lancbio_ref.adapters.cross_norm import steps_for
-    >>> [steps_for(n) for n in (1, 2, 1000)]
-    [1, 2, 3]
+    >>> [steps_for(n) for n in (2, 7, 8, 1000)]
+    [2, 7, 3, 3]
     """
-    return min(n, STEPS)
+    return n if n <= FEW else STEPS
 
 
 def start_of(n: int, dtype: npt.DTypeLike) -> np.ndarray:
