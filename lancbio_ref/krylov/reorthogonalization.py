@@ -301,7 +301,7 @@ class SelectiveWhileCheap(Selective):
     √u‖w‖ at most, as in `Partial`, which T survives to u‖A‖ (Simon 1984).
     """
 
-    look = 16  # measured: 26 ns for each k² of a look, 1.6 ns for each kn of `Full` in the cache (docs/decisions/0052)
+    look = 16  # measured: 26 ns for each k² of a look, 1.6 ns for each kn of `Full` in the cache (docs/decisions/0050)
 
     def __init__(self) -> None:
         super().__init__()
