@@ -98,14 +98,14 @@ def test_bits_do_not_depend_on_where_arrays_lie(n, dtype):
 def test_bits_of_eight_rows_do_not_depend_on_where_the_sums_lie(n, dtype):
     base = np.random.default_rng(0).standard_normal((11, n)).astype(dtype)
     found = set()
-    for start in (0, 1, 8, 64):
+    for start, ahead in ((0, 0), (1, 4096), (8, 0), (64, 64)):  # what is asked for before it is needed moves none either
         for first in (True, False):
             memory = np.zeros(9 * n + 64, dtype)
             block = memory[start : start + 9 * n].reshape(9, n)
             A, sums = (block[1:], block[0]) if first else (block[:8], block[8])
             A[:], sums[:] = base[:8], base[8]
-            kernels.dense._add_rows(0, 8, A, base[9, :1].repeat(8), sums, np.uintp(0), np.uintp(n))
-            kernels.dense._add_gram_of_rows(0, 8, A, base[9, :1].repeat(8), base[10], sums)
+            kernels.dense._add_rows(0, 8, A, base[9, :1].repeat(8), sums, np.uintp(0), np.uintp(n), ahead)
+            kernels.dense._add_gram_of_rows(0, 8, A, base[9, :1].repeat(8), base[10], sums, ahead)
             kernels.dense._add_absolute_gram_of_rows(0, 7, A, base[9, :1].repeat(8), base[10], 0.0, sums)
             found.add(sums.tobytes())
     assert len(found) == 1
