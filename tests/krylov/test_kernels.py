@@ -98,7 +98,12 @@ def test_bits_do_not_depend_on_where_arrays_lie(n, dtype):
 def test_bits_of_eight_rows_do_not_depend_on_where_the_sums_lie(n, dtype):
     base = np.random.default_rng(0).standard_normal((11, n)).astype(dtype)
     found = set()
-    for start, ahead in ((0, 0), (1, 4096), (8, 0), (64, 64)):  # what is asked for before it is needed moves none either
+    for start, ahead in (
+        (0, 0),
+        (1, 4096),
+        (8, 0),
+        (64, 64),
+    ):  # what is asked for before it is needed moves none either
         for first in (True, False):
             memory = np.zeros(9 * n + 64, dtype)
             block = memory[start : start + 9 * n].reshape(9, n)
