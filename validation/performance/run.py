@@ -3,7 +3,8 @@
     python validation/performance/run.py [--report-only] [PART ...]
 
 The peers (jaxopt, lineax, torchopt, PyTorch) are those of the extra ``bench``; what is missing is left out.
-A quarter of an hour on two cores. Run it on a machine that does nothing else.
+Half an hour to an hour on two cores, with all peers. Run it on a machine that does nothing else. Where only some parts
+are run, the report says of the others on which machine they were.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main() -> int:
                 if done.returncode:
                     return 1
                 found.setdefault(name, {})[str(threads)] = json.loads(done.stdout.splitlines()[-1])
+            found.setdefault("machines", {})[name] = found["machine"]
             write(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     report.figure(found, HERE / "performance.png")
     write(HERE / "REPORT.md", report.render(found))
