@@ -267,13 +267,11 @@ def figure(found: dict[str, Any], path: Path) -> None:
 
 
 NOTES = {
-    "lanczos_step": """*Missed: the process with two threads, and `selective`.* The ratio's target was set where cg's vector work took 5 to 7 ms; here
-vectors of 8 MB stay in the 32 MB cache and cg takes 2.5 ms, while our step already moves its 72n bytes faster than the triad does out of
-cache. What two threads would still save is eaten by waking one three times a step; one pass less (q_{j+1} normalized while x is updated)
-would change that, at the price of a process that knows of x. `selective` stores its basis: the first touch of 8 MB costs as much as a
-whole step, and more when the system must first make large pages (the quartiles show it); a basis kept from solve to solve would avoid it,
-and would hold up to 1 GiB that the caller knows nothing of. With a lognormal spectrum many Ritz pairs converge, and every step is
-orthogonalized against all of them: that is the work that `selective` does.""",
+    "lanczos_step": """*Missed, where it says so: two threads.* What the second thread would still save is eaten by waking it three times a step; one pass less
+(q_{j+1} normalized while x is updated) would change that, at the price of a process that knows of x. `selective` stores its basis: the first
+touch of 8 MB costs as much as a whole step. Inside one `minimize`, or one evaluation of a `HyperObjective`, solves keep their pages
+(docs/decisions/0041). With a lognormal spectrum many Ritz pairs converge: each is read when it is due, and those that are due are formed from
+one reading of the basis (docs/decisions/0050).""",
     "hypergradient": """*Missed: 200 × 20, 2000 × 100, and whatever else the tables call missed.* At 2000 × 100 the data lie in the cache, where two BLAS products are
 nearly as fast as one pass of ours: 14 products are two thirds of the time, at a rate that is computing's (the same for 31 kB of data). At 200 × 20 the
 thirteen steps are one compiled call of some 60 µs, and the point and its certificate, which the peers do not have, take as much again
