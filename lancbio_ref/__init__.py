@@ -31,7 +31,8 @@ if TYPE_CHECKING:  # what an editor and a type checker see; `_HOMES` says the sa
     from .final_check import FinalCheck
     from .formation import Bound
     from .hyper_objective import HyperObjective
-    from .hypergradient import HyperGradient, hypergradient
+    from .hypergradient import hypergradient
+    from .hypergradient_result import HyperGradient
     from .jobs.comparison import Comparison, compare
     from .krylov.lanczos import LanczosDecomposition, lanczos
     from .krylov.lanczos_solve import lanczos_solve
@@ -108,7 +109,8 @@ _HOMES = {
     "final_check": "FinalCheck",
     "formation": "Bound",
     "hyper_objective": "HyperObjective",
-    "hypergradient": "HyperGradient hypergradient",
+    "hypergradient": "hypergradient",
+    "hypergradient_result": "HyperGradient",
     "jobs.comparison": "Comparison compare",
     "krylov.lanczos": "LanczosDecomposition lanczos",
     "krylov.lanczos_solve": "lanczos_solve",

@@ -12,7 +12,7 @@ from .rounding import norm2
 from .status import CertificateStatus, SolveStatus
 
 if TYPE_CHECKING:
-    from .hypergradient import HyperGradient
+    from .hypergradient_result import HyperGradient
     from .lower_level import LowerSolution
 
 

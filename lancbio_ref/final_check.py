@@ -19,7 +19,8 @@ from typing import Any, Literal
 import numpy as np
 
 from . import html
-from .hypergradient import HyperGradient, hypergradient
+from .hypergradient import hypergradient
+from .hypergradient_result import HyperGradient
 from .lower_level import LowerSolution, lower_solution
 from .rounding import norm2, smallest_normal, unit_roundoff
 from .status import CertificateStatus, CheckVerdict, SolveStatus

@@ -42,7 +42,8 @@ from .errors import ArgumentError, DivergenceError, DomainError, EvaluationError
 from .evaluation import Evaluation
 from .evidence import norm_A_of
 from .formation import Bound
-from .hypergradient import HyperGradient, hypergradient_of, linearization_at
+from .hypergradient import hypergradient_of, linearization_at
+from .hypergradient_result import HyperGradient
 from .inverse.recycled import RecycledSolves
 from .inverse.strategies import scaled_inverse
 from .linearization import Linearization

@@ -18,7 +18,8 @@ from .operators import CheckedOperator, as_operator, structure_of
 from .rounding import Proven, gamma, norm2, unit_roundoff
 
 if TYPE_CHECKING:
-    from .hypergradient import HyperGradient, HyperGradientOptions
+    from .hypergradient import HyperGradientOptions
+    from .hypergradient_result import HyperGradient
     from .problem import LipschitzConstants
 
 Number = float | Callable[[], float | None] | None

@@ -14,7 +14,7 @@ from .certificate import Certificate
 from .curves import Abscissa
 from .final_check import FinalCheck
 from .formation import Bound
-from .hypergradient import HyperGradient
+from .hypergradient_result import HyperGradient
 from .krylov import LanczosProcess, SolveReport
 from .krylov.basis import Basis
 from .krylov.recycled import RecycledInverse

@@ -24,7 +24,8 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
-from ..hypergradient import HyperGradient, hypergradient_of, linearization_at
+from ..hypergradient import hypergradient_of, linearization_at
+from ..hypergradient_result import HyperGradient
 from ..linearization import Linearization
 from ..problem import BilevelProblem
 from ..problems.folds import Folds

@@ -32,7 +32,7 @@ from scipy.linalg import LinAlgError
 from ..arguments import as_choice
 from ..errors import ArgumentError
 from ..hyper_objective import HyperObjective
-from ..hypergradient import HyperGradient
+from ..hypergradient_result import HyperGradient
 from ..methods import names
 from ..minimize import minimize
 from ..problems.folds import Folds

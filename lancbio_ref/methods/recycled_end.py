@@ -18,7 +18,8 @@ import numpy as np
 
 from ..arguments import as_array
 from ..errors import ArgumentError
-from ..hypergradient import HyperGradient, hypergradient_of
+from ..hypergradient import hypergradient_of
+from ..hypergradient_result import HyperGradient
 from ..inverse.recycled import Adjoint, Levels, Lower
 from ..rounding import norm2, unit_roundoff
 from ..status import SolveStatus

@@ -13,7 +13,7 @@ from .base import State
 from .recycled_model import Gains
 
 if TYPE_CHECKING:
-    from ..hypergradient import HyperGradient
+    from ..hypergradient_result import HyperGradient
 
 
 def _nothing() -> np.ndarray:

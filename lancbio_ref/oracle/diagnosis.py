@@ -26,7 +26,8 @@ import numpy.typing as npt
 from .. import html
 from ..arguments import as_number, as_problem, as_vector, common_type, start_y
 from ..errors import ArgumentError, EvaluationError
-from ..hypergradient import HyperGradient, hypergradient
+from ..hypergradient import hypergradient
+from ..hypergradient_result import HyperGradient
 from ..lower_level import LowerSolution, lower_solution
 from ..problem import BilevelProblem
 from ..rounding import norm2, unit_roundoff
