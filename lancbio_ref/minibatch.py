@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import Seed, as_generator, as_integer, plain_array
+from .arguments import Seed, as_generator, as_integer, plain_array, start_y
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
@@ -155,6 +155,10 @@ class Minibatched(BilevelProblem):
         new = super().__copy__()
         new.log, new.sampler, new._replay = list(self.log), copy.deepcopy(self.sampler), copy.copy(self._replay)
         return new
+
+    def start_y(self, dtype: np.dtype) -> np.ndarray:
+        """Where y of the whole problem starts."""
+        return start_y(self.full, dtype)
 
     def _batch_upper_grad_x(self, x: np.ndarray, y: np.ndarray) -> Any:
         return self.batch("upper.grad_x").upper.grad_x(x, y)

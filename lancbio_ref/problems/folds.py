@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import as_vector
+from ..arguments import as_vector, start_y
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -120,6 +120,10 @@ class Folds(FiniteSum):
             parts.append(part.portion(upper=own[0], lower=own[1]))
             counts = stops
         return Folds(parts, self._given)
+
+    def start_y(self, dtype: np.dtype) -> np.ndarray:
+        """Where those of the parts start, one after the other."""
+        return np.concatenate([start_y(part, dtype) for part in self.problems])
 
     def split(self, y: np.ndarray) -> list[np.ndarray]:
         """The y_k."""

@@ -24,7 +24,7 @@ from functools import partial
 
 import numpy as np
 
-from ..arguments import as_integer, as_number, as_problem
+from ..arguments import as_integer, as_number, as_problem, start_y
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -168,6 +168,10 @@ class WithPrior(FiniteSum):
         """Those of the problem; no attribute where it has none."""
         found: tuple[int, int] = self.problem.n_samples
         return found
+
+    def start_y(self, dtype: np.dtype) -> np.ndarray:
+        """Where y of the problem starts."""
+        return start_y(self.problem, dtype)
 
     @property
     def in_memory(self) -> bool:  # type: ignore[override]

@@ -14,12 +14,26 @@ def of_diagonal(diagonal):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_it_fails_for_one_start_in_a_thousand(dtype, monkeypatch):
     """For a diagonal as for every J with these singular values, for the starts have no direction of their own."""
-    diagonal, starts = np.array([1.0, 0.8, 0.5, 0.1], dtype), np.random.default_rng(0).standard_normal((4000, 4))
+    diagonal = np.array([1.0, 0.8, 0.5, *np.linspace(0.1, 0.3, 9)], dtype)  # more than are made exact
+    starts = np.random.default_rng(0).standard_normal((4000, diagonal.size))
     bounds = []
     for start in starts:
         monkeypatch.setattr(cross_norm, "start_of", lambda n, dtype, q=start: (q / np.linalg.norm(q)).astype(dtype))
         bounds.append(of_diagonal(diagonal))
     assert np.count_nonzero(np.array(bounds) < 1) <= 12  # 4 are to be expected; of the largest Ritz values all are
+
+
+@pytest.mark.parametrize("gap", [1.1, 2.0, 30.0])
+def test_a_start_hides_what_the_bound_allows_and_no_more(gap, monkeypatch):
+    """‖J‖ = `gap` along u, three other values, and the share s of u in the start that the bound is made for."""
+    diagonal = np.array([gap, *np.repeat([1.0, 0.7, 0.2], 4)])
+    s = cross_norm.FAILS * np.sqrt(np.pi / (2 * (diagonal.size - 1)))
+    found = []
+    for share in (1.001 * s, 0.5 * s):
+        start = np.r_[share, np.full(12, np.sqrt((1 - share**2) / 12))]
+        monkeypatch.setattr(cross_norm, "start_of", lambda n, dtype, q=start: q)
+        found.append(of_diagonal(diagonal) / gap)
+    assert 1 <= found[0] < 1.02 and (gap > 2 or found[1] < 1)
 
 
 @pytest.mark.parametrize("n, most", [(1, 1), (2, 1), (3, 1), (10, 2.2), (1000, 3.0), (30_000, 4.0)])
