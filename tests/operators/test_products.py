@@ -59,18 +59,19 @@ def test_sparse_absolute_gram(copies):
 
 
 @pytest.mark.compiled
+@pytest.mark.parametrize("m, n", [(90, 50), (9000, 6000)])  # one piece of rows, and three
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_columns_without_entries_move_no_bit_of_a_sparse_gram(dtype):
-    """A wide matrix has its rows gathered first and scattered then: in the order of one reading."""
+def test_columns_without_entries_move_no_bit_of_a_sparse_gram(dtype, m, n):
+    """A wide matrix has some of its rows gathered first and scattered then: in the order of one reading."""
     rng = np.random.default_rng(3)
-    S, d, v = sp.random(90, 50, 0.08, "csr", dtype, rng), rng.standard_normal(90).astype(dtype), rng.standard_normal(50)
-    wide = sp.csr_array((S.data, S.indices, S.indptr), shape=(90, WIDE + 1))
-    padded = np.concatenate([v, rng.standard_normal(WIDE - 49)])
-    some = SparseOperator(S).products.gram(d, v)  # one block, as in the wide one
-    many = SparseOperator(wide).products.gram(d, padded)
-    assert np.array_equal(many[:50], some) and not many[50:].any()
-    X = S.toarray().astype(np.float64)
-    np.testing.assert_allclose(some, X.T @ (d * (X @ v)), rtol=1e-10)
+    S, d, v = sp.random(m, n, 4 / n, "csr", dtype, rng), rng.standard_normal(m).astype(dtype), rng.standard_normal(n)
+    wide = sp.csr_array((S.data, S.indices, S.indptr), shape=(m, WIDE + 1))
+    padded = np.concatenate([v, rng.standard_normal(WIDE + 1 - n)])
+    products = SparseOperator(S).products
+    assert products.blocks == 1  # as in the wide one
+    some, many = products.gram(d, v), SparseOperator(wide).products.gram(d, padded)
+    assert np.array_equal(many[:n], some) and not many[n:].any()
+    np.testing.assert_allclose(some, S.T @ (d.astype(np.float64) * (S @ v)), rtol=1e-9, atol=1e-13)
 
 
 def test_an_array_in_neither_order_is_taken():
