@@ -181,7 +181,7 @@ def _ready_hypergradient(
     maxiter = 10 * at.b.size if maxiter is None else as_integer("maxiter", maxiter, least=1)
     norms = at.A.absolute_norm()
     far = rtol >= FAR and norms is not None
-    known: _Known = dict(rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
+    known: _System = dict(rtol=rtol, maxiter=maxiter, norm_A=at.norm_A, mu=at.mu)
     report = straight_solve(at.A, at.b, **known, bounds=not far, mode=mode)
     made = 0 if report is None else report.n_products
     if report is None:
@@ -214,8 +214,8 @@ def _ready_hypergradient(
     return HyperGradient(h, report, error.value, lower_level.value, estimate, certificate, made)
 
 
-class _Known(TypedDict):
-    """What every way to solve A v = b is told."""
+class _System(TypedDict):
+    """A v = b: what every way to solve it is told."""
 
     rtol: float
     maxiter: int
