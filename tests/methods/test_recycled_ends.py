@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lancbio_ref import (
 )
 from lancbio_ref.methods import RecycledNewton
 from lancbio_ref.methods.recycled_end import as_box
+from lancbio_ref.methods.recycled_model import Model
 from lancbio_ref.methods.recycled_newton import RUN
 from tests.methods.recycled_cases import ready, run, truth
 
@@ -73,6 +75,23 @@ def test_an_entry_that_ended_ten_subproblems_waits_and_moves_again_when_h_asks_f
     for _ in range(20):
         waits = method.step(problem, waits)
     np.testing.assert_allclose(waits.x, 1, atol=1e-6)
+
+
+def test_subproblems_that_end_at_quiet_entries_are_counted(monkeypatch):
+    """And once there are ten, the next is told to hold such entries."""
+    problem = follower(2, lambda y: 0.5 * (y - 1) ** 2, lambda y: y - 1)
+    method, held, minimize = RecycledNewton(), [], Model.minimize
+
+    def quiet(model, *arguments, hold, **options):
+        held.append(hold)
+        return replace(minimize(model, *arguments, hold=False, **options).shorter(1e-3), quiet=True)
+
+    monkeypatch.setattr(Model, "minimize", quiet)
+    state = method.init(problem, np.zeros(2), np.zeros(2), np.zeros(2), np.random.default_rng(0))
+    while len(held) <= RUN:
+        state = method.step(problem, state)
+        assert state.quiet == len(held)
+    assert held == [False] * RUN + [True]
 
 
 def test_x_that_runs_to_where_exp_overflows_is_unbounded():
