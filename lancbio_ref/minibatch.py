@@ -252,6 +252,8 @@ class BatchedOperator(VectorOperator):
     shape : tuple of int
     """
 
+    _settled = ("one_batch",)
+
     def __init__(self, draw: Callable[[], LinearOperator], dtype: np.dtype, shape: tuple[int, int]) -> None:
         self.one_batch = draw
         super().__init__(dtype, shape)
