@@ -13,7 +13,7 @@ from lancbio_ref.operators import DiagonalLowRank
 from tests.operators.test_linear_operator_contract import OPERATORS, Reversed
 
 FREE = {
-    *("dtype", "shape"),  # SciPy's
+    *("dtype", "shape", "ndim"),  # SciPy's
     *("calls", "products", "roundoff", "name"),  # what is counted, and what messages say
     "norm_bound",  # a method that one instance has
 }
