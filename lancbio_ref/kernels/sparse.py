@@ -78,8 +78,8 @@ def sparse_transposed(first, last, starts, data, indices, indptr, u, partial):
 
 @loop
 def _wide_gram(first, last, starts, data, indices, indptr, d, v, partial):
-    """`sparse_gram` by two readings of n/16 rows at a time: u = d ∘ (A v), then Aᵀu."""
-    most = v.size // 16
+    """`sparse_gram` by two readings of n/2 rows at a time: u = d ∘ (A v), then Aᵀu."""
+    most = v.size // 2
     u, whole = np.empty(min(most, d.size), partial.dtype), np.zeros(2, np.int64)
     for b in range(first, last):
         sums = partial[b]
