@@ -114,22 +114,28 @@ class LocalBlocks:
                 yield self._read(k, start, stop)
                 self._source.release(start, stop)
             return
-        with ThreadPoolExecutor(1) as reader:
-            self._source.expect(*ends[0])
-            coming = reader.submit(self._ahead, 0, ends)
-            try:
-                for k, (start, stop) in enumerate(ends):
+        k = 0
+        try:
+            with ThreadPoolExecutor(1) as reader:
+                self._source.expect(*ends[0])
+                coming = reader.submit(self._ahead, 0, ends)
+                for k in range(len(ends)):
                     block = coming.result()
                     if k + 1 < len(ends):
                         coming = reader.submit(self._ahead, k + 1, ends)
                     yield block
                     del block
-                    self._source.release(start, stop)
-            finally:
-                coming.cancel()
+        finally:  # nobody reads any more
+            for start, stop in ends[max(k - 1, 0) : k + 2]:
+                self._source.release(start, stop)
 
     def _ahead(self, k: int, ends: list[tuple[int, int]]) -> Block:
-        """Block k, by the thread that reads; the disk has the next one to go on with when it has ended this one."""
+        """Block k, by the thread that reads, which first lets go of the last block but one; that of before is in use.
+
+        The disk has the next one to go on with when it has ended this one.
+        """
+        if k > 1:
+            self._source.release(*ends[k - 2])
         if k + 1 < len(ends):
             self._source.expect(*ends[k + 1])
         return self._read(k, *ends[k])
