@@ -10,6 +10,7 @@ that they were made of, and the norms of rows, for which a bound asks once, give
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
@@ -38,7 +39,6 @@ class Made(Kept):
         self.pieces: dict[int, Any] = {}
         self.held, self.asked = 0, 0  # bytes of the pieces; the last reading that asked for one
         self._last: tuple[int, Any] = (-1, None)
-        _room.join(self)
 
     def piece(self, block: Block) -> Any:
         """Its result of this block."""
@@ -58,12 +58,12 @@ class _Room:
 
     def __init__(self) -> None:
         self.reading = 0
-        self._all: WeakSet[Made] = WeakSet()
-        self._lock = Lock()
+        self._all: WeakSet[Made] = WeakSet()  # who keeps anything
+        self.unlock()
 
-    def join(self, one: Made) -> None:
-        with self._lock:
-            self._all.add(one)
+    def unlock(self) -> None:
+        """In a process that was forked, where whoever held the lock is not."""
+        self._lock = Lock()
 
     def has(self, one: Made, index: int, made: Any) -> bool:
         """Whether there is room for the piece of `one` with this index, which then is kept."""
@@ -78,10 +78,13 @@ class _Room:
                         other.held, free = other.held - given, free + given
             if size <= free:
                 one.pieces[index], one.held = made, one.held + size
+                self._all.add(one)
             return size <= free
 
 
 _room = _Room()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_room.unlock)
 
 
 def begin_reading(arguments: tuple[Any, ...]) -> None:

@@ -15,9 +15,9 @@ s_1) + (s_2 + s_3). Over rows: first to last. Of r terms no more than r rounding
 
 *Wide* matrices, n > `WIDE`: v and the sums together are more than a core's cache holds beside the entries, and each
 would drive out the other row by row. So n/2 rows are gathered first and scattered then, at the price of a second
-reading: at n = 10⁵ and 2 · 10⁵ a quarter less time, at 6 · 10⁴ none; by n/16 rows, which bring v and the sums back eight
-times as often, 15 to 30 % more where rows have 20 entries, and as much where they have 100 (measured). The bits are
-those of one reading.
+reading: at n = 10⁵ and 2 · 10⁵ a quarter less time, at 6 · 10⁴ none. By n/16 rows, which bring v and the sums back
+eight times as often, it is 7 to 24 % more where rows have 5 or 20 entries, and as much where they have 100 (measured).
+The bits are those of one reading.
 
 *Four* products at once have one vector a column of V, n × 4: what an entry gathers lies side by side. The bits are
 those of the products one by one.
