@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -139,6 +140,37 @@ def test_what_no_reading_asks_for_makes_room(monkeypatch):
     third = other.keep(named, "second")
     list(other.map(lambda block, piece: None, third))
     assert (first.held, second.held, third.held) == (0, 0, N * 8)  # other blocks have the same room
+
+
+def test_a_reading_that_ends_early_leaves_no_thread_and_the_next_one_is_whole(tmp_path):
+    X = mapped(tmp_path, dense())
+    blocks, before = LocalBlocks(X, np.zeros(N), block_rows=ROWS), threading.active_count()
+    read, whole = blocks._source.read, added(blocks.map(columns_of_all))[0]
+
+    def interrupted(block):
+        if block.index == 1:
+            raise KeyboardInterrupt  # while block 2 is read
+        return columns_of_all(block)
+
+    def no_disk(start, stop):
+        if start == 2 * ROWS:
+            raise OSError("the disk is gone")
+        return read(start, stop)
+
+    for number in range(len(blocks.rows)):
+        closed = blocks.map(columns_of_all)
+        for _ in range(number + 1):
+            next(closed)
+        closed.close()
+        assert threading.active_count() == before
+    with pytest.raises(KeyboardInterrupt):
+        added(blocks.map(interrupted))
+    blocks._source.read = no_disk
+    with pytest.raises(OSError, match="the disk is gone"):
+        added(blocks.map(columns_of_all))
+    blocks._source.read = read
+    assert threading.active_count() == before
+    assert (added(blocks.map(columns_of_all))[0] == whole).all()
 
 
 def test_each_block_gets_its_piece():
