@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cleaning
 import core
 import estimators
+import from_files
 import growing_batches
 import inverse
 import newsgroups
@@ -38,7 +39,7 @@ from common import forget, load, machine, save, save_figure
 
 SCRIPTS = (
     core, inverse, products, rate, synthetic, subspace, cleaning, paper, stochastic, newsgroups, estimators, own_method,
-    growing_batches, steps, scale,
+    growing_batches, steps, from_files, scale,
 )  # fmt: skip
 
 

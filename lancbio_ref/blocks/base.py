@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from ..arguments import as_array
 from ..errors import ArgumentError
-from ..operators.csr import as_csr
+from ..operators.csr import as_csr, in_canonical_order
 from ..rounding import is_finite
 
 
@@ -167,6 +167,17 @@ def checked_block(
         if vector is not None and vector.shape != (own.shape[0],):
             raise ArgumentError(where, f"{what} of shape {vector.shape}", f"one a row, shape ({own.shape[0]},)")
     return Block(own, t, s, index, start)
+
+
+def seen_before(X: Any, dtype: np.dtype, *, canonical: bool) -> np.ndarray | sp.csr_array:
+    """What `checked_block` made of X when it looked at all of it: no number and no index is looked at again.
+
+    Entries of a sparse X that are not `canonical` are put in order, those given twice added, in every reading.
+    """
+    if not sp.issparse(X):
+        return in_order(X.astype(dtype, copy=False))
+    X.data = X.data.astype(dtype, copy=False)
+    return X if canonical else in_canonical_order(X)
 
 
 def with_offset(block: Block, offset: np.ndarray) -> Block:

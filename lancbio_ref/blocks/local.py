@@ -1,8 +1,6 @@
 """Blocks of one machine: read one at a time, the next one while this one is worked on, and let go of.
 
-What `keep` keeps is made when a `map` first needs it, in that same reading, and stays in memory as long as all of it
-together is less than `KEPT_BYTES`; beyond, it is made again from the block at hand, for a product costs less than a
-reading: the functions are pure, so that the bits are the same.
+What `keep` keeps is made when a `map` first needs it, in that same reading; see :mod:`.keeping` for how long it stays.
 """
 
 from __future__ import annotations
@@ -16,10 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import ArgumentError
-from .base import Block, Each, Kept, as_chosen, checked_block, in_order, starts_of
+from .base import Block, Each, Kept, as_chosen, checked_block, seen_before, starts_of
+from .keeping import Made, begin_reading, piece_of
 from .source import cuts_of, is_lazy, source_of
-
-KEPT_BYTES = 2**26  # 64 MB
 
 
 class LocalBlocks:
@@ -72,13 +69,12 @@ class LocalBlocks:
         self.targets = _one_a_row(f"the targets of {name}", t, self.shape[0])
         self.sample_weight = None if s is None else _one_a_row(f"the sample weights of {name}", s, self.shape[0])
         self.n_passes = 0
-        self._looked_at = [False] * len(self.rows)
+        self._canonical: list[bool | None] = [None] * len(self.rows)  # whether its entries are in order; None: unseen
         self._offset: np.ndarray | None = None
-        self._room = [KEPT_BYTES]
 
     def keep(self, function: Callable[..., Any], *arguments: Any) -> Kept:
         """``function(block, *arguments)`` of every block: made when a `map` needs it, and kept or made again."""
-        return _Made(self, function, arguments)
+        return Made(function, arguments)
 
     def place(self, pieces: Sequence[Any]) -> Each:
         """One piece a block, which are here already."""
@@ -87,8 +83,9 @@ class LocalBlocks:
     def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
         """``function(block, *arguments)`` of one block after another; a block is read when its result is asked for."""
         self.n_passes += 1
+        begin_reading(arguments)
         for block in self._blocks():
-            yield function(block, *(_piece(argument, block) for argument in arguments))
+            yield function(block, *(piece_of(argument, block) for argument in arguments))
 
     def with_offset(self, offset: np.ndarray) -> LocalBlocks:
         """The samples [X 0] + 1bᵀ, X untouched: shape (n, q), q entries in b."""
@@ -117,70 +114,41 @@ class LocalBlocks:
                 yield self._read(k, start, stop)
                 self._source.release(start, stop)
             return
-        with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self._read, 0, *ends[0])
-            try:
-                for k, (start, stop) in enumerate(ends):
+        k = 0
+        try:
+            with ThreadPoolExecutor(1) as reader:
+                self._source.expect(*ends[0])
+                coming = reader.submit(self._ahead, 0, ends)
+                for k in range(len(ends)):
                     block = coming.result()
                     if k + 1 < len(ends):
-                        coming = reader.submit(self._read, k + 1, *ends[k + 1])
+                        coming = reader.submit(self._ahead, k + 1, ends)
                     yield block
                     del block
-                    self._source.release(start, stop)
-            finally:
-                coming.cancel()
+        finally:  # nobody reads any more
+            for start, stop in ends[max(k - 1, 0) : k + 2]:
+                self._source.release(start, stop)
+
+    def _ahead(self, k: int, ends: list[tuple[int, int]]) -> Block:
+        """Block k, by the thread that reads, which first lets go of the last block but one; that of before is in use.
+
+        The disk has the next one to go on with when it has ended this one.
+        """
+        if k > 1:
+            self._source.release(*ends[k - 2])
+        if k + 1 < len(ends):
+            self._source.expect(*ends[k + 1])
+        return self._read(k, *ends[k])
 
     def _read(self, k: int, start: int, stop: int) -> Block:
         X = self._source.read(start, stop)
         t = np.asarray(self.targets[start:stop])
         s = None if self.sample_weight is None else np.asarray(self.sample_weight[start:stop])
-        if self._looked_at[k] and X.dtype == self.dtype:
-            return Block(X if sp.issparse(X) else in_order(X), t, s, k, start, self._offset)
+        if (canonical := self._canonical[k]) is not None:
+            return Block(seen_before(X, self.dtype, canonical=canonical), t, s, k, start, self._offset)
         block = checked_block(self.name, X, t, s, k, start, self._source.shape[1], self.dtype)
-        self._looked_at[k] = not sp.issparse(X) or bool(X.has_canonical_format)  # else it is made so every time
+        self._canonical[k] = not sp.issparse(X) or bool(X.has_canonical_format)
         return replace(block, offset=self._offset)
-
-
-class _Made(Kept):
-    """A function of blocks, and its results so far as there is room for them."""
-
-    def __init__(self, blocks: LocalBlocks, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self.function, self.arguments, self._room = function, arguments, blocks._room
-        self.pieces: dict[int, Any] = {}
-        self._last: tuple[int, Any] = (-1, None)
-        self._held = 0
-
-    def piece(self, block: Block) -> Any:
-        """Its result of this block."""
-        if block.index in self.pieces:
-            return self.pieces[block.index]
-        if self._last[0] == block.index:  # of two functions that need it in one reading
-            return self._last[1]
-        made = self.function(block, *(_piece(argument, block) for argument in self.arguments))
-        size = _size(made)
-        if size <= self._room[0]:
-            self._room[0] -= size
-            self._held += size
-            self.pieces[block.index] = made
-        else:
-            self._last = block.index, made
-        return made
-
-    def __del__(self) -> None:
-        self._room[0] += self._held
-
-
-def _piece(argument: Any, block: Block) -> Any:
-    if isinstance(argument, _Made):
-        return argument.piece(block)
-    return argument.pieces[block.index] if isinstance(argument, Each) else argument
-
-
-def _size(made: Any) -> int:
-    """Bytes of the arrays in it."""
-    if isinstance(made, np.ndarray):
-        return made.nbytes
-    return sum(map(_size, made)) if isinstance(made, (tuple, list)) else 0
 
 
 def _one_a_row(name: str, values: Any, n: int) -> Any:

@@ -30,9 +30,13 @@ def is_mapped(array: Any) -> bool:
     return file_of(array) is not None
 
 
-def read_ahead(part: np.ndarray) -> None:
-    """Have the pages of a contiguous part of a memory map in memory; for a thread of its own, which waits for them."""
+def expect(part: np.ndarray) -> None:
+    """Have the system begin to read a contiguous part of a memory map, and wait for nothing."""
     _advise(part, "MADV_WILLNEED")
+
+
+def look_through(part: np.ndarray) -> None:
+    """Have the pages of a contiguous part of a memory map in memory; for a thread of its own, which waits for them."""
     if part.flags.c_contiguous and part.size:
         part.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].max()  # looks at one byte a page
 

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from ..arguments import as_integer, refuse_masked
 from ..errors import ArgumentError
 from .mapped_csr import MappedCSR, is_csr
-from .pages import file_of, give_back, is_mapped, read_ahead
+from .pages import expect, file_of, give_back, is_mapped, look_through
 
 BLOCK_BYTES = 2**24  # 16 MB: large beside what a block costs (some 100 µs), small beside any memory
 LARGE = 2**25  # of a matrix in files: a smaller one is read whole
@@ -54,6 +54,9 @@ class Source(Protocol):
     def read(self, start: int, stop: int) -> Any:
         """These rows in memory; perhaps the source's own."""
 
+    def expect(self, start: int, stop: int) -> None:
+        """These rows are read soon: a disk may begin with them."""
+
     def take(self, indices: np.ndarray) -> Any:
         """Copies of these rows, increasing."""
 
@@ -75,8 +78,11 @@ class _Dense:
     def read(self, start: int, stop: int) -> np.ndarray:
         rows = np.asarray(self.X[start:stop])
         if self.waits:
-            read_ahead(rows)
+            look_through(rows)
         return rows
+
+    def expect(self, start: int, stop: int) -> None:
+        expect(self.X[start:stop])
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         return np.array(self.X[indices])
@@ -99,6 +105,9 @@ class _Lazy:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return np.asarray(self.X[start:stop])
+
+    def expect(self, start: int, stop: int) -> None:
+        pass
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         return self.read(int(indices[0]), int(indices[-1]) + 1)[indices - indices[0]]  # HDF5 is slow row by row
@@ -139,9 +148,14 @@ class _Sparse:
             raise ArgumentError(self.name, f"row pointers that fall at row {row}", "pointers that never fall")
         data, indices = np.asarray(self.data[first:last]), np.asarray(self.indices[first:last])
         if self.waits:
-            read_ahead(data)
-            read_ahead(indices)
+            look_through(data)
+            look_through(indices)
         return _csr(_plain(data), _plain(indices), pointers, (stop - start, self.shape[1]))
+
+    def expect(self, start: int, stop: int) -> None:
+        first, last = self.indptr[start], self.indptr[stop]  # as they are: whoever reads them looks at them
+        expect(self.data[first:last])
+        expect(self.indices[first:last])
 
     def take(self, indices: np.ndarray) -> sp.csr_array:
         counts = np.asarray(self.indptr[indices + 1]) - np.asarray(self.indptr[indices])
@@ -152,7 +166,7 @@ class _Sparse:
         return _csr(data, columns, pointers.astype(columns.dtype), (len(indices), self.shape[1]))
 
     def release(self, start: int, stop: int) -> None:
-        first, last = self._ends(start, stop)
+        first, last = self.indptr[start], self.indptr[stop]
         give_back(self.data[first:last])
         give_back(self.indices[first:last])
         give_back(self.indptr[start:stop])
@@ -197,6 +211,9 @@ class _Listed:
             return part
         part = part.tocsr()
         return _csr(part.data, part.indices, part.indptr, part.shape)  # a matrix of ours with their arrays
+
+    def expect(self, start: int, stop: int) -> None:
+        pass
 
     def take(self, indices: np.ndarray) -> Any:
         assert self.cuts is not None

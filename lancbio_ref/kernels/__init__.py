@@ -4,7 +4,7 @@ Conventions, for every kernel here:
 
 * arrays are C-contiguous, float32 or float64; a dense matrix is m × n, a vector or a row of a matrix has n entries
   where nothing else is said, and a basis `Q` holds one vector a *row*, k × n;
-* the caller owns every array and keeps it; nothing is allocated (but n/16 numbers by `sparse_gram` of a wide matrix),
+* the caller owns every array and keeps it; nothing is allocated (but n/2 numbers by `sparse_gram` of a wide matrix),
   and nothing is kept. What a docstring does not name as written is read only. What is written must not overlap what
   is read, but for the pairs that are named as one;
 * kernels over vectors accumulate sums in float64 whatever the type of the vectors (the square of a float32

@@ -55,12 +55,18 @@ def as_csr(name: str, A: Any) -> sp.csr_array:
     end = int(converted.indptr[-1])
     # a new matrix, which knows nothing of flags that somebody set
     csr = sp.csr_array((data[:end], converted.indices[:end], converted.indptr), shape=converted.shape)
-    if not csr.has_canonical_format:  # entries given twice are added once, here: |A| and A must be of one matrix
-        csr = csr.copy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            csr.sum_duplicates()
+    if not csr.has_canonical_format:
+        csr = in_canonical_order(csr)
     if not np.isfinite(csr.data).all():
         raise ArgumentError(name, "NaN or infinity among the stored entries", "finite entries")
+    return csr
+
+
+def in_canonical_order(csr: sp.csr_array) -> sp.csr_array:
+    """A copy with entries given twice added once, here: |A| and A must be of one matrix."""
+    csr = csr.copy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        csr.sum_duplicates()
     return csr
 
 

@@ -1,13 +1,15 @@
 """Blocks of one machine: what they are read from, in which order, what is refused, and that nothing else is read."""
 
+import gc
 import os
+import threading
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError
-from lancbio_ref.blocks import Each, LocalBlocks, MappedCSR, added, local, open_csr
+from lancbio_ref.blocks import Each, LocalBlocks, MappedCSR, added, keeping, open_csr
 from lancbio_ref.blocks.base import ones_column
 from lancbio_ref.blocks.pages import file_of
 from lancbio_ref.problems.blocked.passes import copied
@@ -93,8 +95,9 @@ def test_rows_are_taken_from_their_blocks(tmp_path):
 def test_what_is_kept_is_made_again_where_there_is_no_room(monkeypatch):
     X, v = dense(), np.ones(P)
     results = []
-    for room in (local.KEPT_BYTES, 16 * 8, 0):
-        monkeypatch.setattr(local, "KEPT_BYTES", room)
+    for room in (keeping.KEPT_BYTES, 16 * 8, 0):
+        gc.collect()  # what other tests kept
+        monkeypatch.setattr(keeping, "KEPT_BYTES", room)
         blocks, made = LocalBlocks(X, np.zeros(N), block_rows=ROWS), []
 
         def counted(block, v, made=made):
@@ -107,9 +110,67 @@ def test_what_is_kept_is_made_again_where_there_is_no_room(monkeypatch):
         assert (sums[0] == sums[1]).all()
         results.append((sums[0], len(made)))
         del kept, again
-        assert blocks._room == [room]  # what is let go of makes room again
+        kept = blocks.keep(counted, v)  # what was let go of has made room again
+        list(blocks.map(lambda block, u: None, kept))
+        assert kept.held == min(room, N * 8)
     assert all((sums == results[0][0]).all() for sums, _ in results)
     assert [count for _, count in results] == [4, 7, 8]  # once a block; all but one again; all again
+
+
+def test_what_no_reading_asks_for_makes_room(monkeypatch):
+    gc.collect()
+    monkeypatch.setattr(keeping, "KEPT_BYTES", N * 8)
+    X, v, made = dense(), np.ones(P), []
+
+    def named(block, name):
+        made.append(name)
+        return block.X @ v
+
+    def read(*asked):
+        made.clear()
+        list(blocks.map(lambda block, *pieces: None, *asked))
+        return made.count("first"), made.count("second")
+
+    blocks = LocalBlocks(X, np.zeros(N), block_rows=ROWS)
+    first, second = blocks.keep(named, "first"), blocks.keep(named, "second")
+    assert read(first) == (4, 0) and read(first) == (0, 0)
+    assert read(second) == (0, 4) and read(second) == (0, 0)  # the first made room
+    assert read(first, second) == read(first, second) == (4, 0)  # nothing that this reading asks for gives way
+    other = LocalBlocks(X, np.zeros(N), block_rows=ROWS)
+    third = other.keep(named, "second")
+    list(other.map(lambda block, piece: None, third))
+    assert (first.held, second.held, third.held) == (0, 0, N * 8)  # other blocks have the same room
+
+
+def test_a_reading_that_ends_early_leaves_no_thread_and_the_next_one_is_whole(tmp_path):
+    X = mapped(tmp_path, dense())
+    blocks, before = LocalBlocks(X, np.zeros(N), block_rows=ROWS), threading.active_count()
+    read, whole = blocks._source.read, added(blocks.map(columns_of_all))[0]
+
+    def interrupted(block):
+        if block.index == 1:
+            raise KeyboardInterrupt  # while block 2 is read
+        return columns_of_all(block)
+
+    def no_disk(start, stop):
+        if start == 2 * ROWS:
+            raise OSError("the disk is gone")
+        return read(start, stop)
+
+    for number in range(len(blocks.rows)):
+        closed = blocks.map(columns_of_all)
+        for _ in range(number + 1):
+            next(closed)
+        closed.close()
+        assert threading.active_count() == before
+    with pytest.raises(KeyboardInterrupt):
+        added(blocks.map(interrupted))
+    blocks._source.read = no_disk
+    with pytest.raises(OSError, match="the disk is gone"):
+        added(blocks.map(columns_of_all))
+    blocks._source.read = read
+    assert threading.active_count() == before
+    assert (added(blocks.map(columns_of_all))[0] == whole).all()
 
 
 def test_each_block_gets_its_piece():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lancbio_ref import parallel
 from lancbio_ref.kernels.ahead import distance
 from lancbio_ref.kernels.sparse import WIDE
 from lancbio_ref.operators import DenseOperator, GeneralizedLinear, MultinomialHessian, SparseOperator
@@ -59,7 +60,7 @@ def test_sparse_absolute_gram(copies):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("m, n", [(90, 50), (9000, 6000)])  # one piece of rows, and three
+@pytest.mark.parametrize("m, n", [(90, 50), (70_000, 50_000)])  # one piece of rows, and three
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_columns_without_entries_move_no_bit_of_a_sparse_gram(dtype, m, n):
     """A wide matrix has some of its rows gathered first and scattered then: in the order of one reading."""
@@ -72,6 +73,25 @@ def test_columns_without_entries_move_no_bit_of_a_sparse_gram(dtype, m, n):
     some, many = products.gram(d, v), SparseOperator(wide).products.gram(d, padded)
     assert np.array_equal(many[:n], some) and not many[n:].any()
     np.testing.assert_allclose(some, S.T @ (d.astype(np.float64) * (S @ v)), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.compiled
+def test_a_sparse_matrix_with_few_entries_a_column_has_work_for_two_threads():
+    rng = np.random.default_rng(5)
+    m, n = 2700, 30_000
+    S = sp.csr_array((rng.standard_normal(100 * m), rng.integers(0, n, 100 * m), np.arange(m + 1) * 100), shape=(m, n))
+    S.sum_duplicates()
+    d, v, products = rng.standard_normal(m), rng.standard_normal(n), SparseOperator(S).products
+    threads, found = parallel.threads(), []
+    assert products.blocks == 2 > SparseOperator(S[:2000]).products.blocks
+    try:
+        for count in (1, 2, 3):
+            parallel.set_threads(count)
+            found.append(products.gram(d, v))
+    finally:
+        parallel.set_threads(threads)
+    assert all(np.array_equal(one, found[0]) for one in found)
+    np.testing.assert_allclose(found[0], S.T @ (d * (S @ v)), rtol=0, atol=1e-9)
 
 
 def test_an_array_in_neither_order_is_taken():

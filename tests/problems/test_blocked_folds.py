@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from lancbio_ref import ArgumentError, CertificateStatus, HyperObjective, hypergradient, minimize, problems
-from lancbio_ref.blocks import LocalBlocks, local
+from lancbio_ref.blocks import LocalBlocks, keeping
 from lancbio_ref.blocks.rows import RowsOfBlocks
 from lancbio_ref.blocks.together import Readings
 from lancbio_ref.problems.blocked.folds import BlockedFolds
@@ -99,8 +99,8 @@ def test_the_bits_are_those_of_the_blocks(tmp_path, monkeypatch):
     np.save(tmp_path / "X.npy", X)
     found = set()
     for A in (X, np.load(tmp_path / "X.npy", mmap_mode="r"), [X[a : a + ROWS] for a in range(0, N, ROWS)]):
-        for kept in (local.KEPT_BYTES, 0):
-            monkeypatch.setattr(local, "KEPT_BYTES", kept)
+        for kept in (keeping.KEPT_BYTES, 0):
+            monkeypatch.setattr(keeping, "KEPT_BYTES", kept)
             rows = None if isinstance(A, list) else ROWS
             folds = problems.generalized_linear(
                 A, t, loss="logistic", folds=SPLITS["scattered"], penalty="all", intercept=True, block_rows=rows

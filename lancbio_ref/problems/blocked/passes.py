@@ -309,7 +309,9 @@ def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
 def hessian_products(block: Block, curvatures: Any, V: np.ndarray) -> tuple[np.ndarray]:
     """A_b v for the rows v of V, from one reading."""
     A = hessian_of(block, curvatures)
-    products = A._matvecs(V) if len(V) > 1 and V.dtype.kind == "f" else None
+    if len(V) == 1:
+        return (A._matvec(V[0])[None],)
+    products = A._matvecs(V) if V.dtype.kind == "f" else None
     return (np.stack([A._matvec(v) for v in V]) if products is None else products,)
 
 

@@ -143,8 +143,8 @@ class BlockedProblem(GeneralizedLinearProblem):
     *Bounds.* The norm of a sum over blocks is bounded by the sum of theirs, each from its own rows and its own norm.
     Where features are not penalized, no μ is proven: that would take a pass for every coefficient.
 
-    *Memory.* Two blocks, what a block's bounds need (some copies of it), a few vectors like y, and at most 64 MB of
-    what is kept of the samples; with learned weights, x and what goes with it, of length n.
+    *Memory.* Two blocks, what a block's bounds need (some copies of it), a few vectors like y, and at most 96 MB, in
+    the process, of what is kept of samples; with learned weights, x and what goes with it, of length n.
 
     *Bits.* Those of values, gradients and products depend on where X is cut, not on where it is or on threads.
     """

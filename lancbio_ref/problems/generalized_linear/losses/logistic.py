@@ -15,7 +15,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ....arguments import as_array
+from ....arguments import as_array, plain_array
 from ....errors import ArgumentError
 from ...elementary import FUNCTION_UNITS, SIGMOID_UNITS, expit
 from .base import SLACK, ScalarLoss, tiny, wide
@@ -81,7 +81,9 @@ class Logistic(ScalarLoss):
 
 def signs(name: str, t: npt.ArrayLike, n: int) -> np.ndarray:
     """±1 in float32 of n labels 0 and 1."""
-    labels = as_array(name, t, f"labels 0 and 1 of shape ({n},)")
+    labels = plain_array(name, t, f"labels 0 and 1 of shape ({n},)")
+    if labels.dtype.kind not in "biu":
+        labels = as_array(name, t, f"labels 0 and 1 of shape ({n},)")
     ones = labels == 1
     if labels.shape != (n,) or not (ones | (labels == 0)).all():
         found = f"{labels.dtype} of shape {labels.shape}"
