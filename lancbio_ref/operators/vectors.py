@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import CallableError
+from .settled import settle
 
 Product = Callable[[Any, np.ndarray], Any]
 P = TypeVar("P", bound=Product)
@@ -144,6 +145,7 @@ class VectorOperator(LinearOperator):
     dtype: Any
     _is_ours: bool = False  # of a class: whether it is this package's
     _held: tuple[str, ...] = ()  # arrays that others were derived from: read-only, in a copy too
+    _settled: tuple[str, ...] = ()  # attributes that others were derived from: set once, by each instance
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         """SciPy's looks for a product, for as long as a short one takes; `__init_subclass__` has seen it."""
@@ -170,6 +172,7 @@ class VectorOperator(LinearOperator):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._is_ours = is_ours(cls)
+        settle(cls)
         for name, side in (("_matvec", 1), ("_rmatvec", 0)):
             if name in vars(cls):
                 setattr(cls, name, _of_any_shape(vars(cls)[name], side))
