@@ -18,7 +18,7 @@ from ..errors import LancbioError
 from ..kernels import BLOCK
 from ..linearization import Linearization
 from ..operators import CheckedOperator
-from ..operators.base import as_owned, require_finite
+from ..operators.base import as_owned, as_returned, require_finite
 from ..operators.vectors import asked_at
 from ..problem import BilevelProblem, as_floats
 
@@ -50,10 +50,20 @@ def to_the_point(
     """
     y, gradient = inner_steps(problem, x, y, theta, count, gradient)
     try:
-        return y, gradient, _short_point(problem, x, y) if _is_plain(problem, x, y) else problem.linearize(x, y)
+        return y, gradient, _point(problem, x, y)
     except (LancbioError, ArithmeticError, ValueError) as error:
         locate(error, x, y)
         raise
+
+
+@np.errstate(under="ignore")
+def point_at(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> ShortPoint | Linearization:
+    """A, J, b and c at (x, y), and their type: of a linearization, or without one."""
+    return _point(problem, x, y)
+
+
+def _point(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> ShortPoint | Linearization:
+    return _short_point(problem, x, y) if _is_plain(problem, x, y) else problem.linearize(x, y)
 
 
 def inner_steps(
@@ -62,16 +72,21 @@ def inner_steps(
     """The steps of `to_the_point`."""
     short, n = _is_short(problem, x, y, theta), y.size
     if short:
-        calls, function, lends = problem.calls, problem.lower.grad_y, problem._lends
+        calls, function, lends, shape = problem.calls, problem.lower.grad_y, problem._lends, y.shape
     try:
-        for _ in range(count):
+        for left in range(count - 1, -1, -1):
             if not short:
                 gradient = problem.lower_grad_y(x, y)
                 y = parallel.step_along(y, theta, gradient)
                 continue
             call = calls[NAME] = calls.get(NAME, 0) + 1
-            gradient = as_owned(asked_at(function, x, y, NAME, call) if lends else function(x, y), NAME, call, n)
-            if not (gradient.dtype.char == "d" and gradient.flags.carray):
+            if left:  # y moves along it, and nobody keeps it: it may be somebody else's memory
+                gradient = asked_at(function, x, y, NAME, call) if lends else function(x, y)
+                if not (type(gradient) is np.ndarray and gradient.dtype is _DOUBLE and gradient.shape == shape):
+                    gradient = as_returned(gradient, NAME, call, n)
+            else:
+                gradient = as_owned(asked_at(function, x, y, NAME, call) if lends else function(x, y), NAME, call, n)
+            if not (gradient.dtype is _DOUBLE and gradient.flags.carray):
                 require_finite(gradient, NAME, call, at=(x, y))
                 gradient = as_floats(NAME, call, gradient)
                 y = parallel.step_along(y, theta, gradient)
