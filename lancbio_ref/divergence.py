@@ -64,7 +64,8 @@ class Growth:
     Attributes
     ----------
     start, before, now, calm : Iterates
-        At the start, at the last but one and the last finished iteration, and the last of the size of the start.
+        At the start, at the last but one and the last finished iteration, and the last of the size of the start. What
+        was before an iterate that is small is of no use: there `before` is `now`, and three vectors fewer are held.
     units : dict
         s = max(1, ‖start‖_∞) of x, y and v, by name.
     calm_k : int
@@ -91,18 +92,20 @@ class Growth:
     def after(self, state: State, h_norm: float, sizes: dict[int, float]) -> Growth:
         """What is known after iteration `state.k`; `sizes` are ‖z‖_∞ of arrays of the state, by the id of the array."""
         now, calm, calm_k, lower = Iterates.of(state), self.calm, self.calm_k, self.lower
+        before, is_calm = now, True
         for name, z in now:
-            size = sizes[id(z)] if id(z) in sizes else largest(z)
-            if not size <= CALM * self.units[name]:
-                break
-        else:
+            size, unit = sizes[id(z)] if id(z) in sizes else largest(z), self.units[name]
+            is_calm = is_calm and size <= CALM * unit
+            if not size < LARGE * unit:  # else it is not grown, wherever it came from
+                before = self.now
+        if is_calm:
             calm, calm_k = now, state.k
         # h_1 has y_0 or v_0 in it and may be 0; h_2 a v that was made at y_0, where all steps are taken at once
         first = self.h[0] if self.h[0] > 0 and state.k > 3 else h_norm
         if state.direction_y is not None:
             size = norm2(state.direction_y)
             lower = lower[0] or size, size
-        return Growth(self.start, self.now, now, calm, self.units, calm_k, (first, h_norm), lower)
+        return Growth(self.start, before, now, calm, self.units, calm_k, (first, h_norm), lower)
 
     def is_grown(self, name: str, z: np.ndarray, before: np.ndarray) -> bool:
         """Whether z, which came from `before`, is *grown*: see the head of this file."""

@@ -178,9 +178,12 @@ def kept_by_its_state(step: F) -> F:
 
     @wraps(step)
     def stepping(method: Any, problem: Any, state: Any) -> Any:
-        memory = state.__dict__.get("_memory") or Memory()
-        with memory:
+        memory, outer = state.__dict__.get("_memory") or Memory(), _current.memory
+        _current.memory = memory
+        try:
             new = step(method, problem, state)
+        finally:
+            _current.memory = outer
         new.__dict__["_memory"] = memory
         return new
 

@@ -82,15 +82,19 @@ class Basis:
         part = slice(start, start + last - first + 1)
         return self._q[part], self._duals[part]
 
-    def step(self, j: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """q_j, p_j, p_{j−1} (p_1 where j = 1, for β_1 = 0 takes nothing of it), and for w_j the row of p_{j+1}."""
+    def start(self, j: int) -> np.ndarray:
+        """q_j, once there is room for q_{j+1}."""
         if j >= len(self._q) and not self.ring:
             self._grow()
-        P, rows = self._duals, len(self._q)
+        return self._q[(j - 1) % len(self._q)]
+
+    def step(self, j: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """q_j, p_j, p_{j−1} (p_1 where j = 1, for β_1 = 0 takes nothing of it), and for w_j the row of p_{j+1}."""
+        q, P, rows = self.start(j), self._duals, len(self._q)
         here = (j - 1) % rows
         p, w = P[here], P[j % rows]
         before = p if j == 1 else w if rows == 2 else P[here - 1]
-        return self._q[here], p, before, w
+        return q, p, before, w
 
     def _grow(self) -> None:
         """Geometric growth: a basis of k vectors is copied fewer than 2k times in all."""
@@ -107,6 +111,8 @@ class Basis:
 
     def own(self) -> None:
         """Copy vectors that cannot be written to, such as those of a basis that was loaded as a memory map."""
+        if self._p is None and self._q.flags.writeable:  # as nearly always
+            return
         for name in ("_q", "_p"):
             if (rows := getattr(self, name)) is not None and not rows.flags.writeable:
                 setattr(self, name, np.array(rows))

@@ -251,13 +251,15 @@ class LanczosProcess:
         The last is None where T_j is singular to working precision. Raises what :meth:`step` raises.
         """
         A, j = self._checked(A), self.k + 1
-        vectors = self._basis.step(j)
-        Aq = A.product(vectors[0], self.dtype)
-        projected, y, dv = np.empty(j), np.empty(j), memory.empty(self.n, self.dtype)
-        if compiled_step.is_plain(self, r) and compiled_step.finish(self, Aq, r, projected, y, dv):
-            return projected, TridiagonalSolution(y, StepStatus.REGULAR), dv
+        Aq = A.product(self._basis.start(j), self.dtype)
+        if compiled_step.is_plain(self, r):
+            projected, y, dv = np.empty(j), np.empty(j), memory.empty(self.n, self.dtype)
+            if compiled_step.finish(self, Aq, r, projected, y, dv):
+                return projected, TridiagonalSolution(y, StepStatus.REGULAR), dv
+            del dv
         if self.k < j:
-            self._finish(A, Aq, *vectors)
+            self._finish(A, Aq, *self._basis.step(j))
+        del Aq
         projected = self.project(r)
         solution = solve_tridiagonal(self.alpha, self.beta[:-1], projected)
         return projected, solution, None if solution.y is None else self.combine(solution.y)

@@ -31,7 +31,7 @@ def as_step_operator(
         A = CheckedOperator(as_square("A", A), "A", calls)
     if A.shape != (n, n):
         raise ArgumentError("A", f"shape {A.shape}", f"shape ({n}, {n})")
-    if A.dtype == dtype or (wider := np.result_type(dtype, A.dtype)) == dtype:
+    if A.dtype is dtype or A.dtype == dtype or (wider := np.result_type(dtype, A.dtype)) == dtype:
         return A, dtype
     if wider.char not in COMPLEX:
         raise ArgumentError("A", f"dtype {A.dtype}", "float32, float64, complex64 or complex128")

@@ -331,17 +331,12 @@ def take_steps(A, Q, alpha, beta, ritz, good, known, start, x, p, b, r, absolute
     return vectors.norm(r, partial), formed and vectors.all_finite(absolute)
 
 
-@stepping
-def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
-    """The rest of a step of a process without reorthogonalization, after its product, and dv = Q T⁻¹Qᵀr with the new T.
-
-    Q, alpha, beta : as in `take_steps`;  written.   Aq, r : n, read.
-    projected, y : j, Qᵀr and T⁻¹Qᵀr;  written.   dv : n, written.
-    cycle : one record of type CYCLE;  written: `reason` says whether Python has to make the step, and `has_x` whether T
-        was positive definite; else there is no dv.
+@within
+def _step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
+    """`step_and_solve`, of a record of type CYCLE: `reason` says whether Python has to make the step, `has_x` whether
+    there is dv.
     """
-    c = cycle[0]
-    c.reason, blocks = GOES_ON, -(-r.size // BLOCK)
+    c, blocks = cycle[0], -(-r.size // BLOCK)
     _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), np.empty((0, losses.COLUMNS)), Aq, np.empty(blocks), c)
     if c.reason != GOES_ON:
         return
@@ -357,3 +352,22 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
     c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)
     if c.has_x:
         vectors.combination(Q[: c.k], y.copy(), dv)
+
+
+@stepping
+def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, k, scale, unit, u, ptsv):
+    """The rest of step k + 1 of a process without reorthogonalization, after its product, and dv = Q T⁻¹Qᵀr with the
+    new T.
+
+    Q, alpha, beta : as in `take_steps`;  written.   Aq, r : n, read.
+    projected, y : k + 1, Qᵀr and T⁻¹Qᵀr;  written.   dv : n, written.
+    k, scale, unit, u, ptsv : as in `CYCLE`; numbers, for Python takes as long to fill in a record as this does in all.
+    Returns whether the step was made, and not left to Python; whether T was positive definite, else there is no dv;
+    and of the step scale, unit, ‖w‖, and whether that is a breakdown.
+    """
+    cycle = np.zeros(1, CYCLE)  # in use to the end of this function: a record alone would not keep it alive
+    cycle[0].k, cycle[0].scale, cycle[0].unit, cycle[0].u, cycle[0].ptsv = k, scale, unit, u, ptsv
+    cycle[0].mode, cycle[0].reason = NONE, GOES_ON
+    _step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle)
+    made, solved, breakdown = cycle[0].reason == GOES_ON, cycle[0].has_x != 0, cycle[0].breakdown != 0
+    return made, solved, cycle[0].scale, cycle[0].unit, cycle[0].residual_norm, breakdown

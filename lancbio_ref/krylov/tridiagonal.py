@@ -8,7 +8,7 @@ exchanges, solves it all the same; the caller learns which of the two it was.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal, lapack
@@ -19,8 +19,7 @@ from ..rounding import is_finite, scale_number
 from ..status import StepStatus
 
 
-@dataclass(frozen=True)
-class TridiagonalSolution:
+class TridiagonalSolution(NamedTuple):
     """y with T y = r, and how it was found.
 
     Attributes

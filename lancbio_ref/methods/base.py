@@ -10,13 +10,12 @@ import numpy as np
 
 from .. import kernels, memory, parallel
 from ..arguments import as_integer, as_number
-from ..errors import ArgumentError, LancbioError
+from ..errors import ArgumentError
 from ..kernels import BLOCK
 from ..minibatch import Sampler
 from ..operators import CheckedOperator
 from ..status import SolveStatus, StepStatus
-from .inner import inner_steps as steps_of_y
-from .inner import locate
+from .inner import ShortPoint, to_the_point
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -140,12 +139,7 @@ def check_options(method: Any, *, least_inverse_steps: int = 1) -> None:
 def advance(problem: BilevelProblem, state: Any, step_y: float, inner_steps: int) -> tuple[Any, Any]:
     """y_k by the inner steps at x_k, and the linearization there; v is still v_{k−1}, and h of no use yet."""
     x, y, theta, gradient = state.x_next, state.y, state.y.dtype.type(step_y), state.direction_y
-    y, gradient = steps_of_y(problem, x, y, theta, inner_steps, gradient)
-    try:
-        point = problem.linearize(x, y)
-    except (LancbioError, ArithmeticError, ValueError) as error:
-        locate(error, x, y)
-        raise
+    y, gradient, point = to_the_point(problem, x, y, theta, inner_steps, gradient)
     new = state.renewed(
         k=state.k + 1,
         x=x,
@@ -170,24 +164,30 @@ def decaying(step: float, k: int, decay: float) -> float:
 
 def descend(new: Any, point: Any, step_x: float) -> Any:
     """h_k = c_k − J_k v_k and x_{k+1} = x_k − λh_k, from the v_k that `new` holds."""
-    short = _short_descent(point, new.v, new.x, step_x)
-    if short is None:
+    if _is_short(point, new.v, new.x):
+        new.h, new.x_next = _short_descent(point, new.v, new.x, step_x)
+    else:
         Jv = point.J.matvec(new.v)
         h = Jv if isinstance(point.J, CheckedOperator) else None  # what that returns is nobody else's
-        short = difference_and_step(point.c, Jv, new.x, step_x, h)
-    new.h, new.x_next = short
+        new.h, new.x_next = difference_and_step(point.c, Jv, new.x, step_x, h)
     new.n_cross += 1
     return new
 
 
-def _short_descent(point: Any, v: np.ndarray, x: np.ndarray, step_x: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """h = c − J v and x − λh, where all is float64 of one block: the loop that forms them looks at J v too."""
+def _is_short(point: Any, v: np.ndarray, x: np.ndarray) -> bool:
+    """Whether all is float64 of one block."""
+    if type(point) is ShortPoint:
+        return v.dtype.char == "d" and x.flags.carray
     c, J = point.c, point.J
     alike = c.dtype.char == x.dtype.char == v.dtype.char == "d" and J.dtype == c.dtype
-    if not (alike and x.size <= BLOCK and c.flags.carray and x.flags.carray):
-        return None
-    Jv, h, x_next = J.product(v, c.dtype), np.empty(x.size), np.empty(x.size)
-    if kernels.short_descent(c, Jv, x, step_x, h, x_next):
+    return alike and x.size <= BLOCK and c.flags.carray and x.flags.carray
+
+
+def _short_descent(point: Any, v: np.ndarray, x: np.ndarray, step_x: float) -> tuple[np.ndarray, np.ndarray]:
+    """h = c − J v and x − λh: the loop that forms them looks at J v too."""
+    J, h, x_next = point.J, np.empty(x.size), np.empty(x.size)
+    Jv = J.product(v, point.c.dtype)
+    if kernels.short_descent(point.c, Jv, x, step_x, h, x_next):
         J.require_finite(Jv, v)
     return h, x_next
 

@@ -274,7 +274,7 @@ class LancBiO:
             return
         new.coefficients, new.dv = solution.y, dv
         new.v = parallel.plus(new.v_bar, dv)
-        if solution.status == StepStatus.INDEFINITE:
+        if solution.status is StepStatus.INDEFINITE:
             new.status = StepStatus.INDEFINITE
         if process.breakdown:
             new.status, new.restart_due = StepStatus.BREAKDOWN, True
@@ -283,7 +283,7 @@ class LancBiO:
 def _difference(b: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, float]:
     """b − w, and a number that is 0 where b = w and infinite where an entry of the difference is not finite."""
     if b.size <= BLOCK and b.dtype == w.dtype and b.flags.carray and w.flags.carray:
-        r = np.empty_like(b)
+        r = np.empty(b.size, b.dtype)
         return r, kernels.short_difference(b, w, r)
     r = parallel.minus(b, w)
     return r, float(r.any()) if is_finite(r) else math.inf

@@ -21,6 +21,7 @@ import numpy as np
 from ..memory import kept_by_its_state
 from ..parallel import minus, step_along
 from .base import State, check_options, difference_and_step
+from .inner import point_at
 
 if TYPE_CHECKING:
     from ..problem import BilevelProblem
@@ -88,7 +89,7 @@ class SOBA:
         """One outer iteration."""
         x, y, v = state.x_next, state.y_next, state.v_next
         step = x.dtype.type
-        point = problem.linearize(x, y)
+        point = point_at(problem, x, y)
         direction_y, Av, Jv = problem.together(
             lambda: problem.lower_grad_y(x, y), lambda: point.A.matvec(v), lambda: point.J.matvec(v)
         )

@@ -122,7 +122,8 @@ class CheckedOperator(VectorOperator):
             self.dtype, self.shape = inner.dtype, inner.shape
         else:
             super().__init__(inner.dtype, inner.shape)
-        self.inner, self.name, self._lends = inner, name, not leaves_arguments_alone(inner)
+        self.__dict__["inner"] = inner  # for the first time: nothing has to be asked
+        self.name, self._lends = name, not leaves_arguments_alone(inner)
         self.calls: dict[str, int] = {} if calls is None else calls
         self.products = 0
         self.roundoff = 0.0  # the coarsest of what came back, where that is coarser than float64

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import parallel
+from .. import memory, parallel
 from ..arguments import Operator, as_array, as_vector
 from ..errors import ArgumentError
 from ..rounding import (
@@ -126,7 +126,7 @@ class DiagonalLowRank(StructuredOperator):
 
     def _product(self, v: np.ndarray, left: np.ndarray, right: np.ndarray, base: Any) -> np.ndarray:
         v = self._promoted(v)
-        result = self.d * v
+        result = np.multiply(self.d, v, memory.empty(v.size, v.dtype))
         if self.s.size:  #  d ∘ v + U (s ∘ (Vᵀ v))
             parallel.subtract_rows(left, -self.s * parallel.coefficients(right, v), result)
         if base is None:

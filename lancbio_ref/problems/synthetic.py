@@ -103,7 +103,8 @@ class Synthetic(BilevelProblem):
         x, y = self.promoted(x, y)
         p, shape = softmax(x * y), (y.size, y.size)
         J = self._cross(x, y, p)
-        return Linearization(
+        make = Linearization if self._lends else Linearization.of_parts  # which looks at nothing again
+        return make(
             self._operator("lower.hessian", lambda x, y: self._hessian(x, y, p), x, y, shape),
             self._operator("lower.cross", lambda x, y: J, x, y, shape),
             self.upper_grad_y(x, y),

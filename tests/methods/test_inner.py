@@ -141,3 +141,69 @@ def test_a_problem_decides_itself_in_which_type_it_computes(ask):
     some = problem(lambda x, y: y)
     with pytest.raises(ArgumentError, match="those of float32"):
         ask(InSingle(some.upper, some.lower))
+
+
+def asked_for(grad_y=None, grad_x=None, hessian=None, cross=None):
+    """A problem whose callables note in which order they were asked, and the notes."""
+    order = []
+
+    def noted(name, function):
+        return lambda x, y: order.append(name) or function(x, y)
+
+    upper = UpperLevel(
+        lambda x, y: 0.0,
+        noted("upper.grad_x", grad_x or (lambda x, y: C * x)),
+        noted("upper.grad_y", grad_y or (lambda x, y: 2 * y)),
+    )
+    lower = LowerLevel(
+        grad_y=lambda x, y: y,
+        hessian=noted("hessian", hessian or (lambda x, y: MATRIX)),
+        cross=noted("cross", cross or (lambda x, y: DenseOperator(MATRIX))),
+    )
+    return BilevelProblem(upper, lower), order
+
+
+PARTS = {
+    "float64": {},
+    "a float32 b": dict(grad_y=lambda x, y: y.astype(np.float32)),
+    "integers": dict(grad_x=lambda x, y: np.arange(N)),
+    "its argument": dict(grad_y=lambda x, y: y),
+    "strided": dict(grad_x=lambda x, y: np.repeat(x, 2)[::2]),
+    "a float32 A": dict(hessian=lambda x, y: MATRIX.astype(np.float32)),
+    "NaN": dict(grad_y=lambda x, y: np.where(np.arange(N) == 2, np.nan, y)),
+    "an infinite c": dict(grad_x=lambda x, y: np.where(np.arange(N) == 2, np.inf, x)),
+    "a short c": dict(grad_x=lambda x, y: x[1:]),
+    "a J of another shape": dict(cross=lambda x, y: MATRIX[1:]),
+    "a complex A": dict(hessian=lambda x, y: MATRIX * 1j),
+    "who writes": dict(grad_y=lambda x, y: np.add(y, 1, out=y)),
+    "who divides": dict(grad_y=lambda x, y: 1 // 0),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_a_short_point_is_the_linearization(kind):
+    """The same numbers of the same types, asked for in the same order, counted alike; or the same exception."""
+    found = []
+    for way in (lambda problem: inner.to_the_point(problem, X, Y, THETA, 0, None)[2], lambda p: p.linearize(X, Y)):
+        problem, order = asked_for(**PARTS[kind])
+        assert inner._is_plain(problem, X, Y)
+        try:
+            point = way(problem)
+        except Exception as error:
+            parts = [type(error), str(error)]
+        else:
+            parts = [point.dtype, *(z.dtype for z in (point.A, point.J, point.b, point.c))]
+            parts += [z.tobytes() for z in (point.b, point.c, point.A.matvec(Y), point.J.matvec(Y))]
+        found.append([parts, order, problem.calls])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["linearize", "hessian", "cross", "upper_grad_y", "upper_grad_x", "formation_errors", "promoted"]
+)
+def test_a_problem_that_overrides_a_part_of_its_point_is_asked(name):
+    plain, _ = asked_for()
+    override = type("Other", (BilevelProblem,), {name: lambda self, *at: getattr(BilevelProblem, name)(self, *at)})
+    assert inner._is_plain(plain, X, Y) and not inner._is_plain(override(plain.upper, plain.lower), X, Y)
+    setattr(plain, name, getattr(plain, name))
+    assert not inner._is_plain(plain, X, Y)

@@ -1,9 +1,13 @@
 """Steps that are too long: an exception of this package that carries the last finite result."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lancbio_ref import CallableError, DivergenceError, LancbioError
+from lancbio_ref.divergence import Growth
+from lancbio_ref.methods import State
 from tests.pathologies.faulty import METHODS, A, problem, run
 
 LONG = {
@@ -54,3 +58,14 @@ def test_a_callable_that_hides_the_infinity_does_not_help():
 def test_warnings_of_numpy_do_not_stand_in_for_the_exception():
     with np.errstate(all="raise"), pytest.raises(LancbioError):
         run(maxiter=2000, step_x=1e9)
+
+
+def test_what_was_before_a_small_iterate_is_not_held():
+    """And what has grown is the same as if it were."""
+    ones = np.ones(3)
+    growth = Growth.of(State(k=0, x=ones, x_next=ones, y=ones, v=ones))
+    for k, size in enumerate([1.0, 99.0, 200.0, 201.0, 1e9, 2.0], start=1):
+        earlier = growth.now
+        growth = growth.after(State(k=k, x=ones, x_next=ones, y=size * ones, v=ones), 1.0, {})
+        assert growth.before is (earlier if size > 100 else growth.now)
+        assert growth.grown() == replace(growth, before=earlier).grown() == (["y"] if size in (200.0, 1e9) else [])

@@ -81,6 +81,7 @@ def run(n: int) -> dict:
     for cycle in range(1 + cycles):  # the first touches the pages
         faults, start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.process_time()
         for _ in range(SUBSPACE):
+            state.let_go()  # as a run does
             state = method.step(problem, state)
         iterations = SUBSPACE
         if cycle:
