@@ -12,7 +12,7 @@ from lancbio_ref.blocks import LocalBlocks, local
 from lancbio_ref.blocks.rows import RowsOfBlocks
 from lancbio_ref.blocks.together import Readings
 from lancbio_ref.problems.blocked.folds import BlockedFolds
-from tests.thorough import sampled
+from tests.thorough import covering, sampled
 
 N, P, ROWS = 90, 4, 20
 OF_ROW = np.arange(N) * 7 % 3
@@ -97,16 +97,13 @@ def test_the_readings_are_those_of_one_fold():
 def test_the_bits_are_those_of_the_blocks(tmp_path, monkeypatch):
     X, t = data()
     np.save(tmp_path / "X.npy", X)
-    found = set()
-    for A in (X, np.load(tmp_path / "X.npy", mmap_mode="r"), [X[a : a + ROWS] for a in range(0, N, ROWS)]):
-        for kept in (local.KEPT_BYTES, 0):
-            monkeypatch.setattr(local, "KEPT_BYTES", kept)
-            rows = None if isinstance(A, list) else ROWS
-            folds = problems.generalized_linear(
-                A, t, loss="logistic", folds=SPLITS["scattered"], penalty="all", intercept=True, block_rows=rows
-            )
-            h = hypergradient(folds, [-1.0])
-            found.add((h.value.tobytes(), h.error_bound, h.lower_level_bound))
+    found, given = set(), dict(loss="logistic", folds=SPLITS["scattered"], penalty="all", intercept=True)
+    held = (X, np.load(tmp_path / "X.npy", mmap_mode="r"), [X[a : a + ROWS] for a in range(0, N, ROWS)])
+    for A, kept in covering(held, (local.KEPT_BYTES, 0), strength=1):
+        monkeypatch.setattr(local, "KEPT_BYTES", kept)
+        folds = problems.generalized_linear(A, t, **given, block_rows=None if isinstance(A, list) else ROWS)
+        h = hypergradient(folds, [-1.0])
+        found.add((h.value.tobytes(), h.error_bound, h.lower_level_bound))
     assert len(found) == 1
 
 
@@ -227,19 +224,19 @@ def test_what_needs_nothing_of_each_other_shares_readings_across_folds():
     assert [a.tobytes() for a in found] == [b.tobytes() for b in alone]
 
 
-@pytest.mark.parametrize("weights, penalty", [("sigmoid", "all"), ("softplus", "none"), ("simplex", "feature")])
-def test_weights_are_learned_over_folds_as_in_memory(weights, penalty):
+LEARNED = [("sigmoid", "all"), ("softplus", "none"), ("simplex", "feature")]
+
+
+@pytest.mark.parametrize("learned, split", covering(LEARNED, ("scattered", "whole blocks"), strength=1))
+def test_weights_are_learned_over_folds_as_in_memory(learned, split):
     """x weighs all samples, each fold's own those that it trains on."""
     X, t = data()
+    weights, penalty = learned
     given = dict(loss="logistic", weights=weights, penalty=penalty, intercept=True, fixed=0.1)
-    x0 = None
-    for split in ("scattered", "whole blocks"):
-        whole, parts = (
-            problems.generalized_linear(X, t, folds=SPLITS[split], **given, block_rows=r) for r in (None, ROWS)
-        )
-        assert isinstance(parts, BlockedFolds) and parts.n_x == whole.n_x
-        x0 = np.random.default_rng(1).standard_normal(whole.n_x) if x0 is None else x0
-        x0[-N] = 800.0  # on the simplex an e^x that must be nobody's but its own folds'
-        one, other = hypergradient(whole, x0), hypergradient(parts, x0)
-        assert other.certificate.error == CertificateStatus.CERTIFIED
-        assert np.linalg.norm(one.value - other.value) <= sum(h.error_bound + h.lower_level_bound for h in (one, other))
+    whole, parts = (problems.generalized_linear(X, t, folds=SPLITS[split], **given, block_rows=r) for r in (None, ROWS))
+    assert isinstance(parts, BlockedFolds) and parts.n_x == whole.n_x
+    x0 = np.random.default_rng(1).standard_normal(whole.n_x)
+    x0[-N] = 800.0  # on the simplex an e^x that must be nobody's but its own folds'
+    one, other = hypergradient(whole, x0), hypergradient(parts, x0)
+    assert other.certificate.error == CertificateStatus.CERTIFIED
+    assert np.linalg.norm(one.value - other.value) <= sum(h.error_bound + h.lower_level_bound for h in (one, other))
