@@ -56,10 +56,12 @@ def test_a_small_asymmetry_of_an_array_is_seen(mode):
         lanczos(A, rng.standard_normal(6), 6, reorthogonalization=mode)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("wrap", [csr_array, aslinearoperator], ids=["sparse", "black-box"])
-@pytest.mark.parametrize("name, k", [("bcsstk01", 48), ("nos5", 200), ("494_bus", 200), ("lund_a", 147)])
-def test_real_matrices_raise_no_alarm(data_dir, name, k, wrap, dtype):
+STEPS = {"bcsstk01": 48, "nos5": 200, "494_bus": 200, "lund_a": 147}
+
+
+@pytest.mark.parametrize("name, wrap, dtype", covering(STEPS, [csr_array, aslinearoperator], "fd"))
+def test_real_matrices_raise_no_alarm(data_dir, name, wrap, dtype):
+    k = STEPS[name]
     path = data_dir / "spd-matrices" / f"{name}.mtx.gz"
     if not path.exists():
         pytest.skip(f"{path.name} is not in the data directory")
