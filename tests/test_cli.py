@@ -84,9 +84,10 @@ def test_the_main_job_cleans_real_data(capsys, tmp_path):
 def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         run(capsys, "--maxiter", 3, "--seed", seed, "--no-certify", "--out", tmp_path / name)
-    x = [read(tmp_path / name)[1]["x"] for name in "abc"]
-    np.testing.assert_array_equal(x[0], x[1])
-    assert (x[0] != x[2]).any()
+    for column in ("x", "corrupted"):  # the start, and the labels that are wrong
+        found = [read(tmp_path / name)[1][column] for name in "abc"]
+        np.testing.assert_array_equal(found[0], found[1])
+        assert (found[0] != found[2]).any()
 
 
 @pytest.mark.usefixtures("no_fits")
