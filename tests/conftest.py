@@ -24,7 +24,7 @@ COMPILED.PATIENCE = 0 if THOROUGH else math.inf  # for what modules do when they
 if "PYTEST_XDIST_WORKER" in os.environ:
     compile_once()
 
-settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
+settings.register_profile("ci", max_examples=50, deadline=None, print_blob=True)
 settings.register_profile("thorough", max_examples=10_000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -21,6 +21,7 @@ from lancbio_ref.jobs import JOBS
 from lancbio_ref.jobs.cleaning import auc
 from lancbio_ref.jobs.options import make_settings
 from tests.interrupt import interruptible
+from tests.thorough import THOROUGH
 
 ROOT = Path(__file__).parents[1]
 FITS = ("before", "validation_only", "true_labels", "after_cleaning")
@@ -30,6 +31,12 @@ FITS = ("before", "validation_only", "true_labels", "after_cleaning")
 def no_figure(monkeypatch):
     """As without Matplotlib: a figure takes longer than a short run."""
     monkeypatch.setattr(files, "find_spec", lambda name: None)
+
+
+@pytest.fixture
+def no_fits(no_figure, monkeypatch):
+    """And without the four fits at the end, which take longer than a short run too."""
+    monkeypatch.setattr("lancbio_ref.jobs.run.fit_all", lambda *_: {})
 
 
 def run(capsys, *arguments):
@@ -73,16 +80,17 @@ def test_the_main_job_cleans_real_data(capsys, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure.png", "summary.json", "trace.npz"]
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 def test_the_same_seed_gives_the_same_numbers_and_another_another(capsys, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        run(capsys, "--maxiter", 3, "--seed", seed, "--out", tmp_path / name)
-    x = [read(tmp_path / name)[1]["x"] for name in "abc"]
-    np.testing.assert_array_equal(x[0], x[1])
-    assert (x[0] != x[2]).any()
+        run(capsys, "--maxiter", 3, "--seed", seed, "--no-certify", "--out", tmp_path / name)
+    for column in ("x", "corrupted"):  # the start, and the labels that are wrong
+        found = [read(tmp_path / name)[1][column] for name in "abc"]
+        np.testing.assert_array_equal(found[0], found[1])
+        assert (found[0] != found[2]).any()
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 def test_every_option_of_the_method_is_used(capsys, tmp_path):
     options = [
         "--step-x",
@@ -108,7 +116,7 @@ def test_every_option_of_the_method_is_used(capsys, tmp_path):
     assert summary["status"] == "NOT_CONVERGED"
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")  # which measure accuracies of their own
 def test_an_accuracy_is_measured_once_an_iteration_and_shown_as_recorded(capsys, tmp_path, monkeypatch):
     class Progress:
         def __enter__(self):
@@ -123,14 +131,13 @@ def test_an_accuracy_is_measured_once_an_iteration_and_shown_as_recorded(capsys,
     shown, measured, accuracy = {}, [], problems.DataCleaning.accuracy
     monkeypatch.setattr(problems.DataCleaning, "accuracy", lambda *given: measured.append(1) or accuracy(*given))
     monkeypatch.setattr("lancbio_ref.jobs.run.make_progress", lambda *_, **__: Progress())
-    monkeypatch.setattr("lancbio_ref.jobs.run.fit_all", lambda *_: {})  # it measures accuracies of its own
     run(capsys, "--maxiter", 6, "--no-certify", "--out", tmp_path)  # every second is recorded
     _, trace = read(tmp_path)
     assert len(measured) == 4 and [*shown] == [1, 2, 4, 6]
     assert [shown[k] for k in (2, 4, 6)] == trace["test_accuracy"].tolist()
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 def test_tol_stops_the_run(capsys, tmp_path):
     code, text, _ = run(capsys, "--tol", 0.01, "--out", tmp_path)
     summary, trace = read(tmp_path)
@@ -140,7 +147,7 @@ def test_tol_stops_the_run(capsys, tmp_path):
     assert "CONVERGED" in text
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 def test_subbio(capsys, tmp_path):
     code, _, _ = run(capsys, "--method", "subbio", "--step-v", 0.1, "--maxiter", 20, "--out", tmp_path)
     summary, trace = read(tmp_path)
@@ -201,10 +208,12 @@ def test_synthetic_without_a_matrix(capsys, tmp_path):
 def test_a_few_iterations_on_the_real_mnist(capsys, tmp_path, data_dir):
     if not (data_dir / "mnist").is_dir():
         pytest.skip(f"no mnist in {data_dir}")
-    code, _, _ = run(capsys, "mnist", "--data-dir", data_dir, "--maxiter", 3, "--regularization", 1, "--out", tmp_path)
+    n = 5000 if THOROUGH else 500
+    arguments = ["--maxiter", 3, "--regularization", 1, *([] if THOROUGH else ["--train", n]), "--out", tmp_path]
+    code, _, _ = run(capsys, "mnist", "--data-dir", data_dir, *arguments)
     summary, _ = read(tmp_path)
     assert code == 0
-    assert summary["sizes"] == dict(train=5000, corrupted=2500, validation=5000, test=10000, features=784)
+    assert summary["sizes"] == dict(train=n, corrupted=n // 2, validation=5000, test=10000, features=784)
     assert all(summary["fits"][fit]["lower_grad_norm"] <= 1e-8 for fit in FITS)
 
 
@@ -300,7 +309,7 @@ def test_a_run_that_diverges_is_one_line(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
 def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, job):
     _, text, _ = run(capsys, *job, "--maxiter", 5, "--out", tmp_path / "a")
@@ -315,7 +324,7 @@ def test_the_last_hypergradient_is_checked_unless_told_not_to(capsys, tmp_path, 
     assert summary["counts"] == plain["counts"]
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
 def test_a_check_that_fails_keeps_the_run_and_says_so(capsys, tmp_path, monkeypatch, job):
     def fails(*_, **__):
@@ -327,7 +336,7 @@ def test_a_check_that_fails_keeps_the_run_and_says_so(capsys, tmp_path, monkeypa
     assert read(tmp_path)[0]["iterations"] == 4
 
 
-@pytest.mark.usefixtures("no_figure")
+@pytest.mark.usefixtures("no_fits")
 @pytest.mark.parametrize("job", [["digits"], ["synthetic", "--n", 30]])
 def test_ctrl_c_in_the_check_keeps_the_run(capsys, tmp_path, monkeypatch, job):
     def interrupted(*_, **__):
@@ -349,7 +358,7 @@ def test_without_matplotlib_the_figure_is_named_as_skipped(capsys, tmp_path, mon
 
 
 @given(
-    st.integers(1, 30).flatmap(
+    st.integers(1, 12).flatmap(
         lambda n: st.tuples(hnp.arrays(np.float64, n, elements=st.integers(0, 5)), hnp.arrays(bool, n))
     )
 )
@@ -383,6 +392,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"lancbio-ref {lancbio_ref.__version__}\n"
 
 
+@pytest.mark.skipif(not THOROUGH, reason="make test-thorough; `unread` of tests/surroundings.py is the same in a fork")
 def test_a_reader_that_stops_reading_is_no_error(tmp_path):
     command = f"{sys.executable} -m lancbio_ref compare quadratic --n 3 --maxiter 5 --seeds 1 --methods soba --quiet"
     command += f" --out {tmp_path} | true"

@@ -81,7 +81,7 @@ def test_a_run_is_that_of_minimize_from_the_start_that_all_methods_share(capsys,
         assert run["recorded_k"].tolist() == list(range(1, 11))
 
 
-def test_digits_have_accuracy(capsys, tmp_path):
+def test_digits_have_accuracy(capsys, tmp_path, no_figure):
     arguments = ["digits", "--methods", "lancbio,ttsa", "--seeds", 1, "--maxiter", 6, "--every", 3, "--out", tmp_path]
     code, text, _ = call(capsys, *arguments)
     runs = runs_in(tmp_path)
@@ -190,7 +190,7 @@ def test_a_file_that_is_no_run_is_refused(capsys, tmp_path, no_figure, content):
     assert "lancbio-2.npz" in errors and "a run that this command wrote" in errors
 
 
-def test_a_failed_run_is_kept_named_and_not_averaged(capsys, tmp_path):
+def test_a_failed_run_is_kept_named_and_not_averaged(capsys, tmp_path, no_figure):
     wild = ("--set", "soba.step_y=1e200", "--methods", "lancbio,soba")
     arguments = ["quadratic", "--n", 4, "--seeds", "1-2", "--maxiter", 8, *wild, "--out", tmp_path]
     code, text, _ = call(capsys, *arguments)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lancbio_ref import LancBiO, compare, minimize, problems
+from lancbio_ref import LancBiO, compare, files, minimize, problems
 from lancbio_ref.errors import ArgumentError
 
 PROBLEM, ZERO = problems.random_ridge(20, 20, 3, rng=0), np.zeros(3)
@@ -95,6 +95,7 @@ def test_ctrl_c_keeps_what_is_finished(monkeypatch):
 def test_runs_in_a_folder_are_taken_up_again_where_the_problem_is_the_same(tmp_path, monkeypatch):
     from lancbio_ref.jobs import compare as loop
 
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # figures take the most time
     given = (["lancbio", "soba"], ZERO, ZERO)
     options = dict(maxiter=3, out=tmp_path / "runs here", check=False, **STEPS)
     whole = compare(PROBLEM, *given, **options)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from itertools import product
@@ -39,10 +40,18 @@ def test_without_a_place_for_a_cache_the_package_works_and_says_so_once(tmp_path
     assert done.stderr.count("RuntimeWarning") == 1 and "set NUMBA_CACHE_DIR" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def whole_cache(tmp_path_factory):
+    """A folder with all that `USE` compiles."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(USE, NUMBA_CACHE_DIR=str(folder))
+    return folder
+
+
 @pytest.mark.parametrize("ending, keep", sampled(product(["nbi", "nbc"], [0, 40, -9]), 4))
-def test_a_truncated_cache_is_compiled_again(tmp_path, ending, keep):
+def test_a_truncated_cache_is_compiled_again(tmp_path, whole_cache, ending, keep):
     environment = dict(NUMBA_CACHE_DIR=str(tmp_path))
-    run(USE, **environment)
+    shutil.copytree(whole_cache, tmp_path, dirs_exist_ok=True)
     files = sorted(tmp_path.rglob(f"*.{ending}"))
     sizes = [path.stat().st_size for path in files]
     assert files

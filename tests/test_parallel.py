@@ -17,11 +17,12 @@ from lancbio_ref import operators, parallel
 from lancbio_ref.krylov import lanczos_solve
 
 parallel.set_threads(4)
-A, b = operators.DiagonalLowRank(np.linspace(1, 2, 400_000)), np.ones(400_000)
+n = 2 * parallel.GRAIN + 1  # enough for two threads
+A, b = operators.DiagonalLowRank(np.linspace(1, 2, n)), np.ones(n)
 
 def solve(name):
     try:
-        x, _ = lanczos_solve(A, b, rtol=1e-6)
+        x, _ = lanczos_solve(A, b, rtol=1e-3)
         print(name, hashlib.sha256(x.tobytes()).hexdigest(), flush=True)
     except BaseException as error:
         print(name, repr(error), flush=True)

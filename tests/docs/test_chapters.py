@@ -46,7 +46,7 @@ def test_a_name_from_a_hidden_cell_is_found():
     assert undefined(["import numpy as np\nx = np.ones(3)", "plt.plot(x, [y for y in x])"]) == ["plt"]
 
 
-@pytest.mark.parametrize("path", sampled([p for p in CHAPTERS if p.stem not in LONG], 2), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sampled([p for p in CHAPTERS if p.stem not in LONG], 4), ids=lambda path: path.stem)
 def test_visible_cells_run_alone(path, capsys):
     assert run_visible(path)
     assert capsys.readouterr().out.strip() or path.stem.startswith("03")

@@ -92,9 +92,10 @@ OPERATORS = operators()
 SELDOM = ("dense, Fortran", "generalized linear, float32", "generalized linear, Fortran")
 SELDOM += ("multinomial", "multinomial, float32, two blocks of rows", "diagonal on multinomial")
 SELDOM += ("folds", "blocks of several kinds", "dense beside multinomial")
-SELDOM += ("diagonal on dense", "diagonal and low rank")  # each takes a compilation of its own
+SELDOM += ("diagonal on dense", "diagonal and low rank", "dense, float32")  # each takes a compilation of its own
 MET = ("multinomial", "diagonal on multinomial")  # whole, in tests/test_compiled_hypergradient.py
-MET += ("blocks of several kinds",)  # its parts and pairs of them
+MET += ("generalized linear, float32",)  # in tests/krylov/test_straight.py
+MET += ("blocks of several kinds", "dense beside multinomial")  # their parts, and "folds"
 
 
 @pytest.fixture(autouse=True)
@@ -336,7 +337,7 @@ def test_without_a_compiler_everything_is_done_by_python():
     assert out.strip() == "(array([1. , 0.5]), 0)"
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", sampled([np.float64, np.float32], 2))
 def test_a_ritz_vector_is_formed_again_where_python_forms_it_again(monkeypatch, dtype):
     """Where values are close, what is formed first is off by its residual over that gap."""
     spectrum = np.sort(np.exp(2 * np.random.default_rng(3).standard_normal(800)))
@@ -355,7 +356,7 @@ def test_a_ritz_vector_is_formed_again_where_python_forms_it_again(monkeypatch, 
     assert counts[0] > counts[1]
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("dtype", sampled([np.float64, np.float32], 2))
 def test_a_basis_of_close_values_is_the_same(monkeypatch, dtype):
     """Where the steps meet all of Q while a value moves beside good ones: the bits, and a basis that is orthogonal."""
     seen, take_steps = [], steps.take_steps

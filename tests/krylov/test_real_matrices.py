@@ -1,14 +1,14 @@
 """Orthogonality levels on real matrices: bcsstk01, nos5, 494_bus and lund_a, over seeded Gaussian starts.
 
 Targets: `full` ≤ 1e-13, `selective` and `partial` ≤ 1e-7 in the 2-norm of I − QᵀQ; `partial` on nos5 reorthogonalizes
-at most 40 vectors. The thorough profile takes 100 seeds, the ordinary one 4.
+at most 40 vectors. The thorough profile takes 100 seeds, the ordinary one 2.
 """
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from lancbio_ref import Linearization, lanczos
+from tests.thorough import THOROUGH
 from validation.truths.exact import relative_energy_error
 from validation.truths.matrices import read_matrix
 
@@ -26,7 +26,7 @@ def matrix(data_dir, name):
 @pytest.mark.parametrize("name", STEPS)
 def test_orthogonality(data_dir, name, mode, level):
     A, k = matrix(data_dir, name), STEPS[name]
-    seeds = 100 if settings().max_examples > 1000 else 4
+    seeds = 100 if THOROUGH else 2
     worst, counts = 0.0, []
     for seed in range(seeds):
         run = lanczos(A, np.random.default_rng(seed).standard_normal(A.shape[0]), k, reorthogonalization=mode)

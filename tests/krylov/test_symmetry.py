@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lancbio_ref import ArgumentError, lanczos, lanczos_solve
+from tests.thorough import covering
 from validation.truths.matrices import read_matrix
 
 MODES = ("full", "selective", "partial", "local", "none")
@@ -20,10 +21,10 @@ def random(rng, n, dtype):
     ).astype(dtype)
 
 
-@pytest.mark.parametrize("wrap", [np.array, aslinearoperator], ids=["array", "black-box"])
-@pytest.mark.parametrize("scale", [1.0, 2.0**900, 2.0**-900], ids="{:.0e}".format)
-@pytest.mark.parametrize("dtype", [float, complex])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode, dtype, scale, wrap",
+    covering(MODES, [float, complex], [1.0, 2.0**900, 2.0**-900], [np.array, aslinearoperator]),
+)
 def test_an_operator_that_is_not_symmetric_is_refused(mode, dtype, scale, wrap):
     A = scale * random(np.random.default_rng(0), 6, dtype)
     with pytest.raises(ArgumentError) as caught:
@@ -55,10 +56,12 @@ def test_a_small_asymmetry_of_an_array_is_seen(mode):
         lanczos(A, rng.standard_normal(6), 6, reorthogonalization=mode)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("wrap", [csr_array, aslinearoperator], ids=["sparse", "black-box"])
-@pytest.mark.parametrize("name, k", [("bcsstk01", 48), ("nos5", 200), ("494_bus", 200), ("lund_a", 147)])
-def test_real_matrices_raise_no_alarm(data_dir, name, k, wrap, dtype):
+STEPS = {"bcsstk01": 48, "nos5": 200, "494_bus": 200, "lund_a": 147}
+
+
+@pytest.mark.parametrize("name, wrap, dtype", covering(STEPS, [csr_array, aslinearoperator], "fd"))
+def test_real_matrices_raise_no_alarm(data_dir, name, wrap, dtype):
+    k = STEPS[name]
     path = data_dir / "spd-matrices" / f"{name}.mtx.gz"
     if not path.exists():
         pytest.skip(f"{path.name} is not in the data directory")

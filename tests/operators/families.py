@@ -24,6 +24,7 @@ from lancbio_ref.operators import (
 )
 from lancbio_ref.operators.stacked import LessOuterProduct
 from lancbio_ref.problems.weight_cross import WeightCross
+from tests.thorough import THOROUGH
 
 DTYPES = [np.float32, np.float64]
 
@@ -40,10 +41,17 @@ class Draw:
 
     rng: np.random.Generator
     dtypes: list
+    taken: int | None = None
+
+    def dtype(self) -> type:
+        """One of the types; in make test in turn, from either: kernels are compiled for every combination of them."""
+        drawn = int(self.rng.integers(len(self.dtypes)))
+        if not THOROUGH:
+            drawn = self.taken = drawn if self.taken is None else (self.taken + 1) % len(self.dtypes)
+        return self.dtypes[drawn]
 
     def array(self, *shape: int, zeros: float = 0.2) -> np.ndarray:
-        rng = self.rng
-        dtype = self.dtypes[rng.integers(len(self.dtypes))]
+        rng, dtype = self.rng, self.dtype()
         low, high = (-149, 127) if dtype is np.float32 else (-1074, 1023)
         scales = {
             "ordinary": (0, 3),

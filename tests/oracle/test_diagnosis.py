@@ -11,7 +11,7 @@ from lancbio_ref.errors import ArgumentError, EvaluationError
 from lancbio_ref.oracle import diagnose
 from tests.thorough import THOROUGH, sampled
 
-CASES = 200 if THOROUGH else 40
+CASES = 200 if THOROUGH else 20
 
 
 def own_problem(n_x=4, n_y=6, seed=0):

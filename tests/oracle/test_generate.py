@@ -13,7 +13,7 @@ from lancbio_ref import oracle
 from lancbio_ref.errors import ArgumentError
 from lancbio_ref.oracle.layout import canonical, field_sums
 from lancbio_ref.oracle.vector import SEALS, manifest, version_of
-from tests.thorough import THOROUGH
+from tests.thorough import THOROUGH, sampled
 from validation.vectors import generate
 from validation.vectors.__main__ import main
 
@@ -42,7 +42,7 @@ def test_no_hash_seed_enters():
     program = (
         "import sys; from validation.vectors.generate import regenerate as r; sys.stdout.buffer.write(r('scalar-002'))"
     )
-    for seed in ("1", "2"):
+    for seed in sampled(("1", "2"), 2):
         found = subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,

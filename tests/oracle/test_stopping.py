@@ -84,7 +84,7 @@ def outcome(level, solve):
 
 
 @pytest.mark.parametrize(
-    "level, rtol, warm", sampled(product(LEVELS, [1e-3, 3.3e-4, 1e-5, 1e-6, 1e-7, 1e-8], [False, True]), 9)
+    "level, rtol, warm", sampled(product(LEVELS, [1e-3, 3.3e-4, 1e-5, 1e-6, 1e-7, 1e-8], [False, True]), 13)
 )
 def test_a_default_tolerance_is_named_first(level, rtol, warm):
     result = outcome(level, stopped(of_b(rtol), warm))
@@ -99,14 +99,14 @@ def test_so_is_one_of_the_largest_entry(level, rtol):
     assert "; suspect S12 (" in summary_line(outcome(level, stopped(of_largest_entry(rtol))))
 
 
-@pytest.mark.parametrize("level, atol, warm", sampled(product(LEVELS, [1e-3, 1e-5, 1e-8], [False, True]), 5))
+@pytest.mark.parametrize("level, atol, warm", sampled(product(LEVELS, [1e-3, 1e-5, 1e-8], [False, True]), 7))
 def test_an_absolute_tolerance_is_named_first(level, atol, warm):
     result = outcome(level, stopped(of_one(atol), warm))
     assert result.suspects[level][0].fault.id == "S09"
     assert "; suspect S09 (" in summary_line(result)
 
 
-@pytest.mark.parametrize("level, rtol, warm", sampled(product(LEVELS, [1e-4, 1e-5, 1e-6, 1e-8], [False, True]), 5))
+@pytest.mark.parametrize("level, rtol, warm", sampled(product(LEVELS, [1e-4, 1e-5, 1e-6, 1e-8], [False, True]), 11))
 def test_another_order_of_summation_hides_no_tolerance(level, rtol, warm):
     """Where the iterates are no longer orthogonal, those of jaxopt, PyAMG and SciPy have no digit in common."""
     result = outcome(level, stopped(of_b(rtol), warm, one_by_one))
@@ -157,7 +157,7 @@ def test_a_test_of_convergence_that_nobody_else_has_is_a_tolerance_too(level, to
     assert outcome(level, entry_by_entry(tol)).suspects[level][0].fault.id in ("S09", "S12")
 
 
-@pytest.mark.parametrize("rtol", [1e-3, 1e-6])
+@pytest.mark.parametrize("rtol", sampled([1e-3, 1e-6], 2))
 def test_gradient_descent_is_not_taken_for_conjugate_gradients(rtol):
     def run(A, b, v0):
         v, step = 0 * b, 1 / (np.linalg.norm(A, 2) or 1.0)

@@ -10,6 +10,7 @@ from lancbio_ref.oracle.faults import CATALOGUE, fault
 from lancbio_ref.oracle.levels import LEVELS, make_case
 from lancbio_ref.oracle.suspects import Suspect, answers_of, suspects
 from tests.oracle.cases import at, some, verdict
+from tests.thorough import sampled
 
 
 def named(level, answers, vectors=None, **options):
@@ -18,9 +19,9 @@ def named(level, answers, vectors=None, **options):
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_fault_is_among_the_first_two(level):
-    """One test a level, since what the faults give is computed once a process."""
+    """One test a level, since what the faults give is computed once a process; in make test one fault in four."""
     missed = {}
-    for entry in (entry for entry in CATALOGUE if entry.level == level):
+    for entry in sampled((entry for entry in CATALOGUE if entry.level == level), 4):
         vectors = [v for v in some(level) if level != "trace" or v.inputs["method"] in entry.methods]
         found = named(level, answers_of(entry, vectors), vectors)
         if entry.id not in [suspect.fault.id for suspect in found[:2]]:

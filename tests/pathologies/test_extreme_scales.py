@@ -5,14 +5,14 @@ import pytest
 
 from lancbio_ref import CallableError, RepresentationError, certify_mu, lanczos, lanczos_solve, lower_solution
 from tests.pathologies.faulty import INVERSES, MODES, X0, Y0, A, B, C, J, N, operator, point, problem
+from tests.thorough import covering
 
 BIG = 2.0**498  # about 1e150
 
 
-@pytest.mark.parametrize("kind", ["array", "black-box"])
-@pytest.mark.parametrize("scale_b", [1 / BIG, 1.0, BIG], ids="b{:.0e}".format)
-@pytest.mark.parametrize("scale_A", [1 / BIG, 1.0, BIG], ids="A{:.0e}".format)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode, scale_A, scale_b, kind", covering(MODES, [1 / BIG, 1.0, BIG], [1 / BIG, 1.0, BIG], ["array", "black-box"])
+)
 def test_solutions_scale(mode, scale_A, scale_b, kind):
     size = scale_b / scale_A
     H = scale_A * A if kind == "array" else operator(lambda v: scale_A * (A @ v))

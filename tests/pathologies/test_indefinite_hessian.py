@@ -5,6 +5,7 @@ import pytest
 
 from lancbio_ref import CertificateStatus, SolveStatus, StepStatus, hypergradient, lanczos_solve, lower_solution
 from tests.pathologies.faulty import METHODS, X0, Y0, B, J, N, operator, point, problem, run, symmetric
+from tests.thorough import covering
 from validation.truths.exact import rational
 
 HESSIANS = {
@@ -29,9 +30,9 @@ def wrapped(A, kind):
     return A if kind == "array" else operator(lambda v: A @ v)
 
 
-@pytest.mark.parametrize("kind", ["array", "black-box"])
-@pytest.mark.parametrize("name", HESSIANS)
-@pytest.mark.parametrize("mode", [*BASIS_MODES, "local", "none"])
+@pytest.mark.parametrize(
+    "name, mode, kind", covering(HESSIANS, [*BASIS_MODES, "local", "none"], ["array", "black-box"])
+)
 def test_direction_is_verified(name, mode, kind):
     A = HESSIANS[name]
     found = point(wrapped(A, kind), mu=None).hypergradient(reorthogonalization=mode, rtol=1e-12)
@@ -118,8 +119,7 @@ def test_in_minimize_it_is_an_entry_of_the_trace(method):
     assert np.isfinite(result.trace["h_norm"]).all()
 
 
-@pytest.mark.parametrize("mode", [*BASIS_MODES, "local", "none"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("mode, seed", covering([*BASIS_MODES, "local", "none"], range(5), strength=1))
 def test_no_positive_definite_matrix_is_ever_called_indefinite(mode, seed):
     rng = np.random.default_rng(seed)
     A = symmetric(np.logspace(-11 + seed, 0, N), seed)

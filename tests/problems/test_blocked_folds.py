@@ -12,7 +12,7 @@ from lancbio_ref.blocks import LocalBlocks, keeping
 from lancbio_ref.blocks.rows import RowsOfBlocks
 from lancbio_ref.blocks.together import Readings
 from lancbio_ref.problems.blocked.folds import BlockedFolds
-from tests.thorough import sampled
+from tests.thorough import covering, sampled
 
 N, P, ROWS = 90, 4, 20
 OF_ROW = np.arange(N) * 7 % 3
@@ -42,10 +42,11 @@ def data(loss="logistic"):
     return X, scores if loss in ("squared", "huber") else (scores > -1).astype(int)
 
 
-CASES = [(split, model) for split in SPLITS for model in MODELS if model != "weights" or len(SPLITS[split]) == 2]
+EQUAL = [name for name in MODELS if name != "weights"]  # which are of two folds
+CASES = [*covering(SPLITS, EQUAL, strength=1), *sampled([("few", "weights"), ("whole blocks", "weights")], 2)]
 
 
-@pytest.mark.parametrize("split, model", sampled(CASES, 7))
+@pytest.mark.parametrize("split, model", CASES)
 def test_the_problem_is_that_in_memory(split, model):
     X, t = data(MODELS[model]["loss"])
     whole = problems.generalized_linear(X, t, folds=SPLITS[split], **MODELS[model])
@@ -97,16 +98,13 @@ def test_the_readings_are_those_of_one_fold():
 def test_the_bits_are_those_of_the_blocks(tmp_path, monkeypatch):
     X, t = data()
     np.save(tmp_path / "X.npy", X)
-    found = set()
-    for A in (X, np.load(tmp_path / "X.npy", mmap_mode="r"), [X[a : a + ROWS] for a in range(0, N, ROWS)]):
-        for kept in (keeping.KEPT_BYTES, 0):
-            monkeypatch.setattr(keeping, "KEPT_BYTES", kept)
-            rows = None if isinstance(A, list) else ROWS
-            folds = problems.generalized_linear(
-                A, t, loss="logistic", folds=SPLITS["scattered"], penalty="all", intercept=True, block_rows=rows
-            )
-            h = hypergradient(folds, [-1.0])
-            found.add((h.value.tobytes(), h.error_bound, h.lower_level_bound))
+    found, given = set(), dict(loss="logistic", folds=SPLITS["scattered"], penalty="all", intercept=True)
+    held = (X, np.load(tmp_path / "X.npy", mmap_mode="r"), [X[a : a + ROWS] for a in range(0, N, ROWS)])
+    for A, kept in covering(held, (keeping.KEPT_BYTES, 0), strength=1):
+        monkeypatch.setattr(keeping, "KEPT_BYTES", kept)
+        folds = problems.generalized_linear(A, t, **given, block_rows=None if isinstance(A, list) else ROWS)
+        h = hypergradient(folds, [-1.0])
+        found.add((h.value.tobytes(), h.error_bound, h.lower_level_bound))
     assert len(found) == 1
 
 
@@ -227,19 +225,19 @@ def test_what_needs_nothing_of_each_other_shares_readings_across_folds():
     assert [a.tobytes() for a in found] == [b.tobytes() for b in alone]
 
 
-@pytest.mark.parametrize("weights, penalty", [("sigmoid", "all"), ("softplus", "none"), ("simplex", "feature")])
-def test_weights_are_learned_over_folds_as_in_memory(weights, penalty):
+LEARNED = [("sigmoid", "all"), ("softplus", "none"), ("simplex", "feature")]
+
+
+@pytest.mark.parametrize("learned, split", covering(LEARNED, ("scattered", "whole blocks"), strength=1))
+def test_weights_are_learned_over_folds_as_in_memory(learned, split):
     """x weighs all samples, each fold's own those that it trains on."""
     X, t = data()
+    weights, penalty = learned
     given = dict(loss="logistic", weights=weights, penalty=penalty, intercept=True, fixed=0.1)
-    x0 = None
-    for split in ("scattered", "whole blocks"):
-        whole, parts = (
-            problems.generalized_linear(X, t, folds=SPLITS[split], **given, block_rows=r) for r in (None, ROWS)
-        )
-        assert isinstance(parts, BlockedFolds) and parts.n_x == whole.n_x
-        x0 = np.random.default_rng(1).standard_normal(whole.n_x) if x0 is None else x0
-        x0[-N] = 800.0  # on the simplex an e^x that must be nobody's but its own folds'
-        one, other = hypergradient(whole, x0), hypergradient(parts, x0)
-        assert other.certificate.error == CertificateStatus.CERTIFIED
-        assert np.linalg.norm(one.value - other.value) <= sum(h.error_bound + h.lower_level_bound for h in (one, other))
+    whole, parts = (problems.generalized_linear(X, t, folds=SPLITS[split], **given, block_rows=r) for r in (None, ROWS))
+    assert isinstance(parts, BlockedFolds) and parts.n_x == whole.n_x
+    x0 = np.random.default_rng(1).standard_normal(whole.n_x)
+    x0[-N] = 800.0  # on the simplex an e^x that must be nobody's but its own folds'
+    one, other = hypergradient(whole, x0), hypergradient(parts, x0)
+    assert other.certificate.error == CertificateStatus.CERTIFIED
+    assert np.linalg.norm(one.value - other.value) <= sum(h.error_bound + h.lower_level_bound for h in (one, other))
