@@ -137,8 +137,8 @@ class Levels:
                 self.contraction = abs(1 - 1 / alpha) + math.sqrt(next_square / square)
             p = z + r.dtype.type(next_square / square) * p
             square = next_square
-        H.extend(pairs)
-        return d, r, H.energy(r) if pairs else math.sqrt(square)
+        H.take(pairs)
+        return d, r, H.energy(r) if n_products else math.sqrt(square)
 
     def lower(
         self,

@@ -23,15 +23,16 @@ It is Lanczos's space without its recurrence: what LancBiO's dynamic process kee
 
 *Cost.* H r: four passes over k × n arrays, 8kn operations. New pairs, or a new d: two rounds of a k × k matrix of
 scalar products and two matrix products, about 12k²n operations at the speed of the BLAS, and no product with A.
-*Memory*: 2k vectors; while m new pairs are taken up 5(k + m), theirs and the old ones counted. *Bits*: the block goes
-through the BLAS and LAPACK, whose last digits depend on how many threads they have; with as many as before, a run
-repeats to the bit.
+*Memory*: 2k vectors; while m new pairs are taken up 4k + 2m and a few, the old ones counted and the pairs not, which go
+as they are copied: the new block is turned in place, some columns at a time. *Bits*: the BLAS and LAPACK make it,
+whose last digits depend on how many threads they have; with as many as before, a run repeats to the bit.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,7 @@ KEPT = 0.7  # of the memory, when it is full: the rest is room for the next solv
 RECENT = 20  # curvatures whose median is β
 SMALL = 1e-3  # of the largest of them, beneath which β does not fall
 BYTES = 2**30  # of S and Y together, unless the caller asks for more
+COLUMNS, ROWS = 4096, 8  # of a block: what is turned at a time, and scaled
 
 
 class RecycledInverse:
@@ -126,33 +128,56 @@ class RecycledInverse:
 
     # -- learning ------------------------------------------------------------------------------
 
-    def extend(self, pairs: Sequence[Pair]) -> None:
+    def extend(self, pairs: Iterable[Pair]) -> None:
         """Keep pairs (s, A s) of the A in force, the last the newest."""
-        finite = [pair for pair in pairs if np.isfinite(pair).all()]
-        self.flat += len(pairs) - len(finite)
-        if (pairs := finite) and self.memory:
-            S, Y = ([*(pair[i][None] for pair in reversed(pairs)), old] for i, old in enumerate((self.S, self.Y)))
-            self._keep(S, Y, fresh=len(pairs))
+        self.take(deque(pairs))
+
+    def take(self, pairs: deque[Pair]) -> None:
+        """Keep them as `extend` does, and empty `pairs`: each goes when it is copied."""
+        finite = deque[Pair]()
+        while pairs:
+            s, y = pairs.popleft()
+            if np.isfinite(s).all() and np.isfinite(y).all():
+                finite.append((s, y))
+            else:
+                self.flat += 1
+        if not finite or not self.memory:
+            return
+        fresh = len(finite)
+        S, Y = (np.empty((fresh + self.k, self.n), self.d.dtype) for _ in range(2))  # no memory until written
+        for i in range(fresh):
+            S[i], Y[i] = finite.pop()
+        old_S, old_Y = self.S, self.Y
+        self.forget()  # an interruption from here on leaves H_0
+        S[fresh:] = old_S
+        del old_S
+        Y[fresh:] = old_Y
+        del old_Y
+        self._keep(S, Y, fresh)
 
     def change_diagonal(self, d: np.ndarray | None, e: np.ndarray | None = None) -> None:
         """A has another diagonal part now, None being 0, and B another diagonal, None being unknown: 1."""
         d = np.zeros_like(self.d) if d is None else np.asarray(d, self.d.dtype)
         e = np.ones_like(self.d) if e is None else np.asarray(e, self.d.dtype)
         same_d, same_e = np.array_equal(d, self.d), np.array_equal(e, self.e)
-        Y, self.d, self.e = self.Y if same_d else self.Y + (d - self.d) * self.S, d, e  # A s = B s + d ∘ s
+        change, self.d, self.e = d - self.d, d, e
         if not (same_d and same_e):
             self._scale()
         if not same_d:
-            self._keep([self.S], [Y])
+            S, Y = self.S.copy(), _moved(self.S, self.Y, change)
+            self.forget()
+            self._keep(S, Y)
 
     def absorb(self, other: RecycledInverse) -> None:
         """Keep what `other` knows of a neighbouring A beside what is kept here, as if it were older."""
-        Y = other.Y + (self.d - other.d) * other.S
-        self._keep([self.S, other.S], [self.Y, Y])
+        S, Y = (np.empty((self.k + other.k, self.n), self.d.dtype) for _ in range(2))
+        S[: self.k], S[self.k :], Y[: self.k] = self.S, other.S, self.Y
+        Y[self.k :] = _moved(other.S, other.Y, self.d - other.d)
+        self._keep(S, Y)
 
     def forget(self) -> None:
         """Keep nothing; β stays."""
-        self.S = self.Y = self.S[:0]
+        self.S = self.Y = np.zeros((0, self.n), self.d.dtype)
 
     def _scale(self) -> None:
         """H_0 = diag(1/(d + βe)), positive where d + βe is not."""
@@ -161,14 +186,13 @@ class RecycledInverse:
             sizes = np.maximum(sizes, 1e-3 * float(np.abs(sizes).max()))
         self.H0 = (1 / sizes).astype(self.d.dtype, copy=False)
 
-    def _keep(self, parts_S: list[np.ndarray], parts_Y: list[np.ndarray], fresh: int = 0) -> None:
-        """The block of these rows, of which the first `fresh` are new; a factor goes when its product is made."""
-        S, Y = (np.concatenate(parts, dtype=self.d.dtype) for parts in (parts_S, parts_Y))
+    def _keep(self, S: np.ndarray, Y: np.ndarray, fresh: int = 0) -> None:
+        """The block of these rows, which nobody else holds and which are written to; the first `fresh` are new."""
         if not len(S):
             return
-        L, R, used = self._biorthogonal(S @ Y.T, np.einsum("ij,ij->i", S / self.H0, S))
-        S = L @ S
-        Y = R @ Y
+        L, R, used = self._biorthogonal(S @ Y.T, self._sizes(S))
+        _turn(L, S)
+        _turn(R, Y)
         for _ in range(ROUNDS):  # the first leaves what cancelled in it; the second, as a rule, rounding only
             N = S @ Y.T
             off = float(np.abs(N - np.eye(len(N))).max(initial=0.0))
@@ -177,13 +201,13 @@ class RecycledInverse:
             if off <= NEARLY:
                 L, R = _straight(N)
             else:
-                L, R, again = self._biorthogonal(N, np.einsum("ij,ij->i", S / self.H0, S))
+                L, R, again = self._biorthogonal(N, self._sizes(S))
                 used = [used[i] for i in again]
-            S = L @ S
-            Y = R @ Y
+            _turn(L, S)
+            _turn(R, Y)
         learned = S[: sum(i < fresh for i in used)]
-        squares = np.einsum("ij,ij->i", learned, self.e * learned)
-        of_d = np.einsum("ij,ij->i", learned, self.d * learned)
+        squares = _by_rows(lambda part: np.einsum("ij,ij->i", part, self.e * part), learned)
+        of_d = _by_rows(lambda part: np.einsum("ij,ij->i", part, self.d * part), learned)
         of_B = np.maximum(1 - of_d, 0) / np.maximum(squares, np.finfo(squares.dtype).smallest_normal)
         self._curvatures = (*self._curvatures, *of_B[::-1].tolist())[-RECENT:]
         if fresh and self._curvatures and (beta := _typical(self._curvatures)) > 0:
@@ -191,9 +215,13 @@ class RecycledInverse:
             self._scale()
         if len(S) > self.memory:
             V = self._condensed(S)
-            S = V.T @ S
-            Y = V.T @ Y
+            _turn(V.T, S)
+            _turn(V.T, Y)
         self.S, self.Y = S, Y
+
+    def _sizes(self, S: np.ndarray) -> np.ndarray:
+        """sᵀH_0⁻¹s of each row."""
+        return _by_rows(lambda part: np.einsum("ij,ij->i", part / self.H0, part), S)
 
     def _biorthogonal(self, N: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """L, R with L N Rᵀ = I, and the rows they use: N = S Yᵀ read newest first, unfit rows left out.
@@ -243,11 +271,33 @@ class RecycledInverse:
         multiple of H_0 stands for all of them.
         """
         self.condensed += 1
-        kappa, V = np.linalg.eigh((S / self.H0) @ S.T)  #              sᵀA s = 1 and θ = 1/κ, descending
+        G = _by_rows(lambda part: (part / self.H0) @ S.T, S)
+        kappa, V = np.linalg.eigh(G)  #                                sᵀA s = 1 and θ = 1/κ, descending
         out = len(S) - max(1, int(KEPT * self.memory))
         kappa = np.maximum(kappa, np.finfo(kappa.dtype).smallest_normal)
         first = int(np.argmin(kappa[out - 1 :] / kappa[: len(S) - out + 1]))
         return np.delete(V, np.s_[first : first + out], axis=1)
+
+
+def _moved(S: np.ndarray, Y: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Y + d ∘ S, row by row."""
+    made = np.empty_like(Y)
+    for i, s in enumerate(S):
+        np.multiply(d, s, out=made[i])
+        made[i] += Y[i]
+    return made
+
+
+def _by_rows(f: Callable[[np.ndarray], np.ndarray], S: np.ndarray) -> np.ndarray:
+    """f(S), of some rows at a time; never of one alone, whose sums NumPy would begin elsewhere."""
+    return np.concatenate([f(part) for part in np.array_split(S, max(1, len(S) // ROWS))])
+
+
+def _turn(T: np.ndarray, S: np.ndarray) -> None:
+    """T S in place of S, which has no more rows then than T, and holds no more memory."""
+    for i in range(0, S.shape[1], COLUMNS):
+        S[: len(T), i : i + COLUMNS] = T @ S[:, i : i + COLUMNS]
+    S.resize((len(T), S.shape[1]), refcheck=False)
 
 
 def _typical(curvatures: tuple[float, ...]) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import tracemalloc
+from collections import deque
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lancbio_ref.krylov.recycled import BYTES, RecycledInverse, pairs_within
+from lancbio_ref.krylov import recycled
+from lancbio_ref.krylov.recycled import BYTES, COLUMNS, ROWS, RecycledInverse, pairs_within
 from lancbio_ref.operators import (
     BlockDiagonal,
     CheckedOperator,
@@ -221,10 +223,51 @@ def test_memory_is_two_vectors_a_pair():
     most = (3 * k + 4) * n * 8  # and the pairs, 2k, are ours
     assert least_peak(extend, most) < most
     assert full[0].k == k and min(kept) < (2 * k + 3) * n * 8
-    most = (3 * 2 * k + 4) * n * 8  # beside 2k + 2k: 5(k + m) in all
+    assert full[0].S.base is None and full[0].Y.base is None  # nothing larger stays behind them
+    most = (2 * 2 * k + 2 * ROWS) * n * 8  # 2(k + m), and no second of either
     assert least_peak(lambda: full[0].extend(more), most) < most
     assert pairs_within(10**6) == BYTES // (2 * 10**6 * 8) == 67
     assert pairs_within(100) == 100 and pairs_within(10**12) == 2
+
+
+def test_pairs_that_are_taken_go_as_they_are_copied_and_are_kept_as_by_extend():
+    A = matrix(30, 1e3, 2)
+    pairs = [*pairs_of(A, 8), (np.full(30, np.nan), np.ones(30))]
+    H, G = RecycledInverse(30, 20), RecycledInverse(30, 20)
+    H.extend(pairs)
+    G.take(queue := deque(pairs))
+    assert not queue and len(pairs) == 9 and G.k == H.k == 8 and G.flat == H.flat == 1
+    assert np.array_equal(G.S, H.S) and np.array_equal(G.Y, H.Y)
+
+
+@pytest.mark.parametrize("change", ["new pairs", "a new diagonal"])
+def test_who_is_interrupted_is_left_with_the_unit_and_goes_on(monkeypatch, change):
+    A, H = filled(n=30)
+    snapshot = copy.copy(H)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    go = (lambda: H.extend(pairs_of(A, 3))) if change == "new pairs" else lambda: H.change_diagonal(np.ones(30))
+    with monkeypatch.context() as patched:
+        patched.setattr(recycled, "_turn", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    r = np.ones(30)
+    assert H.k == 0 and np.array_equal(H(r), H.H0 * r) and snapshot.k == 12
+    H.extend(pairs_of(A, 3))
+    assert H.k == 3
+
+
+def test_a_block_wider_than_what_is_turned_at_a_time_is_that_of_its_products():
+    """Columns over several pieces, the last a short one, and more rows than are scaled at a time."""
+    n, k = 2 * COLUMNS + 17, 3 * ROWS + 1
+    rng = np.random.default_rng(3)
+    a, H = np.geomspace(1, 1e3, n), RecycledInverse(n, 2 * ROWS)
+    H.extend([(s, a * s) for s in rng.standard_normal((k, n))])  # condensed
+    H.change_diagonal(d := rng.random(n))
+    assert H.k == int(recycled.KEPT * 2 * ROWS) and np.abs(H.Y - (a + d) * H.S).max() <= 1e-9 * np.abs(H.Y).max()
+    assert np.abs(H.S @ H.Y.T - np.eye(H.k)).max() <= 1e-12
 
 
 def test_which_operators_show_a_diagonal():
