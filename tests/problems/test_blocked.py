@@ -21,7 +21,7 @@ from lancbio_ref import (
     minimize,
     problems,
 )
-from lancbio_ref.blocks import local, open_csr
+from lancbio_ref.blocks import keeping, open_csr
 from lancbio_ref.operators import structure_of
 from lancbio_ref.problems.blocked import BlockedClassifier, BlockedProblem
 from tests.problems.glm_cases import LOSSES, draw, mean_truth
@@ -235,7 +235,7 @@ def test_the_bits_are_those_of_the_blocks(tmp_path, monkeypatch):
     X_file = np.load(tmp_path / "X.npy", mmap_mode="r")
     in_blocks = [X[a : a + 20] for a in range(0, len(X), 20)]
     found = {numbers(logistic(A, t, [X_val], t_val, intercept=True, block_rows=20)) for A in (X, X_file, in_blocks)}
-    monkeypatch.setattr(local, "KEPT_BYTES", 0)
+    monkeypatch.setattr(keeping, "KEPT_BYTES", 0)
     found.add(numbers(logistic(X_file, t, [X_val], t_val, intercept=True, block_rows=20)))
     assert len(found) == 1
     assert numbers(logistic(X, t, [X_val], t_val, intercept=True, block_rows=21)) not in found
