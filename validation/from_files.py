@@ -228,10 +228,11 @@ def section(found: dict[str, Any]) -> str:
     memory = found["memory"]
     return "\n\n".join(
         [
-            f"Files of {found['bytes'] / 1e9:.0f} GB. Cold by the clock, in brackets the seconds of the processor, of all"
-            " threads; warm by the processor, and the ratios warm are those of the processor and of the clock. Each number"
-            f" is the smallest of {ROUNDS}. The load average was {found['load']:.0f} on two cores: what the processor works"
-            " in a cold product takes so much longer by the clock beside other programs, while reading waits for the disk.",
+            f"Files of {found['bytes'] / 1e9:.0f} GB. Cold by the clock, in brackets the processor's seconds of all"
+            " threads; warm by the processor, and the ratios warm are those of the processor and of the clock."
+            f" Each number is the smallest of {ROUNDS}. The load average was {found['load']:.0f} on two cores: what the"
+            " processor works in a cold product takes so much longer by the clock beside other programs, while reading"
+            " waits for the disk.",
             table([*head, "ratios, warm", "SciPy's two products"], rows),
             f"Memory with the sparse file: {memory['hypergradient']:.0f} MB for a hyper-gradient"
             f" ({memory['hypergradient_passes']} passes), {memory['all']:.0f} MB with {ITERATIONS} iterations of SOBA.",
