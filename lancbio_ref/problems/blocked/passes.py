@@ -137,7 +137,8 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
         weight = math.fsum(np.ldexp(s, -exponent))
     C = model.loss.n_classes if isinstance(model.loss, Multinomial) else 1
     zeros = np.zeros(n, design.dtype)
-    gram = hessian_of(block, (np.zeros((n, C), design.dtype), zeros) if isinstance(model.loss, Multinomial) else zeros)
+    none = (np.zeros((n, C), design.dtype), zeros) if isinstance(model.loss, Multinomial) else zeros
+    gram = hessian_of(block, none, design)  # the same: its columns are counted once
     J = MultinomialCross(design, np.zeros((n, C), design.dtype), zeros)
     return Facts(
         norm=norm_of(copied(block), rows) * (1 if block.offset is None else ROUND_UP),
@@ -304,9 +305,10 @@ def everywhere(
 # -- the block's part of A -------------------------------------------------------------------
 
 
-def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
-    """Of the curvatures that :func:`.fits.curvatures` made."""
-    design = design_of(block)
+def hessian_of(block: Block, curvatures: Any, design: FixedOrderDesign | None = None) -> StructuredOperator:
+    """Of the curvatures that :func:`.fits.curvatures` made, and the samples, where they are at hand."""
+    if design is None:
+        design = design_of(block)
     if isinstance(curvatures, tuple):
         return MultinomialHessian(design, *curvatures)
     if isinstance(design, OffsetDesign):
