@@ -219,18 +219,20 @@ def verdicts(found: dict[str, Any]) -> list[Verdict]:
 def section(found: dict[str, Any]) -> str:
     rows = []
     for one in found["products"]:
-        clocks = [f"{one[f'{what} cold'][0]:.2f} s" for what in ("reading", "product")]
+        clocks = [f"{clock:.2f} s ({cpu:.2f})" for clock, cpu in (one["reading cold"], one["product cold"])]
         cpu = [f"{one[f'{what} warm'][1]:.2f} s" for what in ("reading", "product")]
         warm = f"{ratio(one, 'warm', 1):.2f}; {ratio(one, 'warm', 0):.2f}"
         scipy = f"{one['SciPy'][1]:.2f} s" if "SciPy" in one else ""
         rows.append([one["what"], f"{one['rows']:.1e}", *clocks, f"{ratio(one, 'cold', 0):.2f}", *cpu, warm, scipy])
-    head = ["X", "rows", "reading, cold", "A v, cold", "ratio", "reading, warm, processor", "A v, warm, processor"]
+    head = ["X", "rows", "reading, cold", "A v, cold", "ratio", "reading, warm", "A v, warm"]
     memory = found["memory"]
     return "\n\n".join(
         [
-            f"Files of {found['bytes'] / 1e9:.0f} GB. Cold by the clock; warm by the processor of all threads, and the"
-            " ratios warm are those of the processor and of the clock. The load average was"
-            f" {found['load']:.0f} on two cores: each number is the smallest of {ROUNDS}.",
+            f"Files of {found['bytes'] / 1e9:.0f} GB. Cold by the clock, in brackets the processor's seconds of all"
+            " threads; warm by the processor, and the ratios warm are those of the processor and of the clock."
+            f" Each number is the smallest of {ROUNDS}. The load average was {found['load']:.0f} on two cores: what the"
+            " processor works in a cold product takes so much longer by the clock beside other programs, while reading"
+            " waits for the disk.",
             table([*head, "ratios, warm", "SciPy's two products"], rows),
             f"Memory with the sparse file: {memory['hypergradient']:.0f} MB for a hyper-gradient"
             f" ({memory['hypergradient_passes']} passes), {memory['all']:.0f} MB with {ITERATIONS} iterations of SOBA.",

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import LinAlgError
 
 from lancbio_ref import CertificateStatus, HyperObjective, problems
-from lancbio_ref.blocks import local
+from lancbio_ref.blocks import keeping
 from lancbio_ref.estimators.blocked_fits import MOST_IN_BLOCKS
 from lancbio_ref.estimators.direct import DirectObjective
 from tests.thorough import sampled
@@ -58,8 +58,8 @@ def test_the_fits_are_those_in_memory_and_steps_read_once(model, split):
 
 def test_the_bits_are_those_of_the_blocks(monkeypatch):
     found = set()
-    for kept in (local.KEPT_BYTES, 0):
-        monkeypatch.setattr(local, "KEPT_BYTES", kept)
+    for kept in (keeping.KEPT_BYTES, 0):
+        monkeypatch.setattr(keeping, "KEPT_BYTES", kept)
         problem = made("feature", "scattered")
         value, gradient = DirectObjective(problem, np.zeros(problem.n_y), 0.5)(np.full(P, -1.0))
         found.add((value, gradient.tobytes()))

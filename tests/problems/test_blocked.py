@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -21,9 +22,9 @@ from lancbio_ref import (
     minimize,
     problems,
 )
-from lancbio_ref.blocks import local, open_csr
+from lancbio_ref.blocks import Block, keeping, open_csr
 from lancbio_ref.operators import structure_of
-from lancbio_ref.problems.blocked import BlockedClassifier, BlockedProblem
+from lancbio_ref.problems.blocked import BlockedClassifier, BlockedProblem, passes
 from tests.problems.glm_cases import LOSSES, draw, mean_truth
 from tests.problems.glm_truth import BITS, column, distance
 from tests.thorough import THOROUGH, sampled
@@ -235,7 +236,7 @@ def test_the_bits_are_those_of_the_blocks(tmp_path, monkeypatch):
     X_file = np.load(tmp_path / "X.npy", mmap_mode="r")
     in_blocks = [X[a : a + 20] for a in range(0, len(X), 20)]
     found = {numbers(logistic(A, t, [X_val], t_val, intercept=True, block_rows=20)) for A in (X, X_file, in_blocks)}
-    monkeypatch.setattr(local, "KEPT_BYTES", 0)
+    monkeypatch.setattr(keeping, "KEPT_BYTES", 0)
     found.add(numbers(logistic(X_file, t, [X_val], t_val, intercept=True, block_rows=20)))
     assert len(found) == 1
     assert numbers(logistic(X, t, [X_val], t_val, intercept=True, block_rows=21)) not in found
@@ -251,6 +252,25 @@ def test_sparse_blocks_from_a_file_are_those_in_memory(tmp_path):
         assert numbers(parts) == numbers(logistic(S, t, S_val, t_val, block_rows=20, intercept=intercept))
     squares = S.power(2).sum(axis=0)
     assert np.allclose(parts.train.column_norms, np.sqrt(np.append(squares, 90)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_norms_of_rows_are_bounds_at_both_ends_of_the_range(sparse, dtype):
+    """Those whose squares sum without loss, and those whose squares leave the range, or are 0."""
+    tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    rows = [[3, 4, 0], [1, 1e-30, 1e30], [0, 0, 0], [tiny, 0, tiny], [huge, huge, 0], [1e-25, 2e-25, 0], [1, 1, 1]]
+    X = np.array(rows, dtype)
+    s = np.ones(len(X))
+    s[-1] = 0
+    found = passes.rows_of(Block(sp.csr_array(X) if sparse else X, s, s, 0, 0))
+    for row, norm in zip(X[:-1], found, strict=False):
+        exact = sum(Fraction(float(entry)) ** 2 for entry in row)
+        if np.isfinite(norm):
+            assert exact <= Fraction(norm) ** 2 <= max(exact * Fraction(1 + 2.0**-18), Fraction(4 * 5e-324) ** 2)
+        else:
+            assert exact > Fraction(float(np.finfo(float).max)) ** 2
+    assert found[-1] == 0  # of weight 0
 
 
 def test_one_reading_serves_the_curvatures_a_product_and_the_gradient():

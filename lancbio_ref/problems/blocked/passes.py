@@ -137,7 +137,8 @@ def survey(block: Block, rows: np.ndarray, model: Model) -> Facts:
         weight = math.fsum(np.ldexp(s, -exponent))
     C = model.loss.n_classes if isinstance(model.loss, Multinomial) else 1
     zeros = np.zeros(n, design.dtype)
-    gram = hessian_of(block, (np.zeros((n, C), design.dtype), zeros) if isinstance(model.loss, Multinomial) else zeros)
+    none = (np.zeros((n, C), design.dtype), zeros) if isinstance(model.loss, Multinomial) else zeros
+    gram = hessian_of(block, none, design)  # the same: its columns are counted once
     J = MultinomialCross(design, np.zeros((n, C), design.dtype), zeros)
     return Facts(
         norm=norm_of(copied(block), rows) * (1 if block.offset is None else ROUND_UP),
@@ -182,7 +183,7 @@ def labels_of(block: Block) -> np.ndarray:
 def rows_of(block: Block) -> np.ndarray:
     """≥ ‖x_i‖₂; rows whose squares leave the range, or are 0, as :func:`row_norms` has them; 0 of weight 0."""
     if sp.issparse(block.X):
-        rows = row_norms(copied(block).X)
+        rows = _rows_of_sparse(copied(block).X)
     else:
         rows = np.concatenate([_rows_of_piece(piece) for piece in _pieces(block)])
     if block.offset is not None:
@@ -193,7 +194,17 @@ def rows_of(block: Block) -> np.ndarray:
 @np.errstate(over="ignore", under="ignore")
 def _rows_of_piece(X: np.ndarray) -> np.ndarray:
     wide = X.astype(np.float64, copy=False)
-    squares = np.einsum("ij,ij->i", wide, wide)
+    return _roots(np.einsum("ij,ij->i", wide, wide), X)
+
+
+@np.errstate(over="ignore", under="ignore")
+def _rows_of_sparse(X: sp.csr_array) -> np.ndarray:
+    squares = sp.csr_array(X.shape)
+    squares.data, squares.indices, squares.indptr = np.square(X.data, dtype=np.float64), X.indices, X.indptr
+    return _roots(squares @ np.ones(X.shape[1]), X)
+
+
+def _roots(squares: np.ndarray, X: np.ndarray | sp.csr_array) -> np.ndarray:
     bounds = np.sqrt(squares) * ROUND_UP
     odd = ~((squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1]))
     if odd.any():
@@ -294,9 +305,10 @@ def everywhere(
 # -- the block's part of A -------------------------------------------------------------------
 
 
-def hessian_of(block: Block, curvatures: Any) -> StructuredOperator:
-    """Of the curvatures that :func:`.fits.curvatures` made."""
-    design = design_of(block)
+def hessian_of(block: Block, curvatures: Any, design: FixedOrderDesign | None = None) -> StructuredOperator:
+    """Of the curvatures that :func:`.fits.curvatures` made, and the samples, where they are at hand."""
+    if design is None:
+        design = design_of(block)
     if isinstance(curvatures, tuple):
         return MultinomialHessian(design, *curvatures)
     if isinstance(design, OffsetDesign):
