@@ -331,29 +331,6 @@ def take_steps(A, Q, alpha, beta, ritz, good, known, start, x, p, b, r, absolute
     return vectors.norm(r, partial), formed and vectors.all_finite(absolute)
 
 
-@within
-def _step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle):
-    """`step_and_solve`, of a record of type CYCLE: `reason` says whether Python has to make the step, `has_x` whether
-    there is dv.
-    """
-    c, blocks = cycle[0], -(-r.size // BLOCK)
-    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), np.empty((0, losses.COLUMNS)), Aq, np.empty(blocks), c)
-    if c.reason != GOES_ON:
-        return
-    partial = np.empty((blocks, c.k))
-    kernels.coefficients(FIRST, blocks, Q[: c.k], r, partial)
-    if blocks == 1:
-        for i in range(c.k):
-            projected[i] = partial[0, i]
-    else:
-        kernels.add_in_order(FIRST, -(-c.k // BLOCK), partial, projected)
-    for i in range(c.k):
-        y[i] = projected[i]
-    c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)
-    if c.has_x:
-        vectors.combination(Q[: c.k], y.copy(), dv)
-
-
 @stepping
 def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, k, scale, unit, u, ptsv):
     """The rest of step k + 1 of a process without reorthogonalization, after its product, and dv = Q T⁻¹Qᵀr with the
@@ -365,9 +342,25 @@ def step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, k, scale, unit, u, p
     Returns whether the step was made, and not left to Python; whether T was positive definite, else there is no dv;
     and of the step scale, unit, ‖w‖, and whether that is a breakdown.
     """
-    cycle = np.zeros(1, CYCLE)  # in use to the end of this function: a record alone would not keep it alive
-    cycle[0].k, cycle[0].scale, cycle[0].unit, cycle[0].u, cycle[0].ptsv = k, scale, unit, u, ptsv
-    cycle[0].mode, cycle[0].reason = NONE, GOES_ON
-    _step_and_solve(Q, alpha, beta, Aq, r, projected, y, dv, cycle)
-    made, solved, breakdown = cycle[0].reason == GOES_ON, cycle[0].has_x != 0, cycle[0].breakdown != 0
-    return made, solved, cycle[0].scale, cycle[0].unit, cycle[0].residual_norm, breakdown
+    cycle, blocks = np.zeros(1, CYCLE), -(-r.size // BLOCK)
+    c = cycle[0]
+    c.k, c.scale, c.unit, c.u, c.ptsv = k, scale, unit, u, ptsv
+    c.mode, c.reason = NONE, GOES_ON
+    _close_step(Q, alpha, beta, Q[:0], np.empty((4, 0)), np.empty((0, losses.COLUMNS)), Aq, np.empty(blocks), c)
+    if c.reason == GOES_ON:
+        partial = np.empty((blocks, c.k))
+        kernels.coefficients(FIRST, blocks, Q[: c.k], r, partial)
+        if blocks == 1:
+            for i in range(c.k):
+                projected[i] = partial[0, i]
+        else:
+            kernels.add_in_order(FIRST, -(-c.k // BLOCK), partial, projected)
+        for i in range(c.k):
+            y[i] = projected[i]
+        c.has_x = lapack.solve_definite(c.ptsv, alpha[: c.k], beta[1 : c.k + 1], y)
+        if c.has_x:
+            vectors.combination(Q[: c.k], y.copy(), dv)
+    last = cycle[0]  # which is c: the array has to be in use to the end, a record of it does not keep it alive
+    made, solved, breakdown = last.reason == GOES_ON, last.has_x != 0, last.breakdown != 0
+    scale, unit, size = last.scale, last.unit, last.residual_norm
+    return made, solved, scale, unit, size, breakdown and cycle.size > 0

@@ -103,9 +103,9 @@ def inner_steps(
 
 def _is_short(problem: BilevelProblem, x: np.ndarray, y: np.ndarray, theta: np.floating) -> bool:
     """Whether `problem.lower_grad_y` is the callable and its checks, and no more, all float64 of one block."""
-    kind = type(problem)
-    as_it_is = kind.lower_grad_y is BilevelProblem.lower_grad_y and "lower_grad_y" not in problem.__dict__
-    as_it_is = as_it_is and kind.promoted is BilevelProblem.promoted
+    kind, plain = type(problem), BilevelProblem
+    as_it_is = kind is plain or (kind.lower_grad_y is plain.lower_grad_y and kind.promoted is plain.promoted)
+    as_it_is = as_it_is and "lower_grad_y" not in problem.__dict__
     double = x.dtype.char == y.dtype.char == theta.dtype.char == "d"
     return as_it_is and double and y.size <= BLOCK and y.flags.carray
 
@@ -115,17 +115,21 @@ def _is_plain(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> bool:
     if not (x.dtype.char == y.dtype.char == "d" and x.size <= BLOCK and y.size <= BLOCK):
         return False
     kind, plain = type(problem), BilevelProblem
-    as_it_is = kind.linearize is plain.linearize and kind.hessian is plain.hessian and kind.cross is plain.cross
-    as_it_is = as_it_is and kind.upper_grad_y is plain.upper_grad_y and kind.upper_grad_x is plain.upper_grad_x
-    as_it_is = as_it_is and kind.promoted is plain.promoted and kind.formation_errors is plain.formation_errors
+    as_it_is = kind is plain or (
+        (kind.linearize is plain.linearize and kind.formation_errors is plain.formation_errors)
+        and (kind.hessian is plain.hessian and kind.cross is plain.cross and kind.promoted is plain.promoted)
+        and (kind.upper_grad_y is plain.upper_grad_y and kind.upper_grad_x is plain.upper_grad_x)
+    )
     return as_it_is and problem.lower.preconditioner is None and _OVERRIDDEN.isdisjoint(problem.__dict__)
 
 
 def _short_point(problem: BilevelProblem, x: np.ndarray, y: np.ndarray) -> ShortPoint | Linearization:
     """A, J, b and c, asked for, counted and checked as `problem.linearize` does it."""
-    A, J = problem.hessian(x, y), problem.cross(x, y)
-    b = _vector(problem, "upper.grad_y", problem.upper.grad_y, x, y, y.size)
-    c = _vector(problem, "upper.grad_x", problem.upper.grad_x, x, y, x.size)
+    lower, upper, n_x, n_y = problem.lower, problem.upper, x.size, y.size
+    A = problem._operator("lower.hessian", lower.hessian, x, y, (n_y, n_y))
+    J = problem._operator("lower.cross", lower.cross, x, y, (n_x, n_y))
+    b = _vector(problem, "upper.grad_y", upper.grad_y, x, y, n_y)
+    c = _vector(problem, "upper.grad_x", upper.grad_x, x, y, n_x)
     if not (b.dtype is c.dtype is _DOUBLE and A.dtype == J.dtype == _DOUBLE and b.flags.carray and c.flags.carray):
         return Linearization(A, J, b, c, at=(x, y))
     return ShortPoint(A, J, b, c)
