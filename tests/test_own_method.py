@@ -285,3 +285,15 @@ def test_what_was_measured_in_part_does_not_hold_without_a_caveat(contest, monke
     five = found(*(run | dict(seed=seed) for run in runs for seed in range(5)))
     easy, hard, time, scipy = own.verdicts(five)
     assert easy.outcome == hard.outcome == scipy.outcome == "holds" and time.outcome == "holds with a caveat"
+
+
+@pytest.mark.parametrize("part", ["memory 0", "no prediction", "tight accuracy"])
+def test_a_part_that_is_taken_away_leaves_a_method_that_runs_and_another_one(contest, part):
+    """To 10⁻³, with the whole's own call of each thing that is replaced; and the whole is itself again afterwards."""
+    of = contest["contestants"]
+    ring, budget = of.Ring(contest["suite"].SUITE["ridge-20"], 2), of.Budget(0, 0, 230, 20)
+    known = of.contestants()
+    less, whole = known[f"{of.OWN}, {part}"](ring, budget, None), known[of.OWN](ring, budget, None)
+    assert whole["reached"]["1e-3"] and not less["why"] and less["spent"]["k"] >= 5
+    assert less["reached"]["1e-3"] != whole["reached"]["1e-3"]
+    assert known[of.OWN](ring, budget, None)["reached"]["1e-3"]["W"] == whole["reached"]["1e-3"]["W"]

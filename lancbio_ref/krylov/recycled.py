@@ -52,7 +52,10 @@ KEPT = 0.7  # of the memory, when it is full: the rest is room for the next solv
 RECENT = 20  # curvatures whose median is β
 SMALL = 1e-3  # of the largest of them, beneath which β does not fall
 BYTES = 2**30  # of S and Y together, unless the caller asks for more
-COLUMNS, ROWS = 4096, 8  # of a block: what is turned at a time, and scaled
+COLUMNS, ROWS = (
+    16384,
+    8,
+)  # of a block: what is turned at a time and, where rows are as long, scaled; less than twice that
 
 
 class RecycledInverse:
@@ -289,15 +292,18 @@ def _moved(S: np.ndarray, Y: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 
 def _by_rows(f: Callable[[np.ndarray], np.ndarray], S: np.ndarray) -> np.ndarray:
-    """f(S), of some rows at a time; never of one alone, whose sums NumPy would begin elsewhere."""
-    return np.concatenate([f(part) for part in np.array_split(S, max(1, len(S) // ROWS))])
+    """f(S), of some rows at a time where they are long; never of one alone, whose sums NumPy would begin elsewhere."""
+    parts = len(S) // ROWS if S.shape[1] > COLUMNS else 1
+    return np.concatenate([f(part) for part in np.array_split(S, max(1, parts))])
 
 
 def _turn(T: np.ndarray, S: np.ndarray) -> None:
     """T S in place of S, which has no more rows then than T, and holds no more memory."""
-    for i in range(0, S.shape[1], COLUMNS):
-        S[: len(T), i : i + COLUMNS] = T @ S[:, i : i + COLUMNS]
-    S.resize((len(T), S.shape[1]), refcheck=False)
+    n = S.shape[1]
+    for i in range(max(1, n // COLUMNS)):
+        part = slice(i * COLUMNS, n if i + 1 >= n // COLUMNS else (i + 1) * COLUMNS)
+        S[: len(T), part] = T @ S[:, part]
+    S.resize((len(T), n), refcheck=False)
 
 
 def _typical(curvatures: tuple[float, ...]) -> float:

@@ -210,7 +210,7 @@ def test_it_keeps_its_type():
 
 
 def test_memory_is_two_vectors_a_pair():
-    n, k = 50_000, 10
+    n, k = 100_000, 10
     rng = np.random.default_rng(0)
     pairs, more = ([(s, 2 * s) for s in rng.standard_normal((k, n))] for _ in range(2))
     empty, full, kept = [RecycledInverse(n, k) for _ in range(RUNS)], [], []
@@ -260,7 +260,7 @@ def test_who_is_interrupted_is_left_with_the_unit_and_goes_on(monkeypatch, chang
 
 
 def test_a_block_wider_than_what_is_turned_at_a_time_is_that_of_its_products():
-    """Columns over several pieces, the last a short one, and more rows than are scaled at a time."""
+    """Columns over several pieces, the last a longer one, and more rows than are scaled at a time."""
     n, k = 2 * COLUMNS + 17, 3 * ROWS + 1
     rng = np.random.default_rng(3)
     a, H = np.geomspace(1, 1e3, n), RecycledInverse(n, 2 * ROWS)

@@ -237,8 +237,8 @@ def without_prediction() -> Iterator[None]:
     """y and v begin each solve where they were at the last x: y′s and v′s are thrown away."""
     whole = recycled_model.Model.minimize
 
-    def minimize(self: Any, *arguments: Any) -> Any:
-        step = whole(self, *arguments)
+    def minimize(self: Any, *arguments: Any, **named: Any) -> Any:
+        step = whole(self, *arguments, **named)
         return replace(step, y=np.zeros_like(step.y), v=np.zeros_like(step.v))
 
     with patch.object(recycled_model.Model, "minimize", minimize):
