@@ -28,7 +28,7 @@ from .certificate import (
 )
 from .compiled_certificate import compiled_bounds, is_there, judged, numbers_of
 from .errors import ArgumentError, LancbioError, RepresentationError
-from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
+from .evidence import ask_ahead, norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .hypergradient_bounds import bounds_of
 from .hypergradient_result import HyperGradient
@@ -266,6 +266,7 @@ def hypergradient_of(
     if report.status == SolveStatus.INDEFINITE:
         modulus = Bound(0.0, NONE)
 
+    ask_ahead(linearization)
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
     if not is_finite(value):
