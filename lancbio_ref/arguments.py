@@ -265,6 +265,13 @@ def as_problem(value: Any) -> Any:
     return value
 
 
+def settled(problem: Any) -> Any:
+    """The same, whose levels nobody replaces from now on where it is a BilevelProblem: something rests on them."""
+    if (settle := getattr(as_problem(problem), "settle", None)) is not None:
+        settle()
+    return problem
+
+
 def start_y(problem: Any, dtype: np.dtype) -> np.ndarray:
     """Where y starts if nobody says, shape (n_y,): where the problem was made, as those of adapters are; else zeros."""
     own = getattr(problem, "start_y", None)

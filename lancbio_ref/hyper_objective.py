@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import as_flag, as_integer, as_number, as_problem, as_vector, common_type
+from .arguments import as_flag, as_integer, as_number, as_vector, common_type, settled
 from .certificate import value_bound
 from .errors import ArgumentError, DivergenceError, DomainError, EvaluationError, RepresentationError
 from .evaluation import Evaluation
@@ -164,7 +164,7 @@ class HyperObjective:
         strict: bool = True,
         recycle: bool = False,
     ) -> None:
-        self.problem = as_problem(problem)
+        self.problem = settled(problem)
         self._y = None if y0 is None else as_vector("y0", y0, getattr(problem, "n_y", None)).copy()
         self.accuracy = as_number("accuracy", accuracy, least=0.0)
         self.relative = as_number("relative", relative, least=0.0, most=1.0)

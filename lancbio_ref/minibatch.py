@@ -15,13 +15,13 @@ import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .arguments import Seed, as_generator, as_integer, plain_array, start_y
+from .arguments import Seed, as_generator, as_integer, plain_array, settled, start_y
 from .errors import ArgumentError
 from .linearization import Linearization
 from .operators import as_operator
@@ -117,7 +117,7 @@ class Minibatched(BilevelProblem):
     ) -> None:
         if not (callable(getattr(problem, "minibatch", None)) and hasattr(problem, "n_samples")):
             raise ArgumentError("problem", type(problem).__name__, "a finite sum, with minibatch and n_samples")
-        self.full = cast(Any, problem)  # a finite sum, whose `minibatch` no base class knows
+        self.full = settled(problem)  # a finite sum, whose `minibatch` no base class knows
         self.sizes = {
             level: total if size is None else _as_batch_size(level, size, total)
             for level, size, total in zip(LEVELS, (upper, lower), self.full.n_samples, strict=True)
@@ -251,6 +251,8 @@ class BatchedOperator(VectorOperator):
     dtype : numpy.dtype
     shape : tuple of int
     """
+
+    _settled = ("one_batch",)
 
     def __init__(self, draw: Callable[[], LinearOperator], dtype: np.dtype, shape: tuple[int, int]) -> None:
         self.one_batch = draw

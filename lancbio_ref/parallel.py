@@ -97,6 +97,7 @@ def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) ->
         return
     ends = [blocks * part // parts for part in range(parts + 1)]
     lock, waiting, helped = Lock(), list(pairwise(ends[1:])), list[Future[None]]()
+    held = list(arguments)  # all that a thread has of them: what is asked of a thread may outlive this call
 
     def help(first: int, last: int) -> None:
         with lock:  # each range is done once, by whoever comes first; what a thread has begun is waited for
@@ -106,7 +107,7 @@ def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) ->
             done = Future[None]()
             helped.append(done)
         try:
-            kernel(first, last, *arguments)
+            kernel(first, last, *held)
         except BaseException as error:
             done.set_exception(error)
         else:
@@ -127,6 +128,7 @@ def run(kernel: Callable[..., None], blocks: int, work: int, *arguments: Any) ->
         with lock:
             waiting.clear()
         wait(helped)  # on Ctrl-C too: a caller who goes on finds nobody still writing
+        held.clear()
     for other in helped:
         other.result()
 

@@ -68,7 +68,8 @@ class BilevelProblem:
     may override :meth:`formation_errors` to say how their derivatives round.
 
     The problems of this package keep what they have made of their levels and data, so that neither can be replaced:
-    another f beside the same g is ``BilevelProblem(upper, problem.lower)``.
+    another f beside the same g is ``BilevelProblem(upper, problem.lower)``. The levels of a problem of callables can,
+    until a :class:`~lancbio_ref.HyperObjective`, batches, folds or a prior rest on them.
 
     Examples
     --------
@@ -138,6 +139,10 @@ class BilevelProblem:
         self.calls: dict[str, int] = {}
         if self._rests_on_ours:
             self._settled = frozenset(name for name in vars(self) if name[0] != "_") - self._may_change
+
+    def settle(self) -> None:
+        """Let nobody replace its levels and constants any more: something that will be used again rests on them."""
+        self._settled |= {"upper", "lower", "lipschitz", "n_y", "dtype"}
 
     # -- the callables, counted and checked ------------------------------------------------
 

@@ -115,3 +115,23 @@ def test_every_block_is_done_once_and_an_exception_comes_out():
             parallel.run(failing, blocks, 64 * parallel.GRAIN)
     finally:
         parallel.set_threads(parallel_threads)
+
+
+def test_what_was_asked_of_a_thread_that_never_came_holds_no_array():
+    """A queue that a busy thread has not looked at may be long, and a run writes into vectors that nobody holds."""
+    parallel_threads, busy, done = parallel.threads(), threading.Event(), threading.Semaphore(0)
+    x, y = (np.ones(4 * parallel.GRAIN) for _ in range(2))
+    held = sys.getrefcount(x), sys.getrefcount(y)
+    try:
+        parallel.set_threads(3)
+        waits = [parallel._team.workers().submit(busy.wait) for _ in range(3)]
+        assert parallel.dot(x, y) == x.size
+        assert (sys.getrefcount(x), sys.getrefcount(y)) == held
+        busy.set()
+        assert all(wait.result(10) for wait in waits)
+        for _ in range(50):
+            parallel.run(lambda first, last, x: done.release(), 3, x.size, x)
+            assert sys.getrefcount(x) == held[0]
+    finally:
+        busy.set()
+        parallel.set_threads(parallel_threads)

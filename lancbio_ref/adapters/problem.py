@@ -113,6 +113,8 @@ class DerivedOperator(VectorOperator):
     They take and return vectors of type `taken`, of which no more than the digits of `dtype` count.
     """
 
+    _settled = ("taken",)
+
     def __init__(
         self,
         shape: tuple[int, int],

@@ -43,6 +43,8 @@ class ScaledOperator(StructuredOperator):
     smallest normal number, and `abs_product` is raised by more than that.
     """
 
+    _settled = ("A", "exponent", "before", "after", "structure", "has_bounds", "terms")
+
     def __init__(self, A: LinearOperator, exponent: int) -> None:
         self.A, self.exponent = A, exponent
         self.before = -exponent // 2

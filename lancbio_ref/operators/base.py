@@ -115,6 +115,8 @@ class CheckedOperator(VectorOperator):
         Products A v made with this operator.
     """
 
+    _settled = ("inner",)
+
     def __init__(self, inner: LinearOperator, name: str, calls: dict[str, int] | None = None) -> None:
         if SETS_NO_MORE and getattr(type(inner), "_is_ours", False):  # it has been looked at
             self.dtype, self.shape = inner.dtype, inner.shape

@@ -47,6 +47,8 @@ class BlockDiagonal(StructuredOperator):
     4.0
     """
 
+    _settled = ("blocks", "has_bounds", "terms")
+
     def __init__(self, blocks: Sequence[Operator]) -> None:
         if len(blocks) == 0:
             raise ArgumentError("blocks", "none", "at least one square matrix")

@@ -46,6 +46,7 @@ class DenseOperator(StructuredOperator):
         Not two-dimensional, not numbers, not finite; integers that float64 does not have; a masked array.
     """
 
+    _settled = ("A", "terms")
     _held = ("A",)
 
     def __init__(self, A: npt.ArrayLike, *, name: str = "A") -> None:

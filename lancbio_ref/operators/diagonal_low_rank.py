@@ -86,6 +86,7 @@ class DiagonalLowRank(StructuredOperator):
     True
     """
 
+    _settled = ("d", "U", "s", "V", "base", "has_bounds", "terms")
     _held = ("U", "V")
 
     def __init__(

@@ -83,14 +83,17 @@ class GeneralizedLinear(StructuredOperator):
     3.25
     """
 
+    _settled = ("design", "data", "X", "d", "ridge")
     X: Any  # ndarray or csr_array
-    design: DesignMatrix | None = None  # of X, which has the norms of its rows for all operators
+    design: DesignMatrix | None  # of X, which has the norms of its rows for all operators
     _one_call: tuple[int, int, np.ndarray] | None = None  # what `_matvec` needs, when it has been found
 
     def __init__(self, X: Operator | DesignMatrix, d: npt.ArrayLike, ridge: npt.ArrayLike = 0.0) -> None:
         refuse_masked("X", X)
         if isinstance(X, DesignMatrix):
             self.design, X = X, X.operator
+        else:
+            self.design = None
         if not isinstance(X, (DenseOperator, SparseOperator)):
             X = (SparseOperator if sp.issparse(X) else DenseOperator)(X, name="X")
         self.data, self._sparse = X, X.products if isinstance(X, SparseOperator) else None
@@ -99,9 +102,11 @@ class GeneralizedLinear(StructuredOperator):
             raise ArgumentError("X", f"dtype {X.dtype}", "float32 or float64")
         n, p = X.shape
         self.X, self.d = X, as_vector("d", d, n)
-        self.ridge = np.asarray(as_number("ridge", ridge)) if np.ndim(ridge) == 0 else as_vector("ridge", ridge, p)
-        if self.ridge.ndim == 0:
-            self.ridge = np.full(p, as_type("ridge", self.ridge.reshape(1), np.result_type(X, self.d))[0])
+        if np.ndim(ridge) == 0:
+            one = np.array([as_number("ridge", ridge)])
+            self.ridge = np.full(p, as_type("ridge", one, np.result_type(X, self.d))[0])
+        else:
+            self.ridge = as_vector("ridge", ridge, p)
         super().__init__(np.result_type(X, self.d, self.ridge), (p, p))
 
     @classmethod
@@ -117,13 +122,11 @@ class GeneralizedLinear(StructuredOperator):
     ) -> GeneralizedLinear:
         """The same of a `d` that is known to be finite: to look at it again takes a part of a product in 1/p."""
         new = object.__new__(cls)
-        if isinstance(X, DesignMatrix):
-            new.design, X = X, X.operator
-        sparse = isinstance(X, SparseOperator)
-        new.data, new._sparse = X, X.products if sparse else None
-        new.X, new.d, new.ridge = X.A, d, ridge
-        dtype = d.dtype if X.dtype == d.dtype == ridge.dtype else np.result_type(X.dtype, d, ridge)
-        super().__init__(new, dtype, (X.shape[1], X.shape[1]))
+        design, operator = (X, X.operator) if isinstance(X, DesignMatrix) else (None, X)
+        sparse = operator.products if isinstance(operator, SparseOperator) else None
+        new.__dict__.update(design=design, data=operator, _sparse=sparse, X=operator.A, d=d, ridge=ridge)
+        dtype = d.dtype if operator.dtype == d.dtype == ridge.dtype else np.result_type(operator.dtype, d, ridge)
+        super().__init__(new, dtype, (operator.shape[1], operator.shape[1]))
         return new
 
     @property

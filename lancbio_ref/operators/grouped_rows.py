@@ -9,6 +9,7 @@ from ..arguments import as_vector
 from ..errors import ArgumentError
 from ..rounding import ROUND_UP, rounding_factor, unit_roundoff
 from .base import StructuredOperator
+from .vectors import read_only
 
 
 class GroupedRows(StructuredOperator):
@@ -40,9 +41,12 @@ class GroupedRows(StructuredOperator):
            [0., 2., 0.]])
     """
 
+    _settled = ("E", "block", "terms")
+    _held = ("block",)
+
     def __init__(self, E: npt.ArrayLike, block: npt.ArrayLike, m: int) -> None:
         self.E = as_vector("E", E)
-        self.block = np.asarray(block)
+        self.block = read_only(np.asarray(block))
         if self.block.shape != self.E.shape or self.block.dtype.kind not in "iu":
             found = f"{self.block.dtype} of shape {self.block.shape}"
             raise ArgumentError("block", found, f"integers of shape {self.E.shape}")

@@ -26,6 +26,7 @@ from .base import StructuredOperator
 from .design import DesignMatrix
 from .norms import row_norms, scaled_rows_bound, weighted_gram_bound
 from .products import blocks_of_classes, multinomial_product
+from .vectors import read_only
 
 
 @np.errstate(under="ignore")
@@ -115,6 +116,9 @@ class MultinomialHessian(StructuredOperator):
            [-1. ,  1.5]])
     """
 
+    _settled = ("design", "P", "w", "ridge", "terms")
+    _held = ("P", "w")
+
     def __init__(self, X: DesignMatrix | Operator, P: np.ndarray, w: np.ndarray, ridge: float = 0.0) -> None:
         self.design = X if isinstance(X, DesignMatrix) else DesignMatrix(X)
         n, p = self.design.shape
@@ -124,7 +128,7 @@ class MultinomialHessian(StructuredOperator):
         largest = float(P.sum(axis=1, dtype=np.float64).max())
         if largest > 1 + 4 * classes * unit_roundoff(P.dtype):  # what is beyond the last digits is no rounding
             raise ArgumentError("P", f"a row with the sum {largest:.6g}", "rows of probabilities")
-        self.P, self.w = P, w[:, None]
+        self.P, self.w = read_only(P), read_only(w[:, None])
         super().__init__(np.result_type(self.design.dtype, P, w), (classes * p, classes * p))
         with np.errstate(over="ignore"):
             self.ridge = self.dtype.type(as_number("ridge", ridge, least=0.0))
@@ -143,7 +147,7 @@ class MultinomialHessian(StructuredOperator):
     @cached_property
     def by_class(self) -> tuple[np.ndarray, np.ndarray]:
         """P, shape (C, n), and w, shape (n,), as that pass reads them."""
-        return np.ascontiguousarray(self.P.T), np.ascontiguousarray(self.w[:, 0])
+        return self.P.T.copy(), self.w.flatten()
 
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         P, V = self.P, _promoted(self, v).reshape(self.P.shape[1], -1)
@@ -227,6 +231,8 @@ class MultinomialCross(StructuredOperator):
     what covers underflow (pη in each logit, Σ_c|R_ic| ≤ r times that, Cη in the products, times d, and η):
     4(1 + d_i(1 + r))η_min.
     """
+
+    _settled = ("design", "R", "d", "terms")
 
     def __init__(self, X: DesignMatrix | Operator, R: np.ndarray, d: np.ndarray) -> None:
         self.design = X if isinstance(X, DesignMatrix) else DesignMatrix(X)

@@ -39,6 +39,7 @@ from .design import FixedOrderDesign
 from .norms import row_norms
 from .sparse import SparseOperator
 from .stacked import then_added
+from .vectors import read_only
 
 COLUMNS = 2**7  # of a vector, cut into rows that are added in order
 PIECE_BYTES = 2**19  # of X, from its product to its transposed product in the cache
@@ -84,8 +85,11 @@ class OffsetOperator(StructuredOperator):
            [3., 1.]])
     """
 
+    _settled = ("inner", "b", "p", "terms")
+    _held = ("b",)
+
     def __init__(self, X: Matrix, b: np.ndarray) -> None:
-        self.inner, self.b, self.p = X, b, X.shape[1]
+        self.inner, self.b, self.p = X, read_only(b), X.shape[1]
         super().__init__(np.result_type(X.dtype, b), (X.shape[0], b.size))
         self._places = np.flatnonzero(b)
         self._wide = b[self._places].astype(np.float64)
@@ -193,6 +197,8 @@ class OffsetGram(StructuredOperator):
     array([[22.,  8.],
            [ 8.,  3.]])
     """
+
+    _settled = ("X", "d")
 
     def __init__(self, X: OffsetOperator, d: np.ndarray) -> None:
         self.X, self.d = X, d

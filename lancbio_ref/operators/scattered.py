@@ -31,6 +31,8 @@ class ScatteredRows(StructuredOperator):
            [0., 0.]])
     """
 
+    _settled = ("inner", "rows", "terms", "has_bounds")
+
     def __init__(self, inner: StructuredOperator, rows: np.ndarray, n: int) -> None:
         self.inner, self.rows = inner, rows
         self.terms, self.has_bounds = inner.terms, inner.has_bounds

@@ -32,6 +32,7 @@ class SparseOperator(StructuredOperator):
         Indices outside of the matrix; not numbers, or not finite.
     """
 
+    _settled = ("A", "products")
     _held = ("A",)
 
     def __init__(self, A: sp.sparray | sp.spmatrix, *, name: str = "A") -> None:

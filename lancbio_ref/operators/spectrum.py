@@ -52,6 +52,7 @@ class PrescribedSpectrum(VectorOperator):
     array([  1.,  10., 100.])
     """
 
+    _settled = ("eigenvalues",)
     _held = ("eigenvalues",)
 
     def __init__(self, eigenvalues: npt.ArrayLike, rng: Seed = None, *, rotation: str = "cosine") -> None:

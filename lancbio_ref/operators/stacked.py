@@ -49,6 +49,8 @@ class StackedRows(StructuredOperator):
            [3., 4.]])
     """
 
+    _settled = ("parts", "terms")
+
     def __init__(self, parts: Sequence[StructuredOperator]) -> None:
         self.parts = _same(parts, 1)
         rows = sum(part.shape[0] for part in parts)
@@ -103,6 +105,8 @@ class SideBySide(StructuredOperator):
     array([[1., 3.],
            [2., 4.]])
     """
+
+    _settled = ("parts", "terms")
 
     def __init__(self, parts: Sequence[StructuredOperator]) -> None:
         self.parts = _same(parts, 0)
@@ -164,6 +168,8 @@ class LessOuterProduct(StructuredOperator):
     >>> LessOuterProduct(DenseOperator([[1.0, 2.0]]), np.array([0.5]), np.array([1.0, 1.0])).toarray()
     array([[0.5, 1.5]])
     """
+
+    _settled = ("B", "w", "g", "terms")
 
     def __init__(self, B: StructuredOperator, w: np.ndarray, g: np.ndarray) -> None:
         self.B, self.w, self.g = B, w, g

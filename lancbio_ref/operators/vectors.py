@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
 from ..errors import CallableError
+from .settled import settle
 
 Product = Callable[[Any, np.ndarray], Any]
 P = TypeVar("P", bound=Product)
@@ -144,6 +145,7 @@ class VectorOperator(LinearOperator):
     dtype: Any
     _is_ours: bool = False  # of a class: whether it is this package's
     _held: tuple[str, ...] = ()  # arrays that others were derived from: read-only, in a copy too
+    _settled: tuple[str, ...] = ()  # attributes that others were derived from: set once, by each instance
 
     def __init__(self, dtype: npt.DTypeLike | None, shape: tuple[int, int]) -> None:
         if SETS_NO_MORE and len(shape) == 2 and type(shape[0]) is type(shape[1]) is int:
@@ -166,6 +168,7 @@ class VectorOperator(LinearOperator):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._is_ours = is_ours(cls)
+        settle(cls)
         for name, side in (("_matvec", 1), ("_rmatvec", 0)):
             if name in vars(cls):
                 setattr(cls, name, _of_any_shape(vars(cls)[name], side))

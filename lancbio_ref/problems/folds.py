@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import as_vector, start_y
+from ..arguments import as_vector, settled, start_y
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -80,6 +80,8 @@ class Folds(FiniteSum):
         given = np.ones(K) if weights is None else as_vector("weights", weights, K).astype(np.float64)
         if given.min() < 0 or not given.any():
             raise ArgumentError("weights", f"{given.min()}..{given.max()}", "weights >= 0, not all of them 0")
+        for part in self.problems:
+            settled(part)
         self.weights = given / given.max() / (given / given.max()).sum()
         self._given = given  # of which a portion has the same weights, to the bit
         self.n_x: int = known[0][0]

@@ -24,7 +24,7 @@ from functools import partial
 
 import numpy as np
 
-from ..arguments import as_integer, as_number, as_problem, start_y
+from ..arguments import as_integer, as_number, settled, start_y
 from ..errors import ArgumentError
 from ..formation import FormationErrors
 from ..linearization import Linearization
@@ -151,7 +151,7 @@ class WithPrior(FiniteSum):
     """
 
     def __init__(self, problem: BilevelProblem, prior: ExchangeablePrior) -> None:
-        self.problem, self.prior = as_problem(problem), prior
+        self.problem, self.prior = settled(problem), prior
         if not isinstance(prior, ExchangeablePrior):
             raise ArgumentError("prior", type(prior).__name__, "an ExchangeablePrior")
         self.dtype, self.structures = problem.dtype, problem.structures

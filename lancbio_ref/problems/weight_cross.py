@@ -29,7 +29,8 @@ class WeightCross(StructuredOperator):
     bound itself.
     """
 
-    _held = ("E",)
+    _settled = ("E", "axis", "is_diagonal", "blocks", "terms")
+    _held = ("E", "blocks")
 
     def __init__(self, E: np.ndarray, axis: int | None) -> None:
         self.E, self.axis = read_only(E), axis

@@ -9,6 +9,7 @@ import pytest
 from lancbio_ref import (
     ArgumentError,
     BilevelProblem,
+    HyperObjective,
     LipschitzConstants,
     LowerLevel,
     UpperLevel,
@@ -16,6 +17,7 @@ from lancbio_ref import (
     problems,
 )
 from lancbio_ref.minibatch import Minibatched
+from lancbio_ref.problems.folds import Folds
 from lancbio_ref.problems.portions import FiniteSum
 
 RNG = np.random.default_rng(0)
@@ -125,3 +127,38 @@ def test_what_a_user_adds_is_the_users():
     problem.note = "mine"
     problem.note = "still"
     assert problem.seen == 1 and pickle.loads(pickle.dumps(problem)).note == "still"
+
+
+def _plain():
+    """A problem of callables, a finite sum as users write one."""
+    upper = UpperLevel(value=lambda x, y: 0.0, grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y)
+    lower = LowerLevel(
+        grad_y=lambda x, y: y - x,
+        hessian=lambda x, y: np.eye(2),
+        cross=lambda x, y: -np.eye(2),
+        mu=1.0,
+    )
+    problem = BilevelProblem(upper, lower, n_y=2)
+    problem.n_x, problem.n_samples, problem.minibatch = 2, (4, 4), print
+    return problem
+
+
+RESTS = {
+    "objective": HyperObjective,
+    "prior": lambda problem: problems.WithPrior(problem, problems.ExchangeablePrior(2, 0.0, 1.0, 1.0, 1)),
+    "batches": lambda problem: Minibatched(problem, 2, 2, rng=0),
+    "folds": lambda problem: Folds([problem, _plain()]),
+}
+
+
+@pytest.mark.parametrize("kind", RESTS)
+def test_what_something_rests_on_is_replaced_no_more(kind):
+    """It keeps values of the old f, or asks the old g beside the Hessian of the new one."""
+    problem = _plain()
+    problem.lipschitz = LipschitzConstants(fx=0.0, fy=1.0, gxy=0.0, gyy=0.0)
+    resting = RESTS[kind](problem)
+    for name in ("upper", "lower", "lipschitz", "n_y"):
+        with pytest.raises(ArgumentError, match=name):
+            setattr(problem, name, getattr(_plain(), name))
+    problem.note = "a user's"
+    assert resting is not None

@@ -49,9 +49,12 @@ class BlockedHessian(StructuredOperator):
     whose weights are fixed gives the fit its gradient.
     """
 
+    _settled = ("fit", "D", "blocks", "curvatures", "has_bounds", "terms")
+
     def __init__(self, fit: BlockedFit, w: Weights, D: np.ndarray) -> None:
-        self.fit, self.w, self.D, self.blocks = fit, w, D, fit.blocks
+        self.fit, self.D, self.blocks = fit, D, fit.blocks
         super().__init__(np.result_type(self.blocks.dtype, fit.y, D), (D.size, D.size))
+        self._fixed = w is None
         self.curvatures = fit.keep(fits.curvatures, fit.cut(w))
         facts, self.has_bounds = fit.data.facts.pieces, fit.data.has_bounds
         self.terms = len(facts) + 4 + (max(fact.gram_terms for fact in facts) if self.has_bounds else 0)
@@ -67,7 +70,7 @@ class BlockedHessian(StructuredOperator):
     def _matvecs(self, V: np.ndarray) -> np.ndarray:
         V = V.astype(self.result_type(V.dtype), copy=False)
         wide = V.astype(np.result_type(V, np.float64), copy=False)
-        if self.w is None and not self.fit.knows_gradient(None):
+        if self._fixed and not self.fit.knows_gradient(None):
             sums, gradient = added(self.blocks.map(passes.product_and_gradient, self.curvatures, V, *self.fit.common))
             self.fit.learn_gradient(None, gradient)
         else:
@@ -115,6 +118,8 @@ class BlockedCross(StructuredOperator):
     -----
     ‖J‖² ≤ Σ ‖J_b‖².
     """
+
+    _settled = ("fit", "d", "blocks", "R", "has_bounds", "terms")
 
     def __init__(self, fit: BlockedFit, d: np.ndarray) -> None:
         self.fit, self.d, self.blocks = fit, fit.cut(d), fit.blocks
