@@ -51,11 +51,22 @@ def norm_J_of(linearization: Linearization) -> Bound:
     return Bound(NORM_SAFETY * math.sqrt(max(extreme_ritz_values(run.alpha, run.beta)[1], 0.0)), ESTIMATED)
 
 
+def ask_ahead(linearization: Linearization) -> None:
+    """Say that ‖J‖ will be asked for after J v, where a framework answers both in one call."""
+    ask = getattr(_within(linearization.J), "ask_ahead", None)
+    if ask is not None and linearization.cross_norm is None:
+        ask()
+
+
+def _within(operator: LinearOperator) -> LinearOperator:
+    while isinstance(operator, CheckedOperator):
+        operator = operator.inner
+    return operator
+
+
 def _bound_of_its_own(J: LinearOperator) -> float | None:
     """Of an operator that bounds its norm without a call a product, as those of :mod:`lancbio_ref.adapters` may."""
-    while isinstance(J, CheckedOperator):
-        J = J.inner
-    bound: Callable[[], float] | None = getattr(J, "norm_bound", None)
+    bound: Callable[[], float] | None = getattr(_within(J), "norm_bound", None)
     norm = math.nan if bound is None else bound()
     return norm if math.isfinite(norm) else None  # where it is not, the products say why
 
@@ -74,7 +85,8 @@ def refutation(linearization: Linearization, report: SolveReport, mu: float, nor
     candidates = [] if report.suspect is None else [report.suspect]
     if size := norm2(report.v):
         power = 1.0 if 1e-100 < size < 1e100 else size  # vᵀAv < μ‖v‖², as it stands where that is far from both ends
-        quotient = dot(report.v / power, (linearization.b - report.residual) / power)
+        v, Av = report.v, linearization.b - report.residual
+        quotient = dot(v, Av) if power == 1.0 else dot(v / power, Av / power)
         if quotient < mu * (size / power) * (size / power):
             candidates.append(report.v / size)
     for z in candidates:

@@ -15,7 +15,9 @@ margin:.2em 0;max-width:60em}
 .lancbio tr,.lancbio th,.lancbio td{background:none!important;border:0}
 .lancbio th,.lancbio td{text-align:left!important;padding:.1em .9em .1em 0;font-variant-numeric:tabular-nums;
 vertical-align:top;white-space:pre-wrap;max-width:none}.lancbio th{font-weight:500;opacity:.72}
-.lancbio pre{margin:.3em 0;padding:0;white-space:pre-wrap;background:none;color:inherit;font-size:12.5px;border:0}
+.lancbio pre{margin:.3em 0;padding:0;white-space:pre-wrap;background:none;color:inherit;font-size:12.5px;border:0;
+word-break:normal!important;overflow-wrap:break-word;
+font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace!important}
 .lancbio summary{cursor:pointer;text-decoration:underline dotted;opacity:.85}
 .lancbio details>div{margin-left:.3em}.lancbio p{margin:.3em 0}
 </style>"""
@@ -83,6 +85,18 @@ def card(
     if detail:
         parts.append(f"<details><summary>all numbers</summary><pre>{escape(detail)}</pre></details>")
     return "".join([*parts, "</div>"])
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words.
+
+    Examples
+    --------
+    >>> from lancbio_ref.html import counted
+    >>> counted(1, "probe"), counted(2, "probe")
+    ('1 probe', '2 probes')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _row(cell: str, values: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from .arguments import (
     as_type,
     as_vector,
     common_type,
+    start_y,
 )
 from .certificate import (
     CERTIFIED,
@@ -28,7 +29,7 @@ from .certificate import (
 )
 from .compiled_certificate import compiled_bounds, is_there, judged, numbers_of
 from .errors import ArgumentError, LancbioError, RepresentationError
-from .evidence import norm_A_of, norm_J_of, refutation, smallest_ritz_value
+from .evidence import ask_ahead, norm_A_of, norm_J_of, refutation, smallest_ritz_value
 from .formation import Bound
 from .hypergradient_bounds import bounds_of
 from .hypergradient_result import HyperGradient
@@ -99,7 +100,8 @@ def hypergradient(
         For ``inverse="lanczos"``: ``"selective"`` (the default; ``"full"`` where n_y ≤ 2048), ``"full"``,
         ``"partial"``, ``"local"`` or ``"none"``.
     lower_tol : float, optional
-        ‖∇_y g‖ asked of the lower level where y is not given; 1e-10 max(1, ‖∇_y g(x, 0)‖) by default.
+        ‖∇_y g‖ asked of the lower level where y is not given; 1e-10 max(1, ‖∇_y g(x, y_0)‖) by default, y_0 being
+        where y starts: zeros, but for a problem that was made with a start.
 
     Returns
     -------
@@ -136,8 +138,7 @@ def hypergradient(
     lower = None
     if y is None:
         if lower_tol is None:
-            n_y = getattr(problem, "n_y", None)
-            start = np.zeros(n_y, x.dtype) if n_y else None
+            start = start_y(problem, x.dtype) if getattr(problem, "n_y", None) else None
             size = 1.0 if start is None else max(1.0, norm2(problem.lower_grad_y(x, start)))
             lower_tol = max(1e-10, 100 * unit_roundoff(x.dtype)) * min(size, 1e308)  # what overflows is told below
         lower = lower_solution(problem, x, tol=lower_tol)
@@ -266,6 +267,7 @@ def hypergradient_of(
     if report.status == SolveStatus.INDEFINITE:
         modulus = Bound(0.0, NONE)
 
+    ask_ahead(linearization)
     with np.errstate(over="ignore"):
         value = c - J.matvec(v)
     if not is_finite(value):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +118,22 @@ def _panels(summary: Mapping[str, Any], what: str) -> tuple[Figure, Any]:
     return figure, axes
 
 
+def _few_words(axes: Axes, value: float, position: int | None = None) -> str:
+    """Between powers of ten 2 and 5 alone, and where the axis is shorter than two of them: else labels overlap.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from lancbio_ref.plotting import _few_words
+    >>> axes = SimpleNamespace(get_xlim=lambda: (0.01, 0.3))
+    >>> [_few_words(axes, value) for value in (0.02, 0.03, 0.05)]
+    ['0.02', '', '0.05']
+    """
+    low, high = axes.get_xlim()
+    digit = round(value / 10 ** math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:g}" if digit in (2, 5) and high < 100 * low else ""
+
+
 def _curve(axes: Axes, k: np.ndarray, values: np.ndarray, title: str, label: str, *, log: bool = False) -> None:
     axes.plot(k, values, color=BLUE)
     axes.set(xlabel="outer iteration $k$", ylabel=label, title=title)
@@ -171,6 +189,7 @@ def comparison_figure(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]], su
                 axes[i, j].set_yscale("log")
             if j > 0 and any(len(line.get_xdata()) for line in axes[i, j].lines):
                 axes[i, j].set_xscale("log")
+                axes[i, j].xaxis.set_minor_formatter(partial(_few_words, axes[i, j]))
     seeds = len(summary["seeds"])
     band = "" if seeds == 1 else f": median and quartiles of {seeds} seeds"
     figure.suptitle(f"{summary['problem']}{band}", x=0.015, ha="left")

@@ -91,7 +91,9 @@ class CheckReport(Sequence[CheckRow]):
         return f"CheckReport({len(self)} probes, " + (f"failed: {names})" if names else "none failed)")
 
     def _repr_html_(self) -> str:
-        verdict = "all derivatives are as they should be" if self.ok else f"{len(self.failed)} probes failed"
+        verdict = (
+            "all derivatives are as they should be" if self.ok else html.counted(len(self.failed), "probe") + " failed"
+        )
         table = [("probe", "verdict", "note"), *((row.name, row.verdict, row.note) for row in self.failed)]
         kind = html.GOOD if self.ok else html.BAD
         return html.card(verdict, kind, table=table if self.failed else (), detail=str(self))

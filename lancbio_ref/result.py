@@ -215,7 +215,7 @@ class BilevelResult:
 
     def _repr_html_(self) -> str:
         """The verdict is the check's, where there was one: `success` goes by the method's own h."""
-        verdict, found = f"{self.status} after {self.nit} iterations", self.check
+        verdict, found = f"{self.status} after " + html.counted(self.nit, "iteration"), self.check
         agrees = found is not None and found.verdict == CheckVerdict.AGREES
         if found is not None:
             verdict += f"; its h against a certified gradient of phi: {found.verdict}"

@@ -148,7 +148,7 @@ class Trace(Sequence[dict[str, Any]]):
         return f"Trace of {len(self._rows)} rows: " + ", ".join(self.columns)
 
     def _repr_html_(self) -> str:
-        return html.card(f"trace of {len(self)} iterations", table=_ends(self))
+        return html.card("trace of " + html.counted(len(self), "iteration"), table=_ends(self))
 
 
 def _scalars(trace: Trace) -> dict[str, np.ndarray]:

@@ -7,9 +7,11 @@ import pytest
 from scipy.sparse.linalg import LinearOperator
 
 from lancbio_ref import (
+    BilevelProblem,
     EvaluationError,
     HyperObjective,
     Linearization,
+    UpperLevel,
     compare,
     hypergradient,
     lower_solution,
@@ -56,13 +58,20 @@ def wrong_check():
     return problem.check(np.ones(2), np.ones(3), rng=0)
 
 
+def one_wrong():
+    upper = PROBLEM.upper
+    wrong = UpperLevel(value=upper.value, grad_x=upper.grad_x, grad_y=lambda x, y: -upper.grad_y(x, y))
+    return BilevelProblem(wrong, PROBLEM.lower).check(X + 0.1, X + 0.2, rng=0)
+
+
 @pytest.mark.parametrize(
     "make, kind, words",
     [
         (lambda: hypergradient(PROBLEM, X), "good", "CONVERGED"),
         (lambda: hypergradient(PROBLEM, X, rtol=1e-14, maxiter=1), "bad", "NOT_CONVERGED"),
         (lambda: PROBLEM.check(X + 0.1, X + 0.2, rng=0), "good", "as they should be"),
-        (wrong_check, "bad", "probes failed"),
+        (wrong_check, "bad", "grad_y g"),
+        (one_wrong, "bad", "1 probe failed"),
         (lambda: oracle.diagnose(PROBLEM, X, PROBLEM.hypergradient(X)), "good", "right"),
         (lambda: oracle.diagnose(PROBLEM, X, -PROBLEM.hypergradient(X)), "bad", "H02"),
         (lambda: run(), "open", "h was not checked"),

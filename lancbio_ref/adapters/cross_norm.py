@@ -96,16 +96,18 @@ def bound_of(alpha: np.ndarray, beta: np.ndarray, along: np.ndarray, n: int) -> 
     high = float(theta[-1])
     if k < n:
         beta = np.maximum(beta, 4 * eps * high)  # rounding may hide as much
-        high += _root(high - theta, float(np.log(beta).sum() - math.log(FAILS * math.sqrt(math.pi / (2 * (n - 1))))))
+        product = float(np.log(beta).sum() - math.log(FAILS * math.sqrt(math.pi / (2 * (n - 1)))))
+        high += _root((high - theta).tolist(), product)
     return math.sqrt(high) * (1 + math.sqrt(eps))
 
 
-def _root(gaps: np.ndarray, log_product: float) -> float:
+def _root(gaps: list[float], log_product: float) -> float:
     """d > 0 with Σ log(d + gap_i) = log_product, from above; d lies between m less the largest gap, and m = Π^{1/k}."""
     most = math.exp(log_product / len(gaps))
-    low, high = math.log(max(most - gaps.max(), most * 1e-16)), math.log(most)
+    low, high = math.log(max(most - max(gaps), most * 1e-16)), math.log(most)
     for _ in range(60):
         middle = (low + high) / 2
-        enough = float(np.log(math.exp(middle) + gaps).sum()) >= log_product
+        d = math.exp(middle)
+        enough = math.fsum([math.log(d + gap) for gap in gaps]) >= log_product
         low, high = (low, middle) if enough else (middle, high)
     return math.exp(high)

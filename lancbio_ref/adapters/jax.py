@@ -202,5 +202,7 @@ def _derivatives_of(g: Callable[..., Any], x: Tree, y: Tree, args: Sequence[Tree
 def _require_values(*trees: Tree) -> None:
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves(trees)):
         raise ArgumentError(
-            "implicit", "a derivative under jax.jit or vmap", "one outside of them: the solve is made here"
+            "implicit",
+            "a derivative under jax.jit or vmap, or one of a derivative",
+            "a first one outside of them: the solve is made here",
         )

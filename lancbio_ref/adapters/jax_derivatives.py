@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .aligned import aligned
 from .cross_norm import bound_of, start_of, steps_for
-from .jax_linear import Linear, LinearMap, LinearMaps, is_traceable
+from .jax_linear import CrossMap, Linear, LinearMap, LinearMaps, is_traceable
 from .jax_structure import as_data
 from .problem import Batch, Product, Structure, Tree
 
@@ -50,9 +51,18 @@ class JaxDerivatives:
 
         self._f, self._g = jax.jit(jax.value_and_grad(self.f, (0, 1))), jax.jit(jax.value_and_grad(self.g, 1))
         self._grad_x = jax.jit(grad_x)
-        self._A, self._J = LinearMaps(symmetric_in_y), LinearMaps(partial(linear_in_y, grad_x))
-        self._Jt = LinearMaps(partial(linear_in_x, grad_y))
-        self._JJt = jax.jit(partial(_gram_steps, partial(linear_in_y, grad_x), partial(linear_in_x, grad_y)))
+        J_at, Jt_at = partial(linear_in_y, grad_x), partial(linear_in_x, grad_y)
+
+        def with_norm(arguments: Any, v: Any) -> tuple[Any, Any]:
+            J = J_at(*arguments)
+            return J(v), _gram_steps(J, Jt_at, arguments)
+
+        def norm_alone(known: Linear | None, arguments: Any) -> Any:
+            J = J_at(*arguments) if known is None else partial(known.applied, arguments)
+            return _gram_steps(J, Jt_at, arguments)
+
+        self._A, self._J, self._Jt = LinearMaps(symmetric_in_y), LinearMaps(J_at), LinearMaps(Jt_at)
+        self._with_norm, self._norm_alone = jax.jit(with_norm), jax.jit(norm_alone)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.made_of  # compiled functions do not travel
@@ -73,19 +83,20 @@ class JaxDerivatives:
 
     def hessian(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → A v."""
-        return self._A(x, y, rows, self.args)
+        return LinearMap(self._A, (aligned(x), aligned(y), rows, self.args))
 
     def cross(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """v → J v."""
-        return self._J(x, y, rows, self.args)
+        return CrossMap(self._J, self._with_norm, (aligned(x), aligned(y), rows, self.args))
 
     def cross_adjoint(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> Product:
         """u → Jᵀu."""
-        return self._Jt(x, y, rows, self.args)
+        return LinearMap(self._Jt, (aligned(x), aligned(y), rows, self.args))
 
-    def cross_norm(self, J: LinearMap, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
+    def cross_norm(self, J: CrossMap, x: np.ndarray, y: np.ndarray, rows: Batch) -> float:
         """A bound of ‖J‖ that fails for one J in a thousand, in one call: :mod:`lancbio_ref.adapters.cross_norm`."""
-        alpha, beta, along = map(np.asarray, self._JJt(J.linear, J.arguments))
+        steps = self._norm_alone(J.linear, J.arguments) if J.steps is None else J.steps
+        alpha, beta, along = np.asarray(steps)
         return bound_of(alpha, beta, along, x.size)
 
     def rows(self, indices: np.ndarray) -> Batch:
@@ -93,27 +104,24 @@ class JaxDerivatives:
         return jnp.asarray(indices)
 
 
-def _gram_steps(
-    J_at: Callable[..., Any], Jt_at: Callable[..., Any], known: Linear | None, arguments: Any
-) -> tuple[Any, ...]:
-    """`steps_of` of :mod:`lancbio_ref.adapters.cross_norm`, in compiled code; J is `known` once it had a vector."""
+def _gram_steps(J: Callable[[Any], Any], Jt_at: Callable[..., Any], arguments: Any) -> Any:
+    """`steps_of` of :mod:`lancbio_ref.adapters.cross_norm`, in compiled code; one array of three rows."""
     x, y = arguments[:2]
-    J = J_at(*arguments) if known is None else partial(known.applied, arguments)
     pull = jax.linear_transpose(J, y)
     Jt = (lambda u: pull(u)[0]) if is_traceable(pull, x) else Jt_at(*arguments)
     start, floor = jnp.asarray(start_of(x.shape[0], x.dtype)), jnp.sqrt(jnp.finfo(x.dtype).eps)
 
-    def step(now: tuple[Any, ...], _: Any) -> tuple[Any, tuple[Any, ...]]:
+    def step(now: tuple[Any, ...], _: Any) -> tuple[Any, Any]:
         before, q, beta = now
         w = J(Jt(q))
         alpha, along = q @ w, before @ w
         w, size = w - alpha * q - beta * before, jnp.linalg.norm(w)
         after = jnp.linalg.norm(w)
         follows = after > floor * size
-        return (q, jnp.where(follows, w / jnp.where(follows, after, 1.0), 0.0), after), (alpha, after, along)
+        return (q, jnp.where(follows, w / jnp.where(follows, after, 1.0), 0.0), after), jnp.stack([alpha, after, along])
 
     first = jnp.zeros_like(start), start, jnp.zeros((), x.dtype)
-    return jax.lax.scan(step, first, length=steps_for(x.shape[0]))[1]
+    return jax.lax.scan(step, first, length=steps_for(x.shape[0]))[1].T
 
 
 def _of_vectors(

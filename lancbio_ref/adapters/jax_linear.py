@@ -7,7 +7,6 @@ run inside of one (`_steps`); what they come to is looked at outside (:mod:`lanc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..krylov.own_cycle import OwnSteps
-from .problem import Batch, Tree
+from .aligned import aligned
 
 AT_ONCE = 100  # steps of one compiled call, which Ctrl-C has to wait for
-SELDOM = 8  # steps between two looks at ‖x‖
+SIZES, DONE = 7, 9  # the numbers of a step, and the place of what says whether it is done
 
 
 class Linear:
@@ -57,30 +56,29 @@ jax.tree_util.register_pytree_node(
 class LinearMaps:
     """(x, y, …) ↦ the linear map there, `linear_at`, and its compiled functions.
 
-    `apply` takes the map, or None where it is not made yet, and returns it. `solve`, the call that is mostly the only
-    one at its point, makes it and keeps it to itself, for each array that is returned is one more to be written.
+    `first` and `solve`, the calls that are mostly the only one at their point, make the map and keep it to themselves,
+    for each array that is returned is one more to be written, in pages that were never touched; `apply` and `advance`
+    take what `made` returns.
     """
 
     def __init__(self, linear_at: Callable[..., Any]) -> None:
-        def made(linear: Linear | None, arguments: Any) -> Linear:
-            return Linear.of(linear_at(*arguments), arguments) if linear is None else linear
+        def made(arguments: Any) -> Linear:
+            return Linear.of(linear_at(*arguments), arguments)
 
-        def apply(linear: Linear | None, arguments: Any, vector: Any) -> tuple[Linear, Any]:
-            linear = made(linear, arguments)
-            return linear, linear.applied(arguments, vector)
+        def apply(linear: Linear, arguments: Any, vector: Any) -> Any:
+            return linear.applied(arguments, vector)
+
+        def first(arguments: Any, vector: Any) -> Any:
+            return made(arguments).applied(arguments, vector)
 
         def advance(linear: Linear, arguments: Any, vectors: Any, numbers: Any) -> Any:
             return _steps(lambda v: linear.applied(arguments, v), vectors, numbers)
 
         def solve(arguments: Any, vectors: Any, numbers: Any) -> Any:
-            return advance(made(None, arguments), arguments, vectors, numbers)
+            return advance(made(arguments), arguments, vectors, numbers)
 
-        self.apply, self.advance, self.solve, self.made = map(jax.jit, (apply, advance, solve, partial(made, None)))
-        self.taken = jax.jit(lambda *arrays: arrays)  # jnp.asarray of one array takes longer than this of both
-
-    def __call__(self, x: np.ndarray, y: np.ndarray, rows: Batch, args: tuple[Tree, ...]) -> LinearMap:
-        """The map at this point."""
-        return LinearMap(self, (*self.taken(x, y), rows, args))  # once, and not with every vector
+        functions = first, apply, advance, solve, made
+        self.first, self.apply, self.advance, self.solve, self.made = map(jax.jit, functions)
 
 
 class LinearMap:
@@ -92,22 +90,34 @@ class LinearMap:
         self.called = False
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
-        self.linear, product = self.maps.apply(self.linear, self.arguments, vector)
-        return np.asarray(product)
+        vector, arguments = aligned(vector), self.arguments
+        if self.called:
+            return np.asarray(self.maps.apply(self.kept(), arguments, vector))
+        self.called = True
+        return np.asarray(self.maps.first(arguments, vector))
+
+    def kept(self) -> Linear:
+        """The map as arrays, made by the second call."""
+        if self.linear is None:
+            self.linear = self.maps.made(self.arguments)
+        return self.linear
 
     def conjugate_gradients(
         self, x0: np.ndarray, r0: np.ndarray, tolerance: float, norm_A: float, most: int
     ) -> OwnSteps:
         """As :mod:`lancbio_ref.krylov.own_cycle` asks for it."""
-        vectors, square, sound, done = (x0, r0, r0), float(np.vdot(r0, r0)), 1.0, 0.0
-        gammas, squares = [], [np.full(1, square, r0.dtype)]
+        square, size = float(np.vdot(r0, r0)), float(np.linalg.norm(x0))
+        numbers = np.array([square, 0.0, norm_A, size, 0.0, 0.0, 0.0], r0.dtype)
+        vectors: Any = (aligned(x0), aligned(r0), None)
+        gammas, squares, sound, done = [], [np.full(1, square, r0.dtype)], 1.0, 0.0
         while most > 0 and sound and not done:
-            numbers = np.array([square, norm_A, tolerance, min(most, AT_ONCE)], r0.dtype)
-            vectors, Ax, found = self._advanced(vectors, numbers)
-            k, square, norm_A, sound, done, *_ = numbers = np.asarray(found)
-            gamma, more = numbers[5:].reshape(2, AT_ONCE)[:, : int(k)]
+            told = np.append(numbers, np.array([tolerance, min(most, AT_ONCE)], r0.dtype))
+            vectors, Ax, found = self._advanced(vectors, told)
+            found = np.asarray(found)
+            numbers, (k, sound, done) = found[:SIZES], found[SIZES : DONE + 1]
+            gamma, now = found[DONE + 1 :].reshape(2, AT_ONCE)[:, : int(k)]
             gammas.append(gamma)
-            squares.append(more)
+            squares.append(now)
             most -= int(k)
         x = np.array(vectors[0])
         product = np.asarray(Ax) if done else self(x)
@@ -117,9 +127,34 @@ class LinearMap:
         if not self.called:
             self.called = True
             return self.maps.solve(self.arguments, vectors, numbers)
-        if self.linear is None:
-            self.linear = self.maps.made(self.arguments)
-        return self.maps.advance(self.linear, self.arguments, vectors, numbers)
+        return self.maps.advance(self.kept(), self.arguments, vectors, numbers)
+
+
+class CrossMap(LinearMap):
+    """J at one point; its first product may bring ‖J‖ with it, from the one linearization that is made.
+
+    Parameters
+    ----------
+    maps : LinearMaps
+    with_norm : callable (arguments, v) → (J v, steps)
+        Both in one call; the steps are those of :mod:`lancbio_ref.adapters.cross_norm`.
+    arguments : tuple
+    """
+
+    def __init__(self, maps: LinearMaps, with_norm: Callable[[Any, Any], tuple[Any, Any]], arguments: Any) -> None:
+        super().__init__(maps, arguments)
+        self.with_norm, self.norm_too, self.steps = with_norm, False, None
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        if self.called or not self.norm_too:
+            return super().__call__(vector)
+        self.called = True
+        product, self.steps = self.with_norm(self.arguments, aligned(vector))
+        return np.asarray(product)
+
+    def ask_ahead(self) -> None:
+        """‖J‖ will be asked for after a product."""
+        self.norm_too = True
 
 
 def is_traceable(linear: Callable[[Any], Any], like: Any) -> bool:
@@ -134,46 +169,43 @@ def is_traceable(linear: Callable[[Any], Any], like: Any) -> bool:
 def _steps(product: Callable[[Any], Any], vectors: Any, numbers: Any) -> tuple[Any, ...]:
     """At most 100 steps of conjugate gradients, and A x if they are done.
 
-    vectors : x, r and p.
-    numbers : ‖r‖², ‖A‖, the tolerance and the number of steps, in one array, for each array of a call costs time.
-    ‖x‖, which bounds what rounding x leaves, is one more reading of a vector: it is looked at after every eighth step.
-    Returns vectors, A x, and in one array: the steps made, ‖r‖², ‖A‖, whether all was sound and whether it is done, and
-    γ and ‖r‖² of each step.
+    vectors : x_j, r_j and p_{j−1}, None where there is none.
+    numbers : those of `numbers_at`, the tolerance and the number of steps, in one array, for each array of a call costs
+    time.
+    p_j is made where a step begins: compiled code then reads it while it is written, and the last step makes none.
+    Returns vectors, A x, and in one array: the numbers, the steps made, whether all was sound and whether it is done,
+    and γ and ‖r‖² of each step.
     """
-    dtype, (square, norm_A, tolerance, most) = vectors[0].dtype, numbers
+    x, r, p = vectors
+    dtype, (*sizes, tolerance, most) = r.dtype, numbers
     u, coefficients = 0.5 * jnp.finfo(dtype).eps, jnp.zeros(AT_ONCE, dtype)
 
-    def is_done(x: Any, square: Any, norm_A: Any) -> Any:
-        return jnp.sqrt(square) <= jnp.maximum(tolerance, u * norm_A * jnp.linalg.norm(x))  # rounding x leaves as much
+    def is_done(square: Any, delta: Any, norm_A: Any, size: Any, moved: Any, *_: Any) -> Any:
+        return jnp.sqrt(square) <= jnp.maximum(tolerance, u * norm_A * (size + jnp.sqrt(moved)))
 
     def goes_on(now: tuple[Any, ...]) -> Any:
-        (x, _, _), square, norm_A, sound, k, *_ = now
-        return (k < most) & sound & ~is_done(x, square, norm_A)
-
-    def few_steps(now: tuple[Any, ...]) -> tuple[Any, ...]:
-        until = jnp.minimum(most, now[4] + SELDOM)
-
-        def more(now: tuple[Any, ...]) -> Any:
-            _, square, _, sound, k, *_ = now
-            return (k < until) & sound & (jnp.sqrt(square) > tolerance)
-
-        return jax.lax.while_loop(more, step, now)
+        _, sizes, sound, k, *_ = now
+        return (k < most) & sound & ~is_done(*sizes)
 
     def step(now: tuple[Any, ...]) -> tuple[Any, ...]:
-        (x, r, p), square, norm_A, sound, k, gammas, squares = now
+        (x, r, p), (square, delta, norm_A, size, moved, along, p_square), _, k, gammas, squares = now
+        p = r + delta * p  # δ_j = ‖r_j‖²/‖r_{j−1}‖²
         Ap = product(p)
         curvature = p @ Ap
         gamma = square / curvature  # γ_j = ‖r_j‖²/p_jᵀA p_j ≥ 1/‖A‖
         x, r = x + gamma * p, r - gamma * Ap
         after = r @ r
-        p = r + (after / square) * p  # δ_{j+1} = ‖r_{j+1}‖²/‖r_j‖²
         sound = (curvature > 0) & jnp.isfinite(after)
         norm_A = jnp.maximum(norm_A, 1 / gamma)
-        return (x, r, p), after, norm_A, sound, k + 1, gammas.at[k].set(gamma), squares.at[k].set(after)
+        p_square, along = square + delta**2 * p_square, delta * along  # ‖p_j‖², (x_j − x_0)ᵀp_j
+        moved, along = moved + gamma * (2 * along + gamma * p_square), along + gamma * p_square
+        sizes = after, after / square, norm_A, size, moved, along, p_square
+        return (x, r, p), sizes, sound, k + 1, gammas.at[k].set(gamma), squares.at[k].set(after)
 
-    start = (tuple(vectors), square, norm_A, jnp.array(True), 0, coefficients, coefficients)
-    vectors, square, norm_A, sound, k, gammas, squares = jax.lax.while_loop(goes_on, few_steps, start)
-    done = sound & is_done(vectors[0], square, norm_A)
+    vectors = x, r, jnp.zeros_like(r) if p is None else p
+    start = (vectors, tuple(sizes), jnp.array(True), 0, coefficients, coefficients)
+    vectors, sizes, sound, k, gammas, squares = jax.lax.while_loop(goes_on, step, start)
+    done = sound & is_done(*sizes)
     Ax = jax.lax.cond(done, product, jnp.zeros_like, vectors[0])
-    about = jnp.stack([part.astype(dtype) for part in (jnp.asarray(k), square, norm_A, sound, done)])
+    about = jnp.stack([*sizes, *(part.astype(dtype) for part in (jnp.asarray(k), sound, done))])
     return vectors, Ax, jnp.concatenate([about, gammas, squares])

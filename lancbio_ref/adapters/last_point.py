@@ -7,6 +7,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from .aligned import aligned_copy
+
 Answer = TypeVar("Answer")
 
 
@@ -22,7 +24,7 @@ class LastPoint(Generic[Answer]):
         if last is None or not (
             (x is last[0] or np.array_equal(last[0], x)) and (y is last[1] or np.array_equal(last[1], y))
         ):
-            last = self._last = (x.copy(), y.copy(), {})
+            last = self._last = (aligned_copy(x), aligned_copy(y), {})
         return last
 
     def once(self, name: str, x: np.ndarray, y: np.ndarray, evaluate: Callable[[], Answer]) -> Answer:

@@ -142,6 +142,11 @@ class DerivedOperator(VectorOperator):
         """The framework's own steps, where it makes many in one call; see :mod:`lancbio_ref.krylov.own_cycle`."""
         return getattr(self._product, "conjugate_gradients", None) if self.dtype == self.taken else None
 
+    def ask_ahead(self) -> None:
+        """‖J‖ will be asked for after a product, which may bring it."""
+        if (ask := getattr(self._product, "ask_ahead", None)) is not None:
+            ask()
+
     def _matvec(self, v: np.ndarray) -> np.ndarray:
         return self._of(self._product, v)
 
@@ -281,9 +286,11 @@ class AdaptedProblem(BilevelProblem):
         return lambda x, y: constant(self.unravel_x(x), self.unravel_y(y))
 
     def _all_upper(self, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        x, y, _ = self._upper.at(x, y)
         return self._upper.once("f", x, y, lambda: self.derivatives.upper(x, y, self._rows["upper"]))
 
     def _all_lower(self, x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+        x, y, _ = self._lower.at(x, y)
         return self._lower.once("g", x, y, lambda: self.derivatives.lower(x, y, self._rows["lower"]))
 
     def _value(self, x: np.ndarray, y: np.ndarray) -> float:
@@ -307,23 +314,19 @@ class AdaptedProblem(BilevelProblem):
         return self._back("g", self.derivatives.lower_grad_x(x, y, self._rows["lower"]))
 
     def _hessian(self, x: np.ndarray, y: np.ndarray) -> DerivedOperator:
-        A = self._map("hessian", x, y)
+        A = partial(self._linear, "hessian", *self._lower.at(x, y)[:2])
         return DerivedOperator((y.size, y.size), self._types["g"], self.dtype, A, A)
 
     def _cross(self, x: np.ndarray, y: np.ndarray) -> DerivedOperator:
-        shape = (x.size, y.size)
-        J, Jt = self._map("cross", x, y), self._map("cross_adjoint", x, y)
+        x, y, _ = self._lower.at(x, y)
+        J, Jt = (partial(self._linear, name, x, y) for name in ("cross", "cross_adjoint"))
         norm = getattr(self.derivatives, "cross_norm", None)
         if norm is not None:
-            x, y, _ = self._lower.at(x, y)
             norm = partial(norm, x=x, y=y, rows=self._rows["lower"])
-        return DerivedOperator(shape, self._types["g"], self.dtype, J, Jt, norm)
-
-    def _map(self, name: str, x: np.ndarray, y: np.ndarray) -> Callable[[], Product]:
-        """The linear map of this name, made when it is first asked for at this point."""
-        return partial(self._linear, name, *self._lower.at(x, y)[:2])
+        return DerivedOperator((x.size, y.size), self._types["g"], self.dtype, J, Jt, norm)
 
     def _linear(self, name: str, x: np.ndarray, y: np.ndarray) -> Product:
+        """The linear map of this name, made when it is first asked for at this point; x and y are those kept of it."""
         if self._verification is not None:
             self._lower.once("verified", x, y, partial(self._verified, self._verification, x, y))
         return self._lower.once(name, x, y, lambda: getattr(self.derivatives, name)(x, y, self._rows["lower"]))

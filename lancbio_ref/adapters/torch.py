@@ -30,7 +30,7 @@ except ImportError as error:
     raise ImportError("lancbio_ref.adapters.torch needs PyTorch (pip install torch)") from error
 
 from .torch_inspection import look_at  # these need torch
-from .torch_linear import LinearMap
+from .torch_linear import LinearMap, refused
 from .torch_structure import TorchStructure, flat
 
 Tensors = tuple[torch.Tensor, ...]
@@ -157,7 +157,7 @@ class TorchDerivatives:
         """f, ∇_x f and ∇_y f."""
         at = self.leaves(x, y)
         value = self.value("f", *at, rows)
-        grad_x, grad_y = _gradient(value, at)
+        grad_x, grad_y = _gradient(value, at, of="f")
         return value.item(), grad_x.numpy(), grad_y.numpy()
 
     def lower(self, x: np.ndarray, y: np.ndarray, rows: Batch) -> tuple[float, np.ndarray]:
@@ -239,7 +239,8 @@ def implicit(
     Raises
     ------
     ArgumentError
-        Out of the backward pass: of g a second derivative that differences of the first refute.
+        Under ``torch.func``; out of the backward pass: of g a second derivative that differences of the first refute;
+        a derivative of what the backward pass returned.
     EvaluationError
         Out of the backward pass, where the solve did not reach `rtol`; its ``status`` says why.
 
@@ -260,6 +261,7 @@ def implicit(
 
     def y_star(x: Tree, *args: Any) -> Tree:
         given = (x, *args)
+        _require_plain(given)
         inputs = [leaf.value for leaf in leaves(given) if isinstance(leaf.value, torch.Tensor)]
         found: list[Tree] = []
         outputs = _Implicit.apply(g, solver, given, found, (verification, options), *inputs)
@@ -282,8 +284,18 @@ class _Implicit(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *cotangents: Any) -> Any:
+        """x̄ and those of `args`, in constants; a second derivative meets `_Once` on its way to every input."""
+        with torch.no_grad():
+            parts = _Implicit.adjoint(ctx, cotangents)
+        if torch.is_grad_enabled():
+            known = [z for z in (*ctx.saved_tensors, *cotangents) if z is not None and z.requires_grad]
+            parts = tuple(None if part is None else _Once.apply(part, *known) for part in parts)
+        return None, None, None, None, None, *parts
+
+    @staticmethod
+    def adjoint(ctx: Any, cotangents: Tensors) -> tuple[torch.Tensor | None, ...]:
+        """x̄ and those of `args`; None for what asks for none."""
         n_outputs, (verification, options) = len(cotangents), ctx.options
         saved = [tensor.detach() for tensor in ctx.saved_tensors]
         inputs = [z.requires_grad_(z.is_floating_point()) for z in saved[:-n_outputs]]
@@ -301,7 +313,33 @@ class _Implicit(torch.autograd.Function):
         v = solve_adjoint(product, b.numpy().copy(), **options)
         asked = [z for z in inputs if z.requires_grad]
         answer = iter(_gradient(gradient, asked, torch.from_numpy(-v)))  # x̄ = −∂/∂x (∇_y g · v)
-        return None, None, None, None, None, *(next(answer) if z.requires_grad else None for z in inputs)
+        return tuple(next(answer) if z.requires_grad else None for z in inputs)
+
+
+class _Once(torch.autograd.Function):
+    """The first of its inputs, of which no derivative can be had along the others.
+
+    ``once_differentiable`` does not do: its error stands on no way to x, and ``torch.autograd.grad`` leaves it out.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, part: torch.Tensor, *known: torch.Tensor) -> torch.Tensor:
+        return part.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        raise ArgumentError(
+            "implicit", "a second derivative", "first ones: torch.autograd.grad without create_graph, or backward"
+        )
+
+
+def _require_plain(given: Any) -> None:
+    """:class:`ArgumentError` under ``torch.func``: its tensors stand for many, and the solve is made of numbers."""
+    if any(torch._C._functorch.is_functorch_wrapped_tensor(leaf.value) for leaf in leaves(given)
+           if isinstance(leaf.value, torch.Tensor)):  # fmt: skip
+        raise ArgumentError(
+            "implicit", "a tensor of torch.func (grad, vmap, jacrev, jvp)", "torch.autograd.grad or backward, outside"
+        )
 
 
 def _derivatives_of(g: Callable[..., torch.Tensor], x: Tree, y: Tree, args: Sequence[Any]) -> Any:
@@ -321,13 +359,17 @@ def _gradient(
     *,
     kept: bool = False,
     again: bool = False,
+    of: str = "g",
 ) -> Tensors:
-    """∂/∂at (value · weights), zeros where the value does not depend on it; ``kept`` with a graph of its own."""
+    """∂/∂at (value · weights), zeros where value (of f or g, as `of` says) is constant; ``kept`` with its graph."""
     if not value.requires_grad:
         return tuple(torch.zeros_like(z) for z in at)
-    return torch.autograd.grad(
-        value, at, weights, create_graph=kept, retain_graph=kept or again, allow_unused=True, materialize_grads=True
-    )
+    try:
+        return torch.autograd.grad(
+            value, at, weights, create_graph=kept, retain_graph=kept or again, allow_unused=True, materialize_grads=True
+        )
+    except RuntimeError as error:
+        raise refused(of, error) from error
 
 
 def _with_tensors(given: Any, tensors: Any) -> Any:

@@ -21,6 +21,11 @@ TWICE = (
 SELDOM = 8  # steps between two looks at ‖x‖
 
 
+def refused(function: str, error: RuntimeError) -> ArgumentError:
+    """What is said of an f or g that PyTorch does not differentiate: compiled ones, checkpoints, sparse gradients."""
+    return ArgumentError(function, "".join(str(error).splitlines()[:1]) or type(error).__name__, TWICE)
+
+
 class LinearMap:
     """w → ∂/∂z (s · w) for a vector s with its graph.
 
@@ -47,9 +52,7 @@ class LinearMap:
                 self.slope, self.z, w, retain_graph=True, allow_unused=True, materialize_grads=True
             )
         except RuntimeError as error:
-            if "not implemented" not in str(error):
-                raise
-            raise ArgumentError("g", str(error).splitlines()[0], TWICE) from error
+            raise refused("g", error) from error
         return found
 
     def conjugate_gradients(

@@ -31,6 +31,46 @@ def test_a_problem_is_compiled_once_a_shape():
     assert len(traced) == after
 
 
+def counted_calls(problem, monkeypatch):
+    """What is called of the compiled functions of a problem's second derivatives, in order."""
+    derivatives, called = problem.derivatives, []
+
+    def watch(of, name, word):
+        compiled = getattr(of, name)
+        monkeypatch.setattr(of, name, lambda *given: (called.append(word), compiled(*given))[1])
+
+    for letters, maps in (("A", derivatives._A), ("J", derivatives._J), ("Jt", derivatives._Jt)):
+        for name in ("first", "apply", "made", "advance", "solve"):
+            watch(maps, name, f"{letters} {name}")
+    watch(derivatives, "_with_norm", "J with norm")
+    watch(derivatives, "_norm_alone", "norm")
+    return called
+
+
+@pytest.mark.parametrize("norm", [None, 50.0], ids=["norm of J", "norm given"])
+def test_a_hypergradient_is_two_calls_of_second_derivatives(norm, monkeypatch):
+    problem = logistic(mu=float(np.exp(-3)), cross_norm=norm)
+    x, y = problem.x0 + 0.1, problem.y0 + 0.2
+    apart = problem.derivatives.cross(x, y, None)
+    norm_apart = norm or problem.derivatives.cross_norm(apart, x, y, None)
+    called = counted_calls(problem, monkeypatch)
+    found = hypergradient(problem, x, y, rtol=1e-10)
+    assert called == ["A solve", "J first" if norm else "J with norm"]
+    np.testing.assert_allclose(found.value, problem.upper_grad_x(x, y) - apart(found.v), rtol=1e-12)
+    np.testing.assert_allclose(found.certificate.cross_norm.value, norm_apart, rtol=1e-9)
+
+
+def test_a_product_alone_brings_no_norm(monkeypatch):
+    problem = logistic()
+    point = problem.linearize(problem.x0 + 0.1, problem.y0 + 0.2)
+    called = counted_calls(problem, monkeypatch)
+    first = point.J.matvec(np.ones(point.n_y))
+    assert called == ["J first"]
+    np.testing.assert_allclose(point.J.matvec(2 * np.ones(point.n_y)), 2 * first, rtol=1e-12)
+    point.J.matvec(first[: point.n_y])
+    assert called == ["J first", "J made", "J apply", "J apply"]
+
+
 def test_the_norm_of_J_is_bounded_in_one_call():
     problem = logistic(mu=float(np.exp(-3)))
     x, y = problem.x0 + 0.1, problem.y0 + 0.2
@@ -74,7 +114,7 @@ def test_few_steps_bound_the_norm_of_J(decay):
 def test_a_gram_matrix_that_is_not_symmetric_has_no_norm_of_its_own(steps):
     """Rules of somebody's own may give a J and a Jᵀ that are not adjoint; the products then say so."""
     problem = logistic()
-    problem.derivatives._JJt = lambda *arguments: tuple(map(np.array, steps))
+    problem.derivatives._norm_alone = lambda *arguments: tuple(map(np.array, steps))
     at = problem.x0, problem.y0, None
     assert np.isnan(problem.derivatives.cross_norm(problem.derivatives.cross(*at), *at))
     point = problem.linearize(problem.x0 + 0.1, problem.y0 + 0.2)
@@ -90,8 +130,9 @@ def test_a_point_has_no_copy_of_the_data():
     problem = adapter.problem(lambda x, y, X: jnp.sum(y**2), g, jnp.zeros(20), jnp.zeros(20), args=(X,))
     A = problem.derivatives.hessian(np.zeros(20), np.ones(20), None)
     product = A(np.ones(20))
-    assert max(array.size for array in A.linear.arrays) <= 50 < X.size
+    assert max(array.size for array in A.kept().arrays) <= 50 < X.size
     assert any(place is not None for place in A.linear.places)
+    np.testing.assert_allclose(A(np.ones(20)), product, rtol=1e-12)  # of what is kept
     z = np.asarray(X) @ np.ones(20)
     s = 1 / (1 + np.exp(-z))
     np.testing.assert_allclose(product, np.asarray(X).T @ (s * (1 - s) * z) + 2, rtol=1e-12)
@@ -140,6 +181,23 @@ def test_more_steps_than_one_call_makes_go_on_where_they_were():
     assert report.status == SolveStatus.CONVERGED and report.iterations > 100
     assert report.n_products == A.products  # every step was A's own, and is counted once
     np.testing.assert_allclose(report.x, 1 / np.geomspace(1.0, 1e4, n), rtol=0, atol=1e-7)
+    ours = hypergradient(problem, problem.x0, problem.y0, rtol=1e-8)
+    np.testing.assert_allclose(ours.value, ours.v, rtol=1e-12)
+    np.testing.assert_allclose(ours.certificate.cross_norm.value, 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("start", [0.0, 1e3])
+def test_what_rounding_x_leaves_is_seen_without_a_reading_of_x(start, dtype):
+    """‖x_k − x_0‖ comes of the coefficients: the steps end at the floor, and not at n."""
+    eigenvalues = np.geomspace(1.0, 100.0, 400).astype(dtype)
+    problem = hilly(np.diag(eigenvalues))
+    A, b = problem.derivatives.hessian(problem.x0, problem.y0, None), np.ones(400, dtype)
+    x0 = np.full(400, start, dtype)
+    steps = A.conjugate_gradients(x0, b - eigenvalues * x0, 0.0, 0.0, 400)
+    assert steps.sound and 20 <= len(steps.gamma) <= 200
+    floor = np.finfo(dtype).eps * 100 * np.linalg.norm(np.abs(steps.x) + np.abs(x0))
+    assert np.linalg.norm(b - eigenvalues.astype(float) * steps.x) <= 20 * floor
 
 
 def no_forward(function):

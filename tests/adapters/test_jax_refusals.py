@@ -132,3 +132,10 @@ def test_a_g_without_y_is_refused():
 def test_an_integer_leaf_is_told_where_it_belongs():
     with pytest.raises(ArgumentError, match=r"x0\['n'\]: found dtype int.*captured, or one of args"):
         adapter.problem(lambda x, y: y.sum(), lambda x, y: y @ y, {"l": jnp.ones(1), "n": 3}, jnp.ones(3))
+
+
+def test_a_second_derivative_of_the_implicit_function_is_refused():
+    y_star = adapter.implicit(lambda x, y: jnp.sum((y - x) ** 2), lambda x: x)
+    total = jax.grad(lambda x: jnp.sum(y_star(x) ** 2) + jnp.sum(x**2))
+    with pytest.raises(ArgumentError, match="of a derivative"):
+        jax.grad(lambda x: total(x).sum())(jnp.ones(2))

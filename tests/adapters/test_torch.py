@@ -393,3 +393,48 @@ def test_y_starts_where_the_problem_was_made():
     run = minimize(problem, problem.x0, maxiter=1)
     assert np.linalg.norm(run.y - problem.y0) < 0.5 * np.linalg.norm(problem.y0)
     assert diagnose(problem, problem.x0, found.value, mu="estimate").right
+
+
+def ridge(x, y):
+    return ((y - 1) ** 2).sum() + (x.exp() * y**2).sum()
+
+
+def test_a_second_derivative_of_the_implicit_function_is_refused_on_every_way():
+    """Silent before, where the loss depends on x in another way too: torch.autograd.grad left the error out."""
+    y_star = adapter.implicit(ridge, lambda x: 1 / (1 + x.exp()))
+    x = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad((y_star(x) ** 2).sum() + (x**2).sum(), x, create_graph=True)
+    np.testing.assert_allclose(gradient.detach().numpy(), -0.25, rtol=1e-10)  # 2 y y' = −2 eˣ/(1 + eˣ)³
+    total = gradient.sum()
+    with pytest.raises(ArgumentError, match="second derivative"):
+        torch.autograd.grad(total, x, retain_graph=True)
+    with pytest.raises(ArgumentError, match="second derivative"):
+        total.backward()
+
+
+@pytest.mark.parametrize("transform", ["grad", "jacrev", "vmap"])
+def test_the_implicit_function_refuses_tensors_that_stand_for_many(transform):
+    y_star = adapter.implicit(ridge, lambda x: 1 / (1 + x.exp()))
+    x, transformed = torch.zeros(2, 3, dtype=torch.float64), getattr(torch.func, transform)(lambda x: y_star(x).sum())
+    with pytest.raises(ArgumentError, match=r"torch\.func"):
+        transformed(x)
+
+
+def test_what_pytorch_does_not_differentiate_is_named():
+    from torch.utils.checkpoint import checkpoint
+
+    x, y = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    kept = adapter.problem(lambda x, y: (y**2).sum(), lambda x, y: checkpoint(ridge, x, y, use_reentrant=False), x, y)
+    assert hypergradient(kept, kept.x0, mu="estimate").status == SolveStatus.CONVERGED
+    once = adapter.problem(lambda x, y: (y**2).sum(), lambda x, y: checkpoint(ridge, x, y, use_reentrant=True), x, y)
+    with pytest.raises(ArgumentError, match=r"g: found .*use_reentrant"):
+        hypergradient(once, once.x0, mu="estimate")
+
+
+def test_a_tolerance_is_taken_where_y_starts():
+    """g = Σ (|y| − 1)² and more has no gradient at y = 0; that of a module with weight_norm has none either."""
+    y0 = torch.ones(3, dtype=torch.float64)
+    problem = adapter.problem(
+        lambda x, y: (y**2).sum(), lambda x, y: ((y**2).sqrt() - x.exp()).square().sum(), 0 * y0, y0
+    )
+    np.testing.assert_allclose(hypergradient(problem, problem.x0, mu="estimate").value, 2.0, rtol=1e-9)

@@ -134,7 +134,7 @@ def compared(framework: str, n: int, rows: int, pairs: int = 40) -> str:
     for k in range(pairs):
         for name, way in ways.items():
             began = time.process_time()
-            way(*points[k // 2 % 2])
+            way(*points[k % 2])
             spent[name].append(time.process_time() - began)
     words = [f"ours {1e3 * min(spent['ours']):.2f} ms, error {errors['ours']:.1e}"]
     for name in peers:
