@@ -11,7 +11,7 @@ from lancbio_ref.krylov import solve as solve_function
 from lancbio_ref.krylov.reorthogonalization import Selective, SelectiveWhileCheap
 from lancbio_ref.operators import CheckedOperator, DiagonalLowRank, as_square
 from tests.strategies import symmetric
-from tests.thorough import THOROUGH
+from tests.thorough import THOROUGH, covering
 from validation.truths.exact import relative_energy_error
 
 U = 2.0**-53
@@ -134,18 +134,17 @@ def test_a_good_ritz_vector_is_formed_once(monkeypatch):
     assert len(process._rule.vectors) == len(process._rule.known) == good
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(
-    "spectrum",
-    [
-        np.exp(2 * np.random.default_rng(3).standard_normal(800)),
-        np.concatenate([np.linspace(1, 2, 760), 1e3 * (1 + 1e-6 * np.arange(40))]),
-        np.linspace(1, 1000, 800),
-    ],
-    ids=["lognormal", "close together", "linear"],
-)
-def test_a_vector_formed_while_another_value_is_close_is_formed_again(spectrum, dtype):
+SPECTRA = {
+    "lognormal": np.exp(2 * np.random.default_rng(3).standard_normal(800)),
+    "close together": np.concatenate([np.linspace(1, 2, 760), 1e3 * (1 + 1e-6 * np.arange(40))]),
+    "linear": np.linspace(1, 1000, 800),
+}
+
+
+@pytest.mark.parametrize("name, dtype", covering(SPECTRA, [np.float32, np.float64], strength=1))
+def test_a_vector_formed_while_another_value_is_close_is_formed_again(name, dtype):
     """Its residual over that gap says how far it is off: locked then, it would let orthogonality go to 1."""
+    spectrum = SPECTRA[name]
     start = np.random.default_rng(0).standard_normal(800).astype(dtype)
     run = lanczos(np.diag(spectrum).astype(dtype), start, 200, reorthogonalization="selective")
     Q = run.Q.astype(float)

@@ -330,6 +330,6 @@ def test_a_run_that_has_arrived_stays(method):
     upper = UpperLevel(value=value, grad_x=lambda x, y: 0 * x, grad_y=lambda x, y: y - 1)
     lower = LowerLevel(grad_y=lambda x, y: H @ y - x, hessian=lambda x, y: H, cross=lambda x, y: -np.eye(3), mu=1.0)
     problem = BilevelProblem(upper, lower, n_y=3)
-    for seed in range(3):
+    for seed in sampled(range(3), 3):
         result = minimize(problem, np.ones(3), method=method, maxiter=1000, rng=seed)
         assert np.abs(result.x - H.diagonal()).max() < (0.1 if method in ("bsa", "ttsa") else 1e-10), result.x
