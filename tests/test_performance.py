@@ -53,9 +53,9 @@ OPERATORS = {
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_product_makes_its_result_and_no_other_vector(name):
-    """X v of a matrix whose rows are as many, and what a base returns, are vectors too."""
+    """What a base returns is a vector too; of a wide sparse A, n/2 entries of X v are gathered at a time."""
     w = np.linspace(1, 2, N)
-    A, vectors = OPERATORS[name](w), 2 if name in ("with a base",) else 1
+    A, vectors = OPERATORS[name](w), {"with a base": 2, "generalized linear, CSR": 1.5}.get(name, 1)
     A.matvec(w)
     most = (vectors + 0.125) * 8 * N
     assert least_peak(lambda: A.matvec(w), most) < most
